@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// tests/support/main.cpp: main of every test program, compiled once
+//
+// Our own rather than Catch2's, to know that a program did nothing but skip, and to turn floating-point
+// traps on (HEED_FPE) before the first test case.
+#if !__has_include(<catch2/catch_all.hpp>)
+#define CATCH_CONFIG_RUNNER
+#endif
+#include "support/catch.hpp"
+
+#include <cstdio>
+#if defined(HEED_FPE)
+#include <cfenv>
+#endif
+
+namespace {
+int skipped = 0;
+std::size_t assertions = 0;
+
+#if defined(CATCH_VERSION_MAJOR) && CATCH_VERSION_MAJOR >= 3
+using listener_base = Catch::EventListenerBase;
+#else
+using listener_base = Catch::TestEventListenerBase;
+#endif
+
+struct assertion_counter : listener_base {
+  using listener_base::listener_base;
+  void testRunEnded(const Catch::TestRunStats& stats) override {
+    assertions = static_cast<std::size_t>(stats.totals.assertions.total());
+  }
+};
+}  // namespace
+CATCH_REGISTER_LISTENER(assertion_counter)
+
+void heed_test::skip(const char* reason) {
+  std::fprintf(stderr, "SKIPPED: %s\n", reason);
+  ++skipped;
+}
+
+int main(int argc, char** argv) {
+#if defined(HEED_FPE)
+  feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+#endif
+  const int result = Catch::Session().run(argc, argv);
+  const bool only_skipped = result == 0 && skipped > 0 && assertions == 0;
+  return only_skipped ? HEED_SKIPPED : result;
+}
