@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# heed_executable(name sources…): one of heed's own programs, with warnings on.
+# heed_executable(name sources…): one of heed's own programs; heed_own(target): the same for a target
+# of another kind. Warnings are on.
 if(MSVC)
   set(HEED_WARNINGS /W4 $<$<BOOL:${HEED_WARNINGS_AS_ERRORS}>:/WX>)
 else()
@@ -10,8 +11,12 @@ if(HEED_TESTS OR HEED_BENCH OR HEED_EXAMPLES)
   find_package(Threads REQUIRED)
 endif()
 
+function(heed_own target)
+  target_link_libraries(${target} PRIVATE heed::heed Threads::Threads)
+  target_compile_options(${target} PRIVATE ${HEED_WARNINGS})
+endfunction()
+
 function(heed_executable name)
   add_executable(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE heed::heed Threads::Threads)
-  target_compile_options(${name} PRIVATE ${HEED_WARNINGS})
+  heed_own(${name})
 endfunction()
