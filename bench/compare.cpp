@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// bench/compare.cpp: heed_compare, one table a person reads
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+
+#include <heed/attention.hpp>
+
+#include "arguments.hpp"
+#include "figures.hpp"
+#include "machine.hpp"
+#include "progress.hpp"
+#include "report.hpp"
+
+namespace heed_bench {
+namespace {
+
+struct model {
+    const char* title;
+    const char* variant;
+    shape extent;
+    bool quick = false;  // also in a quick run
+};
+
+// The attention of one layer.
+const model models[] = {
+    {"ViT-B/16: 12 heads, 197 patches, D=64", "plain", self(12, 197, 64), true},
+    {"GPT-2 small: 12 heads, 1024 tokens, D=64, causal", "causal", self(12, 1024, 64), true},
+    {"Whisper-base encoder: 8 heads, 1500 frames, D=64", "plain", self(8, 1500, 64)},
+    {"Llama-3-8B prompt: 32 query heads over 8, 1024 tokens, D=128, causal",
+     "causal",
+     {1, 32, 8, 1024, 1024, 128}},
+    {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128", "causal", {1, 32, 8, 1, 32768, 128}},
+};
+
+std::string today() {
+    const std::time_t now = std::time(nullptr);
+    char text[16];
+    std::strftime(text, sizeof text, "%Y-%m-%d", std::localtime(&now));
+    return text;
+}
+
+struct planned {
+    std::string title;
+    bool sweep;
+    shape extent;
+    std::vector<const variant*> variants;
+};
+
+std::vector<planned> plan(const arguments& a) {
+    std::vector<planned> all;
+    const auto with_baselines = [](const variant* chosen) {
+        std::vector<const variant*> list;
+        for (const variant& v : variants())
+            if (v.family == "eigen" || chosen == nullptr || &v == chosen) list.push_back(&v);
+        return list;
+    };
+    for (const model& m : models)
+        if (a.models && (m.quick || !a.quick))
+            all.push_back({m.title, false, m.extent, with_baselines(&variant_named(m.variant))});
+    for (size length : a.lengths)
+        all.push_back({"One head, " + std::to_string(length) + " positions, D=64", true, self(1, length, 64),
+                       with_baselines(nullptr)});
+    return all;
+}
+
+std::string version() {
+    return std::to_string(HEED_VERSION_MAJOR) + "." + std::to_string(HEED_VERSION_MINOR) + "." +
+           std::to_string(HEED_VERSION_PATCH);
+}
+
+void write_file(const std::string& path, void (*write)(std::ostream&, const report&), const report& r) {
+    std::ofstream file(path);
+    write(file, r);
+    if (!file.flush()) throw std::runtime_error("cannot write " + path);
+    std::cerr << "wrote " << path << '\n';
+}
+
+text_input read_text(const std::string& path) try {
+    return text_input::from_file(path);
+} catch (const std::runtime_error& e) {
+    throw bad_argument(e.what());
+}
+
+void compare(const arguments& a, runner& run) {
+    report r{version(),  cpu_model(),     std::string(heed::active_target()),
+             compiler(), today(),         run.threads(),
+             run.peak(), run.bandwidth(), run.text().name(),
+             {}};
+    write_table_head(std::cout, r);
+    const std::vector<planned> todo = plan(a);
+    std::size_t count = 0;
+    for (const planned& p : todo) count += p.variants.size();
+    progress steps(count);
+    for (const planned& p : todo) {
+        group g{p.title, p.sweep, {}};
+        for (const variant* v : p.variants) {
+            steps.next(p.title + ", " + v->name);
+            g.rows.push_back(run.measure(*v, p.extent));
+        }
+        steps.clear();
+        compare_with_baselines(g.rows);
+        write_table(std::cout, g);
+        r.groups.push_back(std::move(g));
+    }
+    write_table_foot(std::cout);
+    if (!a.json.empty()) write_file(a.json, write_json, r);
+    if (!a.html.empty()) write_file(a.html, write_html, r);
+}
+
+}  // namespace
+}  // namespace heed_bench
+
+int main(int count, char** values) try {
+    using namespace heed_bench;
+    const arguments a = arguments::parse(count, values);
+    if (a.help) {
+        std::cout << arguments::usage;
+        return 0;
+    }
+    // Tried before minutes of measuring, so that a bad path fails at once.
+    text_input text = read_text(a.text);
+    for (const std::string& path : {a.json, a.html})
+        if (!path.empty() && !std::ofstream(path, std::ios::app)) throw bad_argument("cannot write " + path);
+    pin(a.threads);
+    runner run(std::move(text), a.threads, patience{a.quick ? 0.1 : 0.25, 1, 200});
+    if (a.figures) {
+        std::cout << heading({version(),
+                              cpu_model(),
+                              std::string(heed::active_target()),
+                              compiler(),
+                              today(),
+                              1,
+                              0,
+                              0,
+                              "",
+                              {}})
+                  << '\n';
+        return print_figures(std::cout, run) ? 0 : 1;
+    }
+    compare(a, run);
+    return 0;
+} catch (const heed_bench::bad_argument& e) {
+    std::cerr << "heed_compare: " << e.what() << "\nTry heed_compare --help.\n";
+    return 2;
+} catch (const std::exception& e) {
+    std::cerr << "heed_compare: " << e.what() << '\n';
+    return 1;
+}

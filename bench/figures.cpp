@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// bench/figures.cpp: heed_compare --figures
+//
+// Each share is measured with its limit around it: limit, kernel, limit, again and again for a while;
+// the best of the kernel counts against the best of the limit. Ratios of two calls come from running
+// them in turn. What needs another compiler, other flags or another library is in bench/figures.
+#include "figures.hpp"
+
+#include <algorithm>
+#include <iomanip>
+#include <ostream>
+
+#include "format.hpp"
+#include "machine.hpp"
+
+namespace heed_bench {
+namespace {
+
+class measurer {
+public:
+    measurer(std::ostream& out, runner& run) : out_(out), run_(run) {}
+
+    void head() const {
+        out_ << std::left << std::setw(58) << "figure" << std::right << std::setw(12) << "needed"
+             << std::setw(12) << "measured"
+             << "  verdict\n";
+    }
+
+    void share_of_peak(const char* name, const shape& s, double needed) {
+        bound b = bind(name, s);
+        double best = not_measured, peak = 0;
+        for (int round = 0; round < 5; ++round) {
+            peak = std::max(peak, float_peak());
+            best = std::fmin(best, best_time(b.call.run, {0.25, 1, 1000}));
+        }
+        peak = std::max(peak, float_peak());
+        at_least(title(name, s) + ", of FMA peak", needed, variant_named(name).flops(s) / best / peak,
+                 percent);
+    }
+
+    void share_of_read(const char* name, const shape& s, double needed) {
+        bound b = bind(name, s);
+        read_bandwidth memory;
+        double best = not_measured, limit = 0;
+        for (int round = 0; round < 8; ++round) {
+            limit = std::max(limit, memory.measure());
+            best = std::fmin(best, best_time(b.call.run, {0.2, 3, 1000}));
+        }
+        limit = std::max(limit, memory.measure());
+        at_least(title(name, s) + ", of read bandwidth", needed, variant_named(name).bytes(s) / best / limit,
+                 percent);
+    }
+
+    // Time of `name` over the time of `other` on the same shape.
+    double ratio(const char* name, const char* other, const shape& s, double seconds) {
+        bound a = bind(name, s), b = bind(other, s);
+        const std::vector<double> best = best_in_turn({a.call.run, b.call.run}, {seconds, 2, 1000});
+        return best[0] / best[1];
+    }
+
+    void overhead(const char* name, const shape& s, double needed) {
+        at_most(title(name, s) + ", time over plain", needed, ratio(name, "plain", s, 2), times);
+    }
+
+    void faster(const char* name, const char* than, const shape& s, double needed) {
+        at_least(title(name, s) + ", speed over " + than, needed, ratio(than, name, s, 2), times);
+    }
+
+    void call_time(const char* name, const shape& s, double needed) {
+        bound b = bind(name, s);
+        at_most(title(name, s) + ", one call", needed, best_time(b.call.run, {0.5, 50, 100'000}), duration);
+    }
+
+    void two_threads(const shape& s, double needed) {
+        const std::string name = title("plain", s) + ", two threads over one";
+        if (cpus().size() < 2) {
+            out_ << std::left << std::setw(58) << name
+                 << "  not measured: this program may use one processor\n";
+            return;
+        }
+        pin(2);
+        const heed::thread_pool pool(2);
+        const problem& p = run_.input(s);
+        tensor y(p.q.dimensions());
+        const variant& plain = variant_named("plain");
+        const bound_call one = plain.bind(p, y, run_.pool()), two = plain.bind(p, y, pool);
+        const std::vector<double> best = best_in_turn({one.run, two.run}, {3, 3, 1000});
+        pin(1);
+        at_least(name, needed, best[0] / best[1], times);
+    }
+
+    void extra_memory(double needed) {
+        double most = 0;
+        for (const char* name : {"plain", "causal", "alibi"})
+            for (const shape& s : {self(8, 16, 64), self(8, 256, 64), self(1, 2048, 128), self(1, 16384, 64),
+                                   shape{1, 32, 8, 1, 32768, 128}}) {
+                bound b = bind(name, s);
+                b.call.run();
+                most = std::max(most, double(b.call.extra_bytes()));
+            }
+        at_most("most extra memory of a call, 16 to 32768 keys", needed, most, byte_count);
+    }
+
+    bool all_met() const { return met_; }
+
+private:
+    struct bound {
+        std::unique_ptr<tensor> y;
+        bound_call call;
+    };
+
+    bound bind(const char* name, const shape& s) {
+        const problem& p = run_.input(s);
+        auto y = std::make_unique<tensor>(p.q.dimensions());
+        bound_call call = variant_named(name).bind(p, *y, run_.pool());
+        return {std::move(y), std::move(call)};
+    }
+
+    static std::string title(const std::string& name, const shape& s) {
+        std::string heads = "H=" + std::to_string(s.heads);
+        if (s.kv_heads != s.heads) heads += "/" + std::to_string(s.kv_heads);
+        return name + " " + heads + (s.queries != s.keys ? " " + std::to_string(s.queries) + " query," : "") +
+               " S=" + std::to_string(s.keys) + " D=" + std::to_string(s.head_dim);
+    }
+
+    void at_least(const std::string& name, double needed, double found, std::string (*text)(double)) {
+        verdict(name, ">= " + text(needed), text(found), found >= needed);
+    }
+    void at_most(const std::string& name, double needed, double found, std::string (*text)(double)) {
+        verdict(name, "<= " + text(needed), text(found), found <= needed);
+    }
+    void verdict(const std::string& name, const std::string& needed, const std::string& found, bool met) {
+        out_ << std::left << std::setw(58) << name << std::right << std::setw(12) << needed << std::setw(12)
+             << found << (met ? "  ok" : "  MISS") << std::endl;
+        met_ = met_ && met;
+    }
+
+    std::ostream& out_;
+    runner& run_;
+    bool met_ = true;
+};
+
+}  // namespace
+
+bool print_figures(std::ostream& out, runner& run) {
+    measurer m(out, run);
+    m.head();
+    m.share_of_peak("plain", self(8, 2048, 64), 0.83);
+    m.share_of_peak("plain", self(8, 2048, 128), 0.85);
+    m.share_of_peak("causal", self(8, 4096, 64), 0.78);
+    m.share_of_peak("plain", self(8, 1500, 80), 0.75);
+    m.share_of_peak("plain", self(8, 577, 72), 0.60);
+    m.share_of_peak("plain", self(8, 64, 64), 0.60);
+    m.share_of_peak("plain", self(8, 128, 64), 0.68);
+    m.share_of_peak("plain", self(8, 256, 64), 0.75);
+    m.call_time("plain", self(8, 16, 64), 25e-6 / 3);
+    m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, 0.80);
+    m.faster("window", "causal", self(1, 32768, 64), 20);
+    m.overhead("score", self(8, 2048, 64), 1.12);
+    m.overhead("mask_if", self(8, 2048, 64), 1.15);
+    m.overhead("score_tanh", self(8, 2048, 64), 1.5);
+    m.two_threads(self(8, 2048, 64), 1.85);
+    m.extra_memory(2.0 * 1024 * 1024);
+    return m.all_met();
+}
+
+}  // namespace heed_bench

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// bench/report.hpp: what heed_compare found, and the three ways it is shown
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "run.hpp"
+
+namespace heed_bench {
+
+struct group {          // one shape, several variants
+    std::string title;  // "GPT-2 small: 12 heads, 1024 tokens, D=64"
+    bool sweep;         // one point of the lengths sweep; otherwise a model's shape
+    std::vector<measured> rows;
+};
+
+struct report {
+    std::string version, cpu, target, compiler, date;
+    int threads;
+    double peak, bandwidth;  // FLOP/s, bytes/s
+    std::string text;        // "name, 40 KB"
+    std::vector<group> groups;
+};
+
+// What a column means, once for all formats.
+struct column {
+    const char* title;
+    const char* meaning;
+    std::string (*value)(const measured&);
+};
+const std::vector<column>& columns();
+
+std::string heading(const report& r);  // "heed 0.1.0 on AMD EPYC, avx512, 1 thread"
+std::string limits_line(const report& r);
+
+void write_table_head(std::ostream& out, const report& r);
+void write_table(std::ostream& out, const group& g);
+void write_table_foot(std::ostream& out);
+void write_json(std::ostream& out, const report& r);
+void write_html(std::ostream& out, const report& r);
+
+}  // namespace heed_bench

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// bench/run.cpp: one measurement, and the error that goes with it
+#include "run.hpp"
+
+#include <algorithm>
+
+namespace heed_bench {
+
+accuracy accuracy_of(const variant& v, const problem& p, const tensor& y) {
+    const shape& s = p.extent;
+    const size rows = std::min<size>(24, s.batch * s.heads * s.queries);
+    double error = 0;
+    std::vector<double> keys;
+    for (size i = 0; i < rows; ++i) {
+        const size batch = i % s.batch;
+        const size head = i * 5 % s.heads;
+        const size at = rows == 1 ? 0 : i * (s.queries - 1) / (rows - 1);  // from the first query to the last
+        const true_row truth = v.reference(p, batch, head, at);
+        double largest = 0, worst = 0;
+        for (size d = 0; d < s.head_dim; ++d) {
+            const double expected = truth.y[std::size_t(d)];
+            largest = std::max(largest, std::abs(expected));
+            // A NaN must not hide in a comparison.
+            const double off = std::abs(double(y(batch, head, at, d)) - expected);
+            if (!(off <= worst)) worst = off;
+        }
+        const double unit = std::ldexp(largest, -23);
+        const double in_units = worst == 0 ? 0 : worst / unit;
+        if (!(in_units <= error)) error = in_units;
+        keys.push_back(truth.effective_keys);
+    }
+    std::nth_element(keys.begin(), keys.begin() + std::ptrdiff_t(keys.size() / 2), keys.end());
+    return {error, keys[keys.size() / 2]};
+}
+
+void compare_with_baselines(std::vector<measured>& rows) {
+    for (const measured& baseline : rows)
+        for (measured& m : rows) {
+            if (baseline.what->name == "naive") m.naive_seconds = baseline.seconds;
+            if (baseline.what->name == "naive native") m.native_seconds = baseline.seconds;
+        }
+}
+
+runner::runner(text_input text, int threads, patience how)
+    : text_(std::move(text)),
+      threads_(threads),
+      how_(how),
+      pool_(threads),
+      bandwidth_(read_bandwidth().measure(threads)) {}
+
+const problem& runner::input(const shape& s) {
+    if (!input_ || !(input_->extent == s)) input_ = text_.make(s);
+    return *input_;
+}
+
+measured runner::measure(const variant& v, const shape& s) {
+    measured m{.what = &v, .extent = s, .flops = v.flops(s), .bytes = v.bytes(s)};
+    if (v.takes && !v.takes(s)) return m;
+    const problem& p = input(s);
+    tensor y(p.q.dimensions());
+    const bound_call call = v.bind(p, y, pool_);
+    m.peak = peak();
+    m.seconds = best_time(call.run, how_);
+    m.peak = std::max(m.peak, peak());
+    m.bandwidth = bandwidth_;
+    m.extra_bytes = double(call.extra_bytes());
+    const accuracy a = accuracy_of(v, p, y);
+    m.error = a.error;
+    m.effective_keys = a.effective_keys;
+    return m;
+}
+
+}  // namespace heed_bench
