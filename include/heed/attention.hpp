@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// heed/attention.hpp: exact softmax attention
+//
+//     y = softmax(scale q k^T + …) v
+//
+//     auto y = heed::attention(q, k, v, heed::causal);          a new tensor of q's kind
+//     heed::attention_into(y, q, k, v, heed::causal);           into memory of the caller's
+//
+// Shapes: q (batch, head, query, feature), k (batch, kv_head, key, feature), v (batch, kv_head, key,
+// value feature), y (batch, head, query, value feature). Query head h reads key/value head
+// h / (heads / kv_heads). Element types and layouts: heed/core/tensor.hpp. Sums are kept in float (double
+// for double).
+//
+// Options, in any order, each at most once (masks as often as wanted, they intersect):
+//     masks               causal, causal_from, window, window_from, prefix, key_lengths, documents, packed,
+//                         mask, mask_if, and &, |, ! of them                        heed/mask.hpp
+//     scores              scale, softcap, score, alibi, bias, sinks, dropout        heed/score.hpp
+//     also written        logsumexp, weights, scores                                heed/score/outputs.hpp
+//     where it runs       on(device), use(workspace)
+//
+// A query that may see no key gets output +0 and log-sum-exp -inf. What a mask hides never enters
+// arithmetic: infinities and NaN behind it change no bit. A row's bits depend on nothing but the row: not
+// on threads, batch, or the position in the batch.
+//
+// Cost: 4 queries keys features flops, less by what masks hide tile by tile; no memory that grows with
+// queries x keys. Source: the online softmax of Milakov & Gimelshein (arXiv 1805.02867), tiled as in
+// FlashAttention-2 (arXiv 2307.08691).
+//
+// Throws heed::error before anything is written when the arguments do not fit; std::bad_alloc when there
+// is no memory for a result or the scratch (see use()); what a callable throws. Allocates the result, and
+// scratch of less than 2 MiB a thread up to 512 features unless use(workspace) gives it.
+#pragma once
+
+#include <heed/core/tensor.hpp>
+#include <heed/kernel/exact_call.hpp>
+#include <heed/mask.hpp>
+#include <heed/score.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class X>
+using element_of_argument = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+template <class Q, class K, class V>
+constexpr void check_elements() {
+    using T = element_of_argument<Q>;
+    static_assert(std::is_same_v<T, element_of_argument<K>> && std::is_same_v<T, element_of_argument<V>>,
+                  "heed: q, k and v hold different element types; convert them to one");
+}
+
+}  // namespace detail
+
+// Writes y, which may be q itself; y is sized by the caller.
+template <class Y, class Q, class K, class V, class... Options>
+void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
+    detail::check_elements<const Q, const K, const V>();
+    using T = detail::element_of_argument<const Q>;
+    const auto to = as_view(y);
+    static_assert(!std::is_const_v<std::remove_pointer_t<decltype(to.data)>>,
+                  "heed::attention_into: y is written, and this tensor is const");
+    static_assert(std::is_same_v<std::remove_pointer_t<decltype(to.data)>, T>,
+                  "heed::attention_into: y holds another element type than q");
+    const view<T> out(to.data, to.extents, to.strides);
+    detail::exact_attention<T>("attention_into", out, view<const T>(as_view(q)), view<const T>(as_view(k)),
+                               view<const T>(as_view(v)), options...);
+}
+
+// A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
+template <class Q, class K, class V, class... Options>
+auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
+    detail::check_elements<const Q, const K, const V>();
+    using T = detail::element_of_argument<const Q>;
+    const view<const T> from(as_view(q));
+    const view<const T> keys(as_view(k));
+    const view<const T> values(as_view(v));
+    detail::check_shapes<const T, T>("attention", from, keys, values, nullptr);
+    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
+    detail::exact_attention<T>("attention", detail::result_view(y), from, keys, values, options...);
+    return y;
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

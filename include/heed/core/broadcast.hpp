@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// heed/core/broadcast.hpp: tables that broadcast right-aligned to (batch, head, query, key)
+#pragma once
+
+#include <ranges>
+#include <string_view>
+
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A table the caller keeps: an object with a name, or a map or view that owns nothing.
+template <class X>
+inline constexpr bool table_may_be_kept =
+    std::is_lvalue_reference_v<X> || !owns_elements<std::remove_cvref_t<X>>;
+
+template <class T>
+table<T> as_table(const view<T>& v) {
+    return {v.data, v.extents, v.strides, 4};
+}
+
+// Axes of extent 1 are repeated; every other extent has to be the score's.
+template <class T>
+table<T> broadcast(std::string_view function, std::string_view argument, table<T> t, const problem_shape& shape) {
+    const std::array<index, 4> needed{shape.batch, shape.heads, shape.queries, shape.keys};
+    constexpr const char* names[] = {"batch entries", "heads", "queries", "keys"};
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        require(t.extents[axis] == needed[axis] || t.extents[axis] == 1, function, argument, " has ",
+                t.extents[axis], " ", names[axis], ", needs ", needed[axis], " or 1");
+        if (t.extents[axis] == 1) t.strides[axis] = 0;
+    }
+    return t;
+}
+
+// One number per head: a vector or rank-1 tensor, or a contiguous range of numbers, kept by reference.
+template <class X>
+auto number_table(X&& x) {
+    if constexpr (eigen_tensor<X> || eigen_matrix<X>) {
+        static_assert(table_may_be_kept<X>,
+                      "heed: the numbers are a temporary and would be gone; give them a name");
+        const auto t = as_table(x);
+        using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+        return table<const S>{t.data, t.extents, t.strides, t.rank};
+    } else {
+        static_assert(std::is_lvalue_reference_v<X> || std::ranges::borrowed_range<X>,
+                      "heed: the numbers are a temporary and would be gone; give them a name");
+        using S = std::remove_cvref_t<std::ranges::range_value_t<X>>;
+        table<const S> t;
+        t.data = std::ranges::data(x);
+        t.extents[3] = static_cast<index>(std::ranges::size(x));
+        t.strides[3] = 1;
+        t.rank = 1;
+        return t;
+    }
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

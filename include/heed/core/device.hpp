@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// heed/core/device.hpp: many tasks over the threads of a device
+//
+// A device is anything with numThreads() and parallelFor(n, cost, f), f(first, last): an
+// Eigen::ThreadPoolDevice, or heed::thread_pool. Each thread becomes one lane that takes task after task
+// from a common counter, so a lane owns its scratch memory and an uneven load evens out. Which lane runs
+// a task never changes its result.
+//
+// A callable's exception ends the lanes early and reaches the caller. A call from inside the device's own
+// threads runs on that thread alone: waiting there for other threads could wait for ever.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+#include <heed/core/option.hpp>
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+template <class D>
+concept device = requires(const D& d, void (*range)(index, index)) {
+    { d.numThreads() } -> std::convertible_to<index>;
+    d.parallelFor(index{1}, Eigen::TensorOpCost(0, 0, 1), range);
+};
+
+namespace detail {
+
+// The device of a call without on().
+struct one_thread {
+    int numThreads() const { return 1; }
+    template <class Cost, class F>
+    void parallelFor(index n, const Cost&, const F& f) const {
+        f(index{0}, n);
+    }
+};
+
+// How many lanes a call may use; one when there is no device or when it is called from inside it.
+template <class D>
+index lanes_of(const D* d) {
+    if constexpr (requires { d->currentThreadId(); }) {
+        if (d->currentThreadId() >= 0) return 1;
+    }
+    const index n = static_cast<index>(d->numThreads());
+    return n < 1 ? 1 : n;
+}
+
+// body(lane, task) for every task in [0, tasks), on `lanes` threads of d (nullptr: only this one).
+template <class D, class Body>
+void for_each_task(const D* d, index lanes, index tasks, const Body& body) {
+    if (lanes > tasks) lanes = tasks;
+    if (d == nullptr || lanes <= 1) {
+        for (index task = 0; task < tasks; ++task) body(index{0}, task);
+        return;
+    }
+    std::atomic<index> next{0};
+    std::atomic<index> next_lane{0};
+#if HEED_EXCEPTIONS
+    std::exception_ptr thrown;
+    std::mutex guard;
+#endif
+    const auto lane_of_tasks = [&](index, index) {
+        const index lane = next_lane.fetch_add(1);
+        if (lane >= lanes) return;
+#if HEED_EXCEPTIONS
+        try {
+#endif
+            for (index task = next.fetch_add(1); task < tasks; task = next.fetch_add(1)) body(lane, task);
+#if HEED_EXCEPTIONS
+        } catch (...) {
+            next.store(tasks);
+            const std::lock_guard<std::mutex> lock(guard);
+            if (!thrown) thrown = std::current_exception();
+        }
+#endif
+    };
+    // A cost large enough that every device gives each lane a thread of its own.
+    d->parallelFor(lanes, Eigen::TensorOpCost(0, 0, 1e9), lane_of_tasks);
+#if HEED_EXCEPTIONS
+    if (thrown) std::rethrow_exception(thrown);
+#endif
+}
+
+template <class D>
+struct on_option : option<option_kind::on> {
+    const D* used;
+    explicit on_option(const D& d) : used(&d) {}
+};
+
+}  // namespace detail
+
+// Run the call on this device's threads; the bits of the result do not depend on how many there are.
+template <class D>
+auto on(const D& d) {
+    static_assert(device<D>, "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
+                             "numThreads() and parallelFor(n, cost, f)");
+    return detail::on_option<D>(d);
+}
+template <class D>
+auto on(const D&& d) = delete;  // the device is a temporary; give it a name
+
+}  // namespace HEED_ABI
+}  // namespace heed

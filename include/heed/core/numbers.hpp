@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// heed/core/numbers.hpp: one whole number for all batch entries, or a contiguous range with one for each
+#pragma once
+
+#include <concepts>
+#include <iterator>
+#include <ranges>
+#include <string_view>
+
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Contiguous integers: a std::vector, std::array, C array, span, or an Eigen vector or rank-1 tensor.
+template <class R>
+concept eigen_integers = (eigen_tensor<R> || eigen_matrix<R>) && requires(const std::remove_cvref_t<R>& r) {
+    requires std::integral<std::remove_cvref_t<decltype(*r.data())>>;
+};
+template <class R>
+concept std_integers =
+    std::ranges::contiguous_range<R> && std::integral<std::remove_cvref_t<std::ranges::range_value_t<R>>>;
+template <class R>
+concept integers = eigen_integers<R> || std_integers<R>;
+
+template <class I>
+struct number_span {
+    const I* data = nullptr;
+    index size = 0;
+    index operator[](index i) const { return static_cast<index>(data[i]); }
+};
+
+template <integers R>
+auto span_of(const R& range) {
+    if constexpr (eigen_integers<R>) {
+        using I = std::remove_cvref_t<decltype(*range.data())>;
+        return number_span<I>{range.data(), static_cast<index>(range.size())};
+    } else {
+        using I = std::remove_cvref_t<std::ranges::range_value_t<R>>;
+        return number_span<I>{std::ranges::data(range), static_cast<index>(std::ranges::size(range))};
+    }
+}
+
+// A range that may be kept by reference: an object with a name, or a view that owns nothing.
+template <class R>
+inline constexpr bool may_be_kept =
+    std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
+    ((eigen_tensor<R> || eigen_matrix<R>) && !owns_elements<std::remove_cvref_t<R>>);
+
+// The number for batch entry b: single, or values[b].
+template <class I>
+struct per_batch {
+    index single = 0;
+    number_span<I> values{};
+    bool many = false;
+
+    index operator[](index b) const { return many ? values[b] : single; }
+
+    void check(std::string_view function, std::string_view argument, index batch) const {
+        require(!many || values.size == batch, function, argument, " has ", values.size,
+                " numbers, needs one or one for each of the ", batch, " batch entries");
+    }
+};
+
+inline per_batch<index> numbers_of(index single) {
+    return {single, {}, false};
+}
+template <integers R>
+auto numbers_of(const R& range) {
+    const auto span = span_of(range);
+    using I = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    return per_batch<I>{0, span, true};
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

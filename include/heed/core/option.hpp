@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// heed/core/option.hpp: options as values, picked out of a call by what they are
+//
+// An option type derives from option<kind>. A function lists the kinds it takes; a kind it does not
+// take, or one given twice, is a compile-time error whose text names it. Masks are no exception to the
+// rule but to the count: any number of them in one call intersect.
+#pragma once
+
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <heed/core/config.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+enum class option_kind {
+    mask,
+    scale,
+    softcap,
+    score,
+    alibi,
+    bias,
+    sinks,
+    dropout,
+    logsumexp,
+    weights,
+    scores,
+    on,
+    use,
+};
+
+namespace detail {
+
+template <option_kind Kind>
+struct option {
+    static constexpr option_kind kind = Kind;
+};
+
+template <class O>
+concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
+                    std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
+
+template <option_kind Kind, class... Options>
+inline constexpr int count_of = ((std::remove_cvref_t<Options>::kind == Kind ? 1 : 0) + ... + 0);
+
+// What a call without the option gets.
+struct absent {};
+
+template <option_kind Kind>
+constexpr absent pick() {
+    return {};
+}
+template <option_kind Kind, class First, class... Rest>
+constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
+    if constexpr (First::kind == Kind)
+        return (first);
+    else
+        return pick<Kind>(rest...);
+}
+
+template <class O>
+inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// heed/core/overlap.hpp: do two strided tensors share an element?
+//
+// Address ranges that cross are not enough: the q, k and v parts of one fused buffer interleave without
+// sharing anything. A shared byte means integers x_i, y_j within the extents with
+//     sum x_i s_i + x = (b - a) + sum y_j t_j + y,   0 <= x < size of a's element, 0 <= y < size of b's
+// found by trying the axes from the longest stride down and leaving off where the rest cannot reach.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+
+#include <heed/core/error.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A tensor as bytes: where it starts, extents, strides, and the size of an element.
+struct byte_span {
+    std::intptr_t begin = 0;
+    index extents[4] = {1, 1, 1, 1};
+    index strides[4] = {0, 0, 0, 0};
+    index size = 1;
+
+    bool empty() const { return extents[0] == 0 || extents[1] == 0 || extents[2] == 0 || extents[3] == 0; }
+};
+
+template <class T>
+byte_span bytes_of(const T* data, const std::array<index, 4>& extents, const std::array<index, 4>& strides) {
+    byte_span s;
+    s.begin = reinterpret_cast<std::intptr_t>(data);
+    s.size = static_cast<index>(sizeof(T));
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        s.extents[axis] = extents[axis];
+        s.strides[axis] = strides[axis] * s.size;
+    }
+    return s;
+}
+
+class overlap_search {
+public:
+    overlap_search(const byte_span& a, const byte_span& b) {
+        for (int axis = 0; axis < 4; ++axis) {
+            add(a.strides[axis], 0, a.extents[axis] - 1);
+            add(b.strides[axis], -(b.extents[axis] - 1), 0);
+        }
+        std::sort(terms_, terms_ + count_, [](const term& x, const term& y) { return x.stride > y.stride; });
+        add(1, -(b.size - 1), a.size - 1);
+        // The range and the divisor of all that comes behind a term.
+        for (int i = count_ - 1; i >= 0; --i) {
+            term& t = terms_[i];
+            t.least = t.low * t.stride + (i + 1 < count_ ? terms_[i + 1].least : 0);
+            t.most = t.high * t.stride + (i + 1 < count_ ? terms_[i + 1].most : 0);
+        }
+        found_ = reach(0, b.begin - a.begin);
+    }
+    bool found() const { return found_; }
+
+private:
+    struct term {
+        index stride;
+        index low;
+        index high;
+        index least;
+        index most;
+    };
+
+    void add(index stride, index low, index high) {
+        if (stride < 0) {
+            stride = -stride;
+            std::swap(low, high);
+            low = -low;
+            high = -high;
+        }
+        if (stride == 0 || (low == 0 && high == 0)) return;
+        for (int i = 0; i < count_; ++i)
+            if (terms_[i].stride == stride) {
+                terms_[i].low += low;
+                terms_[i].high += high;
+                return;
+            }
+        terms_[count_++] = {stride, low, high, 0, 0};
+    }
+
+    bool reach(int i, index rest) {
+        if (i == count_) return rest == 0;
+        const term& t = terms_[i];
+        if (rest < t.least || rest > t.most) return false;
+        if (++steps_ > 100000) return true;  // a layout nobody has: call it shared rather than search on
+        const index least = i + 1 < count_ ? terms_[i + 1].least : 0;
+        const index most = i + 1 < count_ ? terms_[i + 1].most : 0;
+        // rest - x stride has to lie in [least, most]
+        index x = std::max(t.low, divided_up(rest - most, t.stride));
+        const index end = std::min(t.high, divided_down(rest - least, t.stride));
+        for (; x <= end; ++x)
+            if (reach(i + 1, rest - x * t.stride)) return true;
+        return false;
+    }
+    static index divided_down(index a, index b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+    static index divided_up(index a, index b) { return -divided_down(-a, b); }
+
+    term terms_[10] = {};
+    int count_ = 0;
+    int steps_ = 0;
+    bool found_ = false;
+};
+
+inline bool overlap(const byte_span& a, const byte_span& b) {
+    if (a.empty() || b.empty()) return false;
+    return overlap_search(a, b).found();
+}
+
+// The same elements in the same order: an output may replace such an input row by row.
+inline bool same_elements(const byte_span& a, const byte_span& b) {
+    bool same = a.begin == b.begin && a.size == b.size;
+    for (int axis = 0; axis < 4; ++axis)
+        same = same && a.extents[axis] == b.extents[axis] &&
+               (a.extents[axis] == 1 || a.strides[axis] == b.strides[axis]);
+    return same;
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

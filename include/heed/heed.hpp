@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// heed/heed.hpp: everything
+#pragma once
+
+#include <heed/attention.hpp>
+#include <heed/math.hpp>
+#include <heed/state.hpp>
+#include <heed/thread_pool.hpp>
+#include <heed/version.hpp>

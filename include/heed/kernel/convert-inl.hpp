@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/convert-inl.hpp: storage elements to the type that sums are kept in, and back
+//
+// The 16-bit formats are widened with integer arithmetic alone, which every target vectorises and no
+// rounding mode touches. Narrowing rounds to nearest, ties to even; NaN stays NaN.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+HEED_INLINE float widen(float x) {
+    return x;
+}
+HEED_INLINE double widen(double x) {
+    return x;
+}
+HEED_INLINE float widen(bfloat16_bits x) {
+    return detail::scalar::float_of(static_cast<std::int32_t>(static_cast<std::uint32_t>(x.bits) << 16));
+}
+HEED_INLINE float widen(half_bits x) {
+    const std::uint32_t h = x.bits;
+    // Exponent and mantissa in their places, times 2^112 to correct the bias; denormals come out right.
+    const float magnitude = detail::scalar::float_of(static_cast<std::int32_t>((h & 0x7fffu) << 13)) * 0x1p112f;
+    std::uint32_t bits = static_cast<std::uint32_t>(detail::scalar::bits_of(magnitude));
+    bits |= (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u;
+    return detail::scalar::float_of(static_cast<std::int32_t>(bits | ((h & 0x8000u) << 16)));
+}
+
+HEED_INLINE void narrow(float x, float& y) {
+    y = x;
+}
+HEED_INLINE void narrow(double x, double& y) {
+    y = x;
+}
+HEED_INLINE void narrow(float x, bfloat16_bits& y) {
+    const std::uint32_t u = static_cast<std::uint32_t>(detail::scalar::bits_of(x));
+    const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
+    const std::uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    y.bits = static_cast<std::uint16_t>(nan ? (u >> 16) | 0x40u : rounded);
+}
+HEED_INLINE void narrow(float x, half_bits& y) {
+    const std::uint32_t u = static_cast<std::uint32_t>(detail::scalar::bits_of(x));
+    const std::uint32_t a = u & 0x7fffffffu;
+    const std::uint32_t normal = (a + 0xc8000fffu + ((a >> 13) & 1u)) >> 13;
+    // Below 2^-14 an addition of 1/2 rounds the value to the last bits, where the denormal half stands.
+    const float aligned = detail::scalar::float_of(static_cast<std::int32_t>(a < 0x38800000u ? a : 0u)) + 0.5f;
+    const std::uint32_t denormal = static_cast<std::uint32_t>(detail::scalar::bits_of(aligned)) - 0x3f000000u;
+    std::uint32_t h = a < 0x38800000u ? denormal : normal;
+    h = a >= 0x47800000u ? 0x7c00u : h;
+    h = a > 0x7f800000u ? 0x7e00u : h;
+    y.bits = static_cast<std::uint16_t>(h | ((u >> 16) & 0x8000u));
+}
+
+// n elements, `stride` apart, to neighbours.
+template <class E, class T>
+HEED_INLINE void widen_row(const E* from, index stride, index n, T* to) {
+    if (stride == 1) {
+        for (index i = 0; i < n; ++i) to[i] = widen(from[i]);
+    } else {
+        for (index i = 0; i < n; ++i) to[i] = widen(from[i * stride]);
+    }
+}
+template <class T, class E>
+HEED_INLINE void narrow_row(const T* from, index n, E* to, index stride) {
+    if (stride == 1) {
+        for (index i = 0; i < n; ++i) narrow(from[i], to[i]);
+    } else {
+        for (index i = 0; i < n; ++i) narrow(from[i], to[i * stride]);
+    }
+}
+
+// True when no element of a block of rows is infinite or NaN; by its bits, so -ffast-math cannot decide.
+template <class T>
+HEED_INLINE bool all_finite(const T* rows, index row_stride, index count, index features) {
+    using I = typename constants<T>::integer;
+    I found = 0;
+    for (index r = 0; r < count; ++r)
+        for (index f = 0; f < features; ++f) {
+            const I bits = detail::scalar::bits_of(rows[r * row_stride + f]) & constants<T>::infinity_bits;
+            found |= bits == constants<T>::infinity_bits ? I(1) : I(0);
+        }
+    return found == 0;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

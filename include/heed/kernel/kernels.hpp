@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/kernels.hpp: the exact kernels and score programs, compiled for every target
+#pragma once
+
+#include <heed/kernel/exact.hpp>
+#include <heed/kernel/program.hpp>
+#include <heed/simd/dispatch.hpp>
+#include <heed/simd/pack.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact_all-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+exact_functions<E> exact_kernels() {
+    HEED_RETURN_ON_TARGET(exact_kernels<E>())
+}
+
+// The functions of a program on the active target; those it does not need stay as they are.
+template <class Program, class T>
+void compile_program(score_function<T>& score, score_function<T>& masked, score_function<T>& drop) {
+    HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop))
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

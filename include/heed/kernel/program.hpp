@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/program.hpp: the steps of a call chained into one function of a score
+//
+//     raw -> [written] -> softcap -> [written] -> score(f) -> alibi -> bias -> mask -> [written]
+//
+// Steps that were not asked for are no_step and vanish. A program is bound to the call's extents; kernels
+// get it as an untyped pointer beside the functions compiled for it.
+#pragma once
+
+#include <heed/score/dropout.hpp>
+#include <heed/score/outputs.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class Raw, class Softcap, class Capped, class Score, class Alibi, class Bias, class Mask, class Biased,
+          class Dropout, class Sinks>
+struct score_program {
+    Raw raw;
+    Softcap softcap;
+    Capped capped;
+    Score score;
+    Alibi alibi;
+    Bias bias;
+    Mask mask;
+    Biased biased;
+    Dropout dropout;
+    Sinks sinks;
+
+    static constexpr bool changes_scores =
+        !(std::is_same_v<Softcap, no_step> && std::is_same_v<Score, no_step> && std::is_same_v<Alibi, no_step> &&
+          std::is_same_v<Bias, no_step>);
+    static constexpr bool writes_scores = !std::is_same_v<Raw, no_step>;
+    static constexpr bool has_mask = !std::is_same_v<Mask, no_mask::bound>;
+    static constexpr bool has_dropout = !is_absent<Dropout>;
+    static constexpr bool has_sinks = !is_absent<Sinks>;
+
+    template <class T>
+    auto steps(const lane_row& row) const {
+        return chained{
+            raw.template lanes<T>(row),
+            chained{softcap.template lanes<T>(row),
+                    chained{capped.template lanes<T>(row),
+                            chained{score.template lanes<T>(row),
+                                    chained{alibi.template lanes<T>(row), bias.template lanes<T>(row)}}}}};
+    }
+
+    static cover classify(const void* program, const tile& t) {
+        return static_cast<const score_program*>(program)->mask.classify(t);
+    }
+    static double sink(const void* program, index head) {
+        if constexpr (has_sinks)
+            return static_cast<const score_program*>(program)->sinks[head];
+        else
+            return 0;
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// heed/mask.hpp: every mask, and the algebra & | !
+#pragma once
+
+#include <heed/mask/band.hpp>
+#include <heed/mask/custom.hpp>
+#include <heed/mask/dense.hpp>
+#include <heed/mask/documents.hpp>
+#include <heed/mask/padding.hpp>

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// heed/mask/band.hpp: causal and sliding-window masks
+//
+// Query r looks at the keys of one interval around its place p among the keys:
+//     p - left <= key <= p + right,   p = r + (keys - queries),   or p = r + offset
+// The first p lines the last query up with the last key, so one mask serves a whole prompt and one new
+// token over a cache. A query may see no key at all.
+//
+// Cost: no storage, O(1) for a tile.
+#pragma once
+
+#include <heed/core/numbers.hpp>
+#include <heed/mask/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// A side of a window that does not end.
+inline constexpr index unbounded = longest_axis;
+
+namespace detail {
+
+inline std::int32_t clamped_coordinate(index x) {
+    return static_cast<std::int32_t>(x < -longest_axis ? -longest_axis : x > longest_axis ? longest_axis : x);
+}
+
+struct bound_band_row {
+    std::int32_t low;   // key - query >= low
+    std::int32_t high;  // key - query <= high
+    bool operator()(at i, std::int32_t) const {
+        const std::int32_t d = i.key - i.query;
+        return (d >= low) & (d <= high);
+    }
+};
+
+template <class Offset>
+struct bound_band {
+    index left;
+    index right;
+    Offset offset;
+
+    bound_band_row row(index batch) const {
+        const index p = offset[batch];
+        return {left >= unbounded ? -2147483647 - 1 : clamped_coordinate(p - left),
+                right >= unbounded ? 2147483647 : clamped_coordinate(p + right)};
+    }
+    cover classify(const tile& t) const {
+        const bound_band_row r = row(t.batch);
+        const index least = t.key_begin - (t.query_end - 1);
+        const index most = t.key_end - 1 - t.query_begin;
+        if (most < r.low || least > r.high) return cover::empty;
+        return least >= r.low && most <= r.high ? cover::full : cover::mixed;
+    }
+    bound_band_row lanes(const lane_row& r) const { return row(r.first.batch); }
+};
+
+// Offset: per_batch numbers, or absent for the rule that lines up the ends.
+template <class Offset>
+struct band_mask : mask_base {
+    index left;
+    index right;
+    Offset offset;
+
+    constexpr band_mask(index l, index r, Offset o) : left(l), right(r), offset(o) {}
+
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        require(left >= 0 && right >= 0, function, "window got (", left, ", ", right,
+                "), needs counts of keys that are not negative");
+        if constexpr (is_absent<Offset>) {
+            return bound_band<per_batch<index>>{left, right, {shape.keys - shape.queries, {}, false}};
+        } else {
+            offset.check(function, "offset", shape.batch);
+            for (index b = 0; b < (offset.many ? shape.batch : 1); ++b)
+                require(offset[b] >= -longest_axis && offset[b] <= longest_axis, function, "offset is ",
+                        offset[b], ", needs a number of keys within 2^31 - 1");
+            return bound_band<Offset>{left, right, offset};
+        }
+    }
+};
+
+}  // namespace detail
+
+// key <= query + (keys - queries): the last query sees the last key.
+inline constexpr detail::band_mask<detail::absent> causal{unbounded, 0, {}};
+
+// p - left <= key <= p + right with p = query + (keys - queries); `unbounded` on either side.
+inline auto window(index left, index right) {
+    return detail::band_mask<detail::absent>(left, right, {});
+}
+
+// key <= query + offset; causal_from(0) is the top-left rule. One number, or a range with one per batch.
+inline auto causal_from(index offset) {
+    return detail::band_mask<detail::per_batch<index>>(unbounded, 0, detail::numbers_of(offset));
+}
+template <detail::integers R>
+auto causal_from(R&& offsets) {
+    static_assert(detail::may_be_kept<R>,
+                  "heed::causal_from: the offsets are a temporary and would be gone; give them a name");
+    return detail::band_mask(unbounded, 0, detail::numbers_of(offsets));
+}
+
+// A window around query + offset.
+inline auto window_from(index offset, index left, index right) {
+    return detail::band_mask<detail::per_batch<index>>(left, right, detail::numbers_of(offset));
+}
+template <detail::integers R>
+auto window_from(R&& offsets, index left, index right) {
+    static_assert(detail::may_be_kept<R>,
+                  "heed::window_from: the offsets are a temporary and would be gone; give them a name");
+    return detail::band_mask(left, right, detail::numbers_of(offsets));
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// heed/mask/documents.hpp: ragged batches, a query sees only the keys of its own document
+//
+//     documents(query_ids, key_ids)   the document of every query and of every key
+//     packed(offsets)                 documents one behind the other; document d is [offsets[d], offsets[d + 1])
+//
+// Cost: for a tile O(1) where the ids do not fall, O(log documents) for offsets, O(queries + keys of the
+// tile) for ids in any order. No storage.
+#pragma once
+
+#include <heed/core/numbers.hpp>
+#include <heed/mask/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Ids of one axis: the same for every batch entry, or one row for each.
+template <class I>
+struct id_axis {
+    const I* data;
+    index count;
+    index batch_stride;
+    bool sorted;
+
+    id_axis(std::string_view function, std::string_view argument, const number_span<I>& ids, index batch,
+            index positions)
+        : data(ids.data), count(positions), batch_stride(ids.size == positions ? 0 : positions), sorted(true) {
+        require(ids.size == positions || (batch > 0 && positions > 0 && ids.size / batch == positions &&
+                                          ids.size % batch == 0),
+                function, argument, " has ", ids.size, " ids, needs ", positions, " or ", batch, " x ", positions);
+        for (index b = 0; b < (batch_stride == 0 ? 1 : batch); ++b)
+            for (index p = 1; p < positions; ++p) sorted = sorted && row(b)[p - 1] <= row(b)[p];
+    }
+    const I* row(index batch) const { return data + batch * batch_stride; }
+
+    struct range {
+        I least;
+        I most;
+    };
+    range range_of(index batch, index begin, index end) const {
+        const I* ids = row(batch);
+        range r{ids[begin], ids[end - 1]};
+        if (!sorted)
+            for (index p = begin; p < end; ++p) {
+                if (ids[p] < r.least) r.least = ids[p];
+                if (ids[p] > r.most) r.most = ids[p];
+            }
+        return r;
+    }
+};
+
+template <class Q, class K>
+struct bound_documents {
+    id_axis<Q> queries;
+    id_axis<K> keys;
+
+    cover classify(const tile& t) const {
+        const auto q = queries.range_of(t.batch, t.query_begin, t.query_end);
+        const auto k = keys.range_of(t.batch, t.key_begin, t.key_end);
+        if (std::cmp_less(q.most, k.least) || std::cmp_less(k.most, q.least)) return cover::empty;
+        const bool one = q.least == q.most && k.least == k.most;
+        return one ? cover::full : cover::mixed;
+    }
+
+    // The ids along the lanes, beside the one id of the other axis.
+    struct row_ids {
+        std::int64_t id;
+        std::int64_t of_lane[most_lanes];
+        bool operator()(at, std::int32_t lane) const { return of_lane[lane] == id; }
+    };
+    row_ids lanes(const lane_row& r) const {
+        row_ids ids;
+        const Q* q = queries.row(r.first.batch) + r.first.query;
+        const K* k = keys.row(r.first.batch) + r.first.key;
+        ids.id = static_cast<std::int64_t>(r.query_step != 0 ? std::int64_t(*k) : std::int64_t(*q));
+        for (std::int32_t l = 0; l < most_lanes; ++l) {
+            const std::int32_t p = l < r.last ? l : r.last;
+            ids.of_lane[l] = r.query_step != 0 ? std::int64_t(q[p]) : std::int64_t(k[p]);
+        }
+        return ids;
+    }
+};
+
+template <class Q, class K>
+struct documents_mask : mask_base {
+    number_span<Q> queries;
+    number_span<K> keys;
+    documents_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        return bound_documents<Q, K>{
+            id_axis<Q>(function, "documents: query_ids", queries, shape.batch, shape.queries),
+            id_axis<K>(function, "documents: key_ids", keys, shape.batch, shape.keys)};
+    }
+};
+
+// Document boundaries of one axis.
+template <class I>
+struct offset_axis {
+    number_span<I> offsets;
+
+    offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o, index positions)
+        : offsets(o) {
+        require(o.size >= 1 && o[0] == 0 && o[o.size - 1] == positions, function, argument,
+                " needs offsets from 0 to the ", positions, " positions there are");
+        for (index d = 1; d < o.size; ++d)
+            require(o[d - 1] <= o[d], function, argument, "[", d, "] is ", o[d], " after ", o[d - 1],
+                    ", needs offsets that do not fall");
+    }
+    // The document that holds a position: the last one that begins at or before it.
+    index document(index position) const {
+        index low = 0;
+        index high = offsets.size - 1;
+        while (high - low > 1) {
+            const index middle = low + (high - low) / 2;
+            if (offsets[middle] <= position)
+                low = middle;
+            else
+                high = middle;
+        }
+        return low;
+    }
+};
+
+template <class Q, class K>
+struct bound_packed {
+    offset_axis<Q> queries;
+    offset_axis<K> keys;
+
+    cover classify(const tile& t) const {
+        const index q_first = queries.document(t.query_begin);
+        const index q_last = queries.document(t.query_end - 1);
+        const index k_first = keys.document(t.key_begin);
+        const index k_last = keys.document(t.key_end - 1);
+        if (q_last < k_first || k_last < q_first) return cover::empty;
+        return q_first == q_last && k_first == k_last && q_first == k_first ? cover::full : cover::mixed;
+    }
+
+    // The lanes' positions that lie in the document of the row's other coordinate.
+    struct interval {
+        std::int32_t begin;
+        std::int32_t end;
+        std::int32_t query_step;
+        std::int32_t key_step;
+        bool operator()(at i, std::int32_t) const {
+            const std::int32_t p = (i.query & query_step) | (i.key & key_step);
+            return (p >= begin) & (p < end);
+        }
+    };
+    interval lanes(const lane_row& r) const {
+        const bool over_queries = r.query_step != 0;
+        const index d = over_queries ? keys.document(r.first.key) : queries.document(r.first.query);
+        return {static_cast<std::int32_t>(over_queries ? queries.offsets[d] : keys.offsets[d]),
+                static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]),
+                r.query_step, r.key_step};
+    }
+};
+
+template <class Q, class K>
+struct packed_mask : mask_base {
+    number_span<Q> queries;
+    number_span<K> keys;
+    packed_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        require(queries.size == keys.size, function, "packed has ", queries.size, " query offsets and ",
+                keys.size, " key offsets, needs as many of both");
+        return bound_packed<Q, K>{offset_axis<Q>(function, "packed: query offsets", queries, shape.queries),
+                                  offset_axis<K>(function, "packed: key offsets", keys, shape.keys)};
+    }
+};
+
+}  // namespace detail
+
+// The document of every query and key: as many ids as positions, or a row of them for each batch entry.
+// Keeps references to both ranges.
+template <detail::integers Q, detail::integers K>
+auto documents(Q&& query_ids, K&& key_ids) {
+    static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
+                  "heed::documents: the ids are a temporary and would be gone; give them a name");
+    return detail::documents_mask(detail::span_of(query_ids), detail::span_of(key_ids));
+}
+
+// Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions.
+template <detail::integers Q, detail::integers K>
+auto packed(Q&& query_offsets, K&& key_offsets) {
+    static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
+                  "heed::packed: the offsets are a temporary and would be gone; give them a name");
+    return detail::packed_mask(detail::span_of(query_offsets), detail::span_of(key_offsets));
+}
+template <detail::integers R>
+auto packed(R&& offsets) {
+    static_assert(detail::may_be_kept<R>,
+                  "heed::packed: the offsets are a temporary and would be gone; give them a name");
+    return detail::packed_mask(detail::span_of(offsets), detail::span_of(offsets));
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

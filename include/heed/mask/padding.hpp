@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// heed/mask/padding.hpp: masks that look at the key alone: a visible prefix, and lengths of ragged batches
+//
+//     prefix(n)              key < n for every query
+//     key_lengths(lengths)   key < lengths[batch]; the keys behind do not exist
+//
+// Cost: no storage, O(1) for a tile.
+#pragma once
+
+#include <heed/core/numbers.hpp>
+#include <heed/mask/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+struct key_below {
+    std::int32_t end;
+    bool operator()(at i, std::int32_t) const { return i.key < end; }
+};
+
+template <class End>
+struct bound_key_end {
+    End end;
+    cover classify(const tile& t) const {
+        const index e = end[t.batch];
+        return t.key_begin >= e ? cover::empty : t.key_end <= e ? cover::full : cover::mixed;
+    }
+    key_below lanes(const lane_row& row) const { return {static_cast<std::int32_t>(end[row.first.batch])}; }
+};
+
+struct prefix_mask : mask_base {
+    index end;
+    explicit prefix_mask(index n) : end(n) {}
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        require(end >= 0, function, "prefix is ", end, ", needs a count of keys that is not negative");
+        return bound_key_end<per_batch<index>>{{end < shape.keys ? end : shape.keys, {}, false}};
+    }
+};
+
+template <class I>
+struct key_lengths_mask : mask_base {
+    per_batch<I> lengths;
+    explicit key_lengths_mask(const per_batch<I>& l) : lengths(l) {}
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        require(lengths.values.size == shape.batch, function, "key_lengths has ", lengths.values.size,
+                " numbers, needs one for each of the ", shape.batch, " batch entries");
+        for (index b = 0; b < shape.batch; ++b)
+            require(lengths[b] >= 0 && lengths[b] <= shape.keys, function, "key_lengths[", b, "] is ",
+                    lengths[b], ", needs a length from 0 to the ", shape.keys, " keys there are");
+        return bound_key_end<per_batch<I>>{lengths};
+    }
+};
+
+}  // namespace detail
+
+// The first n keys are visible to every query; with `causal | prefix(n)`, a prefix language model.
+inline auto prefix(index n) {
+    return detail::prefix_mask(n);
+}
+
+// Per batch entry, keys from that length on do not exist. Keeps a reference to the range.
+template <detail::integers R>
+auto key_lengths(R&& lengths) {
+    static_assert(detail::may_be_kept<R>,
+                  "heed::key_lengths: the lengths are a temporary and would be gone; give them a name");
+    return detail::key_lengths_mask(detail::numbers_of(lengths));
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

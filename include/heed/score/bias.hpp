@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// heed/score/bias.hpp: a tensor added to the scores, s = s + bias
+//
+// The tensor broadcasts right-aligned to (batch, head, query, key); -inf hides the key. A sum that would
+// overflow stays at the least finite number, so that only -inf itself hides.
+#pragma once
+
+#include <heed/core/broadcast.hpp>
+#include <heed/math.hpp>
+#include <heed/score/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class S>
+struct bound_bias {
+    table<const S> values;
+
+    template <class T>
+    struct added {
+        T of_lane[most_lanes];
+        HEED_INLINE T operator()(T s, at, std::int32_t lane) const {
+            const T b = of_lane[lane];
+            const T sum = s + b;
+            const T bounded = sum < constants<T>::lowest ? constants<T>::lowest : sum;
+            return scalar::bits_of(b) == constants<T>::minus_infinity_bits ? b : bounded;
+        }
+    };
+    template <class T>
+    added<T> lanes(const lane_row& row) const {
+        added<T> a;
+        const S* p = values.data + row.first.batch * values.strides[0] + row.first.head * values.strides[1] +
+                     row.first.query * values.strides[2] + row.first.key * values.strides[3];
+        const index stride = row.stride(values.strides[2], values.strides[3]);
+        for (std::int32_t l = 0; l < most_lanes; ++l)
+            a.of_lane[l] = static_cast<T>(p[(l < row.last ? l : row.last) * stride]);
+        return a;
+    }
+};
+
+template <class S>
+struct bias_option : option<option_kind::bias> {
+    table<const S> values;
+    explicit bias_option(const table<const S>& v) : values(v) {}
+    bound_bias<S> bind(std::string_view function, const problem_shape& shape) const {
+        return {broadcast(function, "bias", values, shape)};
+    }
+};
+
+}  // namespace detail
+
+// Float, double, half or bfloat16. Keeps a reference to the tensor.
+template <class X>
+auto bias(X&& values) {
+    static_assert(detail::table_may_be_kept<X>,
+                  "heed::bias: the tensor is a temporary and would be gone; give it a name");
+    auto t = detail::as_table(values);
+    using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+    static_assert(element<S>, "heed::bias: needs a tensor of numbers; a tensor of bool is heed::mask(t)");
+    return detail::bias_option<S>({t.data, t.extents, t.strides, t.rank});
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

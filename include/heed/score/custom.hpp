@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// heed/score/custom.hpp: any function of a score and its place as a step of the kernel
+//
+//     score([](auto s, heed::at i) { return s - 0.1f * (i.query - i.key); })
+//
+// The function is compiled into the kernel and called for whole rows of scores, so arithmetic vectorises;
+// libm calls, branches and early returns do not: heed::math has exp, tanh, sqrt, select and more. It runs
+// after the scale and the softcap, before bias and mask. A result of -inf hides the key.
+//
+// The function must be callable from any thread. It may also be asked about scores that a mask hides,
+// whose results are dropped.
+#pragma once
+
+#include <heed/score/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class F>
+struct bound_score {
+    const F* f;
+    template <class T>
+    struct call {
+        const F* f;
+        HEED_INLINE T operator()(T s, at i, std::int32_t) const { return static_cast<T>((*f)(s, i)); }
+    };
+    template <class T>
+    call<T> lanes(const lane_row&) const {
+        return {f};
+    }
+};
+
+template <class F>
+struct score_option : option<option_kind::score> {
+    F f;
+    explicit score_option(const F& f_) : f(f_) {}
+    bound_score<F> bind(std::string_view, const problem_shape&) const { return {&f}; }
+};
+
+}  // namespace detail
+
+// f(score, heed::at) -> score; the score is a float, or a double where the tensors are.
+template <class F>
+auto score(const F& f) {
+    return detail::score_option<F>(f);
+}
+
+// The same with its derivative by the score, df(score, heed::at), for the backward pass.
+template <class F, class D>
+auto score(const F& f, const D&) {
+    return detail::score_option<F>(f);
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

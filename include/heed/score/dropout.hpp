@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// heed/score/dropout.hpp: weights dropped at random, w = keep ? w / (1 - p) : 0
+//
+// Counter-based: whether a weight is kept is a hash of the seed and its (batch, head, query, key), so the
+// forward and the backward agree, whatever the threads, tiles and order. The sums of the softmax and the
+// weights that are written out are those before dropout.
+#pragma once
+
+#include <heed/mask/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Three rounds of multiply and shift: every bit of the input reaches every bit of the result.
+HEED_INLINE std::uint32_t mixed_bits(std::uint32_t x) {
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    return x ^ (x >> 16);
+}
+
+struct dropout_option : option<option_kind::dropout> {
+    double probability;
+    std::uint64_t seed;
+    dropout_option(double p, std::uint64_t s) : probability(p), seed(s) {}
+
+    void check(std::string_view function) const {
+        require(probability >= 0 && probability < 1, function, "dropout is ", probability,
+                ", needs a probability from 0 up to, not including, 1");
+    }
+
+    struct kept {
+        std::uint32_t key;
+        std::uint32_t threshold;
+        HEED_INLINE bool operator()(at i) const {
+            const std::uint32_t q = mixed_bits(key ^ static_cast<std::uint32_t>(i.query));
+            return mixed_bits(q + static_cast<std::uint32_t>(i.key) * 0x9e3779b9u) >= threshold;
+        }
+    };
+    kept of(const at& i) const {
+        const std::uint32_t low = mixed_bits(static_cast<std::uint32_t>(seed) ^ 0x9e3779b9u);
+        const std::uint32_t high = mixed_bits(static_cast<std::uint32_t>(seed >> 32) + low);
+        const std::uint32_t b = mixed_bits(high + static_cast<std::uint32_t>(i.batch));
+        const std::uint32_t h = mixed_bits(b * 0x85ebca6bu + static_cast<std::uint32_t>(i.head));
+        return {h, static_cast<std::uint32_t>(probability * 4294967296.0)};
+    }
+    double factor() const { return 1 / (1 - probability); }
+};
+
+}  // namespace detail
+
+// 0 <= p < 1, the probability that a weight is dropped.
+inline auto dropout(double p, std::uint64_t seed) {
+    return detail::dropout_option(p, seed);
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// heed/score/outputs.hpp: what a call also writes: log-sum-exp, weights, the scores at a stage
+//
+// The tensors are the caller's, of float (double for double), and every element is written. Scores are
+// (batch, head, query, key): writing them costs their memory and visits every tile, hidden ones too.
+#pragma once
+
+#include <heed/core/broadcast.hpp>
+#include <heed/score/concept.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// raw: x <q, k>; capped: after the softcap; biased: after score(f), alibi, bias and mask, hidden ones -inf;
+// probabilities: the softmax.
+enum class stage { raw, capped, biased, probabilities };
+
+namespace detail {
+
+template <class X>
+auto output_table(X&& x) {
+    auto t = as_table(x);
+    using T = std::remove_pointer_t<decltype(t.data)>;
+    static_assert(!std::is_const_v<T>, "heed: an output is written, and this tensor is const");
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are");
+    static_assert(table_may_be_kept<X>, "heed: the output is a temporary and would be gone; give it a name");
+    return t;
+}
+
+template <class T>
+struct logsumexp_option : option<option_kind::logsumexp> {
+    table<T> to;
+    explicit logsumexp_option(const table<T>& t) : to(t) {}
+};
+template <class T>
+struct weights_option : option<option_kind::weights> {
+    table<T> to;
+    explicit weights_option(const table<T>& t) : to(t) {}
+};
+template <class T>
+struct scores_option : option<option_kind::scores> {
+    table<T> to;
+    stage at_stage;
+    scores_option(const table<T>& t, stage s) : to(t), at_stage(s) {}
+};
+
+// The step that writes scores out as they pass; nowhere when there is no table.
+template <class S>
+struct bound_capture {
+    table<S> to;
+
+    template <class T>
+    struct written {
+        S* first;
+        index stride;
+        std::int32_t last;
+        HEED_INLINE T operator()(T s, at, std::int32_t lane) const {
+            if (first != nullptr && lane <= last) first[lane * stride] = static_cast<S>(s);
+            return s;
+        }
+    };
+    template <class T>
+    written<T> lanes(const lane_row& row) const {
+        if (to.data == nullptr) return {nullptr, 0, 0};
+        return {to.data + row.first.batch * to.strides[0] + row.first.head * to.strides[1] +
+                    row.first.query * to.strides[2] + row.first.key * to.strides[3],
+                row.stride(to.strides[2], to.strides[3]), row.last};
+    }
+};
+
+}  // namespace detail
+
+// Natural logarithm of the sum of e^score, (batch, head, query); -inf where a query sees no key.
+template <class X>
+auto logsumexp(X&& to) {
+    return detail::logsumexp_option(detail::output_table(std::forward<X>(to)));
+}
+// The softmax of the scores, before dropout, (batch, head, query, key).
+template <class X>
+auto weights(X&& to) {
+    return detail::weights_option(detail::output_table(std::forward<X>(to)));
+}
+// The scores at a stage, (batch, head, query, key).
+template <class X>
+auto scores(X&& to, stage at_stage) {
+    return detail::scores_option(detail::output_table(std::forward<X>(to)), at_stage);
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// heed/simd/math-inl.hpp: exp, tanh, log, … written once, for a float or double and for a vector of them
+//
+// Included into heed::math (scalars: user callables, which the compiler then vectorises row by row) and
+// into each target's namespace (vectors). No branch, no table, no libm, so every lane gives the same bits
+// wherever it stands.
+//
+//     exp   x = n ln2 + r, e^x = 2^n e^r, e^r = 1 + r + r^2 q(r)     <= 1 ULP, denormal results included
+//     tanh  expm1(2x) / (expm1(2x) + 2)                              <= 3 ULP
+//     log   2 atanh(f / (2 + f)) + e ln2                             <= 2 ULP
+//
+// The float q is a least-maximum fit of degree 4 on |r| <= ln2/2 (relative error 3e-9); the double one is
+// the series. Rounding goes through an integer conversion, not the add-a-large-number trick, which
+// -ffast-math would fold away.
+//
+// Expects in scope: element_of<V>, set, to_int, to_float, bits_of, float_of, choose.
+
+template <class V>
+HEED_INLINE V power_of_two(decltype(to_int(V{})) n) {
+    using C = constants<element_of<V>>;
+    return float_of((n + C::bias) << C::mantissa);
+}
+
+// r^2 q(r) + r, that is e^r - 1 for |r| <= ln2/2.
+template <class V>
+HEED_INLINE V expm1_reduced(V r) {
+    using C = constants<element_of<V>>;
+    V q = set<V>(C::exp_q[C::exp_terms - 1]);
+    HEED_UNROLL
+    for (int i = C::exp_terms - 2; i >= 0; --i) q = q * r + C::exp_q[i];
+    return (r * r) * q + r;
+}
+
+// e^x for x <= 0, where results below the normal range become 0: what softmax needs. NaN stays NaN.
+template <class V>
+HEED_INLINE V exp_of_negative(V x) {
+    using C = constants<element_of<V>>;
+    const V least = set<V>(C::exp_flush);
+    x = choose(least > x, least, x);
+    const auto n = to_int(x * C::log2e - C::half);
+    const V f = to_float(n);
+    V r = x - f * C::ln2_high;
+    r = r - f * C::ln2_low;
+    return (expm1_reduced(r) + C::one) * power_of_two<V>(n);
+}
+
+// e^x for every x.
+template <class V>
+HEED_INLINE V exp(V x) {
+    using C = constants<element_of<V>>;
+    const V least = set<V>(C::exp_least);
+    const V most = set<V>(C::exp_most);
+    x = choose(least > x, least, x);
+    x = choose(most < x, most, x);
+    const V half = choose(x < set<V>(0), set<V>(-C::half), set<V>(C::half));
+    const auto n = to_int(x * C::log2e + half);
+    const V f = to_float(n);
+    V r = x - f * C::ln2_high;
+    r = r - f * C::ln2_low;
+    const auto h = n >> 1;
+    return (expm1_reduced(r) + C::one) * power_of_two<V>(h) * power_of_two<V>(n - h);
+}
+
+// tanh(x), odd and monotone to the last bits; +-1 from |x| = 10 (20 for double).
+template <class V>
+HEED_INLINE V tanh(V x) {
+    using C = constants<element_of<V>>;
+    const V zero = set<V>(0);
+    const V magnitude = choose(x < zero, -x, x);
+    V a = magnitude + magnitude;
+    const V most = set<V>(C::tanh_most);
+    a = choose(most < a, most, a);
+    const auto n = to_int(a * C::log2e + C::half);
+    const V f = to_float(n);
+    V r = a - f * C::ln2_high;
+    r = r - f * C::ln2_low;
+    const V scale = power_of_two<V>(n);
+    const V e = expm1_reduced(r) * scale + (scale - C::one);
+    const V t = e / (e + (C::one + C::one));
+    return choose(x < zero, -t, choose(x == zero, x, t));
+}
+
+// 1 / (1 + e^-x), without overflow on either side.
+template <class V>
+HEED_INLINE V sigmoid(V x) {
+    using C = constants<element_of<V>>;
+    const V zero = set<V>(0);
+    const V e = exp(choose(x < zero, x, -x));
+    const V s = set<V>(C::one) / (e + C::one);
+    return choose(x < zero, e * s, s);
+}
+
+// ln x; -inf at 0, NaN below, +inf at +inf.
+template <class V>
+HEED_INLINE V log(V x) {
+    using C = constants<element_of<V>>;
+    const V zero = set<V>(0);
+    const auto tiny = x < set<V>(C::least_normal);
+    const V y = choose(tiny, x * C::denormal_scale, x);
+    auto e = (bits_of(y) >> C::mantissa) - C::bias;
+    V m = float_of((bits_of(y) & C::mantissa_mask) | bits_of(set<V>(C::one)));
+    const auto high = m > set<V>(C::sqrt2);
+    m = choose(high, m * C::half, m);
+    V exponent = to_float(e);
+    exponent = choose(high, exponent + C::one, exponent);
+    exponent = choose(tiny, exponent - C::denormal_exponent, exponent);
+    const V g = m - C::one;
+    const V s = g / (g + (C::one + C::one));
+    const V z = s * s;
+    V p = set<V>(C::log_p[C::log_terms - 1]);
+    HEED_UNROLL
+    for (int i = C::log_terms - 2; i >= 0; --i) p = p * z + C::log_p[i];
+    // g - g^2/2 + s (g^2/2 + z p) keeps the leading term exact
+    const V h = g * g * C::half;
+    const V value = exponent * C::ln2_high + (g - (h - (s * (h + z * p) + exponent * C::ln2_low)));
+    const V infinity = float_of(bits_of(set<V>(C::one)) * 0 + C::infinity_bits);
+    V result = choose(x < infinity, value, x);
+    result = choose(x == zero, -infinity, result);
+    return choose(x < zero, float_of(bits_of(infinity) | (bits_of(infinity) >> 1)), result);
+}
+
+// The square root, correctly rounded but for a few last bits; libm's sets errno and so is a call.
+template <class V>
+HEED_INLINE V sqrt(V x) {
+    using C = constants<element_of<V>>;
+    const V zero = set<V>(0);
+    const auto tiny = x < set<V>(C::least_normal);
+    const V y = choose(tiny, x * C::denormal_scale, x);
+    V g = float_of(C::rsqrt_magic - (bits_of(y) >> 1));  // 1 / sqrt(y) to 4 %
+    HEED_UNROLL
+    for (int i = 0; i < C::rsqrt_steps; ++i) g = g * (C::three_halves - (y * C::half * g) * g);
+    V r = y * g;
+    r = r + (g * C::half) * (y - r * r);
+    r = choose(tiny, r * C::denormal_root, r);
+    const V infinity = float_of(bits_of(set<V>(C::one)) * 0 + C::infinity_bits);
+    r = choose(x == zero, x, r);
+    r = choose(x == infinity, x, r);
+    return choose(x < zero, float_of(bits_of(infinity) | (bits_of(infinity) >> 1)), r);
+}

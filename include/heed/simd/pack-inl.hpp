@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// heed/simd/pack-inl.hpp: the vector type of a target, about a dozen operations
+//
+// pack<T> holds lanes_of<T> floats or doubles: a compiler vector, or for the portable target a plain
+// number. Operators act lane by lane; a comparison gives a mask for choose(). Everything is
+// always_inline and free of std::, so that a debug build has no calls in here.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+using detail::constants;
+
+template <class T>
+inline constexpr int lanes_of = HEED_SIMD_VECTORS ? HEED_SIMD_BYTES / static_cast<int>(sizeof(T)) : 1;
+
+#if HEED_SIMD_VECTORS
+
+template <class T>
+struct vectors;
+template <>
+struct vectors<float> {
+    typedef float type __attribute__((vector_size(HEED_SIMD_BYTES)));
+    typedef float loose __attribute__((vector_size(HEED_SIMD_BYTES), aligned(4), may_alias));
+    typedef std::int32_t integers __attribute__((vector_size(HEED_SIMD_BYTES)));
+};
+template <>
+struct vectors<double> {
+    typedef double type __attribute__((vector_size(HEED_SIMD_BYTES)));
+    typedef double loose __attribute__((vector_size(HEED_SIMD_BYTES), aligned(8), may_alias));
+    typedef std::int64_t integers __attribute__((vector_size(HEED_SIMD_BYTES)));
+    typedef std::int32_t narrow __attribute__((vector_size(HEED_SIMD_BYTES / 2)));
+};
+template <class T>
+using pack = typename vectors<T>::type;
+
+template <class V>
+struct element_of_pack;
+template <>
+struct element_of_pack<vectors<float>::type> {
+    using type = float;
+};
+template <>
+struct element_of_pack<vectors<double>::type> {
+    using type = double;
+};
+template <class V>
+using element_of = typename element_of_pack<V>::type;
+
+template <class T>
+HEED_INLINE pack<T> load(const T* p) {
+    return *reinterpret_cast<const typename vectors<T>::loose*>(p);
+}
+template <class T>
+HEED_INLINE void store(T* p, pack<T> v) {
+    *reinterpret_cast<typename vectors<T>::loose*>(p) = v;
+}
+template <class V>
+HEED_INLINE V set(element_of<V> x) {
+    return x - V{};  // x - 0 is x for every x, -0 and NaN included
+}
+template <class M, class V>
+HEED_INLINE V choose(M condition, V a, V b) {
+    return condition ? a : b;
+}
+HEED_INLINE vectors<float>::integers to_int(pack<float> x) {
+    return __builtin_convertvector(x, vectors<float>::integers);
+}
+HEED_INLINE pack<float> to_float(vectors<float>::integers n) {
+    return __builtin_convertvector(n, pack<float>);
+}
+#if HEED_SIMD_BYTES == 16
+// Two doubles: a detour over 32-bit lanes would need 64-bit vectors.
+HEED_INLINE vectors<double>::integers to_int(pack<double> x) {
+    return vectors<double>::integers{static_cast<std::int64_t>(x[0]), static_cast<std::int64_t>(x[1])};
+}
+HEED_INLINE pack<double> to_float(vectors<double>::integers n) {
+    return pack<double>{static_cast<double>(n[0]), static_cast<double>(n[1])};
+}
+#else
+// By way of 32 bits, which hold every exponent: before AVX-512 there is no other conversion.
+HEED_INLINE vectors<double>::integers to_int(pack<double> x) {
+    return __builtin_convertvector(__builtin_convertvector(x, vectors<double>::narrow), vectors<double>::integers);
+}
+HEED_INLINE pack<double> to_float(vectors<double>::integers n) {
+    return __builtin_convertvector(__builtin_convertvector(n, vectors<double>::narrow), pack<double>);
+}
+#endif
+HEED_INLINE vectors<float>::integers bits_of(pack<float> x) {
+    return reinterpret_cast<vectors<float>::integers>(x);
+}
+HEED_INLINE vectors<double>::integers bits_of(pack<double> x) {
+    return reinterpret_cast<vectors<double>::integers>(x);
+}
+HEED_INLINE pack<float> float_of(vectors<float>::integers n) {
+    return reinterpret_cast<pack<float>>(n);
+}
+HEED_INLINE pack<double> float_of(vectors<double>::integers n) {
+    return reinterpret_cast<pack<double>>(n);
+}
+
+// a0 b0 a1 b1 … of the lower halves, and of the upper halves.
+template <class V, std::size_t... I>
+HEED_INLINE V interleave_low(V a, V b, std::index_sequence<I...>) {
+    constexpr int w = static_cast<int>(sizeof...(I));
+    return __builtin_shufflevector(a, b, (static_cast<int>(I) / 2 + (I % 2 == 0 ? 0 : w))...);
+}
+template <class V, std::size_t... I>
+HEED_INLINE V interleave_high(V a, V b, std::index_sequence<I...>) {
+    constexpr int w = static_cast<int>(sizeof...(I));
+    return __builtin_shufflevector(a, b, (w / 2 + static_cast<int>(I) / 2 + (I % 2 == 0 ? 0 : w))...);
+}
+
+// Square of packs, rows to columns: log2(lanes) rounds of perfect interleaving.
+template <class T>
+HEED_INLINE void transpose(pack<T> (&r)[lanes_of<T>]) {
+    constexpr int w = lanes_of<T>;
+    using lanes = std::make_index_sequence<static_cast<std::size_t>(w)>;
+    HEED_UNROLL
+    for (int round = 1; round < w; round *= 2) {
+        pack<T> t[w];
+        HEED_UNROLL
+        for (int i = 0; i < w / 2; ++i) {
+            t[2 * i] = interleave_low(r[i], r[i + w / 2], lanes{});
+            t[2 * i + 1] = interleave_high(r[i], r[i + w / 2], lanes{});
+        }
+        HEED_UNROLL
+        for (int i = 0; i < w; ++i) r[i] = t[i];
+    }
+}
+
+// The lane sums of `lanes` packs, as one pack. Lanes of one pack are added in an order that does not
+// depend on its place among the packs.
+template <class V, std::size_t... I>
+HEED_INLINE V even_lanes(V a, V b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(2 * I)...);
+}
+template <class V, std::size_t... I>
+HEED_INLINE V odd_lanes(V a, V b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(2 * I + 1)...);
+}
+template <class T>
+HEED_INLINE pack<T> lane_sums(pack<T> (&r)[lanes_of<T>]) {
+    constexpr int w = lanes_of<T>;
+    using lanes = std::make_index_sequence<static_cast<std::size_t>(w)>;
+    HEED_UNROLL
+    for (int count = w; count > 1; count /= 2)
+        HEED_UNROLL
+        for (int i = 0; i < count / 2; ++i)
+            r[i] = even_lanes(r[2 * i], r[2 * i + 1], lanes{}) + odd_lanes(r[2 * i], r[2 * i + 1], lanes{});
+    return r[0];
+}
+
+template <class M>
+HEED_INLINE bool any(M mask) {
+    auto found = mask[0];
+    HEED_UNROLL
+    for (int l = 1; l < static_cast<int>(sizeof(M) / sizeof(found)); ++l) found |= mask[l];
+    return found != 0;
+}
+
+#else
+
+// One lane: a pack is a number.
+template <class T>
+using pack = T;
+template <class V>
+using element_of = V;
+using detail::scalar::bits_of;
+using detail::scalar::choose;
+using detail::scalar::float_of;
+using detail::scalar::set;
+using detail::scalar::to_float;
+using detail::scalar::to_int;
+
+template <class T>
+HEED_INLINE T load(const T* p) {
+    return *p;
+}
+template <class T>
+HEED_INLINE void store(T* p, T v) {
+    *p = v;
+}
+HEED_INLINE bool any(bool mask) {
+    return mask;
+}
+template <class T>
+HEED_INLINE void transpose(T (&)[1]) {}
+template <class T>
+HEED_INLINE T lane_sums(T (&r)[1]) {
+    return r[0];
+}
+
+#endif
+
+// The larger; where b is not a number it is b.
+template <class V>
+HEED_INLINE V larger(V a, V b) {
+    return choose(a > b, a, b);
+}
+
+#include <heed/simd/math-inl.hpp>
+
+template <class V>
+HEED_INLINE auto is_minus_infinity(V x) {
+    return bits_of(x) == constants<element_of<V>>::minus_infinity_bits;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

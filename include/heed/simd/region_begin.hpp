@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// heed/simd/region_begin.hpp: from here to region_end.hpp, code is compiled for the target HEED_REGION
+//
+// No include guard: included once for each target. Only plain `O3` may stand in the optimize pragma;
+// floating-point flags there stop g++ from inlining callables that come from outside the region.
+// With it, kernels run at full speed in a debug build as well.
+
+#if HEED_REGION == HEED_RANK_avx512
+#define HEED_SIMD avx512
+#define HEED_SIMD_BYTES 64
+#define HEED_SIMD_REGISTERS 32
+#elif HEED_REGION == HEED_RANK_avx2
+#define HEED_SIMD avx2
+#define HEED_SIMD_BYTES 32
+#define HEED_SIMD_REGISTERS 16
+#elif HEED_REGION == HEED_RANK_baseline
+#define HEED_SIMD baseline
+#define HEED_SIMD_BYTES 16
+#if defined(__aarch64__)
+#define HEED_SIMD_REGISTERS 32
+#else
+#define HEED_SIMD_REGISTERS 16
+#endif
+#else
+#define HEED_SIMD portable
+#define HEED_SIMD_BYTES 1
+#define HEED_SIMD_REGISTERS 16
+#endif
+
+#if HEED_REGION == HEED_RANK_portable
+#define HEED_SIMD_VECTORS 0
+#else
+#define HEED_SIMD_VECTORS 1
+#endif
+
+#if defined(__clang__)
+#if HEED_REGION == HEED_RANK_avx512
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+                             apply_to = function)
+#elif HEED_REGION == HEED_RANK_avx2
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#endif
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("O3")
+#if HEED_REGION == HEED_RANK_avx512
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
+#elif HEED_REGION == HEED_RANK_avx2
+#pragma GCC target("avx2,fma,f16c")
+#endif
+#endif

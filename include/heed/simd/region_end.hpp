@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// heed/simd/region_end.hpp: ends what region_begin.hpp began
+
+#if defined(__clang__)
+#if HEED_REGION == HEED_RANK_avx512 || HEED_REGION == HEED_RANK_avx2
+#pragma clang attribute pop
+#endif
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+#undef HEED_SIMD
+#undef HEED_SIMD_BYTES
+#undef HEED_SIMD_REGISTERS
+#undef HEED_SIMD_VECTORS
