@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# heed_test and heed_absent_test, for tests/CMakeLists.txt.
+# heed_test, for tests/CMakeLists.txt, and the program that runs Catch2.
 heed_find_catch()
 
 set(HEED_SKIPPED_CODE 77)
@@ -20,7 +20,7 @@ set(HEED_TEST_TARGETS "${heed_all_targets}" CACHE STRING "SIMD targets the tests
 set(HEED_TEST_TIME_FACTOR 1 CACHE STRING "Multiplies every test's time limit")
 
 function(heed_test path)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS" "TIMEOUT" "LABELS;SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS" "TIMEOUT" "LABELS;SOURCES;OPTIONS")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -30,6 +30,7 @@ function(heed_test path)
   set(program "test.${name}")
   heed_executable(${program} "${path}" ${arg_SOURCES})
   target_link_libraries(${program} PRIVATE heed_test_main)
+  target_compile_options(${program} PRIVATE ${arg_OPTIONS})
   if(HEED_CONFORMANCE_DATA)
     target_compile_definitions(${program} PRIVATE HEED_CONFORMANCE_DATA="${HEED_CONFORMANCE_DATA}")
   endif()
@@ -46,12 +47,4 @@ function(heed_test path)
       set_tests_properties("${test}" PROPERTIES ENVIRONMENT "HEED_TARGET=${CMAKE_MATCH_1}")
     endif()
   endforeach()
-endfunction()
-
-# A test that cannot run here, shown by ctest as skipped rather than left out in silence.
-function(heed_absent_test name reason)
-  message(STATUS "heed: ${name} will be skipped: ${reason}")
-  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: ${reason}")
-  set_tests_properties(${name} PROPERTIES
-    LABELS ${name} TIMEOUT 10 SKIP_REGULAR_EXPRESSION "SKIPPED: ")
 endfunction()

@@ -19,9 +19,9 @@ namespace heed_test {
 // For CHECK_THROWS_WITH(call(), contains("k has 640")).
 inline auto contains(const std::string& text) {
 #if __has_include(<catch2/catch_all.hpp>)
-  return Catch::Matchers::ContainsSubstring(text);
+    return Catch::Matchers::ContainsSubstring(text);
 #else
-  return Catch::Matchers::Contains(text);
+    return Catch::Matchers::Contains(text);
 #endif
 }
 
@@ -31,8 +31,8 @@ void skip(const char* reason);
 }  // namespace heed_test
 
 // Leaves the test case.
-#define HEED_SKIP(reason)      \
-  do {                         \
-    ::heed_test::skip(reason); \
-    return;                    \
-  } while (false)
+#define HEED_SKIP(reason)          \
+    do {                           \
+        ::heed_test::skip(reason); \
+        return;                    \
+    } while (false)

@@ -24,24 +24,24 @@ using listener_base = Catch::TestEventListenerBase;
 #endif
 
 struct assertion_counter : listener_base {
-  using listener_base::listener_base;
-  void testRunEnded(const Catch::TestRunStats& stats) override {
-    assertions = static_cast<std::size_t>(stats.totals.assertions.total());
-  }
+    using listener_base::listener_base;
+    void testRunEnded(const Catch::TestRunStats& stats) override {
+        assertions = static_cast<std::size_t>(stats.totals.assertions.total());
+    }
 };
 }  // namespace
 CATCH_REGISTER_LISTENER(assertion_counter)
 
 void heed_test::skip(const char* reason) {
-  std::fprintf(stderr, "SKIPPED: %s\n", reason);
-  ++skipped;
+    std::fprintf(stderr, "SKIPPED: %s\n", reason);
+    ++skipped;
 }
 
 int main(int argc, char** argv) {
 #if defined(HEED_FPE)
-  feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+    feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
 #endif
-  const int result = Catch::Session().run(argc, argv);
-  const bool only_skipped = result == 0 && skipped > 0 && assertions == 0;
-  return only_skipped ? HEED_SKIPPED : result;
+    const int result = Catch::Session().run(argc, argv);
+    const bool only_skipped = result == 0 && skipped > 0 && assertions == 0;
+    return only_skipped ? HEED_SKIPPED : result;
 }
