@@ -87,10 +87,11 @@ auto as_table(X&& x) {
                       "Eigen::Tensor<T, Rank, Eigen::RowMajor>, or wrap it in heed::reversed(t), which reads "
                       "its dimensions backwards");
         index stride = 1;
-        for (int axis = traits::rank - 1, to = 3; axis >= 0; --axis, --to) {
-            t.extents[static_cast<std::size_t>(to)] = static_cast<index>(x.dimension(axis));
-            t.strides[static_cast<std::size_t>(to)] = stride;
-            stride *= static_cast<index>(x.dimension(axis));
+        for (std::size_t axis = traits::rank, to = 4; axis-- > 0;) {
+            --to;
+            t.extents[to] = static_cast<index>(x.dimension(axis));
+            t.strides[to] = stride;
+            stride *= t.extents[to];
         }
         t.rank = traits::rank;
     } else {
@@ -180,10 +181,10 @@ auto reversed(X&& x) {
     std::array<index, 4> extents{1, 1, 1, 1};
     std::array<index, 4> strides{};
     index stride = 1;
-    for (int axis = 0; axis < traits::rank; ++axis) {
-        extents[static_cast<std::size_t>(3 - axis)] = static_cast<index>(x.dimension(axis));
-        strides[static_cast<std::size_t>(3 - axis)] = stride;
-        stride *= static_cast<index>(x.dimension(axis));
+    for (std::size_t axis = 0; axis < std::size_t{traits::rank}; ++axis) {
+        extents[3 - axis] = static_cast<index>(x.dimension(axis));
+        strides[3 - axis] = stride;
+        stride *= extents[3 - axis];
     }
     return reversed_view<T, traits::rank>(x.data(), extents, strides);
 }

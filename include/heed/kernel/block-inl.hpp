@@ -118,7 +118,9 @@ struct block {
             if (p.logsumexp.data != nullptr || p.weights.data != nullptr) {
                 T total[w];
                 T scale[w];
-                store(total, choose(is_minus_infinity(most), most, most + log(sum)));
+                // Empty is what has no sum: a row whose scores are all NaN has one.
+                store(total, choose(sum == set<V>(0), float_of(bits_of(set<V>(0)) | C::minus_infinity_bits),
+                                    most + log(sum)));
                 store(scale, inverse);
                 for (index i = 0; i < count; ++i) {
                     const index query = t.begin + q + i;

@@ -318,7 +318,7 @@ struct decode {
             }
             if (p.logsumexp.data != nullptr)
                 *p.logsumexp.row(b, head, query) =
-                    detail::scalar::bits_of(most) == C::minus_infinity_bits ? most : most + detail::scalar::log(sum);
+                    sum == T(0) ? detail::scalar::float_of(C::minus_infinity_bits) : most + detail::scalar::log(sum);
             if (p.weights.data != nullptr) blocks::scores_to_weights(p, b, head, query, base, inverse);
         }
     }

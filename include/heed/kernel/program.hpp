@@ -57,6 +57,9 @@ struct score_program {
     }
 };
 
+template <class... Steps>
+score_program(Steps...) -> score_program<Steps...>;
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -176,20 +176,20 @@ struct not_mask : mask_base {
     }
 };
 
-}  // namespace detail
-
+// Here and not in heed: argument-dependent lookup finds the operators where the mask types live.
 template <mask_option A, mask_option B>
 auto operator&(const A& a, const B& b) {
-    return detail::and_mask<A, B>(a, b);
+    return and_mask<A, B>(a, b);
 }
 template <mask_option A, mask_option B>
 auto operator|(const A& a, const B& b) {
-    return detail::or_mask<A, B>(a, b);
+    return or_mask<A, B>(a, b);
 }
 template <mask_option A>
 auto operator!(const A& a) {
-    return detail::not_mask<A>(a);
+    return not_mask<A>(a);
 }
 
+}  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

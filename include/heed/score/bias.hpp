@@ -24,7 +24,9 @@ struct bound_bias {
             const T b = of_lane[lane];
             const T sum = s + b;
             const T bounded = sum < constants<T>::lowest ? constants<T>::lowest : sum;
-            return scalar::bits_of(b) == constants<T>::minus_infinity_bits ? b : bounded;
+            const bool hidden = (scalar::bits_of(b) == constants<T>::minus_infinity_bits) |
+                                (scalar::bits_of(s) == constants<T>::minus_infinity_bits);
+            return hidden ? scalar::float_of(constants<T>::minus_infinity_bits) : bounded;
         }
     };
     template <class T>
