@@ -89,7 +89,7 @@ int main_of(int count, char** given) {
 
     pin(threads);
     runner run(text_input::from_file(text), threads, {});
-    benchmark::AddCustomContext("heed target", std::string(heed::active_target()));
+    benchmark::AddCustomContext("heed target", std::string(heed::name(heed::active_target())));
     benchmark::AddCustomContext("cpu", cpu_model());
     benchmark::AddCustomContext("multiply-add peak, GFLOP/s", std::to_string(run.peak() / 1e9));
     benchmark::AddCustomContext("read bandwidth, GB/s", std::to_string(run.bandwidth() / 1e9));

@@ -84,7 +84,7 @@ text_input read_text(const std::string& path) try {
 }
 
 void compare(const arguments& a, runner& run) {
-    report r{version(),  cpu_model(),     std::string(heed::active_target()),
+    report r{version(),  cpu_model(),     std::string(heed::name(heed::active_target())),
              compiler(), today(),         run.threads(),
              run.peak(), run.bandwidth(), run.text().name(),
              {}};
@@ -104,7 +104,7 @@ void compare(const arguments& a, runner& run) {
         write_table(std::cout, g);
         r.groups.push_back(std::move(g));
     }
-    write_table_foot(std::cout);
+    write_table_foot(std::cout, r);
     if (!a.json.empty()) write_file(a.json, write_json, r);
     if (!a.html.empty()) write_file(a.html, write_html, r);
 }
@@ -128,7 +128,7 @@ int main(int count, char** values) try {
     if (a.figures) {
         std::cout << heading({version(),
                               cpu_model(),
-                              std::string(heed::active_target()),
+                              std::string(heed::name(heed::active_target())),
                               compiler(),
                               today(),
                               1,

@@ -86,6 +86,7 @@ public:
         const bound_call one = plain.bind(p, y, run_.pool()), two = plain.bind(p, y, pool);
         const std::vector<double> best = best_in_turn({one.run, two.run}, {3, 3, 1000});
         pin(1);
+        share_ = {};  // waiting for the other thread is not being disturbed
         at_least(name, needed, best[0] / best[1], times);
     }
 
@@ -131,13 +132,18 @@ private:
     }
     void verdict(const std::string& name, const std::string& needed, const std::string& found, bool met) {
         out_ << std::left << std::setw(58) << name << std::right << std::setw(12) << needed << std::setw(12)
-             << found << (met ? "  ok" : "  MISS") << std::endl;
+             << found << (met ? "  ok" : "  MISS");
+        if (const double share = share_.value(); share < undisturbed)
+            out_ << " (shared: this program had " << percent(share) << " of the processor)";
+        out_ << std::endl;
+        share_ = {};
         met_ = met_ && met;
     }
 
     std::ostream& out_;
     runner& run_;
     bool met_ = true;
+    processor_share share_;  // since the last verdict
 };
 
 }  // namespace

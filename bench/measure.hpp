@@ -5,6 +5,8 @@
 // compared run in turn, round after round, so that a slow second of the machine hits all of them.
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -16,6 +18,25 @@ namespace heed_bench {
 inline double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+
+// How much of a processor the calling thread had since it asked: 1 alone, 0.5 when another program took
+// every other slice. Best-of hides that for short calls, not for calls longer than a slice.
+class processor_share {
+public:
+    double value() const { return std::min(1.0, (thread_time() - thread_) / std::max(now() - wall_, 1e-9)); }
+
+private:
+    static double thread_time() {
+        timespec t{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+    }
+
+    double thread_ = thread_time(), wall_ = now();
+};
+
+// Below this share a time is called disturbed.
+inline constexpr double undisturbed = 0.95;
 
 struct patience {
     double seconds = 0.4;  // per callable; the first round does not count

@@ -40,6 +40,21 @@ std::string heading(const report& r) {
            (r.threads == 1 ? " thread, " : " threads, ") + r.compiler;
 }
 
+std::string disturbance(const report& r) {
+    int rows = 0, disturbed = 0;
+    double least = 1;
+    for (const group& g : r.groups)
+        for (const measured& m : g.rows) {
+            ++rows;
+            disturbed += m.processor < undisturbed;
+            least = std::min(least, m.processor);
+        }
+    if (disturbed == 0) return {};
+    return "Other programs shared the processor during " + std::to_string(disturbed) + " of " +
+           std::to_string(rows) + " rows (this one had as little as " + percent(least) +
+           "): long times are too long, run again on a quiet machine.";
+}
+
 std::string limits_line(const report& r) {
     return three_digits(r.peak / 1e9) + " GFLOP/s of float multiply-adds, " +
            three_digits(r.bandwidth / 1e9) + " GB/s read from memory";
@@ -70,7 +85,8 @@ void write_table(std::ostream& out, const group& g) {
     out << std::flush;
 }
 
-void write_table_foot(std::ostream& out) {
+void write_table_foot(std::ostream& out, const report& r) {
+    if (const std::string note = disturbance(r); !note.empty()) out << '\n' << note << '\n';
     out << '\n';
     for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
     out << '\n';

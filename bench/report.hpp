@@ -32,12 +32,15 @@ struct column {
 };
 const std::vector<column>& columns();
 
+// "" or a sentence: how many rows were measured while other programs ran on the same processor.
+std::string disturbance(const report& r);
+
 std::string heading(const report& r);  // "heed 0.1.0 on AMD EPYC, avx512, 1 thread"
 std::string limits_line(const report& r);
 
 void write_table_head(std::ostream& out, const report& r);
 void write_table(std::ostream& out, const group& g);
-void write_table_foot(std::ostream& out);
+void write_table_foot(std::ostream& out, const report& r);
 void write_json(std::ostream& out, const report& r);
 void write_html(std::ostream& out, const report& r);
 

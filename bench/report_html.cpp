@@ -114,6 +114,7 @@ void write_html(std::ostream& out, const report& r) {
     write_fact(out, three_digits(r.bandwidth / 1e9) + " GB/s", "read from memory, measured in this run");
     write_fact(out, std::to_string(r.threads), r.threads == 1 ? "thread, pinned" : "threads");
     out << "</div>\n";
+    if (const std::string note = disturbance(r); !note.empty()) out << "<p><b>" << note << "</b></p>\n";
     write_charts(out, r);
     for (bool sweep : {false, true}) {
         const auto wanted = [&](const group& g) { return g.sweep == sweep; };

@@ -65,6 +65,7 @@ void write_row(std::ostream& out, const group& g, const measured& m) {
         .value("flops", m.flops)
         .value("bytes", m.bytes)
         .value("peak_flops_per_second", m.peak)
+        .value("share_of_processor", m.processor)
         .value("share_of_peak", m.of_peak())
         .value("share_of_read_bandwidth", m.of_bandwidth())
         .value("speedup_over_naive", m.over_naive())

@@ -60,7 +60,9 @@ measured runner::measure(const variant& v, const shape& s) {
     tensor y(p.q.dimensions());
     const bound_call call = v.bind(p, y, pool_);
     m.peak = peak();
+    const processor_share share;
     m.seconds = best_time(call.run, how_);
+    if (threads_ == 1) m.processor = share.value();
     m.peak = std::max(m.peak, peak());
     m.bandwidth = bandwidth_;
     m.extra_bytes = double(call.extra_bytes());

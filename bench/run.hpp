@@ -26,6 +26,7 @@ struct measured {
     double flops = 0, bytes = 0;      // that it counts, see variant.hpp
     double peak = not_measured;       // FLOP/s of the machine, measured right before and after
     double bandwidth = not_measured;  // bytes/s, measured once a run
+    double processor = 1;             // share of it that this thread had meanwhile (one thread only)
     double extra_bytes = 0;
     double error = not_measured;           // ULP, see error_of
     double effective_keys = not_measured;  // 1 / sum p^2, median over the sampled rows
