@@ -10,10 +10,8 @@ namespace HEED_SIMD {
 
 template <class E>
 struct block {
-    using kernel = tiled<E>;
-    using problem = typename kernel::problem;
-    using strip = typename kernel::strip;
-    using T = typename kernel::T;
+    using problem = detail::exact_problem<E>;
+    using T = typename problem::T;
     using V = pack<T>;
     static constexpr int w = lanes_of<T>;
     static constexpr int lanes = panel_lanes<T>;
@@ -31,6 +29,7 @@ struct block {
         index value_tail;
         index padded;
         index scores;
+        index hidden;
 
         layout(const problem& p, index queries) {
             const index tile_rows = rounded(p.keys < detail::key_tile ? p.keys : detail::key_tile, row_group);
@@ -42,9 +41,10 @@ struct block {
             value_tail = tile_rows * row_group;
             padded = row_group * p.features;
             scores = tile_rows * lanes;
+            hidden = p.score == nullptr && p.score_masked == nullptr ? 0 : scores;
         }
         index total() const {
-            return strips * (query + output + 2 * lanes) + scores + value_tail + rounded(keys, w) +
+            return strips * (query + output + 2 * lanes) + scores + hidden + value_tail + rounded(keys, w) +
                    rounded(values, w) + rounded(padded, w);
         }
     };
@@ -53,86 +53,75 @@ struct block {
     }
 
     // Queries [t.begin, t.end) to (feature, lane), times the scale; lanes past the last are zero.
-    static void bring_queries(const problem& p, index b, index h, const strip& t) {
-        const V scale = set<V>(p.scale);
+    static HEED_NOINLINE void bring_queries(const problem& p, index b, index h, const strip<T>& t) {
+        T edge[w * w];
+        T factor[w];
+        for (int i = 0; i < w; ++i) factor[i] = p.scale;
         for (index q = 0; q < t.packs * w; q += w)
             for (index f = 0; f < p.features; f += w) {
-                V square[w];
-                const bool whole = same_type && p.q.stride[3] == 1 && t.begin + q + w <= t.end && f + w <= p.features;
-                if (whole) {
-                    HEED_UNROLL
-                    for (int i = 0; i < w; ++i)
-                        square[i] = load(reinterpret_cast<const T*>(p.q.row(b, h, t.begin + q + i) + f));
+                const T* from = edge;
+                index stride = w;
+                if (same_type && p.q.stride[3] == 1 && t.begin + q + w <= t.end && f + w <= p.features) {
+                    from = reinterpret_cast<const T*>(p.q.row(b, h, t.begin + q)) + f;
+                    stride = p.q.stride[2];
                 } else {
-                    T edge[w * w] = {};
-                    const index count = t.end - t.begin - q < w ? t.end - t.begin - q : index{w};
+                    for (int i = 0; i < w * w; ++i) edge[i] = 0;
                     const index columns = p.features - f < w ? p.features - f : index{w};
-                    for (index i = 0; i < count; ++i)
+                    for (index i = 0; i < w && t.begin + q + i < t.end; ++i)
                         widen_row(p.q.row(b, h, t.begin + q + i) + f * p.q.stride[3], p.q.stride[3], columns,
                                   edge + i * w);
-                    for (int i = 0; i < w; ++i) square[i] = load(edge + i * w);
                 }
-                transpose<T>(square);
-                HEED_UNROLL
-                for (int i = 0; i < w; ++i) store(t.query + (f + i) * lanes + q, square[i] * scale);
+                transpose_scaled(from, stride, t.query + f * lanes + q, index{lanes}, factor);
             }
     }
 
-    // Divides by the sums and writes the rows of the output and the log-sum-exp.
-    static void finish(const problem& p, index b, index h, const strip& t) {
+    // The sink joins the sum of one pack of lanes.
+    static HEED_NOINLINE void add_sink(const problem& p, index h, T* most, T* sum, T* factor) {
+        const V sink = set<V>(static_cast<T>(p.sink(p.program, h)));
+        const V m = load(most);
+        const V joint = choose(sink > m, sink, m);
+        const V safe = choose(is_minus_infinity(joint), set<V>(0), joint);
+        const V f = exp_of_negative(m - safe);
+        store(sum, load(sum) * f + exp_of_negative(sink - safe));
+        store(most, joint);
+        store(factor, f);
+    }
+
+    // Divides by the sums and writes the rows of the output, the log-sum-exp and the weights.
+    static HEED_NOINLINE void finish(const problem& p, index b, index h, const strip<T>& t) {
         using C = constants<T>;
         for (index q = 0; q < t.packs * w && t.begin + q < t.end; q += w) {
-            V most = load(t.most + q);
+            T factor[w];
             T base[w];
-            store(base, choose(is_minus_infinity(most), set<V>(0), most));
-            V sum = load(t.sum + q);
-            V factor = set<V>(C::one);
-            if (p.has_sinks) {
-                const V sink = set<V>(static_cast<T>(p.sink(p.program, h)));
-                const V joint = choose(sink > most, sink, most);
-                const V safe = choose(is_minus_infinity(joint), set<V>(0), joint);
-                factor = exp_of_negative(most - safe);
-                sum = sum * factor + exp_of_negative(sink - safe);
-                most = joint;
-            }
-            const V inverse = choose(sum == set<V>(0), set<V>(0), factor / sum);
+            const V m = load(t.most + q);
+            store(base, choose(is_minus_infinity(m), set<V>(0), m));
+            store(factor, set<V>(C::one));
+            if (p.has_sinks) add_sink(p, h, t.most + q, t.sum + q, factor);
+            // Empty is what has no sum: a row whose scores are all NaN has one.
+            const V sum = load(t.sum + q);
+            store(factor, choose(sum == set<V>(0), set<V>(0), load(factor) / sum));
             const index count = t.end - t.begin - q < w ? t.end - t.begin - q : index{w};
             for (index f = 0; f < p.value_features; f += w) {
-                V square[w];
-                HEED_UNROLL
-                for (int i = 0; i < w; ++i) square[i] = load(t.output + (f + i) * lanes + q) * inverse;
-                transpose<T>(square);
-                if (same_type && p.y.stride[3] == 1 && count == w && f + w <= p.value_features) {
-                    HEED_UNROLL
-                    for (int i = 0; i < w; ++i)
-                        store(reinterpret_cast<T*>(p.y.row(b, h, t.begin + q + i) + f), square[i]);
-                } else {
-                    T edge[w * w];
-                    for (int i = 0; i < w; ++i) store(edge + i * w, square[i]);
-                    const index columns = p.value_features - f < w ? p.value_features - f : index{w};
-                    for (index i = 0; i < count; ++i)
-                        narrow_row(edge + i * w, columns, p.y.row(b, h, t.begin + q + i) + f * p.y.stride[3],
-                                   p.y.stride[3]);
-                }
+                T edge[w * w];
+                const bool whole = same_type && p.y.stride[3] == 1 && count == w && f + w <= p.value_features;
+                T* const to = whole ? reinterpret_cast<T*>(p.y.row(b, h, t.begin + q)) + f : edge;
+                transpose_scaled(t.output + f * lanes + q, index{lanes}, to, whole ? p.y.stride[2] : index{w}, factor);
+                if (whole) continue;
+                const index columns = p.value_features - f < w ? p.value_features - f : index{w};
+                for (index i = 0; i < count; ++i)
+                    narrow_row(edge + i * w, columns, p.y.row(b, h, t.begin + q + i) + f * p.y.stride[3],
+                               p.y.stride[3]);
             }
-            if (p.logsumexp.data != nullptr || p.weights.data != nullptr) {
-                T total[w];
-                T scale[w];
-                // Empty is what has no sum: a row whose scores are all NaN has one.
-                store(total, choose(sum == set<V>(0), float_of(bits_of(set<V>(0)) | C::minus_infinity_bits),
-                                    most + log(sum)));
-                store(scale, inverse);
-                for (index i = 0; i < count; ++i) {
-                    const index query = t.begin + q + i;
-                    if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = total[i];
-                    if (p.weights.data != nullptr) scores_to_weights(p, b, h, query, base[i], scale[i]);
-                }
+            for (index i = 0; i < count; ++i) {
+                if (p.logsumexp.data != nullptr)
+                    *p.logsumexp.row(b, h, t.begin + q + i) = detail::logsumexp_of(t.most[q + i], t.sum[q + i]);
+                if (p.weights.data != nullptr) scores_to_weights(p, b, h, t.begin + q + i, base[i], factor[i]);
             }
         }
     }
 
     // One row of masked scores to weights, in the caller's tensor: e^(s - most) / sum.
-    static void scores_to_weights(const problem& p, index b, index h, index query, T most, T inverse) {
+    static HEED_NOINLINE void scores_to_weights(const problem& p, index b, index h, index query, T most, T inverse) {
         T* const row = p.weights.row(b, h, query);
         for (index k = 0; k < p.keys; ++k) {
             T* const x = row + k * p.weights.stride[3];
@@ -141,7 +130,7 @@ struct block {
     }
 
     // Rows of T: where they stand, or converted.
-    static typename kernel::rows rows_of(const detail::strided<const E>& x, index b, index h, index first,
+    static HEED_NOINLINE number_rows<T> rows_of(const detail::strided<const E>& x, index b, index h, index first,
                                          index count, index features, T* room) {
         if constexpr (same_type) {
             if (x.stride[3] == 1) return {x.row(b, h, first), x.stride[2]};
@@ -152,8 +141,8 @@ struct block {
     }
 
     // The keys and values of a tile, and the value features that do not fill a group.
-    static void bring_keys(const problem& p, index b, index h, const heed::tile& here,
-                           typename kernel::key_tile& kv, T* keys, T* values, T* tail) {
+    static HEED_NOINLINE void bring_keys(const problem& p, index b, index h, const heed::tile& here,
+                           key_tile<T>& kv, T* keys, T* values, T* tail) {
         const index count = here.key_end - here.key_begin;
         const index kv_head = p.kv_head(h);
         kv.keys = rows_of(p.k, b, kv_head, here.key_begin, count, p.features, keys);
@@ -169,13 +158,13 @@ struct block {
     }
 
     // Strip i of a block. Three packs each; four that are left make two and two.
-    static strip strip_at(const layout& sizes, T* memory, index i, index query_begin, index query_end) {
+    static strip<T> strip_at(const layout& sizes, T* memory, index i, index query_begin, index query_end) {
         const index packs = rounded(query_end - query_begin, w) / w;
         const index even_from = packs % panel_packs == 1 && packs > 1 ? sizes.strips - 2 : sizes.strips;
         const index first = i < even_from ? i * panel_packs : even_from * panel_packs + (i - even_from) * 2;
         const index most = i < even_from ? index{panel_packs} : index{2};
         const index count = packs - first < most ? packs - first : most;
-        strip t;
+        strip<T> t;
         t.begin = query_begin + first * w;
         t.end = t.begin + count * w < query_end ? t.begin + count * w : query_end;
         t.packs = static_cast<int>(count);
@@ -194,12 +183,13 @@ struct block {
         T* const tail = strips + sizes.strips * per_strip;
         T* const keys = tail + sizes.value_tail;
         T* const values = keys + rounded(sizes.keys, w);
-        typename kernel::key_tile kv{};
+        key_tile<T> kv{};
         kv.padded = values + rounded(sizes.values, w);
         kv.scores = kv.padded + rounded(sizes.padded, w);
+        kv.hidden = kv.scores + sizes.scores;
 
         for (index i = 0; i < sizes.strips; ++i) {
-            const strip t = strip_at(sizes, strips, i, query_begin, query_end);
+            const strip<T> t = strip_at(sizes, strips, i, query_begin, query_end);
             bring_queries(p, b, h, t);
             for (index x = 0; x < sizes.output; ++x) t.output[x] = 0;
             for (index l = 0; l < lanes; ++l) {
@@ -213,18 +203,13 @@ struct block {
             if (p.classify != nullptr && !p.visit_all && p.classify(p.program, here) == cover::empty) continue;
             bring_keys(p, b, h, here, kv, keys, values, tail);
             for (index i = 0; i < sizes.strips; ++i) {
-                const strip t = strip_at(sizes, strips, i, query_begin, query_end);
+                const strip<T> t = strip_at(sizes, strips, i, query_begin, query_end);
                 here.query_begin = t.begin;
                 here.query_end = t.end;
                 cover seen = p.classify == nullptr ? cover::full : p.classify(p.program, here);
                 if (p.visit_all) seen = cover::mixed;
                 if (seen == cover::empty) continue;
-                if (t.packs == 3)
-                    kernel::template tile_of_strip<3>(p, t, here, seen, kv);
-                else if (t.packs == 2)
-                    kernel::template tile_of_strip<2>(p, t, here, seen, kv);
-                else
-                    kernel::template tile_of_strip<1>(p, t, here, seen, kv);
+                tiled<E>::run(p, t, here, seen, kv);
             }
         }
         for (index i = 0; i < sizes.strips; ++i) finish(p, b, h, strip_at(sizes, strips, i, query_begin, query_end));

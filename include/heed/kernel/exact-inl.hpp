@@ -7,8 +7,8 @@ namespace HEED_SIMD {
 
 template <class E>
 detail::exact_functions<E> exact_kernels() {
-    return {panel_lanes<typename block<E>::T>, &block<E>::run,    &block<E>::bytes,  &decode<E>::part,
-            &decode<E>::merge,                 &decode<E>::finish, &decode<E>::bytes};
+    return {panel_lanes<typename block<E>::T>, &block<E>::run,     &block<E>::bytes,
+            &decode<E>::part,                  &decode<E>::finish, &decode<E>::bytes};
 }
 
 }  // namespace HEED_SIMD

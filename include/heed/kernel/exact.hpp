@@ -8,6 +8,7 @@
 
 #include <heed/core/element.hpp>
 #include <heed/mask/concept.hpp>
+#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -75,12 +76,16 @@ struct exact_functions {
     // Few queries: one part of the keys for all query heads of a key/value head, as (max, sum, output).
     void (*decode_part)(const exact_problem<E>&, index b, index kv_head, index key_begin, index key_end,
                         typename exact_problem<E>::T* part, void* memory);
-    // Adds a part to a state; rows of the part's layout.
-    void (*decode_merge)(const exact_problem<E>&, typename exact_problem<E>::T* state,
-                         const typename exact_problem<E>::T* part);
-    void (*decode_finish)(const exact_problem<E>&, index b, index kv_head, const typename exact_problem<E>::T* state);
+    // A finished state to the caller's output, log-sum-exp and weights.
+    void (*decode_finish)(const exact_problem<E>&, index b, index kv_head, typename exact_problem<E>::T* state);
     std::size_t (*decode_bytes)(const exact_problem<E>&);
 };
+
+// ln(l e^m); empty is what has no sum.
+template <class T>
+HEED_INLINE T logsumexp_of(T most, T sum) {
+    return sum == T(0) ? scalar::float_of(constants<T>::minus_infinity_bits) : most + scalar::log(sum);
+}
 
 // Query rows that share a key/value head, and the numbers of a decode state: for each row max, sum, output.
 template <class E>
@@ -90,6 +95,23 @@ index decode_rows(const exact_problem<E>& p) {
 template <class E>
 index decode_state_size(const exact_problem<E>& p) {
     return decode_rows(p) * (2 + p.value_features);
+}
+
+// Adds a part of the keys to a state, both of decode_state_size.
+template <class E, class T = typename exact_problem<E>::T>
+void merge_decode_states(const exact_problem<E>& p, T* state, const T* part) {
+    const index n = decode_rows(p);
+    for (index r = 0; r < n; ++r) {
+        const T most = part[r] > state[r] ? part[r] : state[r];
+        const T safe = scalar::bits_of(most) == constants<T>::minus_infinity_bits ? T(0) : most;
+        const T keep = scalar::exp_of_negative(state[r] - safe);
+        const T take = scalar::exp_of_negative(part[r] - safe);
+        state[r] = most;
+        state[n + r] = state[n + r] * keep + part[n + r] * take;
+        T* const o = state + 2 * n + r * p.value_features;
+        const T* const x = part + 2 * n + r * p.value_features;
+        for (index f = 0; f < p.value_features; ++f) o[f] = o[f] * keep + x[f] * take;
+    }
 }
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 // heed/kernel/exact_all-inl.hpp: the parts of the exact kernels, in the order they need each other
 
 #include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/transpose-inl.hpp>
 #include <heed/kernel/product-inl.hpp>
 #include <heed/kernel/tiled-inl.hpp>
 #include <heed/kernel/block-inl.hpp>

@@ -75,7 +75,7 @@ void run_decode(const exact_problem<E>& p, const exact_functions<E>& f, const D*
                 index end = 0;
                 keys_of(i, begin, end);
                 f.decode_part(p, task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
-                if (i > 0) f.decode_merge(p, sum, next);
+                if (i > 0) merge_decode_states(p, sum, next);
             }
             f.decode_finish(p, task / p.kv_heads, task % p.kv_heads, sum);
         });
@@ -97,7 +97,7 @@ void run_decode(const exact_problem<E>& p, const exact_functions<E>& f, const D*
     for (index head = 0; head < heads; ++head) {
         T* const sum = reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts));
         for (index i = 1; i < parts; ++i)
-            f.decode_merge(p, sum, reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
+            merge_decode_states(p, sum, reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
         f.decode_finish(p, head / p.kv_heads, head % p.kv_heads, sum);
     }
 }

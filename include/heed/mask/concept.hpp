@@ -81,7 +81,7 @@ private:
     struct both {
         X x;
         Y y;
-        bool operator()(at i, std::int32_t lane) const { return bool(x(i, lane)) & bool(y(i, lane)); }
+        bool operator()(at i, std::int32_t lane) const { return (int{x(i, lane)} & int{y(i, lane)}) != 0; }
     };
     template <class X, class Y>
     both(X, Y) -> both<X, Y>;
@@ -105,7 +105,7 @@ private:
     struct either {
         X x;
         Y y;
-        bool operator()(at i, std::int32_t lane) const { return bool(x(i, lane)) | bool(y(i, lane)); }
+        bool operator()(at i, std::int32_t lane) const { return (int{x(i, lane)} | int{y(i, lane)}) != 0; }
     };
     template <class X, class Y>
     either(X, Y) -> either<X, Y>;

@@ -139,15 +139,17 @@ template <class V, std::size_t... I>
 HEED_INLINE V odd_lanes(V a, V b, std::index_sequence<I...>) {
     return __builtin_shufflevector(a, b, static_cast<int>(2 * I + 1)...);
 }
+template <int Count, class V>
+HEED_INLINE void fold_sums(V* r) {
+    using lanes = std::make_index_sequence<sizeof(V) / sizeof(element_of<V>)>;
+    HEED_UNROLL
+    for (int i = 0; i < Count / 2; ++i)
+        r[i] = even_lanes(r[2 * i], r[2 * i + 1], lanes{}) + odd_lanes(r[2 * i], r[2 * i + 1], lanes{});
+    if constexpr (Count > 2) fold_sums<Count / 2>(r);
+}
 template <class T>
 HEED_INLINE pack<T> lane_sums(pack<T> (&r)[lanes_of<T>]) {
-    constexpr int w = lanes_of<T>;
-    using lanes = std::make_index_sequence<static_cast<std::size_t>(w)>;
-    HEED_UNROLL
-    for (int count = w; count > 1; count /= 2)
-        HEED_UNROLL
-        for (int i = 0; i < count / 2; ++i)
-            r[i] = even_lanes(r[2 * i], r[2 * i + 1], lanes{}) + odd_lanes(r[2 * i], r[2 * i + 1], lanes{});
+    fold_sums<lanes_of<T>>(r);
     return r[0];
 }
 

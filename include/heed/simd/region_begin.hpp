@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/simd/region_begin.hpp: from here to region_end.hpp, code is compiled for the target HEED_REGION
 //
-// No include guard: included once for each target. Only plain `O3` may stand in the optimize pragma;
+// No include guard: included once for each target. Only a plain level may stand in the optimize pragma;
 // floating-point flags there stop g++ from inlining callables that come from outside the region.
 // With it, kernels run at full speed in a debug build as well.
 
@@ -42,7 +42,11 @@
 #endif
 #elif defined(__GNUC__)
 #pragma GCC push_options
+#if HEED_REGION == HEED_RANK_portable
+#pragma GCC optimize("O2")
+#else
 #pragma GCC optimize("O3")
+#endif
 #if HEED_REGION == HEED_RANK_avx512
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
 #elif HEED_REGION == HEED_RANK_avx2

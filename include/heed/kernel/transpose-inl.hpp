@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/transpose-inl.hpp: a square of one pack by one pack, rows to columns, in memory
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// to[j][i] = from[i][j] * factor[j]; rows are from_stride and to_stride apart.
+template <class T>
+HEED_NOINLINE void transpose_scaled(const T* from, index from_stride, T* to, index to_stride, const T* factor) {
+    constexpr int w = lanes_of<T>;
+    pack<T> square[w];
+    HEED_UNROLL
+    for (int i = 0; i < w; ++i) square[i] = load(from + i * from_stride);
+    transpose<T>(square);
+    HEED_UNROLL
+    for (int i = 0; i < w; ++i) store(to + i * to_stride, square[i] * set<pack<T>>(factor[i]));
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
