@@ -20,7 +20,10 @@ set(HEED_TEST_TARGETS "${heed_all_targets}" CACHE STRING "SIMD targets the tests
 set(HEED_TEST_TIME_FACTOR 1 CACHE STRING "Multiplies every test's time limit")
 
 function(heed_test path)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS" "TIMEOUT" "LABELS;SOURCES;OPTIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS;EXCEPTIONS" "TIMEOUT" "LABELS;SOURCES;OPTIONS")
+  if(arg_EXCEPTIONS AND CMAKE_CXX_FLAGS MATCHES "-fno-exceptions")
+    return()
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
