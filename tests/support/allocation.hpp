@@ -4,8 +4,7 @@
 // Link tests/support/allocation.cpp to use it: that file replaces operator new (all forms) and,
 // with glibc and no sanitizer, malloc and its relatives too, so that an allocation made behind
 // operator new's back counts as well.
-#ifndef HEED_TESTS_ALLOCATION_HPP
-#define HEED_TESTS_ALLOCATION_HPP
+#pragma once
 
 namespace support {
 
@@ -22,5 +21,3 @@ public:
 };
 
 }  // namespace support
-
-#endif

@@ -4,8 +4,7 @@
 // Errors are stated in units of the last place of the largest magnitude that the tensor holds
 // ("ULP of max|y|"): softmax is a weighted mean, so its error scales with the values that were
 // averaged and not with a result that happens to cancel.
-#ifndef HEED_TESTS_COMPARE_HPP
-#define HEED_TESTS_COMPARE_HPP
+#pragma once
 
 #include <cmath>
 #include <cstddef>
@@ -22,9 +21,9 @@ double ulp(double x) {
     int exponent = 0;
     x = std::fabs(x);
     constexpr int digits = std::numeric_limits<T>::digits;
-    if (x < static_cast<double>(std::numeric_limits<T>::min()))
-        return static_cast<double>(std::numeric_limits<T>::denorm_min());
+    constexpr int lowest = std::numeric_limits<T>::min_exponent;
     std::frexp(x, &exponent);
+    if (x == 0 || exponent < lowest) exponent = lowest;
     return std::ldexp(1.0, exponent - digits);
 }
 
@@ -95,5 +94,3 @@ bool positive_zero(const T* a, std::size_t count) {
 }
 
 }  // namespace support
-
-#endif

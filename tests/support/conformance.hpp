@@ -3,8 +3,7 @@
 //
 // cases.txt describes, cases.bin holds the arrays (little-endian, row-major). Every number
 // becomes a double: float32, float16 and bool fit exactly, and the int64 values are lengths.
-#ifndef HEED_TESTS_CONFORMANCE_HPP
-#define HEED_TESTS_CONFORMANCE_HPP
+#pragma once
 
 #include <cmath>
 #include <cstddef>
@@ -124,5 +123,3 @@ inline std::vector<test_case> read(const std::string& folder, const std::string&
 }
 
 }  // namespace conformance
-
-#endif

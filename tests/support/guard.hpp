@@ -5,8 +5,7 @@
 // against the front wall or the back wall, `gap` bytes away from it, so that one element read or
 // written outside faults; what the arena holds beside the array is NaN, so that a read inside
 // the arena but outside the array shows in the result. A gap of 4...60 bytes misaligns.
-#ifndef HEED_TESTS_GUARD_HPP
-#define HEED_TESTS_GUARD_HPP
+#pragma once
 
 #include <cstddef>
 #include <cstring>
@@ -68,5 +67,3 @@ private:
 };
 
 }  // namespace support
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tests/support/problems.hpp: random attention problems for the oracle
-#ifndef HEED_TESTS_PROBLEMS_HPP
-#define HEED_TESTS_PROBLEMS_HPP
+#pragma once
 
 #include "random.hpp"
 #include "reference.hpp"
@@ -43,6 +42,22 @@ reference::problem random_problem(random& r, long longest = 130) {
     return p;
 }
 
-}  // namespace support
+// Long enough that every kernel meets several of its tiles, with a ragged last one.
+template <class T>
+reference::problem tiled_problem(random& r) {
+    const long kv_heads = r.between(1, 2), d = r.between(3, 20);
+    return problem<T>(r, 1, kv_heads * r.between(1, 2), kv_heads, r.between(60, 420),
+                      r.between(200, 900), d, d + r.between(0, 3));
+}
 
-#endif
+// f(problem, r) for `count` random problems, every eighth of them tiled.
+template <class T, class F>
+void for_problems(std::uint64_t seed, int count, const F& f) {
+    random r(seed);
+    for (int i = 0; i < count; ++i) {
+        auto p = i % 8 == 7 ? tiled_problem<T>(r) : random_problem<T>(r);
+        f(p, r);
+    }
+}
+
+}  // namespace support

@@ -3,8 +3,7 @@
 //
 // <random> leaves its distributions to the implementation; a failing seed must reproduce
 // everywhere, so both the generator (splitmix64) and the distributions are written here.
-#ifndef HEED_TESTS_RANDOM_HPP
-#define HEED_TESTS_RANDOM_HPP
+#pragma once
 
 #include <cmath>
 #include <cstddef>
@@ -57,5 +56,3 @@ std::vector<double> normals(random& r, std::size_t count, double deviation = 1) 
 }
 
 }  // namespace support
-
-#endif

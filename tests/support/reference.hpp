@@ -14,8 +14,7 @@
 // gives y = +0 and lse = the sink. One NaN among the visible scores makes the row NaN.
 //
 // Cost: O(B H S T (d_k + d_v)) time, O(B H S T) memory for the stages.
-#ifndef HEED_TESTS_REFERENCE_HPP
-#define HEED_TESTS_REFERENCE_HPP
+#pragma once
 
 #include <cmath>
 #include <cstddef>
@@ -149,5 +148,3 @@ answer<T> solve(const problem& p) {
 }
 
 }  // namespace reference
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tests/support/tensors.hpp: from the oracle's flat doubles to Eigen tensors and back
-#ifndef HEED_TESTS_TENSORS_HPP
-#define HEED_TESTS_TENSORS_HPP
+#pragma once
 
 #include <array>
 #include <cstddef>
@@ -47,5 +46,3 @@ std::vector<typename Tensor::Scalar> elements(const Tensor& t) {
 }
 
 }  // namespace support
-
-#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// tests/mask/dense.cpp: mask(tensor of bool), every way of broadcasting, and mask_if(predicate)
+#include "support/call.hpp"
+
+using support::check_call;
+
+namespace {
+
+// A mask of any rank, 1s where an axis is broadcast, and the same as a predicate.
+template <int Rank>
+void broadcast_round(support::random& r) {
+    auto p = r.chance(0.2) ? support::tiled_problem<float>(r) : support::random_problem<float>(r);
+    const long full[4] = {p.batch, p.heads, p.queries, p.keys};
+    Eigen::array<Eigen::Index, Rank> extents;
+    long size[4] = {1, 1, 1, 1};
+    for (int axis = 4 - Rank; axis < 4; ++axis) {
+        size[axis] = r.chance(0.3) ? 1 : full[axis];
+        extents[static_cast<std::size_t>(axis - 4 + Rank)] = size[axis];
+    }
+    support::tensor<bool, Rank> mask(extents);
+    const double density = r.chance(0.2) ? 0.02 : r.uniform(0.1, 1);
+    for (long i = 0; i < mask.size(); ++i) mask.data()[i] = r.chance(density);
+    p.visible = [&](reference::place i) {
+        const long at[4] = {i.batch, i.head, i.query, i.key};
+        long index = 0;
+        for (int axis = 0; axis < 4; ++axis) index = index * size[axis] + (size[axis] > 1 ? at[axis] : 0);
+        return mask.data()[index];
+    };
+    check_call<float>(p, heed::mask(mask));
+}
+
+}  // namespace
+
+TEST_CASE("a dense mask broadcasts right-aligned") {
+    support::random r(51);
+    for (int round = 0; round < 60; ++round) {
+        broadcast_round<4>(r);
+        broadcast_round<2>(r);
+    }
+}
+
+TEST_CASE("a dense mask of rank 1 and 3 broadcasts too") {
+    support::random r(52);
+    for (int round = 0; round < 40; ++round) {
+        broadcast_round<1>(r);
+        broadcast_round<3>(r);
+    }
+}
+
+TEST_CASE("mask_if takes any predicate of batch, head, query and key") {
+    support::for_problems<float>(53, 100, [](reference::problem& p, support::random& r) {
+        const long a = r.between(1, 7), b = r.between(1, 7), c = r.between(2, 9);
+        p.visible = [=](reference::place i) {
+            return (i.query * a + i.key * b + i.head + 3 * i.batch) % c != 0;
+        };
+        const int ia = int(a), ib = int(b), ic = int(c);
+        check_call<float>(p, heed::mask_if([=](heed::at i) {
+                              return (i.query * ia + i.key * ib + i.head + 3 * i.batch) % ic != 0;
+                          }));
+    });
+}
+
+TEST_CASE("the coordinates a predicate gets are signed") {
+    support::random r(54);
+    auto p = support::problem<float>(r, 1, 2, 1, 40, 33, 8, 8);
+    p.visible = [](reference::place i) { return i.query - i.key >= -2; };
+    check_call<float>(p, heed::mask_if([](heed::at i) { return i.query - i.key >= -2; }));
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// tests/support/check.hpp: a heed result against the oracle
+//
+// Every element of y may be wrong by
+//     4 * eps * sum_j p_j |v_j| * (1 + max |s|)        (eps of the type that sums are kept in)
+// plus, for the 16-bit types, the rounding of the result; the log-sum-exp by
+// 4 * eps * (1 + max |s| + ln(1 + keys)). This is figure R3 of the reliability page. max |s| is taken
+// over all stages of the row, since a score that is capped or biased afterwards was rounded before.
+//
+// R3 says nothing of the rounding within long dot products (some hundreds of features). Where it is
+// exceeded, the result has to be as good as the naive float computation: figure R2.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "compare.hpp"
+#include "problems.hpp"
+#include "reference.hpp"
+#include "tensors.hpp"
+
+namespace support {
+
+// The type that sums are kept in and that log-sum-exps, weights and scores are written in.
+template <class T>
+using sum_type = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+template <class T>
+struct inputs {
+    tensor<T> q, k, v;
+    explicit inputs(const reference::problem& p)
+        : q(tensor4<T>(p.q, p.batch, p.heads, p.queries, p.d_k)),
+          k(tensor4<T>(p.k, p.batch, p.kv_heads, p.keys, p.d_k)),
+          v(tensor4<T>(p.v, p.batch, p.kv_heads, p.keys, p.d_v)) {}
+};
+
+inline std::string describe(const reference::problem& p) {
+    const auto n = [](long x) { return std::to_string(x); };
+    return "B:" + n(p.batch) + " H:" + n(p.heads) + "/" + n(p.kv_heads) + " S:" + n(p.queries) +
+           " T:" + n(p.keys) + " D:" + n(p.d_k) + "/" + n(p.d_v);
+}
+
+// (1 + max |s|) of one row, over every stage and the sink.
+inline double score_size(const reference::problem& p, const reference::answer<double>& a,
+                         std::size_t row) {
+    const std::size_t keys = static_cast<std::size_t>(p.keys);
+    double top = 0;
+    for (const auto* stage : {&a.raw, &a.capped, &a.biased})
+        for (std::size_t j = 0; j < keys; ++j)
+            if (std::isfinite((*stage)[row * keys + j]))
+                top = std::fmax(top, std::fabs((*stage)[row * keys + j]));
+    if (!p.sinks.empty()) {
+        const double sink = p.sinks[row / static_cast<std::size_t>(p.queries) % p.sinks.size()];
+        if (std::isfinite(sink)) top = std::fmax(top, std::fabs(sink));
+    }
+    return 1 + top;
+}
+
+// The largest error of y as a share of what is allowed; more than 1 is a failure.
+template <class T>
+double excess(const reference::problem& p, const reference::answer<double>& a,
+              const std::vector<double>& y) {
+    const double eps = static_cast<double>(std::numeric_limits<sum_type<T>>::epsilon());
+    const std::size_t keys = static_cast<std::size_t>(p.keys), d = static_cast<std::size_t>(p.d_v);
+    double worst = 0;
+    if (y.size() != a.y.size()) return std::numeric_limits<double>::infinity();
+    for (std::size_t row = 0; row < p.rows(); ++row) {
+        const std::size_t head = row / static_cast<std::size_t>(p.queries);
+        const std::size_t batch = head / static_cast<std::size_t>(p.heads);
+        const std::size_t group = static_cast<std::size_t>(p.heads / p.kv_heads);
+        const std::size_t kv = batch * static_cast<std::size_t>(p.kv_heads) +
+                               head % static_cast<std::size_t>(p.heads) / group;
+        const double size = score_size(p, a, row);
+        for (std::size_t f = 0; f < d; ++f) {
+            const double want = a.y[row * d + f], got = y[row * d + f];
+            if (std::isnan(want) || std::isnan(got)) {
+                if (std::isnan(want) != std::isnan(got))
+                    return std::numeric_limits<double>::infinity();
+                continue;
+            }
+            double mass = 0;
+            for (std::size_t j = 0; j < keys; ++j) {
+                if (a.weights[row * keys + j] == 0) continue;
+                const long key = static_cast<long>(j);
+                const double kept =
+                    p.keep ? p.keep({static_cast<long>(batch), static_cast<long>(head) % p.heads,
+                                     static_cast<long>(row) % p.queries, key})
+                           : 1;
+                mass += a.weights[row * keys + j] * kept * std::fabs(p.v[(kv * keys + j) * d + f]);
+            }
+            double allowed = 4 * eps * mass * size;
+            if constexpr (sizeof(T) == 2) allowed += 0.5 * ulp<T>(want) * (1 + 1e-3);
+            const double error = std::fabs(got - want);
+            if (error > 0) worst = std::fmax(worst, allowed > 0 ? error / allowed : HUGE_VAL);
+        }
+    }
+    return worst;
+}
+
+template <class T>
+double excess_lse(const reference::problem& p, const reference::answer<double>& a,
+                  const std::vector<double>& lse) {
+    const double eps = static_cast<double>(std::numeric_limits<sum_type<T>>::epsilon());
+    if (lse.size() != a.lse.size()) return std::numeric_limits<double>::infinity();
+    double worst = 0;
+    for (std::size_t row = 0; row < lse.size(); ++row) {
+        const double want = a.lse[row], got = lse[row];
+        if (std::isnan(want) && std::isnan(got)) continue;
+        if (want == got) continue;  // infinities too
+        const double error = std::fabs(got - want);
+        if (!(error < HUGE_VAL)) return std::numeric_limits<double>::infinity();
+        worst = std::fmax(worst, error / (4 * eps * (score_size(p, a, row) + std::log1p(double(p.keys)))));
+    }
+    return worst;
+}
+
+// Figure R2: no worse than 1.5 times the naive float computation, plus 2 ULP of the largest result.
+template <class T>
+bool as_good_as_naive(const std::vector<double>& got, const std::vector<double>& truth,
+                      const std::vector<sum_type<T>>& naive) {
+    return max_error(got, truth) <= 1.5 * max_error(naive, truth) + 2 * ulp<T>(max_abs(truth));
+}
+
+// y, and the log-sum-exp when given, against the oracle.
+template <class T>
+void check(const reference::problem& p, const tensor<T>& y,
+           const tensor<sum_type<T>, 3>* lse = nullptr) {
+    const auto truth = reference::solve<double>(p);
+    const auto got = values(y);
+    const double off = excess<T>(p, truth, got);
+    const double off_lse = lse ? excess_lse<T>(p, truth, values(*lse)) : 0;
+    if (!(off <= 1 && off_lse <= 1)) {
+        INFO(describe(p) << ", " << worst_place(got, truth.y) << "; R3 exceeded " << off << " times by y, "
+                         << off_lse << " times by the log-sum-exp");
+        const auto naive = reference::solve<sum_type<T>>(p);
+        CHECK((off <= 1 || as_good_as_naive<T>(got, truth.y, naive.y)));
+        if (lse) CHECK((off_lse <= 1 || as_good_as_naive<sum_type<T>>(values(*lse), truth.lse, naive.lse)));
+    } else {
+        CHECK(off <= 1);
+    }
+    // An empty row is +0, never -0.
+    long wrong = 0;
+    for (std::size_t row = 0; row < p.rows(); ++row) {
+        bool sees = false;
+        for (std::size_t j = 0; j < static_cast<std::size_t>(p.keys); ++j)
+            sees = sees || truth.biased[row * static_cast<std::size_t>(p.keys) + j] != -HUGE_VAL;
+        wrong += !sees && !positive_zero(y.data() + static_cast<long>(row) * p.d_v, static_cast<std::size_t>(p.d_v));
+    }
+    if (wrong != 0) {
+        INFO(describe(p) << ", empty rows that are not +0");
+        CHECK(wrong == 0);
+    }
+}
+
+}  // namespace support
