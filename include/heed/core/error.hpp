@@ -34,29 +34,54 @@ namespace detail {
 #endif
 }
 
-inline std::string piece(std::string_view text) {
-    return std::string(text);
-}
-template <std::integral I>
-std::string piece(I number) {
-    return std::to_string(number);
-}
-template <std::floating_point F>
-std::string piece(F number) {
-    return std::to_string(number);
-}
+// A part of an error text: words or a number. Untyped, so that the text is put together in one place and
+// a check costs its caller little code.
+class text_piece {
+public:
+    text_piece(const char* text) : words_(text) {}
+    text_piece(std::string_view text) : words_(text) {}
+    template <std::integral I>
+    text_piece(I number) : whole_(static_cast<long long>(number)), kind_(whole) {}
+    template <std::floating_point F>
+    text_piece(F number) : real_(static_cast<double>(number)), kind_(real) {}
 
-template <class... Pieces>
-[[noreturn]] void fail(std::string_view function, const Pieces&... pieces) {
+    void append_to(std::string& text) const {
+        char digits[40];
+        if (kind_ == words) {
+            text += words_;
+            return;
+        }
+        if (kind_ == whole)
+            std::snprintf(digits, sizeof digits, "%lld", whole_);
+        else
+            std::snprintf(digits, sizeof digits, "%g", real_);
+        text += digits;
+    }
+
+private:
+    enum kind { words, whole, real };
+    std::string_view words_;
+    long long whole_ = 0;
+    double real_ = 0;
+    kind kind_ = words;
+};
+
+[[noreturn]] HEED_NOINLINE inline void fail_pieces(std::string_view function, const text_piece* pieces, int count) {
     std::string text = "heed::";
     text += function;
     text += ": ";
-    ((text += piece(pieces)), ...);
+    for (int i = 0; i < count; ++i) pieces[i].append_to(text);
     fail_text(text);
 }
 
 template <class... Pieces>
-void require(bool holds, std::string_view function, const Pieces&... pieces) {
+[[noreturn]] HEED_NOINLINE void fail(std::string_view function, const Pieces&... pieces) {
+    const text_piece all[] = {text_piece(pieces)...};
+    fail_pieces(function, all, static_cast<int>(sizeof...(pieces)));
+}
+
+template <class... Pieces>
+HEED_INLINE void require(bool holds, std::string_view function, const Pieces&... pieces) {
     if (!holds) fail(function, pieces...);
 }
 

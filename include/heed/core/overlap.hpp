@@ -8,8 +8,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <numeric>
 
 #include <heed/core/error.hpp>
 
@@ -46,7 +46,6 @@ public:
             add(a.strides[axis], 0, a.extents[axis] - 1);
             add(b.strides[axis], -(b.extents[axis] - 1), 0);
         }
-        std::sort(terms_, terms_ + count_, [](const term& x, const term& y) { return x.stride > y.stride; });
         add(1, -(b.size - 1), a.size - 1);
         // The range and the divisor of all that comes behind a term.
         for (int i = count_ - 1; i >= 0; --i) {
@@ -81,7 +80,9 @@ private:
                 terms_[i].high += high;
                 return;
             }
-        terms_[count_++] = {stride, low, high, 0, 0};
+        int place = count_++;
+        for (; place > 0 && terms_[place - 1].stride < stride; --place) terms_[place] = terms_[place - 1];
+        terms_[place] = {stride, low, high, 0, 0};
     }
 
     bool reach(int i, index rest) {

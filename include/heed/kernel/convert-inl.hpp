@@ -51,17 +51,20 @@ HEED_INLINE void narrow(float x, half_bits& y) {
     y.bits = static_cast<std::uint16_t>(h | ((u >> 16) & 0x8000u));
 }
 
-// n elements, `stride` apart, to neighbours.
+// n elements, `stride` apart, of each of some rows, to neighbours.
 template <class E, class T>
-HEED_INLINE void widen_row(const E* from, index stride, index n, T* to) {
-    if (stride == 1) {
-        for (index i = 0; i < n; ++i) to[i] = widen(from[i]);
-    } else {
-        for (index i = 0; i < n; ++i) to[i] = widen(from[i * stride]);
+HEED_NOINLINE void widen_rows(const E* from, index row_stride, index stride, index rows, index n, T* to,
+                              index to_stride) {
+    for (index r = 0; r < rows; ++r, from += row_stride, to += to_stride) {
+        if (stride == 1) {
+            for (index i = 0; i < n; ++i) to[i] = widen(from[i]);
+        } else {
+            for (index i = 0; i < n; ++i) to[i] = widen(from[i * stride]);
+        }
     }
 }
 template <class T, class E>
-HEED_INLINE void narrow_row(const T* from, index n, E* to, index stride) {
+HEED_NOINLINE void narrow_row(const T* from, index n, E* to, index stride) {
     if (stride == 1) {
         for (index i = 0; i < n; ++i) narrow(from[i], to[i]);
     } else {
@@ -69,9 +72,15 @@ HEED_INLINE void narrow_row(const T* from, index n, E* to, index stride) {
     }
 }
 
+// A row of masked scores to weights, e^(s - most) * factor.
+template <class T>
+HEED_NOINLINE void weights_row(T* row, index stride, index n, T most, T factor) {
+    for (index i = 0; i < n; ++i) row[i * stride] = detail::scalar::exp_of_negative(row[i * stride] - most) * factor;
+}
+
 // True when no element of a block of rows is infinite or NaN; by its bits, so -ffast-math cannot decide.
 template <class T>
-HEED_INLINE bool all_finite(const T* rows, index row_stride, index count, index features) {
+HEED_NOINLINE bool all_finite(const T* rows, index row_stride, index count, index features) {
     using I = typename constants<T>::integer;
     I found = 0;
     for (index r = 0; r < count; ++r)

@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact-inl.hpp: the table of exact kernels that a target offers
+// heed/kernel/exact-inl.hpp: the table of leaves that a target offers
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
 template <class E>
-detail::exact_functions<E> exact_kernels() {
-    return {panel_lanes<typename block<E>::T>, &block<E>::run,     &block<E>::bytes,
-            &decode<E>::part,                  &decode<E>::finish, &decode<E>::bytes};
+const detail::exact_leaves<E>& exact_leaves() {
+    using T = typename detail::exact_problem<E>::T;
+    static constexpr detail::exact_leaves<E> table{
+        lanes_of<T>,
+        &widen_rows<E, T>,
+        &narrow_row<T, E>,
+        &all_finite<T>,
+        &transpose_scaled<T>,
+        &weights_row<T>,
+        {&panel_scores<1, T>, &panel_scores<2, T>, &panel_scores<3, T>},
+        &panel_largest<T>,
+        &panel_softmax<T>,
+        {&panel_outputs<1, T>, &panel_outputs<2, T>, &panel_outputs<3, T>},
+        &visible_outputs<T>,
+        {&row_scores<1, T>, &row_scores<4, T>},
+        &row_softmax<T>,
+        {&row_outputs<1, T>, &row_outputs<4, T>},
+        &single_outputs<T>,
+    };
+    return table;
 }
 
 }  // namespace HEED_SIMD

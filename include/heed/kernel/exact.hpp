@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact.hpp: what the exact kernels are told, and what a target offers
+// heed/kernel/exact.hpp: what the exact kernels are told, and the leaves that a target compiles for them
 //
-// Masks and score functions reach a kernel as two function pointers, compiled for the target and called
-// once for a block of scores. So the products are compiled once for an element type, whatever options a
-// program uses, and a callable is still inlined into the loop over the block's scores.
+// The walk over blocks, tiles and rows is written once and compiled once. What takes the time, about a
+// dozen leaves, is compiled for each target and reached through a table. Masks and score functions reach
+// the walk the same way, as functions called for a block of scores at a time: so the leaves are compiled
+// once for an element type, whatever options a program uses, and a callable is still inlined into the
+// loop over the block's scores.
 #pragma once
 
 #include <heed/core/element.hpp>
@@ -14,6 +16,30 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
+inline constexpr index tile_keys = 128;
+// Keys a decode takes at once, a row of lanes for the score functions.
+inline constexpr index decode_keys = most_lanes;
+// Products take rows in groups of this many, panels of up to three packs of lanes.
+inline constexpr index row_group = 8;
+inline constexpr int panel_packs = 3;
+inline constexpr int most_pack_lanes = 16;
+
+template <class T>
+HEED_INLINE T minus_infinity() {
+    return scalar::float_of(constants<T>::minus_infinity_bits);
+}
+// By its bits, so that -ffast-math cannot decide.
+template <class T>
+HEED_INLINE bool is_minus_infinity(T x) {
+    return scalar::bits_of(x) == constants<T>::minus_infinity_bits;
+}
+// ln(l e^m); empty is what has no sum: a row whose scores are all NaN has one.
+template <class T>
+T logsumexp_of(T most, T sum) {
+    return sum == T(0) ? minus_infinity<T>() : most + scalar::log(sum);
+}
+
 // A strided tensor as kernels see it: storage elements, no Eigen type.
 template <class E>
 struct strided {
@@ -22,14 +48,30 @@ struct strided {
     E* row(index b, index h, index p) const { return data + b * stride[0] + h * stride[1] + p * stride[2]; }
 };
 
+// Keys or values of a tile: numbers in rows.
+template <class T>
+struct number_rows {
+    const T* data;
+    index stride;
+};
+
+// A tile of keys and values of one head, and the room to work on it.
+template <class T>
+struct key_tile {
+    number_rows<T> keys;
+    number_rows<T> values;
+    number_rows<T> value_tail;  // the last value features, padded to a group
+    int finite;                 // are all values finite? -1: not looked yet
+    T* padded;                  // room for the last keys, padded to a group
+    T* scores;                  // (key, lane)
+    T* hidden;                  // the scores once more, where a hidden value may be infinite or NaN
+};
+
 // Rows of scores in place: row r starts at scores + r * row_stride, its lanes are neighbours, and its
 // coordinates are those of `first` moved by r along the axis that is not the lanes'.
-using score_function_f = void (*)(const void* program, float* scores, index row_stride, lane_row first, index rows,
-                                  index lanes);
-using score_function_d = void (*)(const void* program, double* scores, index row_stride, lane_row first,
-                                  index rows, index lanes);
 template <class T>
-using score_function = std::conditional_t<std::is_same_v<T, double>, score_function_d, score_function_f>;
+using score_function = void (*)(const void* program, T* scores, index row_stride, lane_row first, index rows,
+                                index lanes);
 
 template <class E>
 struct exact_problem {
@@ -61,58 +103,42 @@ struct exact_problem {
     strided<T> weights;    // (batch, head, query, key)
 
     index kv_head(index head) const { return head / (heads / kv_heads); }
-};
-
-// Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
-inline constexpr index key_tile = 128;
-
-// What each target compiles for an element type.
-template <class E>
-struct exact_functions {
-    index query_lanes;  // queries in one strip
-    // Attention of queries [query_begin, query_end) of one head; memory as block_bytes says.
-    void (*block)(const exact_problem<E>&, index b, index h, index query_begin, index query_end, void* memory);
-    std::size_t (*block_bytes)(const exact_problem<E>&, index queries);
-    // Few queries: one part of the keys for all query heads of a key/value head, as (max, sum, output).
-    void (*decode_part)(const exact_problem<E>&, index b, index kv_head, index key_begin, index key_end,
-                        typename exact_problem<E>::T* part, void* memory);
-    // A finished state to the caller's output, log-sum-exp and weights.
-    void (*decode_finish)(const exact_problem<E>&, index b, index kv_head, typename exact_problem<E>::T* state);
-    std::size_t (*decode_bytes)(const exact_problem<E>&);
-};
-
-// ln(l e^m); empty is what has no sum.
-template <class T>
-HEED_INLINE T logsumexp_of(T most, T sum) {
-    return sum == T(0) ? scalar::float_of(constants<T>::minus_infinity_bits) : most + scalar::log(sum);
-}
-
-// Query rows that share a key/value head, and the numbers of a decode state: for each row max, sum, output.
-template <class E>
-index decode_rows(const exact_problem<E>& p) {
-    return p.heads / p.kv_heads * p.queries;
-}
-template <class E>
-index decode_state_size(const exact_problem<E>& p) {
-    return decode_rows(p) * (2 + p.value_features);
-}
-
-// Adds a part of the keys to a state, both of decode_state_size.
-template <class E, class T = typename exact_problem<E>::T>
-void merge_decode_states(const exact_problem<E>& p, T* state, const T* part) {
-    const index n = decode_rows(p);
-    for (index r = 0; r < n; ++r) {
-        const T most = part[r] > state[r] ? part[r] : state[r];
-        const T safe = scalar::bits_of(most) == constants<T>::minus_infinity_bits ? T(0) : most;
-        const T keep = scalar::exp_of_negative(state[r] - safe);
-        const T take = scalar::exp_of_negative(part[r] - safe);
-        state[r] = most;
-        state[n + r] = state[n + r] * keep + part[n + r] * take;
-        T* const o = state + 2 * n + r * p.value_features;
-        const T* const x = part + 2 * n + r * p.value_features;
-        for (index f = 0; f < p.value_features; ++f) o[f] = o[f] * keep + x[f] * take;
+    cover cover_of(const tile& t) const {
+        if (visit_all) return cover::mixed;
+        return classify == nullptr ? cover::full : classify(program, t);
     }
-}
+};
+
+// The leaves. Those in arrays are for one, two and three packs of lanes, or for one and four rows.
+template <class E>
+struct exact_leaves {
+    using T = typename exact_problem<E>::T;
+
+    int pack_lanes;
+    // n elements of `rows` rows to the sum type, and back.
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    void (*narrow)(const T* from, index n, E* to, index stride);
+    bool (*all_finite)(const T* rows, index row_stride, index count, index features);
+    // to[j][i] = from[i][j] * factor[j], a square of one pack by one pack.
+    void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
+    // A row of masked scores to weights, e^(s - most) * factor.
+    void (*weights)(T* row, index stride, index n, T most, T factor);
+
+    void (*panel_scores[3])(const key_tile<T>&, index first, index end, index features, const T* query, T* most);
+    void (*panel_largest)(T* s, index rows, int packs, const T* before, T* most, bool bounded);
+    void (*panel_softmax)(T* s, index rows, int packs, const T* before, const T* most, T* sum, T* keep);
+    void (*panel_outputs[3])(const key_tile<T>&, index first, index end, index columns, T* output, const T* keep);
+    void (*visible_outputs)(const key_tile<T>&, index first, index end, index columns, T* output, const T* keep,
+                            int packs);
+
+    void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features, T* out);
+    void (*row_softmax)(T* s, index count, T& most, T& sum, T& keep);
+    // o = keep o + p v for value features [0, columns) of one or four rows.
+    void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
+                           const T* keep);
+    void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count, index first,
+                                index columns, T* output, T keep);
+};
 
 }  // namespace detail
 }  // namespace HEED_ABI

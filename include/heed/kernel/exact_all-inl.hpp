@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact_all-inl.hpp: the parts of the exact kernels, in the order they need each other
+// heed/kernel/exact_all-inl.hpp: the leaves of the exact kernels, in the order they need each other
 
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/transpose-inl.hpp>
 #include <heed/kernel/product-inl.hpp>
-#include <heed/kernel/tiled-inl.hpp>
-#include <heed/kernel/block-inl.hpp>
-#include <heed/kernel/decode-inl.hpp>
+#include <heed/kernel/panel-inl.hpp>
+#include <heed/kernel/row-inl.hpp>
 #include <heed/kernel/exact-inl.hpp>
 #include <heed/kernel/program-inl.hpp>

@@ -8,6 +8,8 @@
 
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
+#include <heed/kernel/block.hpp>
+#include <heed/kernel/decode.hpp>
 #include <heed/kernel/kernels.hpp>
 
 namespace heed {
@@ -26,38 +28,41 @@ inline std::size_t cache_lines(std::size_t bytes) {
 }
 
 template <class E, class D>
-void run_tiled(const exact_problem<E>& p, const exact_functions<E>& f, const D* device_, index lanes,
+void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
                workspace& memory) {
+    const index strip_lanes = panel_packs * leaves.pack_lanes;
     // Enough tasks for the lanes to even out, of as many strips as that leaves.
-    const index strips = (p.queries + f.query_lanes - 1) / f.query_lanes;
+    const index strips = (p.queries + strip_lanes - 1) / strip_lanes;
     index together = block_strips;
     while (lanes > 1 && together > 1 && p.batch * p.heads * ((strips + together - 1) / together) < 8 * lanes)
         together /= 2;
-    const index block = together * f.query_lanes;
+    const index block = together * strip_lanes;
     const index blocks = (p.queries + block - 1) / block;
     const index tasks = p.batch * p.heads * blocks;
     if (lanes > tasks) lanes = tasks;
-    const std::size_t each = cache_lines(f.block_bytes(p, p.queries < block ? p.queries : block));
+    const exact_block<E> kernel(p, leaves, p.queries < block ? p.queries : block);
+    const std::size_t each = cache_lines(kernel.bytes());
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     for_each_task(device_, lanes, tasks, [&](index lane, index task) {
         // From the last queries to the first: under a causal mask those have most keys.
         const index begin = (blocks - 1 - task % blocks) * block;
         const index head = task / blocks;
         const index end = begin + block < p.queries ? begin + block : p.queries;
-        f.block(p, head / p.heads, head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
+        kernel.run(head / p.heads, head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
     });
 }
 
 template <class E, class D>
-void run_decode(const exact_problem<E>& p, const exact_functions<E>& f, const D* device_, index lanes,
+void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
                 workspace& memory) {
     using T = typename exact_problem<E>::T;
+    const exact_decode<E> kernel(p, leaves);
     index part = (p.keys + 63) / 64;
-    part = part < decode_part_keys ? decode_part_keys : (part + key_tile - 1) / key_tile * key_tile;
+    part = part < decode_part_keys ? decode_part_keys : (part + tile_keys - 1) / tile_keys * tile_keys;
     const index parts = p.keys == 0 ? 1 : (p.keys + part - 1) / part;
     const index heads = p.batch * p.kv_heads;
-    const std::size_t scratch = cache_lines(f.decode_bytes(p));
-    const std::size_t state = cache_lines(static_cast<std::size_t>(decode_state_size(p)) * sizeof(T));
+    const std::size_t scratch = cache_lines(kernel.bytes());
+    const std::size_t state = cache_lines(static_cast<std::size_t>(kernel.state_size()) * sizeof(T));
     const auto keys_of = [&](index i, index& begin, index& end) {
         begin = i * part;
         end = begin + part < p.keys ? begin + part : p.keys;
@@ -74,10 +79,10 @@ void run_decode(const exact_problem<E>& p, const exact_functions<E>& f, const D*
                 index begin = 0;
                 index end = 0;
                 keys_of(i, begin, end);
-                f.decode_part(p, task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
-                if (i > 0) merge_decode_states(p, sum, next);
+                kernel.part(task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
+                if (i > 0) kernel.merge(sum, next);
             }
-            f.decode_finish(p, task / p.kv_heads, task % p.kv_heads, sum);
+            kernel.finish(task / p.kv_heads, task % p.kv_heads, sum);
         });
         return;
     }
@@ -90,27 +95,27 @@ void run_decode(const exact_problem<E>& p, const exact_functions<E>& f, const D*
         index end = 0;
         keys_of(task % parts, begin, end);
         const index head = task / parts;
-        f.decode_part(p, head / p.kv_heads, head % p.kv_heads, begin, end,
+        kernel.part(head / p.kv_heads, head % p.kv_heads, begin, end,
                       reinterpret_cast<T*>(states + state * static_cast<std::size_t>(task)),
                       states + all + scratch * static_cast<std::size_t>(lane));
     });
     for (index head = 0; head < heads; ++head) {
         T* const sum = reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts));
         for (index i = 1; i < parts; ++i)
-            merge_decode_states(p, sum, reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
-        f.decode_finish(p, head / p.kv_heads, head % p.kv_heads, sum);
+            kernel.merge(sum, reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
+        kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
     }
 }
 
 template <class E, class D>
 void run_exact(const exact_problem<E>& p, const D* device_, workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
-    const exact_functions<E> f = exact_kernels<E>();
+    const exact_leaves<E>& leaves = leaves_on_target<E>();
     const index lanes = device_ == nullptr ? 1 : lanes_of(device_);
     if (p.queries <= decode_queries)
-        run_decode(p, f, device_, lanes, memory);
+        run_decode(p, leaves, device_, lanes, memory);
     else
-        run_tiled(p, f, device_, lanes, memory);
+        run_tiled(p, leaves, device_, lanes, memory);
 }
 
 }  // namespace detail

@@ -15,8 +15,8 @@ inline namespace HEED_ABI {
 namespace detail {
 
 template <class E>
-exact_functions<E> exact_kernels() {
-    HEED_RETURN_ON_TARGET(exact_kernels<E>())
+const exact_leaves<E>& leaves_on_target() {
+    HEED_RETURN_ON_TARGET(exact_leaves<E>())
 }
 
 // The functions of a program on the active target; those it does not need stay as they are.

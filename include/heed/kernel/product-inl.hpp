@@ -8,15 +8,14 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-// Rows come in groups of 8; a product takes a whole group, or half of one where registers are few.
-inline constexpr index row_group = 8;
+// A product takes a whole group of 8 rows, or half of one where registers are few.
+using detail::row_group;
 template <int Packs>
 inline constexpr int product_rows = HEED_SIMD_REGISTERS == 32 || Packs == 1 ? 8 : 4;
 
 // A panel has up to three packs of lanes, and room for three.
-inline constexpr int panel_packs = 3;
 template <class T>
-inline constexpr int panel_lanes = panel_packs * lanes_of<T>;
+inline constexpr int panel_lanes = detail::panel_packs * lanes_of<T>;
 
 // sums[r][j] = sum over i of a[r * row_stride + i * step] * panel[i][j], from zero, in the order of i.
 template <int Rows, int Packs, class T>

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/finish.hpp: what both kernels do with keys before and with a row after
+#pragma once
+
+#include <heed/kernel/exact.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Rows of the sum type: where they stand, or converted into the room.
+template <class E, class T = typename exact_problem<E>::T>
+number_rows<T> rows_of(const exact_leaves<E>& leaf, const strided<const E>& x, index b, index h, index first,
+                       index count, index features, T* room) {
+    if (std::is_same_v<E, T> && x.stride[3] == 1)
+        return {reinterpret_cast<const T*>(x.row(b, h, first)), x.stride[2]};
+    leaf.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, features, room, features);
+    return {room, features};
+}
+
+// Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
+// is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
+template <class E, class T = typename exact_problem<E>::T>
+T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query, bool exists,
+             T most, T sum) {
+    T factor = 1;
+    T joint = most;
+    if (p.has_sinks) {
+        const T sink = static_cast<T>(p.sink(p.program, h));
+        joint = sink > most ? sink : most;
+        const T safe = is_minus_infinity(joint) ? T(0) : joint;
+        factor = scalar::exp_of_negative(most - safe);
+        sum = sum * factor + scalar::exp_of_negative(sink - safe);
+    }
+    const T inverse = sum == T(0) ? T(0) : factor / sum;
+    if (!exists) return inverse;
+    if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = logsumexp_of(joint, sum);
+    if (p.weights.data != nullptr)
+        leaf.weights(p.weights.row(b, h, query), p.weights.stride[3], p.keys,
+                     is_minus_infinity(most) ? T(0) : most, inverse);
+    return inverse;
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
