@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// tests/core/threads.cpp: calls within calls, callables that throw, and callers side by side
+#define EIGEN_USE_THREADS
+#include <atomic>
+#include <thread>
+
+#include <heed/thread_pool.hpp>
+
+#include "support/call.hpp"
+
+namespace {
+
+const reference::problem& small() {
+    static const reference::problem p = [] {
+        support::random r(311);
+        return support::problem<float>(r, 2, 4, 4, 12, 14, 4, 4);
+    }();
+    return p;
+}
+
+// Attention inside every task of a parallel loop over the same pool.
+template <class Device>
+long nested(const Device& device, int rounds) {
+    const support::inputs<float> in(small());
+    const auto want = support::elements(heed::attention(in.q, in.k, in.v));
+    std::atomic<long> wrong{0};
+    for (int round = 0; round < rounds; ++round)
+        device.parallelFor(4, Eigen::TensorOpCost(0, 0, 1e6), [&](Eigen::Index first, Eigen::Index last) {
+            for (Eigen::Index i = first; i < last; ++i) {
+                const support::tensor<float> y = heed::attention(in.q, in.k, in.v, heed::on(device));
+                if (!support::same_bits(support::elements(y), want)) ++wrong;
+            }
+        });
+    return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("calls from inside the pool they run on do not wait for themselves") {
+    for (const int threads : {1, 2, 3, 4}) {
+        const heed::thread_pool pool(threads);
+        CHECK(nested(pool, 1500) == 0);
+        Eigen::ThreadPool eigen_pool(threads);
+        const Eigen::ThreadPoolDevice device(&eigen_pool, threads);
+        CHECK(nested(device, 1500) == 0);
+    }
+}
+
+TEST_CASE("many threads may call into one pool") {
+    const heed::thread_pool pool(3);
+    const support::inputs<float> in(small());
+    const auto want = support::elements(heed::attention(in.q, in.k, in.v));
+    std::atomic<long> wrong{0};
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i)
+        callers.emplace_back([&] {
+            for (int round = 0; round < 300; ++round) {
+                const support::tensor<float> y = heed::attention(in.q, in.k, in.v, heed::on(pool));
+                if (!support::same_bits(support::elements(y), want)) ++wrong;
+            }
+        });
+    for (auto& caller : callers) caller.join();
+    CHECK(wrong == 0);
+}
+
+#if defined(__cpp_exceptions)
+namespace {
+
+struct stop {
+    int query;
+};
+
+template <class... Options>
+long caught(const Options&... options) {
+    const support::inputs<float> in(small());
+    long count = 0;
+    for (int query = 0; query < 12; ++query) {
+        support::tensor<float> y(2, 4, 12, 4);
+        const auto throwing = heed::mask_if([=](heed::at i) {
+            if (i.query == query && i.head == 2) throw stop{query};
+            return true;
+        });
+        try {
+            heed::attention_into(y, in.q, in.k, in.v, throwing, options...);
+        } catch (const stop& s) {
+            count += s.query == query;
+        }
+    }
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("what a callable throws reaches the caller, out of a pool too") {
+    CHECK(caught() == 12);
+    const heed::thread_pool pool(3);
+    CHECK(caught(heed::on(pool)) == 12);
+    Eigen::ThreadPool eigen_pool(3);
+    const Eigen::ThreadPoolDevice device(&eigen_pool, 3);
+    CHECK(caught(heed::on(device)) == 12);
+    // and the pools still work
+    CHECK(nested(pool, 3) == 0);
+    CHECK(nested(device, 3) == 0);
+}
+#endif
