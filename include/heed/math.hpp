@@ -61,6 +61,11 @@ HEED_INLINE V choose(bool condition, V a, V b) {
     return condition ? a : b;
 }
 
+template <class V>
+HEED_INLINE V larger(V a, V b) {
+    return a > b ? a : b;
+}
+
 #include <heed/simd/math-inl.hpp>
 
 }  // namespace scalar

@@ -13,7 +13,7 @@
 // the series. Rounding goes through an integer conversion, not the add-a-large-number trick, which
 // -ffast-math would fold away.
 //
-// Expects in scope: element_of<V>, set, to_int, to_float, bits_of, float_of, choose.
+// Expects in scope: element_of<V>, set, to_int, to_float, bits_of, float_of, choose, larger.
 
 template <class V>
 HEED_INLINE V power_of_two(decltype(to_int(V{})) n) {
@@ -35,8 +35,7 @@ HEED_INLINE V expm1_reduced(V r) {
 template <class V>
 HEED_INLINE V exp_of_negative(V x) {
     using C = constants<element_of<V>>;
-    const V least = set<V>(C::exp_flush);
-    x = choose(least > x, least, x);
+    x = larger(set<V>(C::exp_flush), x);
     const auto n = to_int(x * C::log2e - C::half);
     const V f = to_float(n);
     V r = x - f * C::ln2_high;
@@ -48,9 +47,8 @@ HEED_INLINE V exp_of_negative(V x) {
 template <class V>
 HEED_INLINE V exp(V x) {
     using C = constants<element_of<V>>;
-    const V least = set<V>(C::exp_least);
     const V most = set<V>(C::exp_most);
-    x = choose(least > x, least, x);
+    x = larger(set<V>(C::exp_least), x);
     x = choose(most < x, most, x);
     const V half = choose(x < set<V>(0), set<V>(-C::half), set<V>(C::half));
     const auto n = to_int(x * C::log2e + half);
