@@ -57,10 +57,9 @@ void measure(benchmark::State& state, runner& run, const variant& v, const shape
 
 void add(runner& run, const variant& v, const shape& s, const std::string& label) {
     if (v.takes && !v.takes(s)) return;
-    benchmark::RegisterBenchmark(name_of(v, s, label).c_str(),
-                                 [&run, &v, s](benchmark::State& state) { measure(state, run, v, s); })
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(name_of(v, s, label).c_str(), [&run, &v, s](benchmark::State& state) {
+        measure(state, run, v, s);
+    })->Unit(benchmark::kMicrosecond);
 }
 
 // Our own flags, removed from the list before Google Benchmark complains of them.

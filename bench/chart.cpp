@@ -38,8 +38,7 @@ struct name_tag {
 // Names that would touch push each other apart until they fit, so that a bundle of names stays centred on
 // its lines; the first and the last stay inside the plot.
 std::vector<name_tag> placed(std::vector<name_tag> tags) {
-    std::stable_sort(tags.begin(), tags.end(),
-                     [](const auto& a, const auto& b) { return a.line_y < b.line_y; });
+    std::sort(tags.begin(), tags.end(), [](const auto& a, const auto& b) { return a.line_y < b.line_y; });
     for (int round = 0; round < 500; ++round) {
         for (std::size_t i = 1; i < tags.size(); ++i) {
             const double overlap = tags[i - 1].y + line_height - tags[i].y;

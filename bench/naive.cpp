@@ -36,7 +36,7 @@ variant naive(std::string name, std::string formula, naive_head& one_head) {
 }
 
 const registered same_flags(naive("naive", "softmax(Q * K.transpose()) * V", naive_attention<float>));
-const registered native(naive("naive native", "the same, built with -O3 -march=native", naive_native()));
+const registered native(naive("naive_native", "the same, built with -O3 -march=native", naive_native()));
 
 }  // namespace
 }  // namespace heed_bench

@@ -37,7 +37,7 @@ void compare_with_baselines(std::vector<measured>& rows) {
     for (const measured& baseline : rows)
         for (measured& m : rows) {
             if (baseline.what->name == "naive") m.naive_seconds = baseline.seconds;
-            if (baseline.what->name == "naive native") m.native_seconds = baseline.seconds;
+            if (baseline.what->name == "naive_native") m.native_seconds = baseline.seconds;
         }
 }
 
