@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// tests/compile/options.cpp: calls with wrong options, doubled options and temporaries
+//
+// Each case is one mistake a user makes; CMakeLists.txt holds the sentence the compiler must say.
+#include <heed/heed.hpp>
+
+#include <string>
+#include <vector>
+
+using tensor4 = Eigen::Tensor<float, 4, Eigen::RowMajor>;
+
+struct everything {
+    tensor4 q{1, 2, 3, 4}, k{1, 2, 5, 4}, v{1, 2, 5, 4}, y{1, 2, 3, 4}, w{1, 2, 3, 5};
+    Eigen::Tensor<float, 3, Eigen::RowMajor> lse{1, 2, 3};
+    Eigen::Tensor<bool, 2, Eigen::RowMajor> visible{3, 5};
+    Eigen::Tensor<int, 2, Eigen::RowMajor> whole{3, 5};
+    Eigen::Tensor<float, 2> column_major{3, 5};
+    std::vector<float> numbers{0, 0};
+    std::vector<int> ids{0, 0};
+    heed::workspace workspace;
+    heed::thread_pool pool{1};
+};
+
+inline std::vector<float> made_numbers() { return {0, 0}; }
+inline std::vector<int> made_ids() { return {0, 0}; }
+
+void call(everything& e) {
+#define ATTEND(...) heed::attention_into(e.y, e.q, e.k, e.v, __VA_ARGS__)
+#ifdef HEED_CASE_number_as_option
+    ATTEND(0.125f);
+#endif
+#ifdef HEED_CASE_text_as_option
+    ATTEND(std::string("causal"));
+#endif
+#ifdef HEED_CASE_tensor_as_option
+    ATTEND(e.visible);
+#endif
+#ifdef HEED_CASE_device_as_option
+    ATTEND(e.pool);
+#endif
+#ifdef HEED_CASE_scale_twice
+    ATTEND(heed::scale(1), heed::causal, heed::scale(2));
+#endif
+#ifdef HEED_CASE_softcap_twice
+    ATTEND(heed::softcap(1), heed::softcap(2));
+#endif
+#ifdef HEED_CASE_score_twice
+    const auto f = [](auto s, heed::at) { return s; };
+    ATTEND(heed::score(f), heed::score(f));
+#endif
+#ifdef HEED_CASE_alibi_twice
+    ATTEND(heed::alibi(), heed::alibi(e.numbers));
+#endif
+#ifdef HEED_CASE_bias_twice
+    ATTEND(heed::bias(e.w), heed::bias(e.w));
+#endif
+#ifdef HEED_CASE_sinks_twice
+    ATTEND(heed::sinks(e.numbers), heed::sinks(e.numbers));
+#endif
+#ifdef HEED_CASE_dropout_twice
+    ATTEND(heed::dropout(0.1, 1), heed::dropout(0.2, 2));
+#endif
+#ifdef HEED_CASE_logsumexp_twice
+    ATTEND(heed::logsumexp(e.lse), heed::logsumexp(e.lse));
+#endif
+#ifdef HEED_CASE_weights_twice
+    ATTEND(heed::weights(e.w), heed::weights(e.w));
+#endif
+#ifdef HEED_CASE_scores_twice
+    ATTEND(heed::scores(e.w, heed::stage::raw), heed::scores(e.w, heed::stage::biased));
+#endif
+#ifdef HEED_CASE_device_twice
+    ATTEND(heed::on(e.pool), heed::on(e.pool));
+#endif
+#ifdef HEED_CASE_workspace_twice
+    ATTEND(heed::use(e.workspace), heed::use(e.workspace));
+#endif
+#ifdef HEED_CASE_bias_temporary
+    ATTEND(heed::bias(tensor4(1, 1, 3, 5)));
+#endif
+#ifdef HEED_CASE_bias_of_bool
+    ATTEND(heed::bias(e.visible));
+#endif
+#ifdef HEED_CASE_bias_column_major
+    ATTEND(heed::bias(e.column_major));
+#endif
+#ifdef HEED_CASE_mask_temporary
+    ATTEND(heed::mask(Eigen::Tensor<bool, 2, Eigen::RowMajor>(3, 5)));
+#endif
+#ifdef HEED_CASE_mask_of_numbers
+    ATTEND(heed::mask(e.w));
+#endif
+#ifdef HEED_CASE_mask_of_integers
+    ATTEND(heed::mask(e.whole));
+#endif
+#ifdef HEED_CASE_mask_if_of_two_numbers
+    ATTEND(heed::mask_if([](int query, int key) { return key <= query; }));
+#endif
+#ifdef HEED_CASE_sinks_temporary
+    ATTEND(heed::sinks(made_numbers()));
+#endif
+#ifdef HEED_CASE_slopes_temporary
+    ATTEND(heed::alibi(made_numbers()));
+#endif
+#ifdef HEED_CASE_lengths_temporary
+    ATTEND(heed::key_lengths(made_ids()));
+#endif
+#ifdef HEED_CASE_offsets_temporary
+    ATTEND(heed::causal_from(made_ids()));
+#endif
+#ifdef HEED_CASE_window_offsets_temporary
+    ATTEND(heed::window_from(made_ids(), 1, 1));
+#endif
+#ifdef HEED_CASE_documents_temporary
+    ATTEND(heed::documents(e.ids, made_ids()));
+#endif
+#ifdef HEED_CASE_packed_temporary
+    ATTEND(heed::packed(made_ids()));
+#endif
+#ifdef HEED_CASE_logsumexp_temporary
+    ATTEND(heed::logsumexp(Eigen::Tensor<float, 3, Eigen::RowMajor>(1, 2, 3)));
+#endif
+#ifdef HEED_CASE_weights_const
+    const tensor4& w = e.w;
+    ATTEND(heed::weights(w));
+#endif
+#ifdef HEED_CASE_weights_of_integers
+    ATTEND(heed::weights(e.whole));
+#endif
+#ifdef HEED_CASE_logsumexp_double_for_float
+    Eigen::Tensor<double, 3, Eigen::RowMajor> lse(1, 2, 3);
+    ATTEND(heed::logsumexp(lse));
+#endif
+    ATTEND(heed::causal);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// tests/compile/tensors.cpp: tensors that would be read wrongly, and element types that do not fit
+#include <heed/heed.hpp>
+
+#include <vector>
+
+using tensor4 = Eigen::Tensor<float, 4, Eigen::RowMajor>;
+using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+void call(tensor4& y, tensor4& q, const tensor4& k, const tensor4& v) {
+#ifdef HEED_CASE_column_major_tensor
+    Eigen::Tensor<float, 4> t(4, 3, 2, 1);
+    (void)heed::attention(t, k, v);
+#endif
+#ifdef HEED_CASE_column_major_result
+    Eigen::Tensor<float, 4> t(4, 3, 2, 1);
+    heed::attention_into(t, q, k, v);
+#endif
+#ifdef HEED_CASE_column_major_matrix
+    Eigen::MatrixXf m(3, 4);
+    (void)heed::attention(m, m, m);
+#endif
+#ifdef HEED_CASE_column_major_bshd
+    Eigen::Tensor<float, 4> t(4, 3, 2, 1);
+    (void)heed::bshd(t);
+#endif
+#ifdef HEED_CASE_reversed_row_major
+    (void)heed::reversed(q);
+#endif
+#ifdef HEED_CASE_reversed_matrix
+    Eigen::MatrixXf m(3, 4);
+    (void)heed::reversed(m);
+#endif
+#ifdef HEED_CASE_reversed_temporary
+    (void)heed::reversed(Eigen::Tensor<float, 4>(4, 3, 2, 1));
+#endif
+#ifdef HEED_CASE_bshd_temporary
+    (void)heed::bshd(tensor4(1, 3, 2, 4));
+#endif
+#ifdef HEED_CASE_split_heads_temporary
+    (void)heed::split_heads(Eigen::Tensor<float, 3, Eigen::RowMajor>(1, 3, 8), 2);
+#endif
+#ifdef HEED_CASE_rank_5
+    Eigen::Tensor<float, 5, Eigen::RowMajor> t(1, 1, 1, 1, 1);
+    (void)heed::attention(t, t, t);
+#endif
+#ifdef HEED_CASE_rank_1
+    Eigen::Tensor<float, 1, Eigen::RowMajor> t(4);
+    (void)heed::attention(t, t, t);
+#endif
+#ifdef HEED_CASE_integer_tensor
+    Eigen::Tensor<int, 4, Eigen::RowMajor> t(1, 1, 1, 1);
+    (void)heed::attention(t, t, t);
+#endif
+#ifdef HEED_CASE_integer_view
+    heed::view<int> t;
+    (void)t;
+#endif
+#ifdef HEED_CASE_mixed_elements
+    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 5, 4);
+    (void)heed::attention(q, d, v);
+#endif
+#ifdef HEED_CASE_mixed_values
+    Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor> h(1, 2, 5, 4);
+    (void)heed::attention(q, k, h);
+#endif
+#ifdef HEED_CASE_result_of_other_element
+    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
+    heed::attention_into(d, q, k, v);
+#endif
+#ifdef HEED_CASE_const_result
+    const tensor4& c = y;
+    heed::attention_into(c, q, k, v);
+#endif
+#ifdef HEED_CASE_state_of_integers
+    heed::softmax_state<int> s(1, 1, 1, 1);
+#endif
+#ifdef HEED_CASE_state_with_logsumexp
+    heed::softmax_state<float> s(1, 2, 3, 4);
+    Eigen::Tensor<float, 3, Eigen::RowMajor> lse(1, 2, 3);
+    s.absorb(q, k, v, heed::logsumexp(lse));
+#endif
+#ifdef HEED_CASE_state_with_sinks
+    heed::softmax_state<float> s(1, 2, 3, 4);
+    const std::vector<float> sinks{0, 0};
+    s.absorb(q, k, v, heed::sinks(sinks));
+#endif
+    heed::attention_into(y, q, k, v);
+}
