@@ -8,26 +8,27 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 
 // Equal keys give equal weights, so every output is the mean of the values: here (keys - 1) / 2 + feature.
 bool UNIT() {
-    constexpr int heads = 2, queries = 70, keys = 131, features = 24;
+    constexpr std::size_t heads = 2, queries = 70, keys = 131, features = 24;
     static std::array<float, heads * queries * features> query, output, causal_output;
     static std::array<float, keys * features> key, value;
     query.fill(0.5f);
     key.fill(0.25f);
-    for (int i = 0; i < keys * features; ++i) value[i] = float(i / features + i % features);
+    for (std::size_t i = 0; i < keys * features; ++i) value[i] = float(i / features + i % features);
 
     using map = Eigen::TensorMap<Eigen::Tensor<float, 4, Eigen::RowMajor>>;
-    map q(query.data(), 1, heads, queries, features), y(output.data(), 1, heads, queries, features);
-    map z(causal_output.data(), 1, heads, queries, features);
-    map k(key.data(), 1, 1, keys, features), v(value.data(), 1, 1, keys, features);
+    const Eigen::array<Eigen::Index, 4> per_query{1, heads, queries, features}, per_key{1, 1, keys, features};
+    map q(query.data(), per_query), k(key.data(), per_key), v(value.data(), per_key);
+    map y(output.data(), per_query), z(causal_output.data(), per_query);
     heed::attention_into(y, q, k, v);
     heed::attention_into(z, q, k, v, heed::causal_from(0));
 
-    for (int i = 0; i < heads * queries * features; ++i) {
+    for (std::size_t i = 0; i < heads * queries * features; ++i) {
         const float feature = float(i % features), row = float(i / features % queries);
-        if (std::abs(output[i] - feature - 0.5f * (keys - 1)) > 1e-3f) return false;
+        if (std::abs(output[i] - feature - 0.5f * float(keys - 1)) > 1e-3f) return false;
         if (std::abs(causal_output[i] - feature - 0.5f * row) > 1e-3f) return false;
     }
     return true;
