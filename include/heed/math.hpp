@@ -13,11 +13,16 @@
 
 #include <heed/simd/constants.hpp>
 
+// HEED_UNROLL: write the loop out. HEED_KEEP_LOOP: leave it a loop, for the vectoriser to find; g++ would
+// unroll sixteen iterations first and then vectorise the loop around them, across its rows.
 #if defined(__clang__)
+#define HEED_KEEP_LOOP
 #define HEED_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
+#define HEED_KEEP_LOOP _Pragma("GCC unroll 1") _Pragma("GCC ivdep")
 #define HEED_UNROLL _Pragma("GCC unroll 16")
 #else
+#define HEED_KEEP_LOOP
 #define HEED_UNROLL
 #endif
 
@@ -56,9 +61,13 @@ HEED_INLINE float float_of(std::int32_t n) {
 HEED_INLINE double float_of(std::int64_t n) {
     return std::bit_cast<double>(n);
 }
+// By bits: a conditional expression would let the compiler move arithmetic behind the condition, and a loop
+// with a branch around arithmetic does not vectorise.
 template <class V>
 HEED_INLINE V choose(bool condition, V a, V b) {
-    return condition ? a : b;
+    using I = decltype(bits_of(a));
+    const I mask = -static_cast<I>(condition);
+    return float_of((bits_of(a) & mask) | (bits_of(b) & ~mask));
 }
 
 template <class V>
@@ -112,7 +121,10 @@ HEED_INLINE T max(T a, T b) {
 // a where the condition holds, else b; both are evaluated, which is what lets a row vectorise.
 template <class T>
 HEED_INLINE T select(bool condition, T a, T b) {
-    return condition ? a : b;
+    if constexpr (real<T>)
+        return detail::scalar::choose(condition, a, b);
+    else
+        return condition ? a : b;
 }
 
 }  // namespace math

@@ -63,9 +63,11 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define HEED_INLINE inline __attribute__((always_inline))
 #define HEED_NOINLINE __attribute__((noinline))
+#define HEED_FLATTEN __attribute__((flatten))
 #define HEED_VECTOR_EXTENSIONS 1
 #else
 #define HEED_INLINE inline
 #define HEED_NOINLINE
+#define HEED_FLATTEN
 #define HEED_VECTOR_EXTENSIONS 0
 #endif

@@ -165,10 +165,11 @@ private:
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(here.head),
                         static_cast<std::int32_t>(here.query_begin),
                         static_cast<std::int32_t>(here.key_begin + first)};
-        const lane_row row{corner, -1, 0, static_cast<std::int32_t>(t.end - t.begin) - 1};
         const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
         T* const s = kv.scores + first * lanes_;
         const index rows = end - first;
+        const lane_block scores{corner, -1, 0, static_cast<std::int32_t>(t.end - t.begin) - 1,
+                                static_cast<std::int32_t>(rows)};
         const int lanes = t.packs * static_cast<int>(w_);
 
         T most[panel_packs * most_pack_lanes];
@@ -176,7 +177,7 @@ private:
         bool overflow = false;
         for (int l = 0; l < lanes; ++l) most[l] = t.most[l];
         leaf_.panel_scores[t.packs - 1](kv, first, end, p_.features, t.query, most);
-        if (change != nullptr) change(p_.program, s, lanes_, row, rows, lanes);
+        if (change != nullptr) change(p_.program, s, lanes_, scores, lanes);
         for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(most[l]);
         if (change != nullptr || overflow) leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
         if (p_.weights.data != nullptr) write_scores(here, first, end, kv.scores);
@@ -193,7 +194,7 @@ private:
         }
         leaf_.panel_softmax(s, rows, t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
-        if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, row, rows, lanes);
+        if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
         if (careful)
             leaf_.visible_outputs(kv, first, end, p_.value_features, t.output, keep, t.packs);
         else

@@ -142,14 +142,14 @@ private:
         const place at_row = place_of(here.head, r);
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
                         static_cast<std::int32_t>(at_row.query), static_cast<std::int32_t>(here.key_begin)};
-        const lane_row row{corner, 0, -1, static_cast<std::int32_t>(count - 1)};
+        const lane_block block{corner, 0, -1, static_cast<std::int32_t>(count - 1), 1};
         const index lanes = (count + leaf_.pack_lanes - 1) / leaf_.pack_lanes * leaf_.pack_lanes;
         const cover seen = cover_of(here, r);
         const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
         if (seen == cover::empty)
             for (index i = 0; i < count; ++i) s[i] = minus_infinity<T>();
         else if (change != nullptr)
-            change(p_.program, s, 0, row, 1, lanes);
+            change(p_.program, s, 0, block, lanes);
         else  // what overflowed to -inf is small, not hidden
             for (index i = 0; i < count; ++i) s[i] = s[i] < constants<T>::lowest ? constants<T>::lowest : s[i];
         const bool changed = change != nullptr || seen == cover::empty;
@@ -159,7 +159,7 @@ private:
             for (index i = 0; i < count; ++i) to[(here.key_begin + i) * p_.weights.stride[3]] = s[i];
         }
         leaf_.row_softmax(s, count, state[r], state[rows_ + r], m.keep[r]);
-        if (p_.drop != nullptr) p_.drop(p_.program, s, 0, row, 1, lanes);
+        if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block, lanes);
         return changed;
     }
 

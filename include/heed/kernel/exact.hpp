@@ -67,10 +67,9 @@ struct key_tile {
     T* hidden;                  // the scores once more, where a hidden value may be infinite or NaN
 };
 
-// Rows of scores in place: row r starts at scores + r * row_stride, its lanes are neighbours, and its
-// coordinates are those of `first` moved by r along the axis that is not the lanes'.
+// A block of scores in place: row r starts at scores + r * row_stride, its lanes are neighbours.
 template <class T>
-using score_function = void (*)(const void* program, T* scores, index row_stride, lane_row first, index rows,
+using score_function = void (*)(const void* program, T* scores, index row_stride, const lane_block& block,
                                 index lanes);
 
 template <class E>

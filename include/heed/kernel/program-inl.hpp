@@ -8,53 +8,57 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
+// Flattened: a callable of more than a few operations would otherwise stay a call, and its row scalar.
 template <class Program, class T, bool Masked>
-void run_program(const void* context, T* scores, index row_stride, detail::lane_row row, index rows,
-                 index lanes) {
+HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, const detail::lane_block& all, index lanes) {
     constexpr int w = lanes_of<T>;
     const T lowest = constants<T>::lowest;
-    const T hidden = detail::scalar::float_of(constants<T>::minus_infinity_bits);
+    const T hidden = detail::minus_infinity<T>();
     const Program& program = *static_cast<const Program*>(context);
-    for (index r = 0; r < rows; ++r, scores += row_stride) {
-        const auto steps = program.template steps<T>(row);
-        const auto visible = program.mask.lanes(row);
-        const auto written = program.biased.template lanes<T>(row);
-        for (index begin = 0; begin < lanes; begin += w) {
-            T before[w];
-            T after[w];
-            for (int l = 0; l < w; ++l) before[l] = scores[begin + l];
-            for (int l = 0; l < w; ++l) {
-                const std::int32_t lane = static_cast<std::int32_t>(begin) + l;
-                const at i = row.at_lane(lane);
-                // What overflowed to -inf is small, not hidden.
-                T s = before[l] < lowest ? lowest : before[l];
-                s = steps(s, i, lane);
-                if constexpr (Masked) s = visible(i, lane) ? s : hidden;
-                after[l] = written(s, i, lane);
+    detail::lane_block block = all;
+    for (std::int32_t done = 0; done < all.rows; done += detail::most_rows) {
+        block.rows = all.rows - done < detail::most_rows ? all.rows - done : detail::most_rows;
+        block.first.query = all.first.query + (done & all.key_step);
+        block.first.key = all.first.key + (done & all.query_step);
+        const auto steps = program.template steps<T>(block);
+        const auto visible = program.mask.lanes(block);
+        const auto written = program.biased.template lanes<T>(block);
+        for (std::int32_t row = 0; row < block.rows; ++row, scores += row_stride)
+            for (std::int32_t begin = 0; begin < lanes; begin += w) {
+                T before[w];
+                T after[w];
+                HEED_KEEP_LOOP
+                for (int l = 0; l < w; ++l) before[l] = scores[begin + l];
+                HEED_KEEP_LOOP
+                for (int l = 0; l < w; ++l) {
+                    const detail::place x{begin + l, row};
+                    const at i = block.at_place(x);
+                    // What overflowed to -inf is small, not hidden.
+                    T s = detail::scalar::choose(before[l] < lowest, lowest, before[l]);
+                    s = steps(s, i, x);
+                    if constexpr (Masked) s = detail::scalar::choose(visible(i, x), s, hidden);
+                    after[l] = written(s, i, x);
+                }
+                HEED_KEEP_LOOP
+                for (int l = 0; l < w; ++l) scores[begin + l] = after[l];
             }
-            for (int l = 0; l < w; ++l) scores[begin + l] = after[l];
-        }
-        // The other coordinate moves on.
-        row.first.query += row.key_step & 1;
-        row.first.key += row.query_step & 1;
     }
 }
 
 template <class Program, class T>
-void run_dropout(const void* context, T* weights, index row_stride, detail::lane_row row, index rows, index lanes) {
+void run_dropout(const void* context, T* weights, index row_stride, const detail::lane_block& block, index lanes) {
     constexpr int w = lanes_of<T>;
     const Program& program = *static_cast<const Program*>(context);
     const T factor = static_cast<T>(program.dropout.factor());
-    const auto kept = program.dropout.of(row.first);
-    for (index r = 0; r < rows; ++r, weights += row_stride) {
-        for (index begin = 0; begin < lanes; begin += w)
+    const auto kept = program.dropout.of(block.first);
+    for (std::int32_t row = 0; row < block.rows; ++row, weights += row_stride)
+        for (std::int32_t begin = 0; begin < lanes; begin += w) {
+            HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
-                const at i = row.at_lane(static_cast<std::int32_t>(begin) + l);
+                const at i = block.at_place({begin + l, row});
                 weights[begin + l] *= kept(i) ? factor : T(0);
             }
-        row.first.query += row.key_step & 1;
-        row.first.key += row.query_step & 1;
-    }
+        }
 }
 
 template <class Program, class T>

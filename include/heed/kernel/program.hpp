@@ -37,13 +37,13 @@ struct score_program {
     static constexpr bool has_sinks = !is_absent<Sinks>;
 
     template <class T>
-    auto steps(const lane_row& row) const {
+    auto steps(const lane_block& block) const {
         return chained{
-            raw.template lanes<T>(row),
-            chained{softcap.template lanes<T>(row),
-                    chained{capped.template lanes<T>(row),
-                            chained{score.template lanes<T>(row),
-                                    chained{alibi.template lanes<T>(row), bias.template lanes<T>(row)}}}}};
+            raw.template lanes<T>(block),
+            chained{softcap.template lanes<T>(block),
+                    chained{capped.template lanes<T>(block),
+                            chained{score.template lanes<T>(block),
+                                    chained{alibi.template lanes<T>(block), bias.template lanes<T>(block)}}}}};
     }
 
     static cover classify(const void* program, const tile& t) {

@@ -27,7 +27,7 @@ inline std::int32_t clamped_coordinate(index x) {
 struct bound_band_row {
     std::int32_t low;   // key - query >= low
     std::int32_t high;  // key - query <= high
-    bool operator()(at i, std::int32_t) const {
+    HEED_INLINE bool operator()(at i, place) const {
         const std::int32_t d = i.key - i.query;
         return (d >= low) & (d <= high);
     }
@@ -51,7 +51,7 @@ struct bound_band {
         if (most < r.low || least > r.high) return cover::empty;
         return least >= r.low && most <= r.high ? cover::full : cover::mixed;
     }
-    bound_band_row lanes(const lane_row& r) const { return row(r.first.batch); }
+    bound_band_row lanes(const lane_block& block) const { return row(block.first.batch); }
 };
 
 // Offset: per_batch numbers, or absent for the rule that lines up the ends.

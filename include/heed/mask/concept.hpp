@@ -5,7 +5,7 @@
 //
 //     bound = mask.bind(function, shape)          checks its arguments, throws heed::error
 //     bound.classify(tile)  -> cover              empty, full or mixed, for a block of scores
-//     bound.lanes(row)           -> f(at, lane)   the mask along one row of lanes
+//     bound.lanes(block)     -> f(at, place)   the mask on a block of up to 16 rows of lanes
 //
 // classify may answer `mixed` whenever it does not know, but never `empty` or `full` wrongly: empty tiles
 // are skipped and full ones run unmasked, which is where static sparsity comes from.
@@ -41,27 +41,55 @@ namespace detail {
 
 using mask_base = option<option_kind::mask>;
 
-// The first score of a row of lanes; lane l stands at query + (l & query_step), key + (l & key_step),
-// one of the two steps being ~0 and the other 0. Lanes past the last valid one repeat it, so that a
-// predicate is never asked about a query or key that does not exist.
-struct lane_row {
+// Where a score stands in a block of lanes.
+struct place {
+    std::int32_t lane;
+    std::int32_t row;
+};
+
+// A block of scores, rows of lanes. Along one axis a lane is a step, along the other a row is:
+// query_step is ~0 and key_step 0 where lanes are queries, the other way round where they are keys.
+// Lanes past the last valid one repeat it, so that nothing is asked about a query or key that is not there.
+struct lane_block {
     at first;
     std::int32_t query_step;
     std::int32_t key_step;
-    std::int32_t last;
+    std::int32_t last;  // lane
+    std::int32_t rows;
 
-    at at_lane(std::int32_t lane) const {
-        const std::int32_t l = lane < last ? lane : last;
-        return {first.batch, first.head, first.query + (l & query_step), first.key + (l & key_step)};
+    std::int32_t clamped(std::int32_t lane) const { return lane < last ? lane : last; }
+    HEED_INLINE at at_place(place x) const {
+        const std::int32_t l = x.lane < last ? x.lane : last;
+        return {first.batch, first.head, first.query + ((l & query_step) | (x.row & key_step)),
+                first.key + ((l & key_step) | (x.row & query_step))};
     }
-    // Elements between neighbouring lanes of a table with these strides.
-    index stride(index query_stride, index key_stride) const {
-        return query_step != 0 ? query_stride : key_stride;
+    bool lanes_are_queries() const { return query_step != 0; }
+    // Elements between neighbouring lanes, and between rows, of a table with these strides.
+    index lane_stride(index query_stride, index key_stride) const {
+        return lanes_are_queries() ? query_stride : key_stride;
+    }
+    index row_stride(index query_stride, index key_stride) const {
+        return lanes_are_queries() ? key_stride : query_stride;
     }
 };
 
-// No row of lanes is longer, on any target.
+// No row of lanes is longer, and no block handed to lanes() higher, on any target.
 inline constexpr int most_lanes = 64;
+inline constexpr int most_rows = 16;
+
+// The part of a table that lies under a block, its lanes side by side. Read lane by lane: rows of a
+// caller's table are neighbours in memory, lanes may be pages apart.
+template <class T, class S>
+void read_block(const lane_block& block, const S* table, index query_stride, index key_stride,
+                T (&values)[most_rows][most_lanes]) {
+    const index lane_stride = block.lane_stride(query_stride, key_stride);
+    const index row_stride = block.row_stride(query_stride, key_stride);
+    for (std::int32_t lane = 0; lane <= block.last; ++lane)
+        for (std::int32_t row = 0; row < block.rows; ++row)
+            values[row][lane] = static_cast<T>(table[lane * lane_stride + row * row_stride]);
+    for (std::int32_t row = 0; row < block.rows; ++row)
+        for (std::int32_t lane = block.last + 1; lane < most_lanes; ++lane) values[row][lane] = values[row][block.last];
+}
 
 template <class A, class B>
 struct bound_and {
@@ -74,14 +102,14 @@ struct bound_and {
         if (y == cover::empty || x == cover::full) return y;
         return cover::mixed;
     }
-    auto lanes(const lane_row& row) const { return both{a.lanes(row), b.lanes(row)}; }
+    auto lanes(const lane_block& block) const { return both{a.lanes(block), b.lanes(block)}; }
 
 private:
     template <class X, class Y>
     struct both {
         X x;
         Y y;
-        bool operator()(at i, std::int32_t lane) const { return (int{x(i, lane)} & int{y(i, lane)}) != 0; }
+        HEED_INLINE bool operator()(at i, place where) const { return (int{x(i, where)} & int{y(i, where)}) != 0; }
     };
     template <class X, class Y>
     both(X, Y) -> both<X, Y>;
@@ -98,14 +126,14 @@ struct bound_or {
         if (y == cover::full || x == cover::empty) return y;
         return cover::mixed;
     }
-    auto lanes(const lane_row& row) const { return either{a.lanes(row), b.lanes(row)}; }
+    auto lanes(const lane_block& block) const { return either{a.lanes(block), b.lanes(block)}; }
 
 private:
     template <class X, class Y>
     struct either {
         X x;
         Y y;
-        bool operator()(at i, std::int32_t lane) const { return (int{x(i, lane)} | int{y(i, lane)}) != 0; }
+        HEED_INLINE bool operator()(at i, place where) const { return (int{x(i, where)} | int{y(i, where)}) != 0; }
     };
     template <class X, class Y>
     either(X, Y) -> either<X, Y>;
@@ -118,13 +146,13 @@ struct bound_not {
         const cover x = a.classify(t);
         return x == cover::mixed ? x : x == cover::full ? cover::empty : cover::full;
     }
-    auto lanes(const lane_row& row) const { return inverse{a.lanes(row)}; }
+    auto lanes(const lane_block& block) const { return inverse{a.lanes(block)}; }
 
 private:
     template <class X>
     struct inverse {
         X x;
-        bool operator()(at i, std::int32_t lane) const { return !x(i, lane); }
+        HEED_INLINE bool operator()(at i, place where) const { return !x(i, where); }
     };
     template <class X>
     inverse(X) -> inverse<X>;
@@ -135,9 +163,9 @@ struct no_mask : mask_base {
     struct bound {
         cover classify(const tile&) const { return cover::full; }
         struct all {
-            bool operator()(at, std::int32_t) const { return true; }
+            HEED_INLINE bool operator()(at, place) const { return true; }
         };
-        all lanes(const lane_row&) const { return {}; }
+        all lanes(const lane_block&) const { return {}; }
     };
     bound bind(std::string_view, const problem_shape&) const { return {}; }
 };

@@ -24,9 +24,9 @@ struct custom_mask : mask_base {
         cover classify(const tile&) const { return cover::mixed; }
         struct call {
             const F* f;
-            bool operator()(at i, std::int32_t) const { return static_cast<bool>((*f)(i)); }
+            HEED_INLINE bool operator()(at i, place) const { return static_cast<bool>((*f)(i)); }
         };
-        call lanes(const lane_row&) const { return {f}; }
+        call lanes(const lane_block&) const { return {f}; }
     };
     auto bind(std::string_view, const problem_shape&) const { return bound{&f}; }
 };

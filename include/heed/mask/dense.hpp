@@ -35,15 +35,14 @@ struct bound_dense {
         return first ? cover::full : cover::empty;
     }
 
-    struct row_bits {
-        bool of_lane[most_lanes];
-        bool operator()(at, std::int32_t lane) const { return of_lane[lane]; }
+    struct block_bits {
+        bool visible[most_rows][most_lanes];
+        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane]; }
     };
-    row_bits lanes(const lane_row& r) const {
-        row_bits bits;
-        const bool* p = at_score(r.first.batch, r.first.head, r.first.query, r.first.key);
-        const index stride = r.stride(visible.strides[2], visible.strides[3]);
-        for (std::int32_t l = 0; l < most_lanes; ++l) bits.of_lane[l] = p[(l < r.last ? l : r.last) * stride];
+    block_bits lanes(const lane_block& block) const {
+        block_bits bits;
+        read_block(block, at_score(block.first.batch, block.first.head, block.first.query, block.first.key),
+                   visible.strides[2], visible.strides[3], bits.visible);
         return bits;
     }
 

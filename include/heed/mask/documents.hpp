@@ -63,21 +63,22 @@ struct bound_documents {
         return one ? cover::full : cover::mixed;
     }
 
-    // The ids along the lanes, beside the one id of the other axis.
-    struct row_ids {
-        std::int64_t id;
+    // The ids along the lanes, and of every row.
+    struct block_ids {
         std::int64_t of_lane[most_lanes];
-        bool operator()(at, std::int32_t lane) const { return of_lane[lane] == id; }
+        std::int64_t of_row[most_rows];
+        HEED_INLINE bool operator()(at, place x) const { return of_lane[x.lane] == of_row[x.row]; }
     };
-    row_ids lanes(const lane_row& r) const {
-        row_ids ids;
-        const Q* q = queries.row(r.first.batch) + r.first.query;
-        const K* k = keys.row(r.first.batch) + r.first.key;
-        ids.id = static_cast<std::int64_t>(r.query_step != 0 ? std::int64_t(*k) : std::int64_t(*q));
+    block_ids lanes(const lane_block& block) const {
+        block_ids ids;
+        const Q* q = queries.row(block.first.batch) + block.first.query;
+        const K* k = keys.row(block.first.batch) + block.first.key;
         for (std::int32_t l = 0; l < most_lanes; ++l) {
-            const std::int32_t p = l < r.last ? l : r.last;
-            ids.of_lane[l] = r.query_step != 0 ? std::int64_t(q[p]) : std::int64_t(k[p]);
+            const std::int32_t p = block.clamped(l);
+            ids.of_lane[l] = block.lanes_are_queries() ? static_cast<std::int64_t>(q[p]) : static_cast<std::int64_t>(k[p]);
         }
+        for (std::int32_t r = 0; r < block.rows; ++r)
+            ids.of_row[r] = block.lanes_are_queries() ? static_cast<std::int64_t>(k[r]) : static_cast<std::int64_t>(q[r]);
         return ids;
     }
 };
@@ -136,23 +137,28 @@ struct bound_packed {
         return q_first == q_last && k_first == k_last && q_first == k_first ? cover::full : cover::mixed;
     }
 
-    // The lanes' positions that lie in the document of the row's other coordinate.
-    struct interval {
-        std::int32_t begin;
-        std::int32_t end;
+    // For every row, the lanes' positions that lie in its document.
+    struct intervals {
+        std::int32_t begin[most_rows];
+        std::int32_t end[most_rows];
         std::int32_t query_step;
         std::int32_t key_step;
-        bool operator()(at i, std::int32_t) const {
+        HEED_INLINE bool operator()(at i, place x) const {
             const std::int32_t p = (i.query & query_step) | (i.key & key_step);
-            return (p >= begin) & (p < end);
+            return (p >= begin[x.row]) & (p < end[x.row]);
         }
     };
-    interval lanes(const lane_row& r) const {
-        const bool over_queries = r.query_step != 0;
-        const index d = over_queries ? keys.document(r.first.key) : queries.document(r.first.query);
-        return {static_cast<std::int32_t>(over_queries ? queries.offsets[d] : keys.offsets[d]),
-                static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]),
-                r.query_step, r.key_step};
+    intervals lanes(const lane_block& block) const {
+        intervals found;
+        found.query_step = block.query_step;
+        found.key_step = block.key_step;
+        for (std::int32_t r = 0; r < block.rows; ++r) {
+            const bool over_queries = block.lanes_are_queries();
+            const index d = over_queries ? keys.document(block.first.key + r) : queries.document(block.first.query + r);
+            found.begin[r] = static_cast<std::int32_t>(over_queries ? queries.offsets[d] : keys.offsets[d]);
+            found.end[r] = static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]);
+        }
+        return found;
     }
 };
 

@@ -16,7 +16,7 @@ namespace detail {
 
 struct key_below {
     std::int32_t end;
-    bool operator()(at i, std::int32_t) const { return i.key < end; }
+    HEED_INLINE bool operator()(at i, place) const { return i.key < end; }
 };
 
 template <class End>
@@ -26,7 +26,7 @@ struct bound_key_end {
         const index e = end[t.batch];
         return t.key_begin >= e ? cover::empty : t.key_end <= e ? cover::full : cover::mixed;
     }
-    key_below lanes(const lane_row& row) const { return {static_cast<std::int32_t>(end[row.first.batch])}; }
+    key_below lanes(const lane_block& block) const { return {static_cast<std::int32_t>(end[block.first.batch])}; }
 };
 
 struct prefix_mask : mask_base {

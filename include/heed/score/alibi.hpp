@@ -34,14 +34,14 @@ struct bound_alibi {
     struct penalised {
         T slope;
         std::int32_t shift;
-        HEED_INLINE T operator()(T s, at i, std::int32_t) const {
+        HEED_INLINE T operator()(T s, at i, place) const {
             const std::int32_t d = i.query + shift - i.key;
             return s - slope * static_cast<T>(d < 0 ? -d : d);
         }
     };
     template <class T>
-    penalised<T> lanes(const lane_row& row) const {
-        const std::int32_t h = row.first.head;
+    penalised<T> lanes(const lane_block& block) const {
+        const std::int32_t h = block.first.head;
         const double slope = slopes.data == nullptr ? alibi_slope(h, heads)
                                                     : static_cast<double>(slopes.data[h * slopes.strides[3]]);
         return {static_cast<T>(slope), static_cast<std::int32_t>(shift)};

@@ -19,9 +19,9 @@ struct bound_bias {
 
     template <class T>
     struct added {
-        T of_lane[most_lanes];
-        HEED_INLINE T operator()(T s, at, std::int32_t lane) const {
-            const T b = of_lane[lane];
+        T values[most_rows][most_lanes];
+        HEED_INLINE T operator()(T s, at, place x) const {
+            const T b = values[x.row][x.lane];
             const T sum = s + b;
             const T bounded = sum < constants<T>::lowest ? constants<T>::lowest : sum;
             const bool hidden = (scalar::bits_of(b) == constants<T>::minus_infinity_bits) |
@@ -30,13 +30,11 @@ struct bound_bias {
         }
     };
     template <class T>
-    added<T> lanes(const lane_row& row) const {
+    added<T> lanes(const lane_block& block) const {
         added<T> a;
-        const S* p = values.data + row.first.batch * values.strides[0] + row.first.head * values.strides[1] +
-                     row.first.query * values.strides[2] + row.first.key * values.strides[3];
-        const index stride = row.stride(values.strides[2], values.strides[3]);
-        for (std::int32_t l = 0; l < most_lanes; ++l)
-            a.of_lane[l] = static_cast<T>(p[(l < row.last ? l : row.last) * stride]);
+        const S* first = values.data + block.first.batch * values.strides[0] + block.first.head * values.strides[1] +
+                         block.first.query * values.strides[2] + block.first.key * values.strides[3];
+        read_block(block, first, values.strides[2], values.strides[3], a.values);
         return a;
     }
 };

@@ -2,12 +2,12 @@
 // heed/score/concept.hpp: what a step between the product q k and the softmax is
 //
 // Steps run in this order: scale, softcap, score(f), alibi and bias, mask. Each option is bound to the
-// call's extents once, and then asked for its function on one row of lanes:
+// call's extents once, and then asked for its function on a block of up to 16 rows of lanes:
 //
 //     bound = option.bind(function, shape)              checks its arguments, throws heed::error
-//     bound.lanes<T>(row) -> f(T score, at, lane) -> T  reads what the row needs, once
+//     bound.lanes<T>(block) -> f(T score, at, place) -> T  reads what the block needs, once
 //
-// The functions of all steps are chained into one and inlined into the kernel's loop over the row.
+// The functions of all steps are chained into one and inlined into the kernel's loop over a row.
 #pragma once
 
 #include <heed/mask/concept.hpp>
@@ -20,10 +20,10 @@ namespace detail {
 struct no_step {
     template <class T>
     struct same {
-        HEED_INLINE T operator()(T s, at, std::int32_t) const { return s; }
+        HEED_INLINE T operator()(T s, at, place) const { return s; }
     };
     template <class T>
-    same<T> lanes(const lane_row&) const {
+    same<T> lanes(const lane_block&) const {
         return {};
     }
 };
@@ -33,8 +33,8 @@ struct chained {
     A first;
     B second;
     template <class T>
-    HEED_INLINE T operator()(T s, at i, std::int32_t lane) const {
-        return second(first(s, i, lane), i, lane);
+    HEED_INLINE T operator()(T s, at i, place x) const {
+        return second(first(s, i, x), i, x);
     }
 };
 template <class A, class B>

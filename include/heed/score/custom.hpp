@@ -23,10 +23,10 @@ struct bound_score {
     template <class T>
     struct call {
         const F* f;
-        HEED_INLINE T operator()(T s, at i, std::int32_t) const { return static_cast<T>((*f)(s, i)); }
+        HEED_INLINE T operator()(T s, at i, place) const { return static_cast<T>((*f)(s, i)); }
     };
     template <class T>
-    call<T> lanes(const lane_row&) const {
+    call<T> lanes(const lane_block&) const {
         return {f};
     }
 };

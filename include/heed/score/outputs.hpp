@@ -53,19 +53,21 @@ struct bound_capture {
     template <class T>
     struct written {
         S* first;
-        index stride;
+        index lane_stride;
+        index row_stride;
         std::int32_t last;
-        HEED_INLINE T operator()(T s, at, std::int32_t lane) const {
-            if (first != nullptr && lane <= last) first[lane * stride] = static_cast<S>(s);
+        HEED_INLINE T operator()(T s, at, place x) const {
+            if (first != nullptr && x.lane <= last) first[x.lane * lane_stride + x.row * row_stride] = static_cast<S>(s);
             return s;
         }
     };
     template <class T>
-    written<T> lanes(const lane_row& row) const {
-        if (to.data == nullptr) return {nullptr, 0, 0};
-        return {to.data + row.first.batch * to.strides[0] + row.first.head * to.strides[1] +
-                    row.first.query * to.strides[2] + row.first.key * to.strides[3],
-                row.stride(to.strides[2], to.strides[3]), row.last};
+    written<T> lanes(const lane_block& block) const {
+        if (to.data == nullptr) return {nullptr, 0, 0, 0};
+        return {to.data + block.first.batch * to.strides[0] + block.first.head * to.strides[1] +
+                    block.first.query * to.strides[2] + block.first.key * to.strides[3],
+                block.lane_stride(to.strides[2], to.strides[3]), block.row_stride(to.strides[2], to.strides[3]),
+                block.last};
     }
 };
 

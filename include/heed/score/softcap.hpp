@@ -19,10 +19,10 @@ struct bound_softcap {
     struct capped {
         T cap;
         T inverse;
-        HEED_INLINE T operator()(T s, at, std::int32_t) const { return cap * math::tanh(s * inverse); }
+        HEED_INLINE T operator()(T s, at, place) const { return cap * math::tanh(s * inverse); }
     };
     template <class T>
-    capped<T> lanes(const lane_row&) const {
+    capped<T> lanes(const lane_block&) const {
         return {static_cast<T>(cap), static_cast<T>(1 / cap)};
     }
 };

@@ -21,14 +21,28 @@ HEED_INLINE V power_of_two(decltype(to_int(V{})) n) {
     return float_of((n + C::bias) << C::mantissa);
 }
 
+// Polynomials are recursions, not loops: a loop inside a callable may still stand when its row is vectorised.
+template <int I, class V>
+HEED_INLINE V exp_polynomial(V r) {
+    using C = constants<element_of<V>>;
+    if constexpr (I + 1 == C::exp_terms)
+        return set<V>(C::exp_q[I]);
+    else
+        return exp_polynomial<I + 1>(r) * r + C::exp_q[I];
+}
+template <int I, class V>
+HEED_INLINE V log_polynomial(V z) {
+    using C = constants<element_of<V>>;
+    if constexpr (I + 1 == C::log_terms)
+        return set<V>(C::log_p[I]);
+    else
+        return log_polynomial<I + 1>(z) * z + C::log_p[I];
+}
+
 // r^2 q(r) + r, that is e^r - 1 for |r| <= ln2/2.
 template <class V>
 HEED_INLINE V expm1_reduced(V r) {
-    using C = constants<element_of<V>>;
-    V q = set<V>(C::exp_q[C::exp_terms - 1]);
-    HEED_UNROLL
-    for (int i = C::exp_terms - 2; i >= 0; --i) q = q * r + C::exp_q[i];
-    return (r * r) * q + r;
+    return (r * r) * exp_polynomial<0>(r) + r;
 }
 
 // e^x for x <= 0, where results below the normal range become 0: what softmax needs. NaN stays NaN.
@@ -63,8 +77,8 @@ HEED_INLINE V exp(V x) {
 template <class V>
 HEED_INLINE V tanh(V x) {
     using C = constants<element_of<V>>;
-    const V zero = set<V>(0);
-    const V magnitude = choose(x < zero, -x, x);
+    const auto sign = bits_of(x) & C::sign_bit;
+    const V magnitude = float_of(bits_of(x) ^ sign);
     V a = magnitude + magnitude;
     const V most = set<V>(C::tanh_most);
     a = choose(most < a, most, a);
@@ -74,18 +88,15 @@ HEED_INLINE V tanh(V x) {
     r = r - f * C::ln2_low;
     const V scale = power_of_two<V>(n);
     const V e = expm1_reduced(r) * scale + (scale - C::one);
-    const V t = e / (e + (C::one + C::one));
-    return choose(x < zero, -t, choose(x == zero, x, t));
+    return float_of(bits_of(e / (e + (C::one + C::one))) | sign);
 }
 
 // 1 / (1 + e^-x), without overflow on either side.
 template <class V>
 HEED_INLINE V sigmoid(V x) {
     using C = constants<element_of<V>>;
-    const V zero = set<V>(0);
-    const V e = exp(choose(x < zero, x, -x));
-    const V s = set<V>(C::one) / (e + C::one);
-    return choose(x < zero, e * s, s);
+    const V e = exp(float_of(bits_of(x) | C::sign_bit));
+    return choose(x < set<V>(0), e, set<V>(C::one)) / (e + C::one);
 }
 
 // ln x; -inf at 0, NaN below, +inf at +inf.
@@ -105,9 +116,7 @@ HEED_INLINE V log(V x) {
     const V g = m - C::one;
     const V s = g / (g + (C::one + C::one));
     const V z = s * s;
-    V p = set<V>(C::log_p[C::log_terms - 1]);
-    HEED_UNROLL
-    for (int i = C::log_terms - 2; i >= 0; --i) p = p * z + C::log_p[i];
+    const V p = log_polynomial<0>(z);
     // g - g^2/2 + s (g^2/2 + z p) keeps the leading term exact
     const V h = g * g * C::half;
     const V value = exponent * C::ln2_high + (g - (h - (s * (h + z * p) + exponent * C::ln2_low)));
@@ -125,8 +134,10 @@ HEED_INLINE V sqrt(V x) {
     const auto tiny = x < set<V>(C::least_normal);
     const V y = choose(tiny, x * C::denormal_scale, x);
     V g = float_of(C::rsqrt_magic - (bits_of(y) >> 1));  // 1 / sqrt(y) to 4 %
-    HEED_UNROLL
-    for (int i = 0; i < C::rsqrt_steps; ++i) g = g * (C::three_halves - (y * C::half * g) * g);
+    g = g * (C::three_halves - (y * C::half * g) * g);
+    g = g * (C::three_halves - (y * C::half * g) * g);
+    g = g * (C::three_halves - (y * C::half * g) * g);
+    if constexpr (C::rsqrt_steps == 4) g = g * (C::three_halves - (y * C::half * g) * g);
     V r = y * g;
     r = r + (g * C::half) * (y - r * r);
     r = choose(tiny, r * C::denormal_root, r);
