@@ -52,32 +52,36 @@ constexpr void check_elements() {
 
 }  // namespace detail
 
-// Writes y, which may be q itself; y is sized by the caller.
+// Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
+// holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
     detail::check_elements<const Q, const K, const V>();
+    detail::check_exact_options<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
-    static_assert(!std::is_const_v<std::remove_pointer_t<decltype(to.data)>>,
-                  "heed::attention_into: y is written, and this tensor is const");
-    static_assert(std::is_same_v<std::remove_pointer_t<decltype(to.data)>, T>,
-                  "heed::attention_into: y holds another element type than q");
-    const view<T> out(to.data, to.extents, to.strides);
-    detail::exact_attention<T>("attention_into", out, view<const T>(as_view(q)), view<const T>(as_view(k)),
-                               view<const T>(as_view(v)), options...);
+    using O = std::remove_pointer_t<decltype(to.data)>;
+    static_assert(!std::is_const_v<O>, "heed::attention_into: y is written, and this tensor is const");
+    static_assert(std::is_same_v<std::remove_const_t<O>, T> || std::is_same_v<std::remove_const_t<O>, sum_t<T>>,
+                  "heed::attention_into: y holds another element type than q; needs q's, or float for a q of "
+                  "half or bfloat16");
+    if constexpr ((detail::is_option<Options> && ...))
+        detail::exact_attention<T, O>("attention_into", to, as_view(q), as_view(k), as_view(v), options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     detail::check_elements<const Q, const K, const V>();
+    detail::check_exact_options<Options...>();
     using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));
     const view<const T> keys(as_view(k));
     const view<const T> values(as_view(v));
-    detail::check_shapes<const T, T>("attention", from, keys, values, nullptr);
+    detail::check_shapes<T>("attention", from, keys, values, nullptr);
     auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
-    detail::exact_attention<T>("attention", detail::result_view(y), from, keys, values, options...);
+    if constexpr ((detail::is_option<Options> && ...))
+        detail::exact_attention<T, T>("attention", detail::result_view(y), from, keys, values, options...);
     return y;
 }
 

@@ -115,8 +115,7 @@ public:
         const auto values = as_view(v);
         detail::require(values.features() == output_.dimension(3), "softmax_state::absorb", "v has ",
                         values.features(), " features, the state has ", output_.dimension(3));
-        Eigen::Tensor<std::remove_const_t<std::remove_pointer_t<decltype(from.data)>>, 4, Eigen::RowMajor> y(
-            output_.dimension(0), output_.dimension(1), output_.dimension(2), output_.dimension(3));
+        output_tensor y(output_.dimension(0), output_.dimension(1), output_.dimension(2), output_.dimension(3));
         logsumexp_tensor lse(output_.dimension(0), output_.dimension(1), output_.dimension(2));
         attention_into(y, q, k, v, options..., heed::logsumexp(lse));
         join(y, lse);

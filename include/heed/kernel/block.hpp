@@ -226,24 +226,33 @@ private:
 
     // Divides by the sums and writes the rows of the output, the log-sum-exp and the weights.
     void finish(index b, index h, const strip<T>& t) const {
-        T edge[most_pack_lanes * most_pack_lanes];
         T factor[most_pack_lanes];
         for (index q = 0; t.begin + q < t.end; q += w_) {
             const index count = least(t.end - t.begin - q, w_);
             for (index i = 0; i < w_; ++i)
                 factor[i] = finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
-            for (index f = 0; f < p_.value_features; f += w_) {
-                E* const at_output = p_.y.row(b, h, t.begin + q) + f * p_.y.stride[3];
-                const T* const from = t.output + f * lanes_ + q;
-                if (direct(p_.y) && count == w_ && f + w_ <= p_.value_features) {
-                    leaf_.transpose(from, lanes_, reinterpret_cast<T*>(at_output), p_.y.stride[2], factor);
-                } else {
-                    leaf_.transpose(from, lanes_, edge, w_, factor);
-                    for (index i = 0; i < count; ++i)
-                        leaf_.narrow(edge + i * w_, least(p_.value_features - f, w_), at_output + i * p_.y.stride[2],
-                                     p_.y.stride[3]);
-                }
+            if (p_.y_sum.data != nullptr)
+                write_rows(p_.y_sum, b, h, t.begin + q, count, t.output + q, factor);
+            else
+                write_rows(p_.y, b, h, t.begin + q, count, t.output + q, factor);
+        }
+    }
+
+    // Up to one pack of rows, from (value feature, lane), each times its factor.
+    template <class Y>
+    void write_rows(const strided<Y>& y, index b, index h, index query, index count, const T* output,
+                    const T* factor) const {
+        T edge[most_pack_lanes * most_pack_lanes];
+        for (index f = 0; f < p_.value_features; f += w_) {
+            Y* const to = y.row(b, h, query) + f * y.stride[3];
+            const index columns = least(p_.value_features - f, w_);
+            if (direct(y) && count == w_ && columns == w_) {
+                leaf_.transpose(output + f * lanes_, lanes_, reinterpret_cast<T*>(to), y.stride[2], factor);
+                continue;
             }
+            leaf_.transpose(output + f * lanes_, lanes_, edge, w_, factor);
+            for (index i = 0; i < count; ++i)
+                write_row(leaf_, edge + i * w_, columns, to + i * y.stride[2], y.stride[3]);
         }
     }
 

@@ -78,7 +78,10 @@ public:
             const T factor = finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
             T* const o = state + 2 * rows_ + r * p_.value_features;
             for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
-            leaf_.narrow(o, p_.value_features, p_.y.row(b, at_row.head, at_row.query), p_.y.stride[3]);
+            if (p_.y_sum.data != nullptr)
+                write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query), p_.y_sum.stride[3]);
+            else
+                write_row(leaf_, o, p_.value_features, p_.y.row(b, at_row.head, at_row.query), p_.y.stride[3]);
         }
     }
 

@@ -80,6 +80,7 @@ struct exact_problem {
     strided<const E> k;
     strided<const E> v;
     strided<E> y;
+    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
     index batch = 0;
     index heads = 0;
     index kv_heads = 0;

@@ -26,20 +26,22 @@ constexpr void check_exact_options() {
     static_assert((is_option<Options> && ...),
                   "heed::attention: an argument after q, k, v is not an option; options are values such as "
                   "heed::causal or heed::scale(0.125f)");
-    static_assert(count_of<option_kind::scale, Options...> <= 1, "heed::attention: scale is given twice");
-    static_assert(count_of<option_kind::softcap, Options...> <= 1, "heed::attention: softcap is given twice");
-    static_assert(count_of<option_kind::score, Options...> <= 1,
-                  "heed::attention: score is given twice; put both into one function");
-    static_assert(count_of<option_kind::alibi, Options...> <= 1, "heed::attention: alibi is given twice");
-    static_assert(count_of<option_kind::bias, Options...> <= 1,
-                  "heed::attention: bias is given twice; add the tensors");
-    static_assert(count_of<option_kind::sinks, Options...> <= 1, "heed::attention: sinks is given twice");
-    static_assert(count_of<option_kind::dropout, Options...> <= 1, "heed::attention: dropout is given twice");
-    static_assert(count_of<option_kind::logsumexp, Options...> <= 1, "heed::attention: logsumexp is given twice");
-    static_assert(count_of<option_kind::weights, Options...> <= 1, "heed::attention: weights is given twice");
-    static_assert(count_of<option_kind::scores, Options...> <= 1, "heed::attention: scores is given twice");
-    static_assert(count_of<option_kind::on, Options...> <= 1, "heed::attention: on(device) is given twice");
-    static_assert(count_of<option_kind::use, Options...> <= 1, "heed::attention: use(workspace) is given twice");
+    if constexpr ((is_option<Options> && ...)) {
+        static_assert(count_of<option_kind::scale, Options...> <= 1, "heed::attention: scale is given twice");
+        static_assert(count_of<option_kind::softcap, Options...> <= 1, "heed::attention: softcap is given twice");
+        static_assert(count_of<option_kind::score, Options...> <= 1,
+                      "heed::attention: score is given twice; put both into one function");
+        static_assert(count_of<option_kind::alibi, Options...> <= 1, "heed::attention: alibi is given twice");
+        static_assert(count_of<option_kind::bias, Options...> <= 1,
+                      "heed::attention: bias is given twice; add the tensors");
+        static_assert(count_of<option_kind::sinks, Options...> <= 1, "heed::attention: sinks is given twice");
+        static_assert(count_of<option_kind::dropout, Options...> <= 1, "heed::attention: dropout is given twice");
+        static_assert(count_of<option_kind::logsumexp, Options...> <= 1, "heed::attention: logsumexp is given twice");
+        static_assert(count_of<option_kind::weights, Options...> <= 1, "heed::attention: weights is given twice");
+        static_assert(count_of<option_kind::scores, Options...> <= 1, "heed::attention: scores is given twice");
+        static_assert(count_of<option_kind::on, Options...> <= 1, "heed::attention: on(device) is given twice");
+        static_assert(count_of<option_kind::use, Options...> <= 1, "heed::attention: use(workspace) is given twice");
+    }
 }
 
 // All masks of a call as one.
@@ -66,15 +68,15 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
 
 // An output of scores or log-sum-exp: exactly the extents needed, axes in front may be missing.
 template <class T, class X>
-table<T> exact_extents(std::string_view function, std::string_view argument, const X& t,
+table<X> exact_extents(std::string_view function, std::string_view argument, const table<X>& t,
                        const std::array<index, 4>& needed, int axes) {
-    static_assert(std::is_same_v<std::remove_cvref_t<decltype(*t.data)>, T>,
+    static_assert(std::is_same_v<std::remove_const_t<X>, T>,
                   "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
     for (std::size_t axis = 0; axis < 4; ++axis)
         require(t.extents[axis] == needed[axis], function, argument, " is (", t.extents[0], ", ", t.extents[1], ", ",
                 t.extents[2], ", ", t.extents[3], "), needs (", needed[0], ", ", needed[1], ", ", needed[2], ", ",
                 needed[3], axes == 3 ? "), the first axis left away" : ")");
-    return {t.data, t.extents, t.strides, t.rank};
+    return t;
 }
 
 // An output may not share an element with an input (or another output); y may be q itself.
@@ -113,7 +115,7 @@ void check_extents(std::string_view function, std::string_view argument, const v
 }
 
 // q, k, v (and y) fit together.
-template <class Q, class Y>
+template <class Y, class Q>
 void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v, const view<Y>* y) {
     check_extents(function, "q", q);
     check_extents(function, "k", k);
@@ -147,10 +149,10 @@ auto strided_of(const view<T>& v) {
     return strided<S>{reinterpret_cast<S*>(v.data), {v.strides[0], v.strides[1], v.strides[2], v.strides[3]}};
 }
 
-template <class T>
-void exact_attention(std::string_view function, const view<T>& y, const view<const T>& q, const view<const T>& k,
+// y holds T, or the type sums are kept in.
+template <class T, class Y>
+void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q, const view<const T>& k,
                      const view<const T>& v, const auto&... options) {
-    check_exact_options<std::remove_cvref_t<decltype(options)>...>();
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_shapes(function, q, k, v, &y);
@@ -161,7 +163,10 @@ void exact_attention(std::string_view function, const view<T>& y, const view<con
     p.q = strided_of<E>(q);
     p.k = strided_of<E>(k);
     p.v = strided_of<E>(v);
-    p.y = strided_of<E>(y);
+    if constexpr (std::is_same_v<Y, T>)
+        p.y = strided_of<E>(y);
+    else
+        p.y_sum = strided_of<S>(y);
     p.batch = shape.batch;
     p.heads = shape.heads;
     p.kv_heads = k.heads() > 0 ? k.heads() : 1;

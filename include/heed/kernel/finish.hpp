@@ -18,6 +18,15 @@ number_rows<T> rows_of(const exact_leaves<E>& leaf, const strided<const E>& x, i
     return {room, features};
 }
 
+// n numbers to neighbours or strided elements, in the storage type or as they are.
+template <class E, class T, class Y>
+void write_row(const exact_leaves<E>& leaf, const T* from, index n, Y* to, index stride) {
+    if constexpr (std::is_same_v<E, Y>)
+        leaf.narrow(from, n, to, stride);
+    else
+        for (index i = 0; i < n; ++i) to[i * stride] = from[i];
+}
+
 // Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
 // is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>

@@ -12,7 +12,7 @@ namespace HEED_SIMD {
 template <int Packs, class T>
 HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, index end, index features, const T* query,
                                 T* most) {
-    constexpr int n = product_rows<Packs>;
+    constexpr int n = score_rows<Packs>;
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     for (index key = first; key < end; key += n) {
@@ -26,7 +26,7 @@ HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, inde
             stride = features;
         }
         V sums[n][Packs];
-        product(a, stride, index{1}, query, features, sums);
+        product_of_chains(a, stride, index{1}, query, features, sums);
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
             // Rows of padding repeat the first key, so they change no maximum.

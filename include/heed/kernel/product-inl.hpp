@@ -12,10 +12,27 @@ namespace HEED_SIMD {
 using detail::row_group;
 template <int Packs>
 inline constexpr int product_rows = HEED_SIMD_REGISTERS == 32 || Packs == 1 ? 8 : 4;
+// Half of that where two chains of sums are kept side by side.
+template <int Packs>
+inline constexpr int score_rows = HEED_SIMD_REGISTERS == 32 && Packs > 1 ? product_rows<Packs> / 2 : product_rows<Packs>;
 
 // A panel has up to three packs of lanes, and room for three.
 template <class T>
 inline constexpr int panel_lanes = detail::panel_packs * lanes_of<T>;
+
+// sums[r][j] += a[r * row_stride] * panel[j]
+template <class T, int Rows, int Packs>
+HEED_INLINE void add_products(const T* a, index row_stride, const T* panel, pack<T> (&sums)[Rows][Packs]) {
+    pack<T> x[Packs];
+    HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) x[j] = load(panel + j * lanes_of<T>);
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r) {
+        const pack<T> s = set<pack<T>>(a[r * row_stride]);
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = s * x[j] + sums[r][j];
+    }
+}
 
 // sums[r][j] = sum over i of a[r * row_stride + i * step] * panel[i][j], from zero, in the order of i.
 template <int Rows, int Packs, class T>
@@ -25,17 +42,35 @@ HEED_INLINE void product(const T* a, index row_stride, index step, const T* pane
     for (int r = 0; r < Rows; ++r)
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
-    for (index i = 0; i < count; ++i) {
-        pack<T> x[Packs];
+    for (index i = 0; i < count; ++i) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+}
+
+// The same sum in two chains that are added at the end, which halves the variance of the rounding error:
+// even and odd i side by side where registers are many, one half after the other where they are few.
+template <int Rows, int Packs, class T>
+HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, const T* panel, index count,
+                                   pack<T> (&sums)[Rows][Packs]) {
+    pack<T> second[Rows][Packs];
+    if constexpr (HEED_SIMD_REGISTERS == 32) {
         HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) x[j] = load(panel + i * panel_lanes<T> + j * lanes_of<T>);
-        HEED_UNROLL
-        for (int r = 0; r < Rows; ++r) {
-            const pack<T> s = set<pack<T>>(a[r * row_stride + i * step]);
+        for (int r = 0; r < Rows; ++r)
             HEED_UNROLL
-            for (int j = 0; j < Packs; ++j) sums[r][j] = s * x[j] + sums[r][j];
+            for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] = set<pack<T>>(0);
+        index i = 0;
+        for (; i + 2 <= count; i += 2) {
+            add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+            add_products<T>(a + (i + 1) * step, row_stride, panel + (i + 1) * panel_lanes<T>, second);
         }
+        if (i < count) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+    } else {
+        const index half = count / 2;
+        product(a, row_stride, step, panel, half, second);
+        product(a + half * step, row_stride, step, panel + half * panel_lanes<T>, count - half, sums);
     }
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r)
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] + sums[r][j];
 }
 
 }  // namespace HEED_SIMD

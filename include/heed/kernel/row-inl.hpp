@@ -46,7 +46,7 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
     for (int r = 0; r < Rows; ++r)
         for (int i = 0; i < n; ++i) {
             T s = reduced[r * n + i];
-            for (index f = whole; f < features; ++f) s = q[r * q_stride + f] * at_key[i][f] + s;
+            for (index f = whole; f < features; ++f) s = multiply_add(q[r * q_stride + f], at_key[i][f], s);
             out[r * detail::decode_keys + i] = s;
         }
 }
@@ -106,7 +106,7 @@ HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::num
     for (; f < columns; ++f) {
         T s = 0;
         for (index i = 0; i < count; ++i) {
-            const T added = p[i] * v.data[i * v.stride + f] + s;
+            const T added = multiply_add(p[i], v.data[i * v.stride + f], s);
             s = hidden != nullptr && detail::is_minus_infinity(hidden[i]) ? s : added;
         }
         output[f] = keep * output[f] + s;
