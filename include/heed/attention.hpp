@@ -41,7 +41,8 @@ inline namespace HEED_ABI {
 namespace detail {
 
 template <class X>
-using element_of_argument = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+using element_of_argument =
+    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
 
 template <class Q, class K, class V>
 constexpr void check_elements() {
@@ -62,9 +63,10 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
     const auto to = as_view(y);
     using O = std::remove_pointer_t<decltype(to.data)>;
     static_assert(!std::is_const_v<O>, "heed::attention_into: y is written, and this tensor is const");
-    static_assert(std::is_same_v<std::remove_const_t<O>, T> || std::is_same_v<std::remove_const_t<O>, sum_t<T>>,
-                  "heed::attention_into: y holds another element type than q; needs q's, or float for a q of "
-                  "half or bfloat16");
+    static_assert(
+        std::is_same_v<std::remove_const_t<O>, T> || std::is_same_v<std::remove_const_t<O>, sum_t<T>>,
+        "heed::attention_into: y holds another element type than q; needs q's, or float for a q of "
+        "half or bfloat16");
     if constexpr ((detail::is_option<Options> && ...))
         detail::exact_attention<T, O>("attention_into", to, as_view(q), as_view(k), as_view(v), options...);
 }

@@ -37,30 +37,14 @@ template <class V>
 HEED_INLINE V set(V x) {
     return x;
 }
-HEED_INLINE std::int32_t to_int(float x) {
-    return static_cast<std::int32_t>(x);
-}
-HEED_INLINE std::int64_t to_int(double x) {
-    return static_cast<std::int64_t>(x);
-}
-HEED_INLINE float to_float(std::int32_t n) {
-    return static_cast<float>(n);
-}
-HEED_INLINE double to_float(std::int64_t n) {
-    return static_cast<double>(n);
-}
-HEED_INLINE std::int32_t bits_of(float x) {
-    return std::bit_cast<std::int32_t>(x);
-}
-HEED_INLINE std::int64_t bits_of(double x) {
-    return std::bit_cast<std::int64_t>(x);
-}
-HEED_INLINE float float_of(std::int32_t n) {
-    return std::bit_cast<float>(n);
-}
-HEED_INLINE double float_of(std::int64_t n) {
-    return std::bit_cast<double>(n);
-}
+HEED_INLINE std::int32_t to_int(float x) { return static_cast<std::int32_t>(x); }
+HEED_INLINE std::int64_t to_int(double x) { return static_cast<std::int64_t>(x); }
+HEED_INLINE float to_float(std::int32_t n) { return static_cast<float>(n); }
+HEED_INLINE double to_float(std::int64_t n) { return static_cast<double>(n); }
+HEED_INLINE std::int32_t bits_of(float x) { return std::bit_cast<std::int32_t>(x); }
+HEED_INLINE std::int64_t bits_of(double x) { return std::bit_cast<std::int64_t>(x); }
+HEED_INLINE float float_of(std::int32_t n) { return std::bit_cast<float>(n); }
+HEED_INLINE double float_of(std::int64_t n) { return std::bit_cast<double>(n); }
 // By bits: a conditional expression would let the compiler move arithmetic behind the condition, and a loop
 // with a branch around arithmetic does not vectorise.
 template <class V>

@@ -30,7 +30,8 @@ void merge_row(A* a, index a_stride, T& lse_a, const B* b, index b_stride, T lse
     const T nothing = -std::numeric_limits<T>::infinity();
     if (scalar::bits_of(lse_b) == scalar::bits_of(nothing)) return;
     if (scalar::bits_of(lse_a) == scalar::bits_of(nothing)) {
-        for (index f = 0; f < features; ++f) a[f * a_stride] = static_cast<A>(static_cast<T>(b[f * b_stride]));
+        for (index f = 0; f < features; ++f)
+            a[f * a_stride] = static_cast<A>(static_cast<T>(b[f * b_stride]));
         lse_a = lse_b;
         return;
     }
@@ -59,8 +60,8 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     using S = sum_t<std::remove_pointer_t<decltype(a.data)>>;
     constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     for (std::size_t axis = 0; axis < 4; ++axis)
-        detail::require(a.extents[axis] == b.extents[axis], "merge", "y_b has ", b.extents[axis], " ", names[axis],
-                        ", y_a has ", a.extents[axis]);
+        detail::require(a.extents[axis] == b.extents[axis], "merge", "y_b has ", b.extents[axis], " ",
+                        names[axis], ", y_a has ", a.extents[axis]);
     const std::array<index, 4> rows{1, a.batch(), a.heads(), a.positions()};
     const auto la = detail::exact_extents<S>("merge", "lse_a", detail::output_table(lse_a), rows, 3);
     const auto lb = detail::exact_extents<S>("merge", "lse_b", detail::as_table(lse_b), rows, 3);
@@ -104,18 +105,20 @@ public:
     void absorb(const Q& q, const K& k, const V& v, const Options&... options) {
         static_assert(detail::count_of<option_kind::logsumexp, Options...> == 0,
                       "heed::softmax_state::absorb: logsumexp is the state's own; read it with logsumexp()");
-        static_assert(detail::count_of<option_kind::sinks, Options...> == 0,
-                      "heed::softmax_state::absorb: a sink joins once, not with every call; merge it at the end");
+        static_assert(
+            detail::count_of<option_kind::sinks, Options...> == 0,
+            "heed::softmax_state::absorb: a sink joins once, not with every call; merge it at the end");
         const auto from = as_view(q);
         detail::require(from.batch() == output_.dimension(0) && from.heads() == output_.dimension(1) &&
                             from.positions() == output_.dimension(2),
-                        "softmax_state::absorb", "q is (", from.batch(), ", ", from.heads(), ", ", from.positions(),
-                        "), the state is for (", output_.dimension(0), ", ", output_.dimension(1), ", ",
-                        output_.dimension(2), ")");
+                        "softmax_state::absorb", "q is (", from.batch(), ", ", from.heads(), ", ",
+                        from.positions(), "), the state is for (", output_.dimension(0), ", ",
+                        output_.dimension(1), ", ", output_.dimension(2), ")");
         const auto values = as_view(v);
         detail::require(values.features() == output_.dimension(3), "softmax_state::absorb", "v has ",
                         values.features(), " features, the state has ", output_.dimension(3));
-        output_tensor y(output_.dimension(0), output_.dimension(1), output_.dimension(2), output_.dimension(3));
+        output_tensor y(output_.dimension(0), output_.dimension(1), output_.dimension(2),
+                        output_.dimension(3));
         logsumexp_tensor lse(output_.dimension(0), output_.dimension(1), output_.dimension(2));
         attention_into(y, q, k, v, options..., heed::logsumexp(lse));
         join(y, lse);
@@ -135,13 +138,15 @@ public:
     void finish_into(Y&& y) const {
         const auto to = as_view(y);
         for (std::size_t axis = 0; axis < 4; ++axis)
-            detail::require(to.extents[axis] == output_.dimension(axis), "softmax_state::finish_into", "axis ", axis,
-                            " of y has ", to.extents[axis], " elements, needs ", output_.dimension(axis));
+            detail::require(to.extents[axis] == output_.dimension(axis), "softmax_state::finish_into",
+                            "axis ", axis, " of y has ", to.extents[axis], " elements, needs ",
+                            output_.dimension(axis));
         using Element = std::remove_pointer_t<decltype(to.data)>;
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index q = 0; q < to.positions(); ++q)
-                    for (index f = 0; f < to.features(); ++f) to(b, h, q, f) = static_cast<Element>(output_(b, h, q, f));
+                    for (index f = 0; f < to.features(); ++f)
+                        to(b, h, q, f) = static_cast<Element>(output_(b, h, q, f));
     }
 
     const output_tensor& output() const { return output_; }

@@ -23,7 +23,8 @@ table<T> as_table(const view<T>& v) {
 
 // Axes of extent 1 are repeated; every other extent has to be the score's.
 template <class T>
-table<T> broadcast(std::string_view function, std::string_view argument, table<T> t, const problem_shape& shape) {
+table<T> broadcast(std::string_view function, std::string_view argument, table<T> t,
+                   const problem_shape& shape) {
     const std::array<index, 4> needed{shape.batch, shape.heads, shape.queries, shape.keys};
     constexpr const char* names[] = {"batch entries", "heads", "queries", "keys"};
     for (std::size_t axis = 0; axis < 4; ++axis) {

@@ -94,8 +94,9 @@ struct on_option : option<option_kind::on> {
 // Run the call on this device's threads; the bits of the result do not depend on how many there are.
 template <class D>
 auto on(const D& d) {
-    static_assert(device<D>, "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
-                             "numThreads() and parallelFor(n, cost, f)");
+    static_assert(device<D>,
+                  "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
+                  "numThreads() and parallelFor(n, cost, f)");
     return detail::on_option<D>(d);
 }
 template <class D>

@@ -66,7 +66,8 @@ private:
     kind kind_ = words;
 };
 
-[[noreturn]] HEED_NOINLINE inline void fail_pieces(std::string_view function, const text_piece* pieces, int count) {
+[[noreturn]] HEED_NOINLINE inline void fail_pieces(std::string_view function, const text_piece* pieces,
+                                                   int count) {
     std::string text = "heed::";
     text += function;
     text += ": ";

@@ -15,7 +15,7 @@ namespace detail {
 
 // Contiguous integers: a std::vector, std::array, C array, span, or an Eigen vector or rank-1 tensor.
 template <class R>
-concept eigen_integers = (eigen_tensor<R> || eigen_matrix<R>) && requires(const std::remove_cvref_t<R>& r) {
+concept eigen_integers = (eigen_tensor<R> || eigen_matrix<R>)&&requires(const std::remove_cvref_t<R>& r) {
     requires std::integral<std::remove_cvref_t<decltype(*r.data())>>;
 };
 template <class R>
@@ -44,9 +44,9 @@ auto span_of(const R& range) {
 
 // A range that may be kept by reference: an object with a name, or a view that owns nothing.
 template <class R>
-inline constexpr bool may_be_kept =
-    std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
-    ((eigen_tensor<R> || eigen_matrix<R>) && !owns_elements<std::remove_cvref_t<R>>);
+inline constexpr bool may_be_kept = std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
+                                    ((eigen_tensor<R> ||
+                                      eigen_matrix<R>)&&!owns_elements<std::remove_cvref_t<R>>);
 
 // The number for batch entry b: single, or values[b].
 template <class I>
@@ -63,9 +63,7 @@ struct per_batch {
     }
 };
 
-inline per_batch<index> numbers_of(index single) {
-    return {single, {}, false};
-}
+inline per_batch<index> numbers_of(index single) { return {single, {}, false}; }
 template <integers R>
 auto numbers_of(const R& range) {
     const auto span = span_of(range);

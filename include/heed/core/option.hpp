@@ -39,8 +39,10 @@ struct option {
 };
 
 template <class O>
-concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
-                    std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
+concept is_option = requires {
+    std::remove_cvref_t<O>::kind;
+}
+&&std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
 
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((std::remove_cvref_t<Options>::kind == Kind ? 1 : 0) + ... + 0);

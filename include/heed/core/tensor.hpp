@@ -46,11 +46,11 @@ template <class X>
 concept eigen_tensor = tensor_traits<std::remove_cvref_t<X>>::known;
 template <class X>
 concept eigen_matrix = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<X>>, std::remove_cvref_t<X>> &&
-                       requires(const std::remove_cvref_t<X>& x) {
-                           x.data();
-                           x.outerStride();
-                           x.innerStride();
-                       };
+    requires(const std::remove_cvref_t<X>& x) {
+    x.data();
+    x.outerStride();
+    x.innerStride();
+};
 
 // An object that owns its elements, so that a temporary of it must not be kept by reference.
 template <class X>
@@ -95,7 +95,8 @@ auto as_table(X&& x) {
         }
         t.rank = traits::rank;
     } else {
-        static_assert(eigen_matrix<X>, "heed: needs an Eigen tensor or matrix that has its elements in memory");
+        static_assert(eigen_matrix<X>,
+                      "heed: needs an Eigen tensor or matrix that has its elements in memory");
         constexpr bool vector = Plain::IsVectorAtCompileTime;
         static_assert(vector || Plain::IsRowMajor,
                       "heed: this matrix is column-major (Eigen's default); declare it Eigen::Matrix<T, "
@@ -130,8 +131,7 @@ view<T> as_view(const reversed_view<T, Rank>& x) {
     return x;
 }
 template <class X>
-    requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>)
-auto as_view(X&& x) {
+requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>) auto as_view(X&& x) {
     if constexpr (detail::eigen_tensor<X>) {
         constexpr int rank = detail::tensor_traits<std::remove_cvref_t<X>>::rank;
         static_assert(rank >= 2 && rank <= 4,
@@ -158,7 +158,8 @@ auto split_heads(X&& x, index heads) {
     static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
                   "heed::split_heads: the tensor is a temporary and would be gone; give it a name");
     auto t = detail::as_table(x);
-    detail::require(t.extents[0] == 1, "split_heads", "the tensor has four axes, needs (batch, position, width)");
+    detail::require(t.extents[0] == 1, "split_heads",
+                    "the tensor has four axes, needs (batch, position, width)");
     detail::require(heads > 0 && t.extents[3] % heads == 0, "split_heads", "a width of ", t.extents[3],
                     " does not divide into ", heads, " heads");
     const index head_dim = t.extents[3] / heads;

@@ -33,13 +33,10 @@ struct view {
         : data(pointer), extents(extents_), strides(strides_) {}
     // Dense and row-major: the last axis varies fastest.
     view(T* pointer, std::array<index, 4> extents_)
-        : data(pointer), extents(extents_),
+        : data(pointer),
+          extents(extents_),
           strides{extents_[1] * extents_[2] * extents_[3], extents_[2] * extents_[3], extents_[3], 1} {}
-    operator view<const T>() const
-        requires(!std::is_const_v<T>)
-    {
-        return {data, extents, strides};
-    }
+    operator view<const T>() const requires(!std::is_const_v<T>) { return {data, extents, strides}; }
 
     index batch() const { return extents[0]; }
     index heads() const { return extents[1]; }

@@ -38,14 +38,14 @@ public:
     void* reserve(std::size_t bytes) {
         if (bytes > bytes_) {
             release();
-            memory_ = ::operator new(bytes, std::align_val_t{alignment});
+            memory_ = ::operator new (bytes, std::align_val_t{alignment});
             bytes_ = bytes;
         }
         return memory_;
     }
 
     void release() noexcept {
-        if (memory_ != nullptr) ::operator delete(memory_, std::align_val_t{alignment});
+        if (memory_ != nullptr) ::operator delete (memory_, std::align_val_t{alignment});
         memory_ = nullptr;
         bytes_ = 0;
     }
@@ -67,9 +67,7 @@ struct use_option : option<option_kind::use> {
 }  // namespace detail
 
 // Work in this memory; once it has grown to the call's need, the call allocates nothing.
-inline auto use(workspace& w) {
-    return detail::use_option(w);
-}
+inline auto use(workspace& w) { return detail::use_option(w); }
 auto use(workspace&& w) = delete;  // a temporary workspace saves nothing; give it a name
 
 }  // namespace HEED_ABI

@@ -17,9 +17,7 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-inline index rounded_up(index n, index to) {
-    return (n + to - 1) / to * to;
-}
+inline index rounded_up(index n, index to) { return (n + to - 1) / to * to; }
 
 // One strip: `packs` packs of queries [begin, end).
 template <class T>
@@ -73,7 +71,8 @@ public:
         const index count = rounded_up(query_end - query_begin, lanes_) / lanes_;
         for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(strips, i, query_begin, query_end));
         for (index key = 0; key < p_.keys; key += tile_keys) {
-            tile here{b, h, query_begin, query_end, key, key + tile_keys < p_.keys ? key + tile_keys : p_.keys};
+            tile here{b,         h,   query_begin,
+                      query_end, key, key + tile_keys < p_.keys ? key + tile_keys : p_.keys};
             if (p_.cover_of(here) == cover::empty) continue;
             bring_keys(here, kv, keys, values, tail);
             for (index i = 0; i < count; ++i) {
@@ -179,7 +178,8 @@ private:
         leaf_.panel_scores[t.packs - 1](kv, first, end, p_.features, t.query, most);
         if (change != nullptr) change(p_.program, s, lanes_, scores, lanes);
         for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(most[l]);
-        if (change != nullptr || overflow) leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
+        if (change != nullptr || overflow)
+            leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
         if (p_.weights.data != nullptr) write_scores(here, first, end, kv.scores);
 
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
@@ -192,7 +192,7 @@ private:
             if (careful)
                 for (index x = first * lanes_; x < end * lanes_; ++x) kv.hidden[x] = kv.scores[x];
         }
-        leaf_.panel_softmax(s, rows, t.packs, t.most, most, t.sum, keep);
+        leaf_.panel_softmax(s, rows, rows_before_middle(first, end), t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
         if (careful)
@@ -220,7 +220,8 @@ private:
     void write_scores(const tile& here, index first, index end, const T* s) const {
         for (index q = here.query_begin; q < here.query_end; ++q) {
             T* const to = p_.weights.row(here.batch, here.head, q) + here.key_begin * p_.weights.stride[3];
-            for (index r = first; r < end; ++r) to[r * p_.weights.stride[3]] = s[r * lanes_ + (q - here.query_begin)];
+            for (index r = first; r < end; ++r)
+                to[r * p_.weights.stride[3]] = s[r * lanes_ + (q - here.query_begin)];
         }
     }
 
@@ -230,7 +231,8 @@ private:
         for (index q = 0; t.begin + q < t.end; q += w_) {
             const index count = least(t.end - t.begin - q, w_);
             for (index i = 0; i < w_; ++i)
-                factor[i] = finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
+                factor[i] =
+                    finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
             if (p_.y_sum.data != nullptr)
                 write_rows(p_.y_sum, b, h, t.begin + q, count, t.output + q, factor);
             else

@@ -8,30 +8,23 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-HEED_INLINE float widen(float x) {
-    return x;
-}
-HEED_INLINE double widen(double x) {
-    return x;
-}
+HEED_INLINE float widen(float x) { return x; }
+HEED_INLINE double widen(double x) { return x; }
 HEED_INLINE float widen(bfloat16_bits x) {
     return detail::scalar::float_of(static_cast<std::int32_t>(static_cast<std::uint32_t>(x.bits) << 16));
 }
 HEED_INLINE float widen(half_bits x) {
     const std::uint32_t h = x.bits;
     // Exponent and mantissa in their places, times 2^112 to correct the bias; denormals come out right.
-    const float magnitude = detail::scalar::float_of(static_cast<std::int32_t>((h & 0x7fffu) << 13)) * 0x1p112f;
+    const float magnitude =
+        detail::scalar::float_of(static_cast<std::int32_t>((h & 0x7fffu) << 13)) * 0x1p112f;
     std::uint32_t bits = static_cast<std::uint32_t>(detail::scalar::bits_of(magnitude));
     bits |= (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u;
     return detail::scalar::float_of(static_cast<std::int32_t>(bits | ((h & 0x8000u) << 16)));
 }
 
-HEED_INLINE void narrow(float x, float& y) {
-    y = x;
-}
-HEED_INLINE void narrow(double x, double& y) {
-    y = x;
-}
+HEED_INLINE void narrow(float x, float& y) { y = x; }
+HEED_INLINE void narrow(double x, double& y) { y = x; }
 HEED_INLINE void narrow(float x, bfloat16_bits& y) {
     const std::uint32_t u = static_cast<std::uint32_t>(detail::scalar::bits_of(x));
     const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
@@ -43,7 +36,8 @@ HEED_INLINE void narrow(float x, half_bits& y) {
     const std::uint32_t a = u & 0x7fffffffu;
     const std::uint32_t normal = (a + 0xc8000fffu + ((a >> 13) & 1u)) >> 13;
     // Below 2^-14 an addition of 1/2 rounds the value to the last bits, where the denormal half stands.
-    const float aligned = detail::scalar::float_of(static_cast<std::int32_t>(a < 0x38800000u ? a : 0u)) + 0.5f;
+    const float aligned =
+        detail::scalar::float_of(static_cast<std::int32_t>(a < 0x38800000u ? a : 0u)) + 0.5f;
     const std::uint32_t denormal = static_cast<std::uint32_t>(detail::scalar::bits_of(aligned)) - 0x3f000000u;
     std::uint32_t h = a < 0x38800000u ? denormal : normal;
     h = a >= 0x47800000u ? 0x7c00u : h;
@@ -75,7 +69,8 @@ HEED_NOINLINE void narrow_row(const T* from, index n, E* to, index stride) {
 // A row of masked scores to weights, e^(s - most) * factor.
 template <class T>
 HEED_NOINLINE void weights_row(T* row, index stride, index n, T most, T factor) {
-    for (index i = 0; i < n; ++i) row[i * stride] = detail::scalar::exp_of_negative(row[i * stride] - most) * factor;
+    for (index i = 0; i < n; ++i)
+        row[i * stride] = detail::scalar::exp_of_negative(row[i * stride] - most) * factor;
 }
 
 // True when no element of a block of rows is infinite or NaN; by its bits, so -ffast-math cannot decide.

@@ -20,7 +20,9 @@ public:
     using T = typename problem::T;
 
     exact_decode(const problem& p, const exact_leaves<E>& leaves)
-        : p_(p), leaf_(leaves), rows_(p.heads / p.kv_heads * p.queries),
+        : p_(p),
+          leaf_(leaves),
+          rows_(p.heads / p.kv_heads * p.queries),
           q_stride_((p.features + most_pack_lanes - 1) / most_pack_lanes * most_pack_lanes) {}
 
     // Numbers of a state.
@@ -75,13 +77,16 @@ public:
     void finish(index b, index kv_head, T* state) const {
         for (index r = 0; r < rows_; ++r) {
             const place at_row = place_of(kv_head, r);
-            const T factor = finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
+            const T factor =
+                finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
             T* const o = state + 2 * rows_ + r * p_.value_features;
             for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
             if (p_.y_sum.data != nullptr)
-                write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query), p_.y_sum.stride[3]);
+                write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query),
+                          p_.y_sum.stride[3]);
             else
-                write_row(leaf_, o, p_.value_features, p_.y.row(b, at_row.head, at_row.query), p_.y.stride[3]);
+                write_row(leaf_, o, p_.value_features, p_.y.row(b, at_row.head, at_row.query),
+                          p_.y.stride[3]);
         }
     }
 
@@ -119,7 +124,8 @@ private:
         const index columns = p_.value_features;
         const number_rows<T> k =
             rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
-        const number_rows<T> v = rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, m.values);
+        const number_rows<T> v =
+            rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, m.values);
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);
@@ -133,8 +139,8 @@ private:
             return;
         }
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
-            leaf_.row_outputs[r + 4 <= rows_](m.scores + r * decode_keys, v, count, columns, output + r * columns,
-                                              m.keep + r);
+            leaf_.row_outputs[r + 4 <= rows_](m.scores + r * decode_keys, v, count, columns,
+                                              output + r * columns, m.keep + r);
     }
 
     // Scores of one row to exponentials, its maximum and sum brought up to date. True when a mask or a
@@ -154,7 +160,8 @@ private:
         else if (change != nullptr)
             change(p_.program, s, 0, block, lanes);
         else  // what overflowed to -inf is small, not hidden
-            for (index i = 0; i < count; ++i) s[i] = s[i] < constants<T>::lowest ? constants<T>::lowest : s[i];
+            for (index i = 0; i < count; ++i)
+                s[i] = s[i] < constants<T>::lowest ? constants<T>::lowest : s[i];
         const bool changed = change != nullptr || seen == cover::empty;
         for (index i = 0; i < count; ++i) m.hidden[r * decode_keys + i] = changed ? s[i] : T(0);
         if (p_.weights.data != nullptr) {

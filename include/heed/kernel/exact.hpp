@@ -18,6 +18,11 @@ namespace detail {
 
 // Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
 inline constexpr index tile_keys = 128;
+// How many of a tile's keys [first, end) stand in its first half: where a second chain of sums begins.
+inline index rows_before_middle(index first, index end) {
+    const index middle = tile_keys / 2;
+    return first > middle ? 0 : end < middle ? end - first : middle - first;
+}
 // Keys a decode takes at once, a row of lanes for the score functions.
 inline constexpr index decode_keys = most_lanes;
 // Products take rows in groups of this many, panels of up to three packs of lanes.
@@ -95,7 +100,7 @@ struct exact_problem {
     score_function<T> score_masked = nullptr;  // with it; hidden scores become -inf
     score_function<T> drop = nullptr;          // dropout, on the exponentials
     cover (*classify)(const void* program, const tile&) = nullptr;  // nullptr: every tile is full
-    bool visit_all = false;                    // scores are written out, so no tile is skipped
+    bool visit_all = false;  // scores are written out, so no tile is skipped
 
     bool has_sinks = false;
     double (*sink)(const void* program, index head) = nullptr;
@@ -124,20 +129,24 @@ struct exact_leaves {
     // A row of masked scores to weights, e^(s - most) * factor.
     void (*weights)(T* row, index stride, index n, T most, T factor);
 
-    void (*panel_scores[3])(const key_tile<T>&, index first, index end, index features, const T* query, T* most);
+    void (*panel_scores[3])(const key_tile<T>&, index first, index end, index features, const T* query,
+                            T* most);
     void (*panel_largest)(T* s, index rows, int packs, const T* before, T* most, bool bounded);
-    void (*panel_softmax)(T* s, index rows, int packs, const T* before, const T* most, T* sum, T* keep);
-    void (*panel_outputs[3])(const key_tile<T>&, index first, index end, index columns, T* output, const T* keep);
-    void (*visible_outputs)(const key_tile<T>&, index first, index end, index columns, T* output, const T* keep,
-                            int packs);
+    void (*panel_softmax)(T* s, index rows, index split, int packs, const T* before, const T* most, T* sum,
+                          T* keep);
+    void (*panel_outputs[3])(const key_tile<T>&, index first, index end, index columns, T* output,
+                             const T* keep);
+    void (*visible_outputs)(const key_tile<T>&, index first, index end, index columns, T* output,
+                            const T* keep, int packs);
 
-    void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features, T* out);
+    void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features,
+                          T* out);
     void (*row_softmax)(T* s, index count, T& most, T& sum, T& keep);
     // o = keep o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
                            const T* keep);
-    void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count, index first,
-                                index columns, T* output, T keep);
+    void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count,
+                                index first, index columns, T* output, T keep);
 };
 
 }  // namespace detail

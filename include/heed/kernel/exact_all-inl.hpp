@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact_all-inl.hpp: the leaves of the exact kernels, in the order they need each other
 
+// clang-format off
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/transpose-inl.hpp>
 #include <heed/kernel/product-inl.hpp>
@@ -8,3 +9,4 @@
 #include <heed/kernel/row-inl.hpp>
 #include <heed/kernel/exact-inl.hpp>
 #include <heed/kernel/program-inl.hpp>
+// clang-format on

@@ -28,26 +28,31 @@ constexpr void check_exact_options() {
                   "heed::causal or heed::scale(0.125f)");
     if constexpr ((is_option<Options> && ...)) {
         static_assert(count_of<option_kind::scale, Options...> <= 1, "heed::attention: scale is given twice");
-        static_assert(count_of<option_kind::softcap, Options...> <= 1, "heed::attention: softcap is given twice");
+        static_assert(count_of<option_kind::softcap, Options...> <= 1,
+                      "heed::attention: softcap is given twice");
         static_assert(count_of<option_kind::score, Options...> <= 1,
                       "heed::attention: score is given twice; put both into one function");
         static_assert(count_of<option_kind::alibi, Options...> <= 1, "heed::attention: alibi is given twice");
         static_assert(count_of<option_kind::bias, Options...> <= 1,
                       "heed::attention: bias is given twice; add the tensors");
         static_assert(count_of<option_kind::sinks, Options...> <= 1, "heed::attention: sinks is given twice");
-        static_assert(count_of<option_kind::dropout, Options...> <= 1, "heed::attention: dropout is given twice");
-        static_assert(count_of<option_kind::logsumexp, Options...> <= 1, "heed::attention: logsumexp is given twice");
-        static_assert(count_of<option_kind::weights, Options...> <= 1, "heed::attention: weights is given twice");
-        static_assert(count_of<option_kind::scores, Options...> <= 1, "heed::attention: scores is given twice");
-        static_assert(count_of<option_kind::on, Options...> <= 1, "heed::attention: on(device) is given twice");
-        static_assert(count_of<option_kind::use, Options...> <= 1, "heed::attention: use(workspace) is given twice");
+        static_assert(count_of<option_kind::dropout, Options...> <= 1,
+                      "heed::attention: dropout is given twice");
+        static_assert(count_of<option_kind::logsumexp, Options...> <= 1,
+                      "heed::attention: logsumexp is given twice");
+        static_assert(count_of<option_kind::weights, Options...> <= 1,
+                      "heed::attention: weights is given twice");
+        static_assert(count_of<option_kind::scores, Options...> <= 1,
+                      "heed::attention: scores is given twice");
+        static_assert(count_of<option_kind::on, Options...> <= 1,
+                      "heed::attention: on(device) is given twice");
+        static_assert(count_of<option_kind::use, Options...> <= 1,
+                      "heed::attention: use(workspace) is given twice");
     }
 }
 
 // All masks of a call as one.
-inline no_mask joined_masks() {
-    return {};
-}
+inline no_mask joined_masks() { return {}; }
 template <class First, class... Rest>
 auto joined_masks(const First& first, const Rest&... rest) {
     if constexpr (First::kind != option_kind::mask)
@@ -73,9 +78,9 @@ table<X> exact_extents(std::string_view function, std::string_view argument, con
     static_assert(std::is_same_v<std::remove_const_t<X>, T>,
                   "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
     for (std::size_t axis = 0; axis < 4; ++axis)
-        require(t.extents[axis] == needed[axis], function, argument, " is (", t.extents[0], ", ", t.extents[1], ", ",
-                t.extents[2], ", ", t.extents[3], "), needs (", needed[0], ", ", needed[1], ", ", needed[2], ", ",
-                needed[3], axes == 3 ? "), the first axis left away" : ")");
+        require(t.extents[axis] == needed[axis], function, argument, " is (", t.extents[0], ", ",
+                t.extents[1], ", ", t.extents[2], ", ", t.extents[3], "), needs (", needed[0], ", ",
+                needed[1], ", ", needed[2], ", ", needed[3], axes == 3 ? "), the first axis left away" : ")");
     return t;
 }
 
@@ -107,8 +112,8 @@ void check_extents(std::string_view function, std::string_view argument, const v
     for (std::size_t axis = 0; axis < 4; ++axis) {
         require(v.extents[axis] >= 0, function, argument, " has ", v.extents[axis], " ", names[axis],
                 ", needs a number that is not negative");
-        require(v.extents[axis] <= longest_axis, function, argument, " has ", v.extents[axis], " ", names[axis],
-                ", needs at most 2^31 - 1");
+        require(v.extents[axis] <= longest_axis, function, argument, " has ", v.extents[axis], " ",
+                names[axis], ", needs at most 2^31 - 1");
         size = checked_product(function, size, v.extents[axis]);
     }
     require(v.data != nullptr || size == 0, function, argument, " has no memory (its pointer is null)");
@@ -116,7 +121,8 @@ void check_extents(std::string_view function, std::string_view argument, const v
 
 // q, k, v (and y) fit together.
 template <class Y, class Q>
-void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v, const view<Y>* y) {
+void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v,
+                  const view<Y>* y) {
     check_extents(function, "q", q);
     check_extents(function, "k", k);
     check_extents(function, "v", v);
@@ -125,16 +131,20 @@ void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k,
     require(v.heads() == k.heads(), function, "v has ", v.heads(), " heads, k has ", k.heads());
     require(q.heads() == 0 || (k.heads() > 0 && q.heads() % k.heads() == 0), function, "q has ", q.heads(),
             " heads, needs a multiple of the ", k.heads(), " of k and v");
-    require(v.positions() == k.positions(), function, "v has ", v.positions(), " positions, k has ", k.positions());
-    require(k.features() == q.features(), function, "k has ", k.features(), " features, q has ", q.features());
+    require(v.positions() == k.positions(), function, "v has ", v.positions(), " positions, k has ",
+            k.positions());
+    require(k.features() == q.features(), function, "k has ", k.features(), " features, q has ",
+            q.features());
     require(q.features() > 0, function, "q has 0 features, needs at least 1");
     require(v.features() > 0, function, "v has 0 features, needs at least 1");
     if (y == nullptr) return;
     check_extents(function, "y", *y);
     require(y->batch() == q.batch(), function, "y has ", y->batch(), " batch entries, q has ", q.batch());
     require(y->heads() == q.heads(), function, "y has ", y->heads(), " heads, q has ", q.heads());
-    require(y->positions() == q.positions(), function, "y has ", y->positions(), " positions, q has ", q.positions());
-    require(y->features() == v.features(), function, "y has ", y->features(), " features, v has ", v.features());
+    require(y->positions() == q.positions(), function, "y has ", y->positions(), " positions, q has ",
+            q.positions());
+    require(y->features() == v.features(), function, "y has ", y->features(), " features, v has ",
+            v.features());
     const byte_span out = bytes_of(*y);
     check_distinct_elements(function, "y", out);
     require(same_elements(out, bytes_of(q)) || !overlap(out, bytes_of(q)), function,
@@ -151,8 +161,8 @@ auto strided_of(const view<T>& v) {
 
 // y holds T, or the type sums are kept in.
 template <class T, class Y>
-void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q, const view<const T>& k,
-                     const view<const T>& v, const auto&... options) {
+void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
+                     const view<const T>& k, const view<const T>& v, const auto&... options) {
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_shapes(function, q, k, v, &y);
@@ -179,7 +189,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     if constexpr (is_absent<decltype(factor)>) {
         p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
     } else {
-        require(std::abs(factor.factor) <= 3e38, function, "scale is ", factor.factor, ", needs a finite number");
+        require(std::abs(factor.factor) <= 3e38, function, "scale is ", factor.factor,
+                ", needs a finite number");
         p.scale = static_cast<S>(factor.factor);
     }
 
@@ -193,7 +204,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     const char* written_names[3] = {"logsumexp", "weights", "scores"};
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
-        const auto t = exact_extents<S>(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
+        const auto t =
+            exact_extents<S>(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
         p.logsumexp = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         written[0] = bytes_of(t);
     } else {
@@ -231,8 +243,10 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     for (int i = 0; i < 3; ++i) {
         if (written[i].empty()) continue;
         check_distinct_elements(function, written_names[i], written[i]);
-        for (const auto& [name_, span] : inputs) check_overlap(function, written_names[i], written[i], name_, span);
-        for (int j = 0; j < i; ++j) check_overlap(function, written_names[i], written[i], written_names[j], written[j]);
+        for (const auto& [name_, span] : inputs)
+            check_overlap(function, written_names[i], written[i], name_, span);
+        for (int j = 0; j < i; ++j)
+            check_overlap(function, written_names[i], written[i], written_names[j], written[j]);
     }
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
@@ -241,7 +255,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
     const auto joined = joined_masks(options...);
     const auto mask_ = joined.bind(function, shape);
-    const score_program program{captured[0], softcap_, captured[1], score_, alibi_,
+    const score_program program{captured[0], softcap_, captured[1], score_,   alibi_,
                                 bias_,       mask_,    captured[2], dropout_, sinks_};
     using Program = std::remove_const_t<decltype(program)>;
     compile_program<Program, S>(p.score, p.score_masked, p.drop);

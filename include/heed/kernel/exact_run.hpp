@@ -96,13 +96,14 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
         keys_of(task % parts, begin, end);
         const index head = task / parts;
         kernel.part(head / p.kv_heads, head % p.kv_heads, begin, end,
-                      reinterpret_cast<T*>(states + state * static_cast<std::size_t>(task)),
-                      states + all + scratch * static_cast<std::size_t>(lane));
+                    reinterpret_cast<T*>(states + state * static_cast<std::size_t>(task)),
+                    states + all + scratch * static_cast<std::size_t>(lane));
     });
     for (index head = 0; head < heads; ++head) {
         T* const sum = reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts));
         for (index i = 1; i < parts; ++i)
-            kernel.merge(sum, reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
+            kernel.merge(sum,
+                         reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
         kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
     }
 }

@@ -30,8 +30,8 @@ void write_row(const exact_leaves<E>& leaf, const T* from, index n, Y* to, index
 // Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
 // is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
-T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query, bool exists,
-             T most, T sum) {
+T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
+             bool exists, T most, T sum) {
     T factor = 1;
     T joint = most;
     if (p.has_sinks) {

@@ -10,9 +10,9 @@ namespace HEED_SIMD {
 
 // Scores of keys [first, end) against a strip; most[lane] becomes the largest of it and them.
 template <int Packs, class T>
-HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, index end, index features, const T* query,
-                                T* most) {
-    constexpr int n = score_rows<Packs>;
+HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, index end, index features,
+                                const T* query, T* most) {
+    constexpr int n = product_rows<Packs>;
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     for (index key = first; key < end; key += n) {
@@ -21,12 +21,13 @@ HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, inde
         const index rows = end - key < n ? end - key : index{n};
         if (rows < n) {
             for (index r = 0; r < n; ++r)
-                for (index f = 0; f < features; ++f) kv.padded[r * features + f] = a[(r < rows ? r : 0) * stride + f];
+                for (index f = 0; f < features; ++f)
+                    kv.padded[r * features + f] = a[(r < rows ? r : 0) * stride + f];
             a = kv.padded;
             stride = features;
         }
         V sums[n][Packs];
-        product_of_chains(a, stride, index{1}, query, features, sums);
+        product_of_chains(a, stride, index{1}, query, features, features / 2, sums);
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
             // Rows of padding repeat the first key, so they change no maximum.
@@ -43,63 +44,83 @@ HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, inde
 
 // Output of keys [first, end), added to the strip's: o = keep o + p v.
 template <int Packs, class T>
-HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, index end, index columns, T* output,
-                                 const T* keep) {
+HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, index end, index columns,
+                                 T* output, const T* keep) {
     constexpr int n = product_rows<Packs>;
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    const index whole = columns / row_group * row_group;
+    const index whole = columns / detail::row_group * detail::row_group;
     for (index f = 0; f < columns; f += n) {
         const detail::number_rows<T>& from = f < whole ? kv.values : kv.value_tail;
         const T* a = from.data + first * from.stride + (f < whole ? f : f - whole);
         V sums[n][Packs];
-        product(a, index{1}, from.stride, kv.scores + first * panel_lanes<T>, end - first, sums);
+        product_of_chains(a, index{1}, from.stride, kv.scores + first * panel_lanes<T>, end - first,
+                          detail::rows_before_middle(first, end), sums);
         HEED_UNROLL
-        for (int r = 0; r < n; ++r)
-            HEED_UNROLL
-            for (int j = 0; j < Packs; ++j) {
-                T* const o = output + (f + r) * panel_lanes<T> + j * w;
-                store(o, load(keep + j * w) * load(o) + sums[r][j]);
-            }
+        for (int r = 0; r < n; ++r) HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) {
+            T* const o = output + (f + r) * panel_lanes<T> + j * w;
+            store(o, load(keep + j * w) * load(o) + sums[r][j]);
+        }
     }
 }
 
 // The same where a hidden value may be infinite or NaN: what is hidden is not multiplied.
 template <class T>
-HEED_NOINLINE void visible_outputs(const detail::key_tile<T>& kv, index first, index end, index columns, T* output,
-                                   const T* keep, int packs) {
+HEED_NOINLINE void visible_outputs(const detail::key_tile<T>& kv, index first, index end, index columns,
+                                   T* output, const T* keep, int packs) {
     using V = pack<T>;
     for (index f = 0; f < columns; ++f)
         for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
-            V sum = set<V>(0);
+            V sums[2] = {set<V>(0), set<V>(0)};
             for (index key = first; key < end; ++key) {
                 const index x = key * panel_lanes<T> + j;
-                const V added = load(kv.scores + x) * set<V>(kv.values.data[key * kv.values.stride + f]) + sum;
-                sum = choose(is_minus_infinity(load(kv.hidden + x)), sum, added);
+                const int chain =
+                    side_by_side ? static_cast<int>((key - first) % 2) : key < detail::tile_keys / 2;
+                const V added =
+                    load(kv.scores + x) * set<V>(kv.values.data[key * kv.values.stride + f]) + sums[chain];
+                sums[chain] = choose(is_minus_infinity(load(kv.hidden + x)), sums[chain], added);
             }
             T* const o = output + f * panel_lanes<T> + j;
-            store(o, load(keep + j) * load(o) + sum);
+            store(o, load(keep + j) * load(o) + (sums[1] + sums[0]));
         }
 }
 
-// Scores of `packs` packs to e^(s - m) in place, and the running sums: keep = e^(before - m), the sum
-// becomes keep sum + the sum of the exponentials.
 template <class T>
-HEED_NOINLINE void panel_softmax(T* s, index rows, int packs, const T* before, const T* most, T* sum, T* keep) {
+HEED_INLINE pack<T> exponential_in_place(T* x, pack<T> most) {
+    const pack<T> e = exp_of_negative(load(x) - most);
+    store(x, e);
+    return e;
+}
+
+// Scores of `packs` packs to e^(s - m) in place, and the running sums: keep = e^(before - m), the sum
+// becomes keep sum + the sum of the exponentials. It is summed in the two chains that the output is summed
+// in, so that values of 1 give 1.
+template <class T>
+HEED_NOINLINE void panel_softmax(T* s, index rows, index split, int packs, const T* before, const T* most,
+                                 T* sum, T* keep) {
     using V = pack<T>;
+    constexpr index next = panel_lanes<T>;
     for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
         const V m = load(most + j);
         const V safe = choose(is_minus_infinity(m), set<V>(0), m);
-        V added = set<V>(0);
-        for (index r = 0; r < rows; ++r) {
-            T* const x = s + r * panel_lanes<T> + j;
-            const V e = exp_of_negative(load(x) - safe);
-            added = added + e;
-            store(x, e);
+        V first = set<V>(0);
+        V second = first;
+        T* x = s + j;
+        if constexpr (side_by_side) {
+            T* const end = s + j + rows * next;
+            for (; x + next < end; x += 2 * next) {
+                first = first + exponential_in_place(x, safe);
+                second = second + exponential_in_place(x + next, safe);
+            }
+            if (x < end) first = first + exponential_in_place(x, safe);
+        } else {
+            for (index r = 0; r < split; ++r, x += next) second = second + exponential_in_place(x, safe);
+            for (index r = split; r < rows; ++r, x += next) first = first + exponential_in_place(x, safe);
         }
         const V k = exp_of_negative(load(before + j) - safe);
         store(keep + j, k);
-        store(sum + j, k * load(sum + j) + added);
+        store(sum + j, k * load(sum + j) + (second + first));
     }
 }
 

@@ -2,23 +2,21 @@
 // heed/kernel/product-inl.hpp: the inner product that both products of attention are made of
 //
 // Rows numbers of one operand, read where they stand, times a panel of Packs packs of lanes: as many sums
-// as the registers hold beside the operands. At 32 registers 8 x 3 sums use 11 loads for 24 multiply-adds.
+// as the registers hold beside the operands. 4 x 3 sums in two
+// chains use 14 loads for 24 multiply-adds.
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-// A product takes a whole group of 8 rows, or half of one where registers are few.
-using detail::row_group;
+// A product takes a group of 8 rows, or half of one where registers are few, or hold two chains of sums.
 template <int Packs>
-inline constexpr int product_rows = HEED_SIMD_REGISTERS == 32 || Packs == 1 ? 8 : 4;
-// Half of that where two chains of sums are kept side by side.
-template <int Packs>
-inline constexpr int score_rows = HEED_SIMD_REGISTERS == 32 && Packs > 1 ? product_rows<Packs> / 2 : product_rows<Packs>;
+inline constexpr int product_rows = Packs == 1 ? 8 : 4;
+inline constexpr bool side_by_side = HEED_SIMD_REGISTERS == 32;
 
 // A panel has up to three packs of lanes, and room for three.
 template <class T>
-inline constexpr int panel_lanes = detail::panel_packs * lanes_of<T>;
+inline constexpr int panel_lanes = detail::panel_packs* lanes_of<T>;
 
 // sums[r][j] += a[r * row_stride] * panel[j]
 template <class T, int Rows, int Packs>
@@ -39,23 +37,22 @@ template <int Rows, int Packs, class T>
 HEED_INLINE void product(const T* a, index row_stride, index step, const T* panel, index count,
                          pack<T> (&sums)[Rows][Packs]) {
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r)
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
-    for (index i = 0; i < count; ++i) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+    for (int r = 0; r < Rows; ++r) HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
+    for (index i = 0; i < count; ++i)
+        add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
 }
 
 // The same sum in two chains that are added at the end, which halves the variance of the rounding error:
-// even and odd i side by side where registers are many, one half after the other where they are few.
+// even and odd i side by side where registers are many, below and from `split` on where they are few.
 template <int Rows, int Packs, class T>
 HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, const T* panel, index count,
-                                   pack<T> (&sums)[Rows][Packs]) {
+                                   index split, pack<T> (&sums)[Rows][Packs]) {
     pack<T> second[Rows][Packs];
-    if constexpr (HEED_SIMD_REGISTERS == 32) {
+    if constexpr (side_by_side) {
         HEED_UNROLL
-        for (int r = 0; r < Rows; ++r)
-            HEED_UNROLL
-            for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] = set<pack<T>>(0);
+        for (int r = 0; r < Rows; ++r) HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] = set<pack<T>>(0);
         index i = 0;
         for (; i + 2 <= count; i += 2) {
             add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
@@ -63,14 +60,12 @@ HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, con
         }
         if (i < count) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
     } else {
-        const index half = count / 2;
-        product(a, row_stride, step, panel, half, second);
-        product(a + half * step, row_stride, step, panel + half * panel_lanes<T>, count - half, sums);
+        product(a, row_stride, step, panel, split, second);
+        product(a + split * step, row_stride, step, panel + split * panel_lanes<T>, count - split, sums);
     }
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r)
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] + sums[r][j];
+    for (int r = 0; r < Rows; ++r) HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] + sums[r][j];
 }
 
 }  // namespace HEED_SIMD

@@ -10,7 +10,8 @@ namespace HEED_SIMD {
 
 // Flattened: a callable of more than a few operations would otherwise stay a call, and its row scalar.
 template <class Program, class T, bool Masked>
-HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, const detail::lane_block& all, index lanes) {
+HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, const detail::lane_block& all,
+                              index lanes) {
     constexpr int w = lanes_of<T>;
     const T lowest = constants<T>::lowest;
     const T hidden = detail::minus_infinity<T>();
@@ -46,7 +47,8 @@ HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, 
 }
 
 template <class Program, class T>
-void run_dropout(const void* context, T* weights, index row_stride, const detail::lane_block& block, index lanes) {
+void run_dropout(const void* context, T* weights, index row_stride, const detail::lane_block& block,
+                 index lanes) {
     constexpr int w = lanes_of<T>;
     const Program& program = *static_cast<const Program*>(context);
     const T factor = static_cast<T>(program.dropout.factor());

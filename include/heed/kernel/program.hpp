@@ -14,8 +14,8 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class Raw, class Softcap, class Capped, class Score, class Alibi, class Bias, class Mask, class Biased,
-          class Dropout, class Sinks>
+template <class Raw, class Softcap, class Capped, class Score, class Alibi, class Bias, class Mask,
+          class Biased, class Dropout, class Sinks>
 struct score_program {
     Raw raw;
     Softcap softcap;
@@ -29,8 +29,8 @@ struct score_program {
     Sinks sinks;
 
     static constexpr bool changes_scores =
-        !(std::is_same_v<Softcap, no_step> && std::is_same_v<Score, no_step> && std::is_same_v<Alibi, no_step> &&
-          std::is_same_v<Bias, no_step>);
+        !(std::is_same_v<Softcap, no_step> && std::is_same_v<Score, no_step> &&
+          std::is_same_v<Alibi, no_step> && std::is_same_v<Bias, no_step>);
     static constexpr bool writes_scores = !std::is_same_v<Raw, no_step>;
     static constexpr bool has_mask = !std::is_same_v<Mask, no_mask::bound>;
     static constexpr bool has_dropout = !is_absent<Dropout>;
@@ -40,10 +40,11 @@ struct score_program {
     auto steps(const lane_block& block) const {
         return chained{
             raw.template lanes<T>(block),
-            chained{softcap.template lanes<T>(block),
-                    chained{capped.template lanes<T>(block),
-                            chained{score.template lanes<T>(block),
-                                    chained{alibi.template lanes<T>(block), bias.template lanes<T>(block)}}}}};
+            chained{
+                softcap.template lanes<T>(block),
+                chained{capped.template lanes<T>(block),
+                        chained{score.template lanes<T>(block),
+                                chained{alibi.template lanes<T>(block), bias.template lanes<T>(block)}}}}};
     }
 
     static cover classify(const void* program, const tile& t) {

@@ -15,8 +15,8 @@ inline constexpr index rows_ahead = 32;
 
 // Dots of Rows query rows with w / Rows keys, reduced together; out[r * detail::decode_keys + i].
 template <int Rows, class T>
-HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index key, index end, index features,
-                      T* out) {
+HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index key, index end,
+                      index features, T* out) {
     constexpr int w = lanes_of<T>;
     constexpr int n = w / Rows;
     using V = pack<T>;
@@ -53,27 +53,26 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
 
 // All keys of a step against Rows rows.
 template <int Rows, class T>
-HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_rows<T>& k, index count, index features,
-                              T* out) {
+HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_rows<T>& k, index count,
+                              index features, T* out) {
     constexpr int together = Rows < lanes_of<T> ? Rows : lanes_of<T>;
     constexpr int n = lanes_of<T> / together;
-    for (index key = 0; key < count; key += n)
-        HEED_UNROLL
-        for (int r = 0; r < Rows; r += together)
-            dots<together>(q + r * q_stride, q_stride, k, key, count, features, out + r * detail::decode_keys + key);
+    for (index key = 0; key < count; key += n) HEED_UNROLL
+    for (int r = 0; r < Rows; r += together)
+        dots<together>(q + r * q_stride, q_stride, k, key, count, features,
+                       out + r * detail::decode_keys + key);
 }
 
 // o = keep o + p v for Rows rows and Packs packs of value features from f on.
 template <int Rows, int Packs, class T>
 HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index count, index f, T* output,
-                               index output_stride, const T* keep) {
+                              index output_stride, const T* keep) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     V sums[Rows][Packs];
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r)
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = set<V>(0);
+    for (int r = 0; r < Rows; ++r) HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[r][j] = set<V>(0);
     for (index i = 0; i < count; ++i) {
         const T* const row = v.data + i * v.stride + f;
         V x[Packs];
@@ -90,19 +89,18 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
         }
     }
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r)
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) {
-            T* const o = output + r * output_stride + f + j * w;
-            store(o, set<V>(keep[r]) * load(o) + sums[r][j]);
-        }
+    for (int r = 0; r < Rows; ++r) HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) {
+        T* const o = output + r * output_stride + f + j * w;
+        store(o, set<V>(keep[r]) * load(o) + sums[r][j]);
+    }
 }
 
 // Value features [f, columns) of one row, one by one: those that fill no pack, or all of them where a
 // hidden value may be infinite or NaN and is not multiplied.
 template <class T>
-HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::number_rows<T>& v, index count, index f,
-                                  index columns, T* output, T keep) {
+HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::number_rows<T>& v, index count,
+                                  index f, index columns, T* output, T keep) {
     for (; f < columns; ++f) {
         T s = 0;
         for (index i = 0; i < count; ++i) {
@@ -115,16 +113,18 @@ HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::num
 
 // All value features of Rows rows: four packs at a time, then one pack and one row, then single ones.
 template <int Rows, class T>
-HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, index count, index columns, T* output,
-                               const T* keep) {
+HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, index count, index columns,
+                               T* output, const T* keep) {
     constexpr int w = lanes_of<T>;
     index f = 0;
     for (; f + 4 * w <= columns; f += 4 * w) pack_outputs<Rows, 4>(p, v, count, f, output, columns, keep);
     for (; f + w <= columns; f += w)
         for (int r = 0; r < Rows; ++r)
-            pack_outputs<1, 1>(p + r * detail::decode_keys, v, count, f, output + r * columns, columns, keep + r);
+            pack_outputs<1, 1>(p + r * detail::decode_keys, v, count, f, output + r * columns, columns,
+                               keep + r);
     for (int r = 0; r < Rows && f < columns; ++r)
-        single_outputs<T>(p + r * detail::decode_keys, nullptr, v, count, f, columns, output + r * columns, keep[r]);
+        single_outputs<T>(p + r * detail::decode_keys, nullptr, v, count, f, columns, output + r * columns,
+                          keep[r]);
 }
 
 // Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first.

@@ -7,7 +7,8 @@ namespace HEED_SIMD {
 
 // to[j][i] = from[i][j] * factor[j]; rows are from_stride and to_stride apart.
 template <class T>
-HEED_NOINLINE void transpose_scaled(const T* from, index from_stride, T* to, index to_stride, const T* factor) {
+HEED_NOINLINE void transpose_scaled(const T* from, index from_stride, T* to, index to_stride,
+                                    const T* factor) {
     constexpr int w = lanes_of<T>;
     pack<T> square[w];
     HEED_UNROLL

@@ -84,9 +84,7 @@ struct band_mask : mask_base {
 inline constexpr detail::band_mask<detail::absent> causal{unbounded, 0, {}};
 
 // p - left <= key <= p + right with p = query + (keys - queries); `unbounded` on either side.
-inline auto window(index left, index right) {
-    return detail::band_mask<detail::absent>(left, right, {});
-}
+inline auto window(index left, index right) { return detail::band_mask<detail::absent>(left, right, {}); }
 
 // key <= query + offset; causal_from(0) is the top-left rule. One number, or a range with one per batch.
 inline auto causal_from(index offset) {

@@ -88,7 +88,8 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
         for (std::int32_t row = 0; row < block.rows; ++row)
             values[row][lane] = static_cast<T>(table[lane * lane_stride + row * row_stride]);
     for (std::int32_t row = 0; row < block.rows; ++row)
-        for (std::int32_t lane = block.last + 1; lane < most_lanes; ++lane) values[row][lane] = values[row][block.last];
+        for (std::int32_t lane = block.last + 1; lane < most_lanes; ++lane)
+            values[row][lane] = values[row][block.last];
 }
 
 template <class A, class B>
@@ -109,7 +110,9 @@ private:
     struct both {
         X x;
         Y y;
-        HEED_INLINE bool operator()(at i, place where) const { return (int{x(i, where)} & int{y(i, where)}) != 0; }
+        HEED_INLINE bool operator()(at i, place where) const {
+            return (int{x(i, where)} & int{y(i, where)}) != 0;
+        }
     };
     template <class X, class Y>
     both(X, Y) -> both<X, Y>;
@@ -133,7 +136,9 @@ private:
     struct either {
         X x;
         Y y;
-        HEED_INLINE bool operator()(at i, place where) const { return (int{x(i, where)} | int{y(i, where)}) != 0; }
+        HEED_INLINE bool operator()(at i, place where) const {
+            return (int{x(i, where)} | int{y(i, where)}) != 0;
+        }
     };
     template <class X, class Y>
     either(X, Y) -> either<X, Y>;

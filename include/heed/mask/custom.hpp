@@ -36,8 +36,9 @@ struct custom_mask : mask_base {
 // f(heed::at) -> bool; true = may look. Must be callable from any thread, for every score of the call.
 template <class F>
 auto mask_if(const F& f) {
-    static_assert(requires(const F& g, at i) { static_cast<bool>(g(i)); },
-                  "heed::mask_if: needs a callable f(heed::at) that gives a bool");
+    static_assert(
+        requires(const F& g, at i) { static_cast<bool>(g(i)); },
+        "heed::mask_if: needs a callable f(heed::at) that gives a bool");
     return detail::custom_mask<F>(f);
 }
 

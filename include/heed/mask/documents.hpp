@@ -2,7 +2,8 @@
 // heed/mask/documents.hpp: ragged batches, a query sees only the keys of its own document
 //
 //     documents(query_ids, key_ids)   the document of every query and of every key
-//     packed(offsets)                 documents one behind the other; document d is [offsets[d], offsets[d + 1])
+//     packed(offsets)                 documents one behind the other; document d is [offsets[d], offsets[d +
+//     1])
 //
 // Cost: for a tile O(1) where the ids do not fall, O(log documents) for offsets, O(queries + keys of the
 // tile) for ids in any order. No storage.
@@ -25,10 +26,14 @@ struct id_axis {
 
     id_axis(std::string_view function, std::string_view argument, const number_span<I>& ids, index batch,
             index positions)
-        : data(ids.data), count(positions), batch_stride(ids.size == positions ? 0 : positions), sorted(true) {
-        require(ids.size == positions || (batch > 0 && positions > 0 && ids.size / batch == positions &&
-                                          ids.size % batch == 0),
-                function, argument, " has ", ids.size, " ids, needs ", positions, " or ", batch, " x ", positions);
+        : data(ids.data),
+          count(positions),
+          batch_stride(ids.size == positions ? 0 : positions),
+          sorted(true) {
+        require(ids.size == positions ||
+                    (batch > 0 && positions > 0 && ids.size / batch == positions && ids.size % batch == 0),
+                function, argument, " has ", ids.size, " ids, needs ", positions, " or ", batch, " x ",
+                positions);
         for (index b = 0; b < (batch_stride == 0 ? 1 : batch); ++b)
             for (index p = 1; p < positions; ++p) sorted = sorted && row(b)[p - 1] <= row(b)[p];
     }
@@ -75,10 +80,12 @@ struct bound_documents {
         const K* k = keys.row(block.first.batch) + block.first.key;
         for (std::int32_t l = 0; l < most_lanes; ++l) {
             const std::int32_t p = block.clamped(l);
-            ids.of_lane[l] = block.lanes_are_queries() ? static_cast<std::int64_t>(q[p]) : static_cast<std::int64_t>(k[p]);
+            ids.of_lane[l] =
+                block.lanes_are_queries() ? static_cast<std::int64_t>(q[p]) : static_cast<std::int64_t>(k[p]);
         }
         for (std::int32_t r = 0; r < block.rows; ++r)
-            ids.of_row[r] = block.lanes_are_queries() ? static_cast<std::int64_t>(k[r]) : static_cast<std::int64_t>(q[r]);
+            ids.of_row[r] =
+                block.lanes_are_queries() ? static_cast<std::int64_t>(k[r]) : static_cast<std::int64_t>(q[r]);
         return ids;
     }
 };
@@ -100,7 +107,8 @@ template <class I>
 struct offset_axis {
     number_span<I> offsets;
 
-    offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o, index positions)
+    offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o,
+                index positions)
         : offsets(o) {
         require(o.size >= 1 && o[0] == 0 && o[o.size - 1] == positions, function, argument,
                 " needs offsets from 0 to the ", positions, " positions there are");
@@ -154,9 +162,11 @@ struct bound_packed {
         found.key_step = block.key_step;
         for (std::int32_t r = 0; r < block.rows; ++r) {
             const bool over_queries = block.lanes_are_queries();
-            const index d = over_queries ? keys.document(block.first.key + r) : queries.document(block.first.query + r);
+            const index d =
+                over_queries ? keys.document(block.first.key + r) : queries.document(block.first.query + r);
             found.begin[r] = static_cast<std::int32_t>(over_queries ? queries.offsets[d] : keys.offsets[d]);
-            found.end[r] = static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]);
+            found.end[r] =
+                static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]);
         }
         return found;
     }

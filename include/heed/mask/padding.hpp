@@ -26,7 +26,9 @@ struct bound_key_end {
         const index e = end[t.batch];
         return t.key_begin >= e ? cover::empty : t.key_end <= e ? cover::full : cover::mixed;
     }
-    key_below lanes(const lane_block& block) const { return {static_cast<std::int32_t>(end[block.first.batch])}; }
+    key_below lanes(const lane_block& block) const {
+        return {static_cast<std::int32_t>(end[block.first.batch])};
+    }
 };
 
 struct prefix_mask : mask_base {
@@ -55,9 +57,7 @@ struct key_lengths_mask : mask_base {
 }  // namespace detail
 
 // The first n keys are visible to every query; with `causal | prefix(n)`, a prefix language model.
-inline auto prefix(index n) {
-    return detail::prefix_mask(n);
-}
+inline auto prefix(index n) { return detail::prefix_mask(n); }
 
 // Per batch entry, keys from that length on do not exist. Keeps a reference to the range.
 template <detail::integers R>

@@ -19,8 +19,9 @@ namespace detail {
 inline double alibi_slope(index head, index heads) {
     index power = 1;
     while (power * 2 <= heads) power *= 2;
-    return head < power ? std::exp2(-8.0 * static_cast<double>(head + 1) / static_cast<double>(power))
-                        : std::exp2(-4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power));
+    return head < power
+               ? std::exp2(-8.0 * static_cast<double>(head + 1) / static_cast<double>(power))
+               : std::exp2(-4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power));
 }
 
 // Slope: a table of one number per head, or absent.
@@ -63,9 +64,7 @@ struct alibi_option : option<option_kind::alibi> {
 }  // namespace detail
 
 // The slopes of the paper.
-inline auto alibi() {
-    return detail::alibi_option<float>(detail::table<const float>{});
-}
+inline auto alibi() { return detail::alibi_option<float>(detail::table<const float>{}); }
 
 // One slope per head: a tensor or vector of numbers, or a contiguous range. Keeps a reference to it.
 template <class X>

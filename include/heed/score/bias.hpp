@@ -32,8 +32,9 @@ struct bound_bias {
     template <class T>
     added<T> lanes(const lane_block& block) const {
         added<T> a;
-        const S* first = values.data + block.first.batch * values.strides[0] + block.first.head * values.strides[1] +
-                         block.first.query * values.strides[2] + block.first.key * values.strides[3];
+        const S* first = values.data + block.first.batch * values.strides[0] +
+                         block.first.head * values.strides[1] + block.first.query * values.strides[2] +
+                         block.first.key * values.strides[3];
         read_block(block, first, values.strides[2], values.strides[3], a.values);
         return a;
     }

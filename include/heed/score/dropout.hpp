@@ -50,9 +50,7 @@ struct dropout_option : option<option_kind::dropout> {
 }  // namespace detail
 
 // 0 <= p < 1, the probability that a weight is dropped.
-inline auto dropout(double p, std::uint64_t seed) {
-    return detail::dropout_option(p, seed);
-}
+inline auto dropout(double p, std::uint64_t seed) { return detail::dropout_option(p, seed); }
 
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -57,7 +57,8 @@ struct bound_capture {
         index row_stride;
         std::int32_t last;
         HEED_INLINE T operator()(T s, at, place x) const {
-            if (first != nullptr && x.lane <= last) first[x.lane * lane_stride + x.row * row_stride] = static_cast<S>(s);
+            if (first != nullptr && x.lane <= last)
+                first[x.lane * lane_stride + x.row * row_stride] = static_cast<S>(s);
             return s;
         }
     };
@@ -66,8 +67,8 @@ struct bound_capture {
         if (to.data == nullptr) return {nullptr, 0, 0, 0};
         return {to.data + block.first.batch * to.strides[0] + block.first.head * to.strides[1] +
                     block.first.query * to.strides[2] + block.first.key * to.strides[3],
-                block.lane_stride(to.strides[2], to.strides[3]), block.row_stride(to.strides[2], to.strides[3]),
-                block.last};
+                block.lane_stride(to.strides[2], to.strides[3]),
+                block.row_stride(to.strides[2], to.strides[3]), block.last};
     }
 };
 

@@ -16,9 +16,7 @@ struct scale_option : option<option_kind::scale> {
 }  // namespace detail
 
 // Any number, zero and negative ones too; without it 1 / sqrt(head_dim).
-inline auto scale(double factor) {
-    return detail::scale_option(factor);
-}
+inline auto scale(double factor) { return detail::scale_option(factor); }
 
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -39,9 +39,7 @@ struct softcap_option : option<option_kind::softcap> {
 }  // namespace detail
 
 // cap > 0, in units of the score; applied after the scale, before bias and mask.
-inline auto softcap(double cap) {
-    return detail::softcap_option(cap);
-}
+inline auto softcap(double cap) { return detail::softcap_option(cap); }
 
 }  // namespace HEED_ABI
 }  // namespace heed

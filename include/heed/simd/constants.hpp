@@ -50,9 +50,9 @@ struct constants<double> {
     static constexpr double exp_least = -746.0, exp_most = 710.0;
     static constexpr double tanh_most = 40.0;
     static constexpr int exp_terms = 12;
-    static constexpr double exp_q[] = {1.0 / 2,        1.0 / 6,         1.0 / 24,         1.0 / 120,
-                                       1.0 / 720,      1.0 / 5040,      1.0 / 40320,      1.0 / 362880,
-                                       1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800};
+    static constexpr double exp_q[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                                       1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                                       1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
     static constexpr int log_terms = 10;
     static constexpr double log_p[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
                                        2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21};

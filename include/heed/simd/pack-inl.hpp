@@ -80,12 +80,8 @@ HEED_INLINE V choose(M condition, V a, V b) {
 #define HEED_LARGER_FLOAT(a, b) __builtin_ia32_maxps(a, b)
 #define HEED_LARGER_DOUBLE(a, b) __builtin_ia32_maxpd(a, b)
 #endif
-HEED_INLINE pack<float> larger(pack<float> a, pack<float> b) {
-    return HEED_LARGER_FLOAT(a, b);
-}
-HEED_INLINE pack<double> larger(pack<double> a, pack<double> b) {
-    return HEED_LARGER_DOUBLE(a, b);
-}
+HEED_INLINE pack<float> larger(pack<float> a, pack<float> b) { return HEED_LARGER_FLOAT(a, b); }
+HEED_INLINE pack<double> larger(pack<double> a, pack<double> b) { return HEED_LARGER_DOUBLE(a, b); }
 #undef HEED_LARGER_FLOAT
 #undef HEED_LARGER_DOUBLE
 #else
@@ -111,7 +107,8 @@ HEED_INLINE pack<double> to_float(vectors<double>::integers n) {
 #else
 // By way of 32 bits, which hold every exponent: before AVX-512 there is no other conversion.
 HEED_INLINE vectors<double>::integers to_int(pack<double> x) {
-    return __builtin_convertvector(__builtin_convertvector(x, vectors<double>::narrow), vectors<double>::integers);
+    return __builtin_convertvector(__builtin_convertvector(x, vectors<double>::narrow),
+                                   vectors<double>::integers);
 }
 HEED_INLINE pack<double> to_float(vectors<double>::integers n) {
     return __builtin_convertvector(__builtin_convertvector(n, vectors<double>::narrow), pack<double>);
@@ -123,12 +120,8 @@ HEED_INLINE vectors<float>::integers bits_of(pack<float> x) {
 HEED_INLINE vectors<double>::integers bits_of(pack<double> x) {
     return reinterpret_cast<vectors<double>::integers>(x);
 }
-HEED_INLINE pack<float> float_of(vectors<float>::integers n) {
-    return reinterpret_cast<pack<float>>(n);
-}
-HEED_INLINE pack<double> float_of(vectors<double>::integers n) {
-    return reinterpret_cast<pack<double>>(n);
-}
+HEED_INLINE pack<float> float_of(vectors<float>::integers n) { return reinterpret_cast<pack<float>>(n); }
+HEED_INLINE pack<double> float_of(vectors<double>::integers n) { return reinterpret_cast<pack<double>>(n); }
 
 // a0 b0 a1 b1 … of the lower halves, and of the upper halves.
 template <class V, std::size_t... I>
@@ -215,9 +208,7 @@ template <class T>
 HEED_INLINE void store(T* p, T v) {
     *p = v;
 }
-HEED_INLINE bool any(bool mask) {
-    return mask;
-}
+HEED_INLINE bool any(bool mask) { return mask; }
 template <class T>
 HEED_INLINE void transpose(T (&)[1]) {}
 template <class T>

@@ -54,10 +54,14 @@ enum class target { portable = 1, baseline = 2, avx2 = 3, avx512 = 4 };
 
 inline std::string_view name(target t) {
     switch (t) {
-        case target::avx512: return "avx512";
-        case target::avx2: return "avx2";
-        case target::baseline: return "baseline";
-        default: return "portable";
+        case target::avx512:
+            return "avx512";
+        case target::avx2:
+            return "avx2";
+        case target::baseline:
+            return "baseline";
+        default:
+            return "portable";
     }
 }
 
