@@ -44,15 +44,16 @@ TEST_CASE("weights sum to one and are the oracle's, beside y and the log-sum-exp
         double worst = 0, off = 0;
         for (std::size_t row = 0; row < p.rows(); ++row) {
             double sum = 0;
+            const double size = support::score_size(p, want, row);
             for (long j = 0; j < p.keys; ++j) {
                 const std::size_t at = row * static_cast<std::size_t>(p.keys) + static_cast<std::size_t>(j);
                 const double got = support::widen(w.weights.data()[at]), truth = want.weights[at];
                 sum += got;
                 worst = std::fmax(worst, std::fabs(got - truth) /
-                                             (8 * eps * truth * support::score_size(p, want, row) + 1e-37));
+                                             (8 * eps * truth * size + 1e-37));
             }
             if (want.lse[row] != -HUGE_VAL)
-                off = std::fmax(off, std::fabs(sum - 1) / (4 * eps * support::score_size(p, want, row)));
+                off = std::fmax(off, std::fabs(sum - 1) / (4 * eps * size));
             else
                 off = std::fmax(off, sum * 1e30);
         }

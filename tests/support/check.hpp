@@ -60,44 +60,50 @@ inline double score_size(const reference::problem& p, const reference::answer<do
     return 1 + top;
 }
 
+// The oracle's answer. For double it is worked out in long double: against itself it would be exact.
+template <class T>
+reference::answer<double> truth_of(const reference::problem& p) {
+    if constexpr (std::is_same_v<T, double>) {
+        const auto wide = reference::solve<long double>(p);
+        const auto round = [](const std::vector<long double>& x) { return std::vector<double>(x.begin(), x.end()); };
+        return {round(wide.y), round(wide.lse), round(wide.weights), round(wide.raw), round(wide.capped),
+                round(wide.biased)};
+    } else {
+        return reference::solve<double>(p);
+    }
+}
+
 // The largest error of y as a share of what is allowed; more than 1 is a failure.
 template <class T>
-double excess(const reference::problem& p, const reference::answer<double>& a,
-              const std::vector<double>& y) {
+double excess(const reference::problem& p, const reference::answer<double>& a, const std::vector<double>& y) {
     const double eps = static_cast<double>(std::numeric_limits<sum_type<T>>::epsilon());
-    const std::size_t keys = static_cast<std::size_t>(p.keys), d = static_cast<std::size_t>(p.d_v);
     double worst = 0;
     if (y.size() != a.y.size()) return std::numeric_limits<double>::infinity();
-    for (std::size_t row = 0; row < p.rows(); ++row) {
-        const std::size_t head = row / static_cast<std::size_t>(p.queries);
-        const std::size_t batch = head / static_cast<std::size_t>(p.heads);
-        const std::size_t group = static_cast<std::size_t>(p.heads / p.kv_heads);
-        const std::size_t kv = batch * static_cast<std::size_t>(p.kv_heads) +
-                               head % static_cast<std::size_t>(p.heads) / group;
-        const double size = score_size(p, a, row);
-        for (std::size_t f = 0; f < d; ++f) {
-            const double want = a.y[row * d + f], got = y[row * d + f];
-            if (std::isnan(want) || std::isnan(got)) {
-                if (std::isnan(want) != std::isnan(got))
-                    return std::numeric_limits<double>::infinity();
-                continue;
+    std::vector<double> mass(static_cast<std::size_t>(p.d_v));  // sum of p |v| for each feature of a row
+    std::size_t row = 0;
+    for (long b = 0; b < p.batch; ++b)
+        for (long h = 0; h < p.heads; ++h)
+            for (long i = 0; i < p.queries; ++i, ++row) {
+                const long kv = b * p.kv_heads + h / (p.heads / p.kv_heads);
+                mass.assign(mass.size(), 0);
+                for (long j = 0; j < p.keys; ++j) {
+                    double weight = a.weights[row * static_cast<std::size_t>(p.keys) + static_cast<std::size_t>(j)];
+                    if (weight == 0) continue;
+                    if (p.keep) weight *= p.keep({b, h, i, j});
+                    const double* v = p.v.data() + (kv * p.keys + j) * p.d_v;
+                    for (std::size_t f = 0; f < mass.size(); ++f) mass[f] += weight * std::fabs(v[f]);
+                }
+                const double size = score_size(p, a, row);
+                for (std::size_t f = 0; f < mass.size(); ++f) {
+                    const double want = a.y[row * mass.size() + f], got = y[row * mass.size() + f];
+                    if (std::isnan(want) && std::isnan(got)) continue;
+                    if (std::isnan(want) != std::isnan(got)) return std::numeric_limits<double>::infinity();
+                    double allowed = 4 * eps * mass[f] * size;
+                    if constexpr (sizeof(T) == 2) allowed += 0.5 * ulp<T>(want) * (1 + 1e-3);
+                    const double error = std::fabs(got - want);
+                    if (error > 0) worst = std::fmax(worst, allowed > 0 ? error / allowed : HUGE_VAL);
+                }
             }
-            double mass = 0;
-            for (std::size_t j = 0; j < keys; ++j) {
-                if (a.weights[row * keys + j] == 0) continue;
-                const long key = static_cast<long>(j);
-                const double kept =
-                    p.keep ? p.keep({static_cast<long>(batch), static_cast<long>(head) % p.heads,
-                                     static_cast<long>(row) % p.queries, key})
-                           : 1;
-                mass += a.weights[row * keys + j] * kept * std::fabs(p.v[(kv * keys + j) * d + f]);
-            }
-            double allowed = 4 * eps * mass * size;
-            if constexpr (sizeof(T) == 2) allowed += 0.5 * ulp<T>(want) * (1 + 1e-3);
-            const double error = std::fabs(got - want);
-            if (error > 0) worst = std::fmax(worst, allowed > 0 ? error / allowed : HUGE_VAL);
-        }
-    }
     return worst;
 }
 
@@ -127,9 +133,8 @@ bool as_good_as_naive(const std::vector<double>& got, const std::vector<double>&
 
 // y, and the log-sum-exp when given, against the oracle.
 template <class T>
-void check(const reference::problem& p, const tensor<T>& y,
+void check(const reference::problem& p, const reference::answer<double>& truth, const tensor<T>& y,
            const tensor<sum_type<T>, 3>* lse = nullptr) {
-    const auto truth = reference::solve<double>(p);
     const auto got = values(y);
     const double off = excess<T>(p, truth, got);
     const double off_lse = lse ? excess_lse<T>(p, truth, values(*lse)) : 0;
@@ -154,6 +159,11 @@ void check(const reference::problem& p, const tensor<T>& y,
         INFO(describe(p) << ", empty rows that are not +0");
         CHECK(wrong == 0);
     }
+}
+
+template <class T>
+void check(const reference::problem& p, const tensor<T>& y, const tensor<sum_type<T>, 3>* lse = nullptr) {
+    check<T>(p, truth_of<T>(p), y, lse);
 }
 
 }  // namespace support

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// tests/properties/metamorphic.cpp: relations that hold whatever the right answer is (R5)
+#include <algorithm>
+#include <numeric>
+
+#include "support/call.hpp"
+
+namespace {
+
+constexpr double ulp_of_one = 0x1p-23;
+
+support::tensor<float> attend(const reference::problem& p) {
+    const support::inputs<float> in(p);
+    return heed::attention(in.q, in.k, in.v);
+}
+
+// Largest distance of y from 1 with v = 1.
+double off_one(support::random& r, long queries, long keys, double spread) {
+    auto p = support::problem<float>(r, 1, 1, 1, queries, keys, 1, 1);
+    for (double& x : p.q) x = static_cast<double>(static_cast<float>(x * spread));
+    std::fill(p.v.begin(), p.v.end(), 1.0);
+    return support::max_error(support::values(attend(p)), std::vector<double>(p.y_size(), 1.0));
+}
+
+}  // namespace
+
+TEST_CASE("v = 1 gives 1 within 16 ULP at every length") {
+    support::random r(1101);
+    double worst = 0, worst_long = 0;
+    for (long keys = 1; keys <= 700; ++keys) {
+        worst = std::fmax(worst, off_one(r, 1, keys, 1));
+        worst = std::fmax(worst, off_one(r, 5, keys, 3));
+    }
+    for (int i = 0; i < 60; ++i) worst_long = std::fmax(worst_long, off_one(r, i % 2 ? 1 : 7, r.between(700, 65536), 2));
+    for (const long keys : {4096L, 8191L, 8193L, 65535L, 65536L}) worst_long = std::fmax(worst_long, off_one(r, 5, keys, 1));
+    CHECK(worst <= 16 * ulp_of_one);
+    CHECK(worst_long <= 16 * ulp_of_one);
+}
+
+TEST_CASE("v = 1 has no bias: the mean over 100,000 rows is within half an ULP") {
+    support::random r(1102);
+    for (const long queries : {2500L, 4L}) {
+        const long batch = 100000 / queries / 4;
+        auto p = support::problem<float>(r, batch, 4, 4, queries, 40, 2, 1);
+        std::fill(p.v.begin(), p.v.end(), 1.0);
+        double sum = 0;
+        for (const double y : support::values(attend(p))) sum += y - 1;
+        CHECK(std::fabs(sum / static_cast<double>(p.y_size())) < 0.5 * ulp_of_one);
+    }
+}
+
+TEST_CASE("every result lies between the least and the largest value") {
+    support::for_problems<float>(1103, 120, [](reference::problem& p, support::random&) {
+        const auto y = support::values(attend(p));
+        const double slack = 16 * support::ulp<float>(support::max_abs(p.v));
+        long outside = 0;
+        for (long row = 0; row < static_cast<long>(p.rows()); ++row) {
+            const long head = row / p.queries;
+            const long kv = head / p.heads * p.kv_heads + head % p.heads / (p.heads / p.kv_heads);
+            for (long f = 0; f < p.d_v; ++f) {
+                double low = HUGE_VAL, high = -HUGE_VAL;
+                for (long j = 0; j < p.keys; ++j) {
+                    const double v = p.v[static_cast<std::size_t>((kv * p.keys + j) * p.d_v + f)];
+                    low = std::fmin(low, v), high = std::fmax(high, v);
+                }
+                const double got = y[static_cast<std::size_t>(row * p.d_v + f)];
+                outside += !(got >= low - slack && got <= high + slack);
+            }
+        }
+        INFO(support::describe(p));
+        CHECK(outside == 0);
+    });
+}
+
+TEST_CASE("the order of the keys does not matter") {
+    support::for_problems<float>(1104, 120, [](reference::problem& p, support::random& r) {
+        const auto y = support::values(attend(p));
+        std::vector<long> order(static_cast<std::size_t>(p.keys));
+        std::iota(order.begin(), order.end(), 0);
+        for (std::size_t i = order.size(); i > 1; --i)
+            std::swap(order[i - 1], order[static_cast<std::size_t>(r.between(0, long(i) - 1))]);
+        auto shuffled = p;
+        for (long h = 0; h < p.batch * p.kv_heads; ++h)
+            for (long j = 0; j < p.keys; ++j) {
+                const long from = h * p.keys + order[static_cast<std::size_t>(j)], to = h * p.keys + j;
+                std::copy_n(p.k.begin() + from * p.d_k, p.d_k, shuffled.k.begin() + to * p.d_k);
+                std::copy_n(p.v.begin() + from * p.d_v, p.d_v, shuffled.v.begin() + to * p.d_v);
+            }
+        INFO(support::describe(p));
+        CHECK(support::max_error(support::values(attend(shuffled)), y) <=
+              16 * support::ulp<float>(support::max_abs(p.v)));
+    });
+}
+
+TEST_CASE("all keys twice changes nothing but the log-sum-exp, by ln 2") {
+    support::for_problems<float>(1105, 60, [](reference::problem& p, support::random&) {
+        auto twice = p;
+        twice.keys *= 2;
+        twice.k.clear(), twice.v.clear();
+        for (long h = 0; h < p.batch * p.kv_heads; ++h)
+            for (int copy = 0; copy < 2; ++copy) {
+                twice.k.insert(twice.k.end(), p.k.begin() + h * p.keys * p.d_k, p.k.begin() + (h + 1) * p.keys * p.d_k);
+                twice.v.insert(twice.v.end(), p.v.begin() + h * p.keys * p.d_v, p.v.begin() + (h + 1) * p.keys * p.d_v);
+            }
+        const support::inputs<float> in(p), in_twice(twice);
+        support::tensor<float, 3> lse(p.batch, p.heads, p.queries), lse_twice(lse);
+        const auto y = heed::attention(in.q, in.k, in.v, heed::logsumexp(lse));
+        const auto z = heed::attention(in_twice.q, in_twice.k, in_twice.v, heed::logsumexp(lse_twice));
+        INFO(support::describe(p));
+        CHECK(support::max_error(support::values(y), support::values(z)) <=
+              16 * support::ulp<float>(support::max_abs(p.v)));
+        double worst = 0;
+        for (long i = 0; i < lse.size(); ++i)
+            worst = std::fmax(worst, std::fabs(support::widen(lse_twice.data()[i]) - support::widen(lse.data()[i]) -
+                                               std::log(2.0)) / (1 + std::fabs(support::widen(lse.data()[i]))));
+        CHECK(worst <= 16 * ulp_of_one);
+    });
+}
