@@ -39,24 +39,25 @@ template <class T>
         asm volatile("" : VECTOR_OPERAND(a8), VECTOR_OPERAND(a9), VECTOR_OPERAND(a10), VECTOR_OPERAND(a11));
     }
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    return 12.0 * (VECTOR_BYTES / sizeof(T)) * 2.0 * double(rounds) / time.count();
+    constexpr int lanes = VECTOR_BYTES / sizeof(T);
+    return 12.0 * lanes * 2.0 * double(rounds) / time.count();
 }
 
 // Sums `bytes` of memory as `Streams` runs side by side, fetching `Ahead` bytes early (0: leave it to
 // the hardware). Which of them is fastest differs from machine to machine, so the caller tries all.
 template <int Streams, int Ahead>
 [[gnu::noinline]] float read(const char* data, std::size_t bytes) {
-    constexpr int lines = 4;  // cache lines a stream takes per step
-    constexpr int vectors = 64 * lines / VECTOR_BYTES;
+    constexpr std::size_t lines = 4;  // cache lines a stream takes per step
+    constexpr std::size_t vectors = 64 * lines / VECTOR_BYTES;
     const std::size_t run = bytes / Streams;
     vec<float> s0{}, s1{}, s2{}, s3{};
     for (std::size_t at = 0; at < run; at += 64 * lines)
         for (int stream = 0; stream < Streams; ++stream) {
             const char* p = data + std::size_t(stream) * run + at;
             if constexpr (Ahead > 0)
-                for (int line = 0; line < lines; ++line) __builtin_prefetch(p + Ahead + 64 * line);
+                for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(p + Ahead + 64 * line);
             const auto* v = reinterpret_cast<const vec<float>*>(p);
-            for (int i = 0; i < vectors; i += 4) {
+            for (std::size_t i = 0; i < vectors; i += 4) {
                 s0 += v[i];
                 s1 += v[i + 1];
                 s2 += v[i + 2];

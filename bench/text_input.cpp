@@ -45,8 +45,8 @@ matrix tokens(const std::string& text, std::size_t start, size positions) {
     matrix x(positions, width);
     for (size p = 0; p < positions; ++p) {
         auto row = x.row(p);
-        for (int i = 0; i < width / 2; ++i) {  // wavelengths from 2 pi to 10,000 x 2 pi positions
-            const double angle = double(p) * std::pow(1e-4, 2.0 * i / width);
+        for (size i = 0; i < width / 2; ++i) {  // wavelengths from 2 pi to 10,000 x 2 pi positions
+            const double angle = double(p) * std::pow(1e-4, 2.0 * double(i) / width);
             row[2 * i] = float(std::sin(angle));
             row[2 * i + 1] = float(std::cos(angle));
         }
