@@ -9,7 +9,7 @@
 // solve<double> is the oracle; solve<float> is the *naive float computation* that the accuracy
 // figures are relative to (the same loops in float with std::exp).
 //
-// Hard cases, as the contract has them: a hidden key never enters arithmetic; a score of -inf
+// Hard cases, as the contract has them: a hidden key enters no result; a score of -inf
 // hides its key; a row that sees nothing gives y = +0, lse = -inf, weights 0; with a sink it
 // gives y = +0 and lse = the sink. One NaN among the visible scores makes the row NaN.
 //
@@ -93,9 +93,9 @@ T softmax_row(const std::vector<T>& s, const T* sink, std::vector<T>& w) {
 template <class T>
 answer<T> solve(const problem& p) {
     constexpr T infinity = std::numeric_limits<T>::infinity();
-    const auto at = [](const std::vector<double>& x, long i) {
-        return static_cast<T>(x[static_cast<std::size_t>(i)]);
-    };
+    // The inputs in T, once.
+    const std::vector<T> q(p.q.begin(), p.q.end()), k(p.k.begin(), p.k.end()), v(p.v.begin(), p.v.end());
+    const std::vector<T> sinks(p.sinks.begin(), p.sinks.end());
     answer<T> a;
     a.y.assign(p.y_size(), T(0));
     a.lse.assign(p.rows(), -infinity);
@@ -104,13 +104,26 @@ answer<T> solve(const problem& p) {
     a.capped = a.biased = a.raw;
     const T scale = p.scale ? static_cast<T>(*p.scale) : T(1) / std::sqrt(static_cast<T>(p.d_k));
     const T cap = static_cast<T>(p.softcap);
-    std::vector<T> s(static_cast<std::size_t>(p.keys)), w(s.size());
+    std::vector<T> s(static_cast<std::size_t>(p.keys)), w(s.size()), dots(s.size()), turned(k.size());
+    // Keys as (feature, key): the dot products of a row then advance side by side, each in the order
+    // of its features, several times as fast as one after the other.
+    for (long head = 0; head < p.batch * p.kv_heads; ++head)
+        for (long j = 0; j < p.keys; ++j)
+            for (long f = 0; f < p.d_k; ++f)
+                turned[static_cast<std::size_t>((head * p.d_k + f) * p.keys + j)] =
+                    k[static_cast<std::size_t>((head * p.keys + j) * p.d_k + f)];
 
     for (long b = 0; b < p.batch; ++b)
         for (long h = 0; h < p.heads; ++h)
             for (long i = 0; i < p.queries; ++i) {
                 const long kv = b * p.kv_heads + h / (p.heads / p.kv_heads);
                 const long row = (b * p.heads + h) * p.queries + i;
+                dots.assign(dots.size(), T(0));
+                for (long f = 0; f < p.d_k; ++f) {
+                    const T x = q[static_cast<std::size_t>(row * p.d_k + f)];
+                    const T* column = turned.data() + (kv * p.d_k + f) * p.keys;
+                    for (std::size_t j = 0; j < dots.size(); ++j) dots[j] += x * column[j];
+                }
                 for (long j = 0; j < p.keys; ++j) {
                     const place here{b, h, i, j};
                     T& x = s[static_cast<std::size_t>(j)];
@@ -118,20 +131,16 @@ answer<T> solve(const problem& p) {
                     if (p.visible && !p.visible(here)) continue;
                     const T added = p.bias ? static_cast<T>(p.bias(here)) : T(0);
                     if (added == -infinity) continue;
-                    T dot = 0;
-                    for (long f = 0; f < p.d_k; ++f)
-                        dot += at(p.q, row * p.d_k + f) * at(p.k, (kv * p.keys + j) * p.d_k + f);
                     const std::size_t pair = static_cast<std::size_t>(row * p.keys + j);
-                    x = a.raw[pair] = dot * scale;
+                    x = a.raw[pair] = dots[static_cast<std::size_t>(j)] * scale;
                     if (p.softcap != 0) x = cap * std::tanh(x / cap);
                     a.capped[pair] = x;
                     if (p.score) x = static_cast<T>(p.score(static_cast<double>(x), here));
                     if (x != -infinity) x += added;
                     a.biased[pair] = x;
                 }
-                const T sink = p.sinks.empty() ? T(0) : at(p.sinks, h);
                 a.lse[static_cast<std::size_t>(row)] =
-                    detail::softmax_row<T>(s, p.sinks.empty() ? nullptr : &sink, w);
+                    detail::softmax_row<T>(s, sinks.empty() ? nullptr : &sinks[static_cast<std::size_t>(h)], w);
                 for (long j = 0; j < p.keys; ++j) {
                     const T x = s[static_cast<std::size_t>(j)];
                     const T weight = w[static_cast<std::size_t>(j)];
@@ -139,9 +148,9 @@ answer<T> solve(const problem& p) {
                     if (x == -infinity) continue;
                     const T kept = p.keep ? static_cast<T>(p.keep(place{b, h, i, j})) : T(1);
                     if (kept == T(0)) continue;
-                    for (long f = 0; f < p.d_v; ++f)
-                        a.y[static_cast<std::size_t>(row * p.d_v + f)] +=
-                            weight * kept * at(p.v, (kv * p.keys + j) * p.d_v + f);
+                    const T* value = v.data() + (kv * p.keys + j) * p.d_v;
+                    T* y = a.y.data() + row * p.d_v;
+                    for (long f = 0; f < p.d_v; ++f) y[f] += weight * kept * value[f];
                 }
             }
     return a;
