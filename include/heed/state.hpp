@@ -60,8 +60,9 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     using S = sum_t<std::remove_pointer_t<decltype(a.data)>>;
     constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     for (std::size_t axis = 0; axis < 4; ++axis)
-        detail::require(a.extents[axis] == b.extents[axis], "merge", "y_b has ", b.extents[axis], " ",
-                        names[axis], ", y_a has ", a.extents[axis]);
+        if (a.extents[axis] != b.extents[axis])
+            detail::fail("merge",
+                         {"y_b has ", b.extents[axis], " ", names[axis], ", y_a has ", a.extents[axis]});
     const std::array<index, 4> rows{1, a.batch(), a.heads(), a.positions()};
     const auto la = detail::exact_extents<S>("merge", "lse_a", detail::output_table(lse_a), rows, 3);
     const auto lb = detail::exact_extents<S>("merge", "lse_b", detail::as_table(lse_b), rows, 3);
@@ -109,14 +110,16 @@ public:
             detail::count_of<option_kind::sinks, Options...> == 0,
             "heed::softmax_state::absorb: a sink joins once, not with every call; merge it at the end");
         const auto from = as_view(q);
-        detail::require(from.batch() == output_.dimension(0) && from.heads() == output_.dimension(1) &&
-                            from.positions() == output_.dimension(2),
-                        "softmax_state::absorb", "q is (", from.batch(), ", ", from.heads(), ", ",
-                        from.positions(), "), the state is for (", output_.dimension(0), ", ",
-                        output_.dimension(1), ", ", output_.dimension(2), ")");
+        if (!(from.batch() == output_.dimension(0) && from.heads() == output_.dimension(1) &&
+              from.positions() == output_.dimension(2)))
+            detail::fail(
+                "softmax_state::absorb",
+                {"q is (", from.batch(), ", ", from.heads(), ", ", from.positions(), "), the state is for (",
+                 output_.dimension(0), ", ", output_.dimension(1), ", ", output_.dimension(2), ")"});
         const auto values = as_view(v);
-        detail::require(values.features() == output_.dimension(3), "softmax_state::absorb", "v has ",
-                        values.features(), " features, the state has ", output_.dimension(3));
+        if (values.features() != output_.dimension(3))
+            detail::fail("softmax_state::absorb",
+                         {"v has ", values.features(), " features, the state has ", output_.dimension(3)});
         output_tensor y(output_.dimension(0), output_.dimension(1), output_.dimension(2),
                         output_.dimension(3));
         logsumexp_tensor lse(output_.dimension(0), output_.dimension(1), output_.dimension(2));
@@ -127,9 +130,10 @@ public:
     // Joins another state of the same queries; the empty state changes nothing.
     void merge(const softmax_state& other) {
         for (int axis = 0; axis < 4; ++axis)
-            detail::require(output_.dimension(axis) == other.output_.dimension(axis), "softmax_state::merge",
-                            "axis ", axis, " of the other state has ", other.output_.dimension(axis),
-                            " elements, needs ", output_.dimension(axis));
+            if (output_.dimension(axis) != other.output_.dimension(axis))
+                detail::fail("softmax_state::merge",
+                             {"axis ", axis, " of the other state has ", other.output_.dimension(axis),
+                              " elements, needs ", output_.dimension(axis)});
         join(other.output_, other.logsumexp_);
     }
 
@@ -138,9 +142,9 @@ public:
     void finish_into(Y&& y) const {
         const auto to = as_view(y);
         for (std::size_t axis = 0; axis < 4; ++axis)
-            detail::require(to.extents[axis] == output_.dimension(axis), "softmax_state::finish_into",
-                            "axis ", axis, " of y has ", to.extents[axis], " elements, needs ",
-                            output_.dimension(axis));
+            if (to.extents[axis] != output_.dimension(axis))
+                detail::fail("softmax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
+                                                            " elements, needs ", output_.dimension(axis)});
         using Element = std::remove_pointer_t<decltype(to.data)>;
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)

@@ -24,7 +24,7 @@ public:
     // threads >= 1, the caller included; throws heed::error below, std::system_error when none can start.
     explicit thread_pool(int threads = static_cast<int>(std::thread::hardware_concurrency())) {
         if (threads == 0) threads = 1;  // hardware_concurrency() may not know
-        detail::require(threads > 0, "thread_pool", "got ", threads, " threads, needs at least 1");
+        if (threads <= 0) detail::fail("thread_pool", {"got ", threads, " threads, needs at least 1"});
         threads_.reserve(static_cast<std::size_t>(threads - 1));
 #if HEED_EXCEPTIONS
         try {

@@ -28,8 +28,9 @@ table<T> broadcast(std::string_view function, std::string_view argument, table<T
     const std::array<index, 4> needed{shape.batch, shape.heads, shape.queries, shape.keys};
     constexpr const char* names[] = {"batch entries", "heads", "queries", "keys"};
     for (std::size_t axis = 0; axis < 4; ++axis) {
-        require(t.extents[axis] == needed[axis] || t.extents[axis] == 1, function, argument, " has ",
-                t.extents[axis], " ", names[axis], ", needs ", needed[axis], " or 1");
+        if (!(t.extents[axis] == needed[axis] || t.extents[axis] == 1))
+            fail(function,
+                 {argument, " has ", t.extents[axis], " ", names[axis], ", needs ", needed[axis], " or 1"});
         if (t.extents[axis] == 1) t.strides[axis] = 0;
     }
     return t;

@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -66,24 +67,14 @@ private:
     kind kind_ = words;
 };
 
-[[noreturn]] HEED_NOINLINE inline void fail_pieces(std::string_view function, const text_piece* pieces,
-                                                   int count) {
+// Throws "heed::function: pieces". Not a template: a check costs its caller a branch and a list.
+[[noreturn]] HEED_NOINLINE inline void fail(std::string_view function,
+                                            std::initializer_list<text_piece> pieces) {
     std::string text = "heed::";
     text += function;
     text += ": ";
-    for (int i = 0; i < count; ++i) pieces[i].append_to(text);
+    for (const text_piece& piece : pieces) piece.append_to(text);
     fail_text(text);
-}
-
-template <class... Pieces>
-[[noreturn]] HEED_NOINLINE void fail(std::string_view function, const Pieces&... pieces) {
-    const text_piece all[] = {text_piece(pieces)...};
-    fail_pieces(function, all, static_cast<int>(sizeof...(pieces)));
-}
-
-template <class... Pieces>
-HEED_INLINE void require(bool holds, std::string_view function, const Pieces&... pieces) {
-    if (!holds) fail(function, pieces...);
 }
 
 // a * b for sizes that are not negative; a product that does not fit is an error, never a wrap.
@@ -95,7 +86,7 @@ inline index checked_product(std::string_view function, index a, index b) {
     const bool overflow = a != 0 && b > PTRDIFF_MAX / a;
     product = overflow ? 0 : a * b;
 #endif
-    require(!overflow, function, "a product of extents, ", a, " x ", b, ", does not fit in memory");
+    if (overflow) fail(function, {"a product of extents, ", a, " x ", b, ", does not fit in memory"});
     return product;
 }
 

@@ -58,8 +58,9 @@ struct per_batch {
     index operator[](index b) const { return many ? values[b] : single; }
 
     void check(std::string_view function, std::string_view argument, index batch) const {
-        require(!many || values.size == batch, function, argument, " has ", values.size,
-                " numbers, needs one or one for each of the ", batch, " batch entries");
+        if (!(!many || values.size == batch))
+            fail(function, {argument, " has ", values.size, " numbers, needs one or one for each of the ",
+                            batch, " batch entries"});
     }
 };
 

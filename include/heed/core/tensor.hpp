@@ -158,10 +158,10 @@ auto split_heads(X&& x, index heads) {
     static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
                   "heed::split_heads: the tensor is a temporary and would be gone; give it a name");
     auto t = detail::as_table(x);
-    detail::require(t.extents[0] == 1, "split_heads",
-                    "the tensor has four axes, needs (batch, position, width)");
-    detail::require(heads > 0 && t.extents[3] % heads == 0, "split_heads", "a width of ", t.extents[3],
-                    " does not divide into ", heads, " heads");
+    if (t.extents[0] != 1)
+        detail::fail("split_heads", {"the tensor has four axes, needs (batch, position, width)"});
+    if (!(heads > 0 && t.extents[3] % heads == 0))
+        detail::fail("split_heads", {"a width of ", t.extents[3], " does not divide into ", heads, " heads"});
     const index head_dim = t.extents[3] / heads;
     t.extents = {t.extents[1], heads, t.extents[2], head_dim};
     t.strides = {t.strides[1], head_dim * t.strides[3], t.strides[2], t.strides[3]};

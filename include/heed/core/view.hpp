@@ -56,9 +56,9 @@ struct view {
 
 private:
     view slice(std::size_t axis, index first, index count, const char* name) const {
-        detail::require(first >= 0 && count >= 0 && first <= extents[axis] && count <= extents[axis] - first,
-                        "view", "a slice of ", count, " ", name, " from ", first, " leaves the ",
-                        extents[axis], " there are");
+        if (!(first >= 0 && count >= 0 && first <= extents[axis] && count <= extents[axis] - first))
+            detail::fail("view", {"a slice of ", count, " ", name, " from ", first, " leaves the ",
+                                  extents[axis], " there are"});
         view part = *this;
         part.data += first * strides[axis];
         part.extents[axis] = count;

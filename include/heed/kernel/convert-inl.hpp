@@ -45,45 +45,57 @@ HEED_INLINE void narrow(float x, half_bits& y) {
     y.bits = static_cast<std::uint16_t>(h | ((u >> 16) & 0x8000u));
 }
 
-// n elements, `stride` apart, of each of some rows, to neighbours.
+// n elements, `stride` apart, of each of some rows, to neighbours. Neighbours go by the pack: a loop of
+// fixed length becomes vector code.
 template <class E, class T>
 HEED_NOINLINE void widen_rows(const E* from, index row_stride, index stride, index rows, index n, T* to,
                               index to_stride) {
+    constexpr int w = lanes_of<T>;
     for (index r = 0; r < rows; ++r, from += row_stride, to += to_stride) {
-        if (stride == 1) {
-            for (index i = 0; i < n; ++i) to[i] = widen(from[i]);
-        } else {
-            for (index i = 0; i < n; ++i) to[i] = widen(from[i * stride]);
+        index i = 0;
+        for (; stride == 1 && i + w <= n; i += w) {
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) to[i + l] = widen(from[i + l]);
         }
+        for (; i < n; ++i) to[i] = widen(from[i * stride]);
     }
 }
 template <class T, class E>
 HEED_NOINLINE void narrow_row(const T* from, index n, E* to, index stride) {
-    if (stride == 1) {
-        for (index i = 0; i < n; ++i) narrow(from[i], to[i]);
-    } else {
-        for (index i = 0; i < n; ++i) narrow(from[i], to[i * stride]);
+    constexpr int w = lanes_of<T>;
+    index i = 0;
+    for (; stride == 1 && i + w <= n; i += w) {
+        HEED_KEEP_LOOP
+        for (int l = 0; l < w; ++l) narrow(from[i + l], to[i + l]);
     }
+    for (; i < n; ++i) narrow(from[i], to[i * stride]);
 }
 
 // A row of masked scores to weights, e^(s - most) * factor.
 template <class T>
 HEED_NOINLINE void weights_row(T* row, index stride, index n, T most, T factor) {
-    for (index i = 0; i < n; ++i)
-        row[i * stride] = detail::scalar::exp_of_negative(row[i * stride] - most) * factor;
+    constexpr int w = lanes_of<T>;
+    index i = 0;
+    for (; stride == 1 && i + w <= n; i += w)
+        store(row + i, exp_of_negative(load(row + i) - set<pack<T>>(most)) * set<pack<T>>(factor));
+    for (; i < n; ++i) row[i * stride] = detail::scalar::exp_of_negative(row[i * stride] - most) * factor;
 }
 
 // True when no element of a block of rows is infinite or NaN; by its bits, so -ffast-math cannot decide.
 template <class T>
 HEED_NOINLINE bool all_finite(const T* rows, index row_stride, index count, index features) {
-    using I = typename constants<T>::integer;
-    I found = 0;
-    for (index r = 0; r < count; ++r)
-        for (index f = 0; f < features; ++f) {
-            const I bits = detail::scalar::bits_of(rows[r * row_stride + f]) & constants<T>::infinity_bits;
-            found |= bits == constants<T>::infinity_bits ? I(1) : I(0);
-        }
-    return found == 0;
+    constexpr int w = lanes_of<T>;
+    constexpr auto infinite = constants<T>::infinity_bits;
+    auto found = bits_of(set<pack<T>>(0)) != bits_of(set<pack<T>>(0));
+    bool found_single = false;
+    for (index r = 0; r < count; ++r) {
+        index f = 0;
+        for (; f + w <= features; f += w)
+            found |= (bits_of(load(rows + r * row_stride + f)) & infinite) == infinite;
+        for (; f < features; ++f)
+            found_single |= (detail::scalar::bits_of(rows[r * row_stride + f]) & infinite) == infinite;
+    }
+    return !any(found) && !found_single;
 }
 
 }  // namespace HEED_SIMD

@@ -8,5 +8,4 @@
 #include <heed/kernel/panel-inl.hpp>
 #include <heed/kernel/row-inl.hpp>
 #include <heed/kernel/exact-inl.hpp>
-#include <heed/kernel/program-inl.hpp>
 // clang-format on

@@ -78,22 +78,23 @@ table<X> exact_extents(std::string_view function, std::string_view argument, con
     static_assert(std::is_same_v<std::remove_const_t<X>, T>,
                   "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
     for (std::size_t axis = 0; axis < 4; ++axis)
-        require(t.extents[axis] == needed[axis], function, argument, " is (", t.extents[0], ", ",
-                t.extents[1], ", ", t.extents[2], ", ", t.extents[3], "), needs (", needed[0], ", ",
-                needed[1], ", ", needed[2], ", ", needed[3], axes == 3 ? "), the first axis left away" : ")");
+        if (t.extents[axis] != needed[axis])
+            fail(function, {argument, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
+                            t.extents[3], "), needs (", needed[0], ", ", needed[1], ", ", needed[2], ", ",
+                            needed[3], axes == 3 ? "), the first axis left away" : ")"});
     return t;
 }
 
 // An output may not share an element with an input (or another output); y may be q itself.
 inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
                           std::string_view input, const byte_span& i) {
-    require(!overlap(o, i), function, output, " overlaps ", input, ", needs memory of its own");
+    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
 }
 inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
     if (o.empty()) return;
     for (int axis = 0; axis < 4; ++axis)
-        require(o.extents[axis] <= 1 || o.strides[axis] != 0, function, output,
-                " has a stride of 0, so that its rows overlap");
+        if (!(o.extents[axis] <= 1 || o.strides[axis] != 0))
+            fail(function, {output, " has a stride of 0, so that its rows overlap"});
 }
 
 template <class T>
@@ -110,13 +111,15 @@ void check_extents(std::string_view function, std::string_view argument, const v
     constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     index size = 1;
     for (std::size_t axis = 0; axis < 4; ++axis) {
-        require(v.extents[axis] >= 0, function, argument, " has ", v.extents[axis], " ", names[axis],
-                ", needs a number that is not negative");
-        require(v.extents[axis] <= longest_axis, function, argument, " has ", v.extents[axis], " ",
-                names[axis], ", needs at most 2^31 - 1");
+        if (v.extents[axis] < 0)
+            fail(function, {argument, " has ", v.extents[axis], " ", names[axis],
+                            ", needs a number that is not negative"});
+        if (v.extents[axis] > longest_axis)
+            fail(function,
+                 {argument, " has ", v.extents[axis], " ", names[axis], ", needs at most 2^31 - 1"});
         size = checked_product(function, size, v.extents[axis]);
     }
-    require(v.data != nullptr || size == 0, function, argument, " has no memory (its pointer is null)");
+    if (!(v.data != nullptr || size == 0)) fail(function, {argument, " has no memory (its pointer is null)"});
 }
 
 // q, k, v (and y) fit together.
@@ -126,29 +129,30 @@ void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k,
     check_extents(function, "q", q);
     check_extents(function, "k", k);
     check_extents(function, "v", v);
-    require(k.batch() == q.batch(), function, "k has ", k.batch(), " batch entries, q has ", q.batch());
-    require(v.batch() == q.batch(), function, "v has ", v.batch(), " batch entries, q has ", q.batch());
-    require(v.heads() == k.heads(), function, "v has ", v.heads(), " heads, k has ", k.heads());
-    require(q.heads() == 0 || (k.heads() > 0 && q.heads() % k.heads() == 0), function, "q has ", q.heads(),
-            " heads, needs a multiple of the ", k.heads(), " of k and v");
-    require(v.positions() == k.positions(), function, "v has ", v.positions(), " positions, k has ",
-            k.positions());
-    require(k.features() == q.features(), function, "k has ", k.features(), " features, q has ",
-            q.features());
-    require(q.features() > 0, function, "q has 0 features, needs at least 1");
-    require(v.features() > 0, function, "v has 0 features, needs at least 1");
+    if (k.batch() != q.batch()) fail(function, {"k has ", k.batch(), " batch entries, q has ", q.batch()});
+    if (v.batch() != q.batch()) fail(function, {"v has ", v.batch(), " batch entries, q has ", q.batch()});
+    if (v.heads() != k.heads()) fail(function, {"v has ", v.heads(), " heads, k has ", k.heads()});
+    if (!(q.heads() == 0 || (k.heads() > 0 && q.heads() % k.heads() == 0)))
+        fail(function, {"q has ", q.heads(), " heads, needs a multiple of the ", k.heads(), " of k and v"});
+    if (v.positions() != k.positions())
+        fail(function, {"v has ", v.positions(), " positions, k has ", k.positions()});
+    if (k.features() != q.features())
+        fail(function, {"k has ", k.features(), " features, q has ", q.features()});
+    if (q.features() <= 0) fail(function, {"q has 0 features, needs at least 1"});
+    if (v.features() <= 0) fail(function, {"v has 0 features, needs at least 1"});
     if (y == nullptr) return;
     check_extents(function, "y", *y);
-    require(y->batch() == q.batch(), function, "y has ", y->batch(), " batch entries, q has ", q.batch());
-    require(y->heads() == q.heads(), function, "y has ", y->heads(), " heads, q has ", q.heads());
-    require(y->positions() == q.positions(), function, "y has ", y->positions(), " positions, q has ",
-            q.positions());
-    require(y->features() == v.features(), function, "y has ", y->features(), " features, v has ",
-            v.features());
+    if (!(y->batch() == q.batch()))
+        fail(function, {"y has ", y->batch(), " batch entries, q has ", q.batch()});
+    if (!(y->heads() == q.heads())) fail(function, {"y has ", y->heads(), " heads, q has ", q.heads()});
+    if (!(y->positions() == q.positions()))
+        fail(function, {"y has ", y->positions(), " positions, q has ", q.positions()});
+    if (!(y->features() == v.features()))
+        fail(function, {"y has ", y->features(), " features, v has ", v.features()});
     const byte_span out = bytes_of(*y);
     check_distinct_elements(function, "y", out);
-    require(same_elements(out, bytes_of(q)) || !overlap(out, bytes_of(q)), function,
-            "y overlaps q, needs to be q itself or memory of its own");
+    if (!(same_elements(out, bytes_of(q)) || !overlap(out, bytes_of(q))))
+        fail(function, {"y overlaps q, needs to be q itself or memory of its own"});
     check_overlap(function, "y", out, "k", bytes_of(k));
     check_overlap(function, "y", out, "v", bytes_of(v));
 }
@@ -189,8 +193,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     if constexpr (is_absent<decltype(factor)>) {
         p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
     } else {
-        require(std::abs(factor.factor) <= 3e38, function, "scale is ", factor.factor,
-                ", needs a finite number");
+        if (!(std::abs(factor.factor) <= 3e38))
+            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
         p.scale = static_cast<S>(factor.factor);
     }
 
@@ -229,8 +233,9 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
             written[2] = bytes_of(t);
             std::array<bound_capture<S>, 3> steps{};
             if (scores_.at_stage == stage::probabilities) {
-                require(p.weights.data == nullptr, function,
-                        "scores(t, stage::probabilities) is what weights(t) writes; give one of them");
+                if (p.weights.data != nullptr)
+                    fail(function,
+                         {"scores(t, stage::probabilities) is what weights(t) writes; give one of them"});
                 p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
             } else {
                 steps[static_cast<std::size_t>(scores_.at_stage)].to = t;

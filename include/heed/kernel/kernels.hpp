@@ -9,6 +9,10 @@
 
 #define HEED_FOREACH <heed/kernel/exact_all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
+//
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/program-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -64,15 +64,16 @@ struct band_mask : mask_base {
     constexpr band_mask(index l, index r, Offset o) : left(l), right(r), offset(o) {}
 
     auto bind(std::string_view function, const problem_shape& shape) const {
-        require(left >= 0 && right >= 0, function, "window got (", left, ", ", right,
-                "), needs counts of keys that are not negative");
+        if (!(left >= 0 && right >= 0))
+            fail(function,
+                 {"window got (", left, ", ", right, "), needs counts of keys that are not negative"});
         if constexpr (is_absent<Offset>) {
             return bound_band<per_batch<index>>{left, right, {shape.keys - shape.queries, {}, false}};
         } else {
             offset.check(function, "offset", shape.batch);
             for (index b = 0; b < (offset.many ? shape.batch : 1); ++b)
-                require(offset[b] >= -longest_axis && offset[b] <= longest_axis, function, "offset is ",
-                        offset[b], ", needs a number of keys within 2^31 - 1");
+                if (!(offset[b] >= -longest_axis && offset[b] <= longest_axis))
+                    fail(function, {"offset is ", offset[b], ", needs a number of keys within 2^31 - 1"});
             return bound_band<Offset>{left, right, offset};
         }
     }

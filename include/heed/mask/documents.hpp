@@ -30,10 +30,10 @@ struct id_axis {
           count(positions),
           batch_stride(ids.size == positions ? 0 : positions),
           sorted(true) {
-        require(ids.size == positions ||
-                    (batch > 0 && positions > 0 && ids.size / batch == positions && ids.size % batch == 0),
-                function, argument, " has ", ids.size, " ids, needs ", positions, " or ", batch, " x ",
-                positions);
+        if (!(ids.size == positions ||
+              (batch > 0 && positions > 0 && ids.size / batch == positions && ids.size % batch == 0)))
+            fail(function,
+                 {argument, " has ", ids.size, " ids, needs ", positions, " or ", batch, " x ", positions});
         for (index b = 0; b < (batch_stride == 0 ? 1 : batch); ++b)
             for (index p = 1; p < positions; ++p) sorted = sorted && row(b)[p - 1] <= row(b)[p];
     }
@@ -110,11 +110,12 @@ struct offset_axis {
     offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o,
                 index positions)
         : offsets(o) {
-        require(o.size >= 1 && o[0] == 0 && o[o.size - 1] == positions, function, argument,
-                " needs offsets from 0 to the ", positions, " positions there are");
+        if (!(o.size >= 1 && o[0] == 0 && o[o.size - 1] == positions))
+            fail(function, {argument, " needs offsets from 0 to the ", positions, " positions there are"});
         for (index d = 1; d < o.size; ++d)
-            require(o[d - 1] <= o[d], function, argument, "[", d, "] is ", o[d], " after ", o[d - 1],
-                    ", needs offsets that do not fall");
+            if (o[d - 1] > o[d])
+                fail(function, {argument, "[", d, "] is ", o[d], " after ", o[d - 1],
+                                ", needs offsets that do not fall"});
     }
     // The document that holds a position: the last one that begins at or before it.
     index document(index position) const {
@@ -178,8 +179,9 @@ struct packed_mask : mask_base {
     number_span<K> keys;
     packed_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
     auto bind(std::string_view function, const problem_shape& shape) const {
-        require(queries.size == keys.size, function, "packed has ", queries.size, " query offsets and ",
-                keys.size, " key offsets, needs as many of both");
+        if (queries.size != keys.size)
+            fail(function, {"packed has ", queries.size, " query offsets and ", keys.size,
+                            " key offsets, needs as many of both"});
         return bound_packed<Q, K>{offset_axis<Q>(function, "packed: query offsets", queries, shape.queries),
                                   offset_axis<K>(function, "packed: key offsets", keys, shape.keys)};
     }

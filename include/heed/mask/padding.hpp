@@ -35,7 +35,7 @@ struct prefix_mask : mask_base {
     index end;
     explicit prefix_mask(index n) : end(n) {}
     auto bind(std::string_view function, const problem_shape& shape) const {
-        require(end >= 0, function, "prefix is ", end, ", needs a count of keys that is not negative");
+        if (end < 0) fail(function, {"prefix is ", end, ", needs a count of keys that is not negative"});
         return bound_key_end<per_batch<index>>{{end < shape.keys ? end : shape.keys, {}, false}};
     }
 };
@@ -45,11 +45,13 @@ struct key_lengths_mask : mask_base {
     per_batch<I> lengths;
     explicit key_lengths_mask(const per_batch<I>& l) : lengths(l) {}
     auto bind(std::string_view function, const problem_shape& shape) const {
-        require(lengths.values.size == shape.batch, function, "key_lengths has ", lengths.values.size,
-                " numbers, needs one for each of the ", shape.batch, " batch entries");
+        if (lengths.values.size != shape.batch)
+            fail(function, {"key_lengths has ", lengths.values.size, " numbers, needs one for each of the ",
+                            shape.batch, " batch entries"});
         for (index b = 0; b < shape.batch; ++b)
-            require(lengths[b] >= 0 && lengths[b] <= shape.keys, function, "key_lengths[", b, "] is ",
-                    lengths[b], ", needs a length from 0 to the ", shape.keys, " keys there are");
+            if (!(lengths[b] >= 0 && lengths[b] <= shape.keys))
+                fail(function, {"key_lengths[", b, "] is ", lengths[b], ", needs a length from 0 to the ",
+                                shape.keys, " keys there are"});
         return bound_key_end<per_batch<I>>{lengths};
     }
 };

@@ -55,8 +55,9 @@ struct alibi_option : option<option_kind::alibi> {
     explicit alibi_option(const table<const S>& s) : slopes(s) {}
     bound_alibi<S> bind(std::string_view function, const problem_shape& shape) const {
         if (slopes.data != nullptr)
-            require(slopes.extents == std::array<index, 4>{1, 1, 1, shape.heads}, function, "alibi has ",
-                    slopes.extents[3], " slopes, needs one for each of the ", shape.heads, " heads");
+            if (slopes.extents != std::array<index, 4>{1, 1, 1, shape.heads})
+                fail(function, {"alibi has ", slopes.extents[3], " slopes, needs one for each of the ",
+                                shape.heads, " heads"});
         return {slopes, shape.heads, shape.keys - shape.queries};
     }
 };

@@ -25,8 +25,9 @@ struct dropout_option : option<option_kind::dropout> {
     dropout_option(double p, std::uint64_t s) : probability(p), seed(s) {}
 
     void check(std::string_view function) const {
-        require(probability >= 0 && probability < 1, function, "dropout is ", probability,
-                ", needs a probability from 0 up to, not including, 1");
+        if (!(probability >= 0 && probability < 1))
+            fail(function,
+                 {"dropout is ", probability, ", needs a probability from 0 up to, not including, 1"});
     }
 
     struct kept {

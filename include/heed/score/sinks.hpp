@@ -17,8 +17,9 @@ struct sinks_option : option<option_kind::sinks> {
     table<const S> logits;
     explicit sinks_option(const table<const S>& t) : logits(t) {}
     void check(std::string_view function, const problem_shape& shape) const {
-        require(logits.extents == std::array<index, 4>{1, 1, 1, shape.heads}, function, "sinks has ",
-                logits.extents[3], " numbers, needs one for each of the ", shape.heads, " heads");
+        if (logits.extents != std::array<index, 4>{1, 1, 1, shape.heads})
+            fail(function, {"sinks has ", logits.extents[3], " numbers, needs one for each of the ",
+                            shape.heads, " heads"});
     }
     double operator[](index head) const { return static_cast<double>(logits.data[head * logits.strides[3]]); }
 };

@@ -31,7 +31,8 @@ struct softcap_option : option<option_kind::softcap> {
     double cap;
     explicit softcap_option(double x) : cap(x) {}
     bound_softcap bind(std::string_view function, const problem_shape&) const {
-        require(cap > 0 && cap < 1e30, function, "softcap is ", cap, ", needs a positive, finite number");
+        if (!(cap > 0 && cap < 1e30))
+            fail(function, {"softcap is ", cap, ", needs a positive, finite number"});
         return {cap};
     }
 };

@@ -34,12 +34,12 @@
 #endif
 
 // The last statement of a function: returns the expression, looked up in the active target's namespace.
-#define HEED_RETURN_ON_TARGET(...)                                                    \
-    switch (::heed::active_target()) {                                                \
-        HEED_CASE_AVX512(__VA_ARGS__)                                                 \
-        HEED_CASE_AVX2(__VA_ARGS__)                                                   \
-        HEED_CASE_BASELINE(__VA_ARGS__)                                               \
-        HEED_CASE_PORTABLE(__VA_ARGS__)                                               \
-        default:                                                                      \
-            ::heed::detail::fail("active_target", "this target was not compiled in"); \
+#define HEED_RETURN_ON_TARGET(...)                                                      \
+    switch (::heed::active_target()) {                                                  \
+        HEED_CASE_AVX512(__VA_ARGS__)                                                   \
+        HEED_CASE_AVX2(__VA_ARGS__)                                                     \
+        HEED_CASE_BASELINE(__VA_ARGS__)                                                 \
+        HEED_CASE_PORTABLE(__VA_ARGS__)                                                 \
+        default:                                                                        \
+            ::heed::detail::fail("active_target", {"this target was not compiled in"}); \
     }

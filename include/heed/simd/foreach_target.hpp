@@ -36,3 +36,4 @@
 #undef HEED_REGION
 #endif
 #undef HEED_FOREACH
+#undef HEED_REGION_OF_CALLABLES

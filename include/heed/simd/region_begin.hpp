@@ -4,6 +4,8 @@
 // No include guard: included once for each target. Only a plain level may stand in the optimize pragma;
 // floating-point flags there stop g++ from inlining callables that come from outside the region.
 // With it, kernels run at full speed in a debug build as well.
+// Kernels spell out their vectors and take O2, which compiles faster and, measured, runs 1 % faster; rows of
+// callables (HEED_REGION_OF_CALLABLES) are for the vectoriser to find and take O3.
 
 #if HEED_REGION == HEED_RANK_avx512
 #define HEED_SIMD avx512
@@ -42,10 +44,10 @@
 #endif
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#if HEED_REGION == HEED_RANK_portable
-#pragma GCC optimize("O2")
-#else
+#ifdef HEED_REGION_OF_CALLABLES
 #pragma GCC optimize("O3")
+#else
+#pragma GCC optimize("O2")
 #endif
 #if HEED_REGION == HEED_RANK_avx512
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")

@@ -99,8 +99,9 @@ inline target best_target() {
 inline target capped_target() {
 #ifdef HEED_STATIC_TARGET
     const auto only = static_cast<target>(HEED_STATIC_RANK);
-    require(only <= best_target(), "active_target", "this program was compiled for ", name(only),
-            " alone, the processor has ", name(best_target()));
+    if (only > best_target())
+        fail("active_target", {"this program was compiled for ", name(only), " alone, the processor has ",
+                               name(best_target())});
     return only;
 #else
     const target best = best_target();
@@ -109,7 +110,7 @@ inline target capped_target() {
     if (wanted.empty()) return best;
     for (const target t : {target::portable, target::baseline, target::avx2, target::avx512})
         if (wanted == name(t)) return t < best ? t : best;
-    fail("active_target", "HEED_TARGET is '", wanted, "', needs one of avx512, avx2, baseline, portable");
+    fail("active_target", {"HEED_TARGET is '", wanted, "', needs one of avx512, avx2, baseline, portable"});
 #endif
 }
 
