@@ -36,8 +36,9 @@ outcome<T> run(const attention_case& c) {
     static const heed::stage stages[] = {heed::stage::raw, heed::stage::capped, heed::stage::biased,
                                          heed::stage::probabilities};
     const auto call = [&](const auto&... options) {
-        heed::attention_into(o.y, in.q, in.k, in.v, heed::scale(p.scale ? *p.scale : 1 / std::sqrt(double(p.d_k))),
-                             heed::key_lengths(c.lengths), heed::scores(o.scores, stages[c.stage]), options...);
+        heed::attention_into(
+            o.y, in.q, in.k, in.v, heed::scale(p.scale ? *p.scale : 1 / std::sqrt(double(p.d_k))),
+            heed::key_lengths(c.lengths), heed::scores(o.scores, stages[c.stage]), options...);
     };
     support::tensor<bool> mask(p.batch, p.heads, p.queries, p.keys);
     support::tensor<T> bias(p.batch, p.heads, p.queries, p.keys);
@@ -46,15 +47,21 @@ outcome<T> run(const attention_case& c) {
         bias.data()[i] = support::narrow<T>(c.dense[i]);
     }
     const auto dense = [&](const auto&... options) {
-        if (c.has_mask) call(heed::mask(mask), options...);
-        else if (c.has_bias) call(heed::bias(bias), options...);
-        else call(options...);
+        if (c.has_mask)
+            call(heed::mask(mask), options...);
+        else if (c.has_bias)
+            call(heed::bias(bias), options...);
+        else
+            call(options...);
     };
     const long left = c.left < 0 ? heed::unbounded : c.left, right = c.right < 0 ? heed::unbounded : c.right;
     const bool softcapped = p.softcap != 0;
-    if (softcapped) dense(heed::window_from(c.offsets, left, right), heed::softcap(p.softcap));
-    else if (c.causal && c.left < 0) dense(heed::causal_from(c.offsets));
-    else dense(heed::window_from(c.offsets, left, right));
+    if (softcapped)
+        dense(heed::window_from(c.offsets, left, right), heed::softcap(p.softcap));
+    else if (c.causal && c.left < 0)
+        dense(heed::causal_from(c.offsets));
+    else
+        dense(heed::window_from(c.offsets, left, right));
     return o;
 }
 
@@ -78,8 +85,10 @@ TEST_CASE("all Attention cases of the operator vectors") {
     CHECK(cases.size() == 65);
     for (const auto& c : cases) {
         const auto a = conformance::attention(c);
-        if (a.half) compare<Eigen::half>(c, a);
-        else compare<float>(c, a);
+        if (a.half)
+            compare<Eigen::half>(c, a);
+        else
+            compare<float>(c, a);
     }
 #else
     HEED_SKIP("HEED_CONFORMANCE_DATA was not given");

@@ -26,8 +26,8 @@ cut random_cut(support::random& r, long keys) {
 
 reference::problem sample(support::random& r) {
     const long kv = r.between(1, 2);
-    return support::problem<float>(r, r.between(1, 2), kv * r.between(1, 3), kv, r.skewed(1, 20), r.skewed(1, 300),
-                                   features, features);
+    return support::problem<float>(r, r.between(1, 2), kv * r.between(1, 3), kv, r.skewed(1, 20),
+                                   r.skewed(1, 300), features, features);
 }
 
 heed::softmax_state<float> empty_state(const reference::problem& p) {
@@ -122,8 +122,8 @@ TEST_CASE("one absorb is one call, to the bit") {
     s.absorb(in.q, in.k, in.v, heed::causal, heed::softcap(5));
     support::tensor<float> y(p.batch, p.heads, p.queries, p.d_v);
     s.finish_into(y);
-    CHECK(support::same_bits(support::elements(y),
-                             support::elements(heed::attention(in.q, in.k, in.v, heed::softcap(5), heed::causal))));
+    CHECK(support::same_bits(support::elements(y), support::elements(heed::attention(
+                                                       in.q, in.k, in.v, heed::softcap(5), heed::causal))));
 }
 
 TEST_CASE("heed::merge joins finished parts, empty ones too") {
@@ -165,7 +165,8 @@ TEST_CASE("double states keep double") {
     const support::inputs<double> in(p);
     heed::softmax_state<double> s(1, 2, 7, 8);
     for (long first = 0; first < 200; first += 40)
-        s.absorb(in.q, heed::as_view(in.k).slice_positions(first, 40), heed::as_view(in.v).slice_positions(first, 40));
+        s.absorb(in.q, heed::as_view(in.k).slice_positions(first, 40),
+                 heed::as_view(in.v).slice_positions(first, 40));
     support::tensor<double> y(1, 2, 7, 8);
     s.finish_into(y);
     CHECK(support::excess<double>(p, support::truth_of<double>(p), support::values(y)) <= 6);
@@ -177,7 +178,8 @@ TEST_CASE("parts of 16-bit tensors are joined in float: many parts, one rounding
     const support::inputs<Eigen::bfloat16> in(p);
     heed::softmax_state<Eigen::bfloat16> s(1, 2, 7, 8);
     for (long first = 0; first < 640; first += 20)
-        s.absorb(in.q, heed::as_view(in.k).slice_positions(first, 20), heed::as_view(in.v).slice_positions(first, 20));
+        s.absorb(in.q, heed::as_view(in.k).slice_positions(first, 20),
+                 heed::as_view(in.v).slice_positions(first, 20));
     // The state itself, before it is rounded to bfloat16, is good to float accuracy.
     const auto want = reference::solve<double>(p);
     CHECK(support::max_error(support::values(s.output()), want.y) <= 1e-5);

@@ -56,7 +56,8 @@ struct outcome {
 // With the weights written, which touches every path that a plain call does not.
 template <class... Options>
 outcome detailed(const reference::problem& p, const support::inputs<float>& in, const Options&... options) {
-    outcome o{{p.batch, p.heads, p.queries, p.d_v}, {p.batch, p.heads, p.queries, p.keys},
+    outcome o{{p.batch, p.heads, p.queries, p.d_v},
+              {p.batch, p.heads, p.queries, p.keys},
               {p.batch, p.heads, p.queries}};
     heed::attention_into(o.y, in.q, in.k, in.v, heed::causal, heed::dropout(0.2, 7), heed::weights(o.weights),
                          heed::logsumexp(o.lse), options...);

@@ -53,7 +53,8 @@ struct fixture {
 
 TEST_CASE("shapes that do not fit together") {
     fixture f;
-    const auto with = [&](const tensor4& q, const tensor4& k, const tensor4& v, std::vector<std::string> words) {
+    const auto with = [&](const tensor4& q, const tensor4& k, const tensor4& v,
+                          std::vector<std::string> words) {
         words.push_back("heed::attention_into: ");
         f.fails([&] { heed::attention_into(f.y, q, k, v); }, words);
         words.back() = "heed::attention: ";
@@ -92,8 +93,11 @@ TEST_CASE("a result that overlaps an input") {
     };
     const auto q = view(0, {2, 4, 5, 8}), k = view(1000, {2, 2, 7, 8}), v = view(2000, {2, 2, 7, 6});
     const auto overlaps = [&](long at, const char* which) {
-        f.fails([&] { heed::attention_into(view(at, {2, 4, 5, 6}), q, k, v); },
-                {"heed::attention_into: y overlaps ", which});
+        f.fails(
+            [&] {
+                heed::attention_into(view(at, {2, 4, 5, 6}), q, k, v);
+            },
+            {"heed::attention_into: y overlaps ", which});
         CHECK(std::all_of(memory.begin(), memory.end(), [](float x) { return x == 77; }));
     };
     overlaps(319, "q"), overlaps(1, "q");
@@ -115,7 +119,8 @@ TEST_CASE("outputs beside y have memory of their own and the right size") {
     f.option_fails({"attention_into: weights", "6", "7"}, heed::weights(w));
     f.option_fails({"attention_into: scores", "6", "7"}, heed::scores(w, heed::stage::raw));
     tensor4 fits(2, 4, 5, 7);
-    f.option_fails({"weights", "scores", "overlap"}, heed::weights(fits), heed::scores(fits, heed::stage::raw));
+    f.option_fails({"weights", "scores", "overlap"}, heed::weights(fits),
+                   heed::scores(fits, heed::stage::raw));
     const Eigen::TensorMap<support::tensor<float, 3>> inside(f.y.data() + 3, 2, 4, 5);
     f.option_fails({"logsumexp overlaps y"}, heed::logsumexp(inside));
     const Eigen::TensorMap<support::tensor<float, 3>> of_q(f.q.data() + 3, 2, 4, 5);
@@ -156,8 +161,8 @@ TEST_CASE("lengths, documents and packed offsets that do not fit") {
     const std::vector<int> five(5), seven(7), six(6);
     f.option_fails({"documents: key_ids", "6", "7"}, heed::documents(five, six));
     f.option_fails({"documents: query_ids", "6", "5"}, heed::documents(six, seven));
-    const std::vector<int> ok_q{0, 2, 5}, ok_k{0, 3, 7}, short_k{0, 3, 6}, falls{0, 8, 7}, late{1, 3, 7}, more{0, 1, 2, 7},
-        none;
+    const std::vector<int> ok_q{0, 2, 5}, ok_k{0, 3, 7}, short_k{0, 3, 6}, falls{0, 8, 7}, late{1, 3, 7},
+        more{0, 1, 2, 7}, none;
     f.option_fails({"packed: key offsets", "7"}, heed::packed(ok_q, short_k));
     f.option_fails({"packed: key offsets", "8"}, heed::packed(ok_q, falls));
     f.option_fails({"packed: key offsets", "0"}, heed::packed(ok_q, late));
@@ -171,8 +176,10 @@ TEST_CASE("numbers out of range") {
     const double nan = std::nan(""), infinity = HUGE_VAL;
     f.option_fails({"attention_into: scale is nan"}, heed::scale(nan));
     f.option_fails({"scale is inf"}, heed::scale(infinity));
-    for (const double cap : {0.0, -1.0, infinity, nan}) f.option_fails({"attention_into: softcap is "}, heed::softcap(cap));
-    for (const double p : {-0.1, 1.0, 1.5, nan}) f.option_fails({"attention_into: dropout is "}, heed::dropout(p, 1));
+    for (const double cap : {0.0, -1.0, infinity, nan})
+        f.option_fails({"attention_into: softcap is "}, heed::softcap(cap));
+    for (const double p : {-0.1, 1.0, 1.5, nan})
+        f.option_fails({"attention_into: dropout is "}, heed::dropout(p, 1));
     const std::vector<float> three(3);
     f.option_fails({"attention_into: sinks has 3 numbers", "4 heads"}, heed::sinks(three));
     f.option_fails({"attention_into: alibi has 3 slopes", "4 heads"}, heed::alibi(three));

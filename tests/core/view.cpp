@@ -112,7 +112,8 @@ TEST_CASE("bshd: heads behind positions") {
     heed::attention_into(heed::bshd(y), heed::bshd(q), heed::bshd(k), heed::bshd(v), heed::causal);
     CHECK(gather(B, H, S, W, [&](long b, long h, long s, long d) { return y(b, s, h, d); }) ==
           support::elements(a.y));
-    const support::tensor<float> made = heed::attention(heed::bshd(q), heed::bshd(k), heed::bshd(v), heed::causal);
+    const support::tensor<float> made =
+        heed::attention(heed::bshd(q), heed::bshd(k), heed::bshd(v), heed::causal);
     CHECK(support::same_bits(support::elements(made), support::elements(a.y)));
 }
 
@@ -136,9 +137,11 @@ TEST_CASE("transposed: features in front of positions, so features are not next 
                v = shuffled(a.in.v, {0, 1, 3, 2});
     support::tensor<float> y(B, H, W, S);
     heed::attention_into(heed::transposed(heed::as_view(y)), heed::transposed(heed::as_view(q)),
-                         heed::transposed(heed::as_view(k)), heed::transposed(heed::as_view(v)), heed::causal);
-    CHECK(support::max_error(gather(B, H, S, W, [&](long b, long h, long s, long d) { return y(b, h, d, s); }),
-                             support::elements(a.y)) <= 16 * support::ulp<float>(support::max_abs(a.p.v)));
+                         heed::transposed(heed::as_view(k)), heed::transposed(heed::as_view(v)),
+                         heed::causal);
+    CHECK(
+        support::max_error(gather(B, H, S, W, [&](long b, long h, long s, long d) { return y(b, h, d, s); }),
+                           support::elements(a.y)) <= 16 * support::ulp<float>(support::max_abs(a.p.v)));
     a.y = shuffled(y, {0, 1, 3, 2});
     support::check<float>(a.p, a.y);
 }
@@ -167,15 +170,18 @@ TEST_CASE("slices of one fused q, k, v buffer, the result over q") {
         for (long s = 0; s < T; ++s)
             for (long d = 0; d < D; ++d) {
                 for (long h = 0; h < H; ++h) {
-                    if (s < S) y(b, h, s, d) = fused(b, s, h, d);
-                    else kept = kept && fused(b, s, h, d) == 7e7f;
+                    if (s < S)
+                        y(b, h, s, d) = fused(b, s, h, d);
+                    else
+                        kept = kept && fused(b, s, h, d) == 7e7f;
                 }
                 for (long h = 0; h < G; ++h) kept = kept && fused(b, s, H + h, d) == in.k(b, h, s, d);
                 for (long h = 0; h < G; ++h) kept = kept && fused(b, s, H + G + h, d) == in.v(b, h, s, d);
             }
     CHECK(kept);
     support::check<float>(p, y);
-    CHECK(support::same_bits(support::elements(y), support::elements(heed::attention(in.q, in.k, in.v, heed::causal))));
+    CHECK(support::same_bits(support::elements(y),
+                             support::elements(heed::attention(in.q, in.k, in.v, heed::causal))));
 }
 
 TEST_CASE("y may be q itself") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/core/workspace.cpp: no allocation with a workspace, and every failing one survived (R16)
-#include <new>
 #include <pthread.h>
+#include <new>
 
 #include <heed/thread_pool.hpp>
 
@@ -31,7 +31,8 @@ TEST_CASE("calls with a workspace that has grown allocate nothing") {
         setup s(401, queries, keys);
         heed::workspace alone, threaded;
         const auto call = [&](auto&... options) {
-            heed::attention_into(s.y, s.in.q, s.in.k, s.in.v, heed::causal, heed::logsumexp(s.lse), options...);
+            heed::attention_into(s.y, s.in.q, s.in.k, s.in.v, heed::causal, heed::logsumexp(s.lse),
+                                 options...);
         };
         const auto on_pool = heed::on(pool);
         const auto with_alone = heed::use(alone), with_threaded = heed::use(threaded);
@@ -50,11 +51,13 @@ TEST_CASE("calls with a workspace that has grown allocate nothing") {
         INFO(queries << " queries, " << keys << " keys");
         CHECK(counted == 0);
         CHECK(counted_threaded == 0);
-        support::check<float>([&] {
-            auto p = s.p;
-            p.visible = [o = keys - queries](reference::place i) { return i.key <= i.query + o; };
-            return p;
-        }(), s.y, &s.lse);
+        support::check<float>(
+            [&] {
+                auto p = s.p;
+                p.visible = [o = keys - queries](reference::place i) { return i.key <= i.query + o; };
+                return p;
+            }(),
+            s.y, &s.lse);
     }
 }
 
@@ -94,7 +97,8 @@ TEST_CASE("the n-th allocation fails for every n: bad_alloc, nothing leaks, the 
                 const support::allocation_watch watch(rounds);
                 try {
                     if (threaded)
-                        heed::attention_into(s.y, s.in.q, s.in.k, s.in.v, heed::logsumexp(s.lse), heed::on(pool));
+                        heed::attention_into(s.y, s.in.q, s.in.k, s.in.v, heed::logsumexp(s.lse),
+                                             heed::on(pool));
                     else
                         heed::attention_into(s.y, s.in.q, s.in.k, s.in.v, heed::logsumexp(s.lse));
                     finished = watch.count() <= rounds;

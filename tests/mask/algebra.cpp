@@ -56,8 +56,7 @@ TEST_CASE("a mask and its opposite see every pair once") {
         heed::attention_into(y, in.q, in.k, in.v, m, heed::weights(a));
         heed::attention_into(y, in.q, in.k, in.v, !m, heed::weights(b));
         bool once = true;
-        for (long i = 0; i < a.size(); ++i)
-            once = once && (a.data()[i] > 0) != (b.data()[i] > 0);
+        for (long i = 0; i < a.size(); ++i) once = once && (a.data()[i] > 0) != (b.data()[i] > 0);
         INFO(support::describe(p));
         CHECK(once);
     }

@@ -27,8 +27,7 @@ TEST_CASE("documents show a query the keys of its own document") {
         if (round % 3 == 0)  // identities need not be sorted
             for (int& id : of_keys) id = static_cast<int>(r.between(0, 3));
         p.visible = [=](reference::place i) {
-            return of_queries[static_cast<std::size_t>(i.query)] ==
-                   of_keys[static_cast<std::size_t>(i.key)];
+            return of_queries[static_cast<std::size_t>(i.query)] == of_keys[static_cast<std::size_t>(i.key)];
         };
         check_call<float>(p, heed::documents(of_queries, of_keys));
     }

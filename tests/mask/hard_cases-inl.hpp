@@ -34,7 +34,10 @@ struct call {
     support::tensor<float> q, k, v, y;
     support::tensor<float, 3> lse;
     call(long queries, long keys, std::uint64_t seed)
-        : q(1, heads, queries, d), k(1, heads, keys, d), v(1, heads, keys, d), y(1, heads, queries, d),
+        : q(1, heads, queries, d),
+          k(1, heads, keys, d),
+          v(1, heads, keys, d),
+          y(1, heads, queries, d),
           lse(1, heads, queries) {
         support::random r(seed);
         for (auto* t : {&q, &k, &v})
@@ -72,8 +75,7 @@ TEST_CASE("rows that see nothing among rows that see something") {
         c.run(heed::mask_if([](heed::at i) { return (i.query % 3 != 1) & (i.key % 2 == 0); }));
         long wrong = 0;
         for (long h = 0; h < heads; ++h)
-            for (long i = 0; i < c.q.dimension(2); ++i)
-                wrong += i % 3 == 1 ? !c.empty(h, i) : !c.sane(h, i);
+            for (long i = 0; i < c.q.dimension(2); ++i) wrong += i % 3 == 1 ? !c.empty(h, i) : !c.sane(h, i);
         INFO(queries << " queries, " << keys << " keys");
         CHECK(wrong == 0);
     }
@@ -160,8 +162,7 @@ TEST_CASE("a bias of -FLT_MAX everywhere is not an empty row, and not a uniform 
         c.run(heed::bias(bias));
         for (long h = 0; h < heads; ++h)
             for (long i = 0; i < queries; ++i)
-                for (long f = 0; f < d; ++f)
-                    wrong += bits(c.y(0, h, i, f)) != bits(c.v(0, h, keys / 2, f));
+                for (long f = 0; f < d; ++f) wrong += bits(c.y(0, h, i, f)) != bits(c.v(0, h, keys / 2, f));
         CHECK(wrong == 0);
     }
 }
@@ -206,7 +207,8 @@ TEST_CASE("weights and scores of hidden keys are +0 and -inf") {
         call c(queries, keys, 708);
         support::tensor<float> w(1, heads, queries, keys), s(1, heads, queries, keys);
         const auto visible = [](long i, long j) { return (i * 7 + j * 3) % 5 < 2 && i % 4 != 3; };
-        c.run(heed::mask_if([](heed::at i) { return ((i.query * 7 + i.key * 3) % 5 < 2) & (i.query % 4 != 3); }),
+        c.run(heed::mask_if(
+                  [](heed::at i) { return ((i.query * 7 + i.key * 3) % 5 < 2) & (i.query % 4 != 3); }),
               heed::weights(w), heed::scores(s, heed::stage::biased));
         long wrong = 0;
         for (long h = 0; h < heads; ++h)

@@ -30,9 +30,7 @@ TEST_CASE("key_lengths ends every batch on its own, at 0 too") {
                                 : support::random_problem<float>(r);
         std::vector<int> lengths(static_cast<std::size_t>(p.batch));
         for (int& n : lengths) n = static_cast<int>(r.between(0, p.keys));
-        p.visible = [=](reference::place i) {
-            return i.key < lengths[static_cast<std::size_t>(i.batch)];
-        };
+        p.visible = [=](reference::place i) { return i.key < lengths[static_cast<std::size_t>(i.batch)]; };
         check_call<float>(p, heed::key_lengths(lengths));
     }
 }

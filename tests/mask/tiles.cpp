@@ -83,9 +83,7 @@ void safe(const Mask& mask, const See& see) {
 }
 
 auto band(long offset, long left, long right) {
-    return [=](long, long, long q, long k) {
-        return k >= q + offset - left && k <= q + offset + right;
-    };
+    return [=](long, long, long q, long k) { return k >= q + offset - left && k <= q + offset + right; };
 }
 
 }  // namespace
@@ -128,9 +126,8 @@ TEST_CASE("documents and packed are never wrong, and know sorted ids") {
         while (offsets[d + 1] <= p) ++d;
         return d;
     };
-    safe(heed::packed(of_queries, of_keys), [&](long, long, long i, long j) {
-        return document(of_queries, i) == document(of_keys, j);
-    });
+    safe(heed::packed(of_queries, of_keys),
+         [&](long, long, long i, long j) { return document(of_queries, i) == document(of_keys, j); });
 }
 
 TEST_CASE("a dense mask knows every tile, broadcast or not") {
@@ -152,7 +149,8 @@ TEST_CASE("the algebra is never wrong") {
     safe(odd, [&](long, long, long q, long k) { return is_odd(q, k); });
     safe(heed::causal & heed::window(3, 2),
          [&](long, long, long q, long k) { return k <= q + offset && k >= q + offset - 3; });
-    safe(heed::causal | heed::prefix(4), [&](long, long, long q, long k) { return k <= q + offset || k < 4; });
+    safe(heed::causal | heed::prefix(4),
+         [&](long, long, long q, long k) { return k <= q + offset || k < 4; });
     exact(!heed::causal, [&](long, long, long q, long k) { return k > q + offset; });
     safe(!(heed::window(2, 2) | (odd & heed::prefix(6))), [&](long, long, long q, long k) {
         return !((k >= q + offset - 2 && k <= q + offset + 2) || (is_odd(q, k) && k < 6));

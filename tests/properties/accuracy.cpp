@@ -37,7 +37,8 @@ TEST_CASE("error within 1.5 times the naive float computation's, 0.8 times on av
         const auto truth = reference::solve<double>(p).y;
         const auto naive = reference::solve<float>(p).y;
         const auto got = support::values(attend(p));
-        if (!support::as_good_as_naive<float>(got, truth, naive)) ++worse, first += support::describe(p) + "; ";
+        if (!support::as_good_as_naive<float>(got, truth, naive))
+            ++worse, first += support::describe(p) + "; ";
         // Errors below a tenth of a last place are no merit.
         const double floor = 0.1 * support::ulp<float>(support::max_abs(truth));
         logarithms += std::log(std::fmax(support::max_error(got, truth), floor) /
@@ -73,6 +74,7 @@ TEST_CASE("a constant v drifts by no more over many tiles than over one") {
     for (const long queries : {1L, 12L}) {
         auto p = support::problem<float>(r, 1, 1, 1, queries, 65536, 1, 3);
         std::fill(p.v.begin(), p.v.end(), 1.0);
-        CHECK(support::max_error(support::values(attend(p)), std::vector<double>(p.y_size(), 1.0)) <= 16 * 0x1p-24);
+        CHECK(support::max_error(support::values(attend(p)), std::vector<double>(p.y_size(), 1.0)) <=
+              16 * 0x1p-24);
     }
 }

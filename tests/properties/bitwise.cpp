@@ -22,7 +22,8 @@ TEST_CASE("a mask that hides nothing gives the bits of no mask") {
         all.setConstant(true);
         INFO(support::describe(p));
         CHECK(same(plain, heed::attention(in.q, in.k, in.v, heed::mask(all))));
-        CHECK(same(plain, heed::attention(in.q, in.k, in.v, heed::mask_if([](heed::at i) { return i.key >= 0; }))));
+        CHECK(same(plain,
+                   heed::attention(in.q, in.k, in.v, heed::mask_if([](heed::at i) { return i.key >= 0; }))));
         CHECK(same(plain, heed::attention(in.q, in.k, in.v, heed::prefix(p.keys) | heed::causal)));
         CHECK(same(plain, heed::attention(in.q, in.k, in.v, heed::window(heed::unbounded, heed::unbounded))));
     });
@@ -111,7 +112,7 @@ TEST_CASE("the order of the options does not matter") {
     const auto odd = heed::mask_if([](heed::at i) { return i.key % 3 != 0; });
     const tensor4 a = heed::attention(in.q, in.k, in.v, heed::causal, odd, heed::softcap(3), heed::alibi(),
                                       heed::sinks(sinks), heed::scale(0.7));
-    const tensor4 b = heed::attention(in.q, in.k, in.v, heed::scale(0.7), heed::sinks(sinks), odd, heed::alibi(),
-                                      heed::softcap(3), heed::causal);
+    const tensor4 b = heed::attention(in.q, in.k, in.v, heed::scale(0.7), heed::sinks(sinks), odd,
+                                      heed::alibi(), heed::softcap(3), heed::causal);
     CHECK(same(a, b));
 }

@@ -14,25 +14,25 @@
 namespace combinations {
 
 enum option : unsigned {
-    causal = 1u << 0,       // key <= query + offset, one offset per batch entry
+    causal = 1u << 0,  // key <= query + offset, one offset per batch entry
     window = 1u << 1,
     lengths = 1u << 2,
-    dense = 1u << 3,        // a tensor of bool, some axes broadcast
+    dense = 1u << 3,  // a tensor of bool, some axes broadcast
     predicate = 1u << 4,
-    prefix = 1u << 5,       // joined by | to whatever masks there are
+    prefix = 1u << 5,  // joined by | to whatever masks there are
     documents = 1u << 6,
-    inverted = 1u << 7,     // ! over a window
+    inverted = 1u << 7,  // ! over a window
     scaled = 1u << 8,
     capped = 1u << 9,
     scored = 1u << 10,
-    distance = 1u << 11,    // alibi
-    biased = 1u << 12,      // with some -inf
-    sunk = 1u << 13,        // sinks
-    dropped = 1u << 14,     // dropout
-    weighted = 1u << 15,    // weights written
-    staged = 1u << 16,      // biased scores written
+    distance = 1u << 11,  // alibi
+    biased = 1u << 12,    // with some -inf
+    sunk = 1u << 13,      // sinks
+    dropped = 1u << 14,   // dropout
+    weighted = 1u << 15,  // weights written
+    staged = 1u << 16,    // biased scores written
     threaded = 1u << 17,
-    scratch = 1u << 18      // use(workspace)
+    scratch = 1u << 18  // use(workspace)
 };
 
 // Everything options refer to, alive for the call.
@@ -49,20 +49,29 @@ struct arena {
     heed::workspace scratch;
     long left, right, prefix, offset;
     std::uint64_t seed;
+    double factor;  // of the order of the default: much larger ones magnify the rounding of long dot products
 
     arena(const reference::problem& p, support::random& r)
-        : dense(r.chance(0.5) ? p.batch : 1, r.chance(0.5) ? p.heads : 1, r.chance(0.8) ? p.queries : 1, p.keys),
+        : dense(r.chance(0.5) ? p.batch : 1, r.chance(0.5) ? p.heads : 1, r.chance(0.8) ? p.queries : 1,
+                p.keys),
           bias(1, r.chance(0.5) ? p.heads : 1, p.queries, r.chance(0.8) ? p.keys : 1),
-          weights(p.batch, p.heads, p.queries, p.keys), scores(weights), lse(p.batch, p.heads, p.queries),
-          y(p.batch, p.heads, p.queries, p.d_v), left(r.skewed(1, p.keys + 1) - 1),
-          right(r.skewed(1, p.keys + 1) - 1), prefix(r.between(0, p.keys)), offset(r.between(-p.queries, p.keys)),
-          seed(r.bits()) {
+          weights(p.batch, p.heads, p.queries, p.keys),
+          scores(weights),
+          lse(p.batch, p.heads, p.queries),
+          y(p.batch, p.heads, p.queries, p.d_v),
+          left(r.skewed(1, p.keys + 1) - 1),
+          right(r.skewed(1, p.keys + 1) - 1),
+          prefix(r.between(0, p.keys)),
+          offset(r.between(-p.queries, p.keys)),
+          seed(r.bits()),
+          factor(static_cast<float>(r.uniform(0.5, 1.5) / std::sqrt(double(p.d_k)))) {
         for (long b = 0; b < p.batch; ++b) {
             offsets.push_back(r.chance(0.5) ? p.keys - p.queries : r.between(-p.queries, p.keys));
             lengths.push_back(r.chance(0.2) ? 0 : r.between(0, p.keys));
         }
         for (long i = 0; i < p.queries; ++i) query_ids.push_back(static_cast<int>(4 * i / p.queries));
-        for (long j = 0; j < p.keys; ++j) key_ids.push_back(static_cast<int>(r.chance(0.1) ? 2 : 4 * j / p.keys));
+        for (long j = 0; j < p.keys; ++j)
+            key_ids.push_back(static_cast<int>(r.chance(0.1) ? 2 : 4 * j / p.keys));
         for (long h = 0; h < p.heads; ++h) {
             slopes.push_back(static_cast<float>(r.uniform(0, 0.4)));
             sinks.push_back(static_cast<float>(r.normal()));
@@ -74,30 +83,35 @@ struct arena {
     }
 };
 
-constexpr double drop_share = 0.25, factor = 0.40625;
+constexpr double drop_share = 0.25;
 
 template <unsigned Set, class T>
 auto masks(const arena<T>& a) {
     const auto one = [&](auto take, auto mask) {
-        if constexpr (decltype(take)::value) return std::tuple(mask);
-        else return std::tuple<>();
+        if constexpr (decltype(take)::value)
+            return std::tuple(mask);
+        else
+            return std::tuple<>();
     };
     using std::bool_constant;
     const auto odd = heed::mask_if([](heed::at i) { return (3 * i.query + 5 * i.key + i.head) % 7 != 2; });
-    auto all = std::tuple_cat(
-        one(bool_constant<(Set & causal) != 0>{}, heed::causal_from(a.offsets)),
-        one(bool_constant<(Set & window) != 0>{}, heed::window(a.left, a.right)),
-        one(bool_constant<(Set & dense) != 0>{}, heed::mask(a.dense)),
-        one(bool_constant<(Set & predicate) != 0>{}, odd),
-        one(bool_constant<(Set & documents) != 0>{}, heed::documents(a.query_ids, a.key_ids)),
-        one(bool_constant<(Set & inverted) != 0>{}, !heed::window_from(a.offset, 2, 3)));
+    auto all =
+        std::tuple_cat(one(bool_constant<(Set & causal) != 0>{}, heed::causal_from(a.offsets)),
+                       one(bool_constant<(Set & window) != 0>{}, heed::window(a.left, a.right)),
+                       one(bool_constant<(Set & dense) != 0>{}, heed::mask(a.dense)),
+                       one(bool_constant<(Set & predicate) != 0>{}, odd),
+                       one(bool_constant<(Set & documents) != 0>{}, heed::documents(a.query_ids, a.key_ids)),
+                       one(bool_constant<(Set & inverted) != 0>{}, !heed::window_from(a.offset, 2, 3)));
     // Half of the masks are joined by &, and the prefix by |; lengths stay an argument of their own.
     const auto joined = [&] {
-        if constexpr (std::tuple_size_v<decltype(all)> == 0) return all;
+        if constexpr (std::tuple_size_v<decltype(all)> == 0)
+            return all;
         else {
             auto both = std::apply([](const auto&... m) { return (... & m); }, all);
-            if constexpr ((Set & prefix) != 0) return std::tuple(both | heed::prefix(a.prefix));
-            else return all;
+            if constexpr ((Set & prefix) != 0)
+                return std::tuple(both | heed::prefix(a.prefix));
+            else
+                return all;
         }
     }();
     return std::tuple_cat(joined, one(bool_constant<(Set & lengths) != 0>{}, heed::key_lengths(a.lengths)));
@@ -117,11 +131,13 @@ void describe_to_oracle(reference::problem& p, const arena<T>& a) {
             sees = sees && i.key >= at - a.left && i.key <= at + a.right;
         }
         if (Set & dense)
-            sees = sees && a.dense(broadcast(i.batch, a.dense.dimension(0)), broadcast(i.head, a.dense.dimension(1)),
-                                   broadcast(i.query, a.dense.dimension(2)), i.key);
+            sees = sees &&
+                   a.dense(broadcast(i.batch, a.dense.dimension(0)), broadcast(i.head, a.dense.dimension(1)),
+                           broadcast(i.query, a.dense.dimension(2)), i.key);
         if (Set & predicate) sees = sees && (3 * i.query + 5 * i.key + i.head) % 7 != 2;
         if (Set & documents)
-            sees = sees && a.query_ids[static_cast<std::size_t>(i.query)] == a.key_ids[static_cast<std::size_t>(i.key)];
+            sees = sees && a.query_ids[static_cast<std::size_t>(i.query)] ==
+                               a.key_ids[static_cast<std::size_t>(i.key)];
         if (Set & inverted) {
             const long at = i.query + a.offset;
             sees = sees && !(i.key >= at - 2 && i.key <= at + 3);
@@ -130,17 +146,21 @@ void describe_to_oracle(reference::problem& p, const arena<T>& a) {
         if (Set & lengths) sees = sees && i.key < a.lengths[b];
         return sees;
     };
-    if (Set & scaled) p.scale = factor;
+    if (Set & scaled) p.scale = a.factor;
     if (Set & capped) p.softcap = 1.75;
-    if (Set & scored) p.score = [](double s, reference::place i) {
-        return (i.key + 2 * i.query) % 11 == 3 ? -HUGE_VAL : s + 0.125 * double(i.key % 5) - 0.25 * double(i.head);
-    };
+    if (Set & scored)
+        p.score = [](double s, reference::place i) {
+            return (i.key + 2 * i.query) % 11 == 3 ? -HUGE_VAL
+                                                   : s + 0.125 * double(i.key % 5) - 0.25 * double(i.head);
+        };
     p.bias = [&a, shift = p.keys - p.queries](reference::place i) {
         double x = 0;
         if (Set & distance)
-            x -= double(a.slopes[static_cast<std::size_t>(i.head)]) * std::fabs(double(i.query + shift - i.key));
+            x -= double(a.slopes[static_cast<std::size_t>(i.head)]) *
+                 std::fabs(double(i.query + shift - i.key));
         if (Set & biased)
-            x += double(a.bias(0, a.bias.dimension(1) == 1 ? 0 : i.head, i.query, a.bias.dimension(3) == 1 ? 0 : i.key));
+            x += double(a.bias(0, a.bias.dimension(1) == 1 ? 0 : i.head, i.query,
+                               a.bias.dimension(3) == 1 ? 0 : i.key));
         return x;
     };
     if (Set & sunk) p.sinks.assign(a.sinks.begin(), a.sinks.end());
@@ -155,30 +175,35 @@ template <unsigned Set, class T>
 void call(const reference::problem& p, arena<T>& a, const heed::thread_pool& pool) {
     const support::inputs<T> in(p);
     const auto one = [&](auto take, const auto& make) {
-        if constexpr (decltype(take)::value) return std::tuple(make());
-        else return std::tuple<>();
+        if constexpr (decltype(take)::value)
+            return std::tuple(make());
+        else
+            return std::tuple<>();
     };
     using std::bool_constant;
     const auto options = std::tuple_cat(
         one(bool_constant<(Set & scratch) != 0>{}, [&] { return heed::use(a.scratch); }),
         one(bool_constant<(Set & dropped) != 0>{}, [&] { return heed::dropout(drop_share, a.seed); }),
         one(bool_constant<(Set & biased) != 0>{}, [&] { return heed::bias(a.bias); }), masks<Set>(a),
-        one(bool_constant<(Set & staged) != 0>{}, [&] { return heed::scores(a.scores, heed::stage::biased); }),
-        one(bool_constant<(Set & scored) != 0>{}, [&] {
-            return heed::score([](auto s, heed::at i) {
-                using S = decltype(s);
-                const S t = s + S(0.125) * static_cast<S>(i.key % 5) - S(0.25) * static_cast<S>(i.head);
-                return heed::math::select((i.key + 2 * i.query) % 11 == 3, S(-HUGE_VAL), t);
-            });
-        }),
+        one(bool_constant<(Set & staged) != 0>{},
+            [&] { return heed::scores(a.scores, heed::stage::biased); }),
+        one(bool_constant<(Set & scored) != 0>{},
+            [&] {
+                return heed::score([](auto s, heed::at i) {
+                    using S = decltype(s);
+                    const S t = s + S(0.125) * static_cast<S>(i.key % 5) - S(0.25) * static_cast<S>(i.head);
+                    return heed::math::select((i.key + 2 * i.query) % 11 == 3, S(-HUGE_VAL), t);
+                });
+            }),
         one(bool_constant<(Set & weighted) != 0>{}, [&] { return heed::weights(a.weights); }),
         one(bool_constant<(Set & sunk) != 0>{}, [&] { return heed::sinks(a.sinks); }),
         one(bool_constant<(Set & distance) != 0>{}, [&] { return heed::alibi(a.slopes); }),
         one(bool_constant<(Set & capped) != 0>{}, [&] { return heed::softcap(1.75); }),
         one(bool_constant<(Set & threaded) != 0>{}, [&] { return heed::on(pool); }),
-        one(bool_constant<(Set & scaled) != 0>{}, [&] { return heed::scale(factor); }));
-    std::apply([&](const auto&... o) { heed::attention_into(a.y, in.q, in.k, in.v, heed::logsumexp(a.lse), o...); },
-               options);
+        one(bool_constant<(Set & scaled) != 0>{}, [&] { return heed::scale(a.factor); }));
+    std::apply(
+        [&](const auto&... o) { heed::attention_into(a.y, in.q, in.k, in.v, heed::logsumexp(a.lse), o...); },
+        options);
 }
 
 template <unsigned Set, class T = float>
@@ -210,7 +235,8 @@ void check(int rounds) {
             }
             if (Set & staged) {
                 const double got = static_cast<double>(a.scores.data()[j]), want = truth.biased[j];
-                if (got != want) worst_score = std::fmax(worst_score, std::fabs(got - want) / (4 * eps * size));
+                if (got != want)
+                    worst_score = std::fmax(worst_score, std::fabs(got - want) / (4 * eps * size));
                 if (std::isinf(got) != std::isinf(want)) worst_score = HUGE_VAL;
             }
         }

@@ -5,7 +5,8 @@
 using namespace combinations;
 
 TEST_CASE("option set 6") {
-    check<lengths | dense | prefix | documents | capped | distance | dropped | weighted | threaded | scratch>(50);
+    check<lengths | dense | prefix | documents | capped | distance | dropped | weighted | threaded | scratch>(
+        50);
 }
 TEST_CASE("option set 7") {
     check<window | documents | scaled | capped | scored | biased | dropped | weighted | staged | threaded |

@@ -31,8 +31,10 @@ TEST_CASE("v = 1 gives 1 within 16 ULP at every length") {
         worst = std::fmax(worst, off_one(r, 1, keys, 1));
         worst = std::fmax(worst, off_one(r, 5, keys, 3));
     }
-    for (int i = 0; i < 60; ++i) worst_long = std::fmax(worst_long, off_one(r, i % 2 ? 1 : 7, r.between(700, 65536), 2));
-    for (const long keys : {4096L, 8191L, 8193L, 65535L, 65536L}) worst_long = std::fmax(worst_long, off_one(r, 5, keys, 1));
+    for (int i = 0; i < 60; ++i)
+        worst_long = std::fmax(worst_long, off_one(r, i % 2 ? 1 : 7, r.between(700, 65536), 2));
+    for (const long keys : {4096L, 8191L, 8193L, 65535L, 65536L})
+        worst_long = std::fmax(worst_long, off_one(r, 5, keys, 1));
     CHECK(worst <= 16 * ulp_of_one);
     CHECK(worst_long <= 16 * ulp_of_one);
 }
@@ -99,8 +101,10 @@ TEST_CASE("all keys twice changes nothing but the log-sum-exp, by ln 2") {
         twice.k.clear(), twice.v.clear();
         for (long h = 0; h < p.batch * p.kv_heads; ++h)
             for (int copy = 0; copy < 2; ++copy) {
-                twice.k.insert(twice.k.end(), p.k.begin() + h * p.keys * p.d_k, p.k.begin() + (h + 1) * p.keys * p.d_k);
-                twice.v.insert(twice.v.end(), p.v.begin() + h * p.keys * p.d_v, p.v.begin() + (h + 1) * p.keys * p.d_v);
+                twice.k.insert(twice.k.end(), p.k.begin() + h * p.keys * p.d_k,
+                               p.k.begin() + (h + 1) * p.keys * p.d_k);
+                twice.v.insert(twice.v.end(), p.v.begin() + h * p.keys * p.d_v,
+                               p.v.begin() + (h + 1) * p.keys * p.d_v);
             }
         const support::inputs<float> in(p), in_twice(twice);
         support::tensor<float, 3> lse(p.batch, p.heads, p.queries), lse_twice(lse);
@@ -111,8 +115,9 @@ TEST_CASE("all keys twice changes nothing but the log-sum-exp, by ln 2") {
               16 * support::ulp<float>(support::max_abs(p.v)));
         double worst = 0;
         for (long i = 0; i < lse.size(); ++i)
-            worst = std::fmax(worst, std::fabs(support::widen(lse_twice.data()[i]) - support::widen(lse.data()[i]) -
-                                               std::log(2.0)) / (1 + std::fabs(support::widen(lse.data()[i]))));
+            worst = std::fmax(worst, std::fabs(support::widen(lse_twice.data()[i]) -
+                                               support::widen(lse.data()[i]) - std::log(2.0)) /
+                                         (1 + std::fabs(support::widen(lse.data()[i]))));
         CHECK(worst <= 16 * ulp_of_one);
     });
 }

@@ -34,7 +34,8 @@ void cases(support::random& r, reference::problem p, int count, const Options&..
     const outcome clean = solve(p, options...);
     for (int i = 0; i < count; ++i) {
         auto bad = p;
-        const long b = r.between(0, p.batch - 1), kv = r.between(0, p.kv_heads - 1), j = r.between(0, p.keys - 1);
+        const long b = r.between(0, p.batch - 1), kv = r.between(0, p.kv_heads - 1),
+                   j = r.between(0, p.keys - 1);
         const bool value = r.chance(0.6), key = !value || r.chance(0.5);
         const double with = poisons[r.between(0, 4)];
         poison(bad, b, kv, j, key, value, with);
@@ -47,7 +48,8 @@ void cases(support::random& r, reference::problem p, int count, const Options&..
                               (!p.visible || p.visible({batch, head, query, j}));
             const float* y = got.y.data() + row * p.d_v;
             if (!sees) {
-                changed += !support::same_bits(y, clean.y.data() + row * p.d_v, static_cast<std::size_t>(p.d_v));
+                changed +=
+                    !support::same_bits(y, clean.y.data() + row * p.d_v, static_cast<std::size_t>(p.d_v));
                 changed += !support::same_bits(got.lse.data() + row, clean.lse.data() + row, 1);
             } else if (std::isnan(with)) {
                 for (long f = 0; f < p.d_v; ++f) kept += !std::isnan(y[f]);

@@ -65,7 +65,8 @@ TEST_CASE("large biases of both signs do not overflow") {
         p.bias = [&](reference::place at) { return support::widen(bias(at.query, at.key)); };
         // Only the largest of these numbers in a row counts; equal ones absorb the score.
         const auto want = reference::solve<float>(p);
-        CHECK(support::max_error(support::values(q), want.y) <= 32 * support::ulp<float>(support::max_abs(p.v)));
+        CHECK(support::max_error(support::values(q), want.y) <=
+              32 * support::ulp<float>(support::max_abs(p.v)));
         CHECK(support::max_error(support::values(lse), want.lse) <= 1e-5 * (1 + support::max_abs(want.lse)));
     }
 }

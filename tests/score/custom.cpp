@@ -6,9 +6,12 @@ using support::check_call;
 
 TEST_CASE("a generic lambda over score and place") {
     support::for_problems<float>(831, 120, [](reference::problem& p, support::random&) {
-        p.score = [](double s, reference::place i) { return s - 0.125 * double(i.query - i.key) + double(i.head); };
+        p.score = [](double s, reference::place i) {
+            return s - 0.125 * double(i.query - i.key) + double(i.head);
+        };
         check_call<float>(p, heed::score([](auto s, heed::at i) {
-                              return s - 0.125f * static_cast<float>(i.query - i.key) + static_cast<float>(i.head);
+                              return s - 0.125f * static_cast<float>(i.query - i.key) +
+                                     static_cast<float>(i.head);
                           }));
     });
 }
@@ -21,12 +24,13 @@ TEST_CASE("captured state and heed::math") {
                    std::log(double(2 + i.query % 5)) + std::fabs(s) + std::exp(-std::fmax(s, 0.0)) +
                    std::fmin(s, 0.25) + double(i.batch);
         };
-        check_call<float>(p, heed::score([=](float s, heed::at i) {
-                              namespace m = heed::math;
-                              return gain * m::tanh(s) + m::sigmoid(s) + m::sqrt(static_cast<float>(1 + i.key % 7)) +
-                                     m::log(static_cast<float>(2 + i.query % 5)) + m::abs(s) +
-                                     m::exp(-m::max(s, 0.0f)) + m::min(s, 0.25f) + static_cast<float>(i.batch);
-                          }));
+        check_call<float>(
+            p, heed::score([=](float s, heed::at i) {
+                namespace m = heed::math;
+                return gain * m::tanh(s) + m::sigmoid(s) + m::sqrt(static_cast<float>(1 + i.key % 7)) +
+                       m::log(static_cast<float>(2 + i.query % 5)) + m::abs(s) + m::exp(-m::max(s, 0.0f)) +
+                       m::min(s, 0.25f) + static_cast<float>(i.batch);
+            }));
     });
 }
 

@@ -96,10 +96,12 @@ TEST_CASE("the same seed drops the same weights, whatever the shape around them"
     long different = 0;
     for (long h = 0; h < 2; ++h)
         for (long i = 0; i < 70; ++i)
-            for (long j = 0; j < 130; ++j) different += (large.y(0, h, i, j) == 0) != (small.y(0, h, i, j) == 0);
+            for (long j = 0; j < 130; ++j)
+                different += (large.y(0, h, i, j) == 0) != (small.y(0, h, i, j) == 0);
     for (long b = 0; b < 2; ++b)
         for (long i = 0; i < 2; ++i)
-            for (long j = 0; j < 300; ++j) different += (large.y(b, 0, i, j) == 0) != (few.y(b, 0, i, j) == 0);
+            for (long j = 0; j < 300; ++j)
+                different += (large.y(b, 0, i, j) == 0) != (few.y(b, 0, i, j) == 0);
     CHECK(different == 0);
 }
 

@@ -23,7 +23,8 @@ double worst(std::uint64_t seed, double low, double high, const F& f, const G& t
         const T argument = static_cast<T>(x);
         const long double want = truth(static_cast<long double>(argument));
         const double unit = support::ulp<T>(static_cast<double>(want));
-        const double error = static_cast<double>(std::fabs(static_cast<long double>(f(argument)) - want)) / unit;
+        const double error =
+            static_cast<double>(std::fabs(static_cast<long double>(f(argument)) - want)) / unit;
         most = error <= most ? most : error;
     }
     return most;
@@ -32,12 +33,20 @@ double worst(std::uint64_t seed, double low, double high, const F& f, const G& t
 template <class T>
 void sweep(double exp_low, double exp_high) {
     namespace m = heed::math;
-    CHECK(worst<T>(1, exp_low, exp_high, [](T x) { return m::exp(x); }, [](long double x) { return std::exp(x); }) <= 2);
-    CHECK(worst<T>(2, -12, 12, [](T x) { return m::tanh(x); }, [](long double x) { return std::tanh(x); }) <= 3);
-    CHECK(worst<T>(3, 1e-30, 1e30, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
-    CHECK(worst<T>(4, 0.5, 2, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
-    CHECK(worst<T>(5, -30, 30, [](T x) { return m::sigmoid(x); }, [](long double x) { return 1 / (1 + std::exp(-x)); }) <= 4);
-    CHECK(worst<T>(6, 0, 1e30, [](T x) { return m::sqrt(x); }, [](long double x) { return std::sqrt(x); }) <= 1);
+    CHECK(worst<T>(
+              1, exp_low, exp_high, [](T x) { return m::exp(x); },
+              [](long double x) { return std::exp(x); }) <= 2);
+    CHECK(worst<T>(
+              2, -12, 12, [](T x) { return m::tanh(x); }, [](long double x) { return std::tanh(x); }) <= 3);
+    CHECK(worst<T>(
+              3, 1e-30, 1e30, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
+    CHECK(worst<T>(
+              4, 0.5, 2, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
+    CHECK(worst<T>(
+              5, -30, 30, [](T x) { return m::sigmoid(x); },
+              [](long double x) { return 1 / (1 + std::exp(-x)); }) <= 4);
+    CHECK(worst<T>(
+              6, 0, 1e30, [](T x) { return m::sqrt(x); }, [](long double x) { return std::sqrt(x); }) <= 1);
 }
 
 template <class T>
@@ -83,12 +92,8 @@ void ends() {
 
 }  // namespace
 
-TEST_CASE("heed::math in float") {
-    sweep<float>(-100, 88);
-}
-TEST_CASE("heed::math in double") {
-    sweep<double>(-740, 708);
-}
+TEST_CASE("heed::math in float") { sweep<float>(-100, 88); }
+TEST_CASE("heed::math in double") { sweep<double>(-740, 708); }
 TEST_CASE("heed::math at the ends") {
     ends<float>();
     ends<double>();
@@ -101,7 +106,8 @@ TEST_CASE("tanh is odd and never falls") {
             const float x = step * static_cast<float>(i), y = heed::math::tanh(x);
             // monotone to the last bits: a step down of one unit is allowed by 3 ULP of error
             falls += y < last - 2e-7f * std::fabs(last);
-            uneven += std::bit_cast<std::uint32_t>(heed::math::tanh(-x)) != (std::bit_cast<std::uint32_t>(y) ^ 0x80000000u);
+            uneven += std::bit_cast<std::uint32_t>(heed::math::tanh(-x)) !=
+                      (std::bit_cast<std::uint32_t>(y) ^ 0x80000000u);
             last = y;
         }
         CHECK(falls == 0);

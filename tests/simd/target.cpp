@@ -11,8 +11,10 @@ namespace {
 
 // The choice for a value of HEED_TARGET; the program's own was made before and does not change.
 heed::target chosen(const char* value) {
-    if (value) ::setenv("HEED_TARGET", value, 1);
-    else ::unsetenv("HEED_TARGET");
+    if (value)
+        ::setenv("HEED_TARGET", value, 1);
+    else
+        ::unsetenv("HEED_TARGET");
     return heed::detail::capped_target();
 }
 
@@ -45,14 +47,17 @@ TEST_CASE("HEED_TARGET caps the choice") {
 #endif
     // Fixed at the first call.
     CHECK(heed::active_target() == active);
-    if (before) ::setenv("HEED_TARGET", kept.c_str(), 1);
-    else ::unsetenv("HEED_TARGET");
+    if (before)
+        ::setenv("HEED_TARGET", kept.c_str(), 1);
+    else
+        ::unsetenv("HEED_TARGET");
 }
 #endif
 
 TEST_CASE("the run is on the target its name says, if the processor has it") {
     const char* wanted = std::getenv("HEED_TARGET");
-    for (const auto t : {heed::target::portable, heed::target::baseline, heed::target::avx2, heed::target::avx512})
+    for (const auto t :
+         {heed::target::portable, heed::target::baseline, heed::target::avx2, heed::target::avx512})
         if (wanted && heed::name(t) == wanted && t <= heed::detail::best_target())
             CHECK(heed::active_target() == t);
     CHECK(heed::active_target() <= heed::detail::best_target());

@@ -15,8 +15,7 @@
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #if defined(__has_feature)
-#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) && \
-    !__has_feature(memory_sanitizer)
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) && !__has_feature(memory_sanitizer)
 #define HEED_TESTS_COUNT_MALLOC
 #endif
 #else
@@ -46,8 +45,8 @@ std::atomic<bool> watching{false};
 std::atomic<long> asked{0}, alive{0}, failing{-1}, epoch{0};
 
 struct header {
-    void* block;         // what std::malloc gave
-    long epoch;          // the watch that saw it, 0 for none
+    void* block;  // what std::malloc gave
+    long epoch;   // the watch that saw it, 0 for none
 };
 
 // Counts one request; true when it is the one that has to fail.
@@ -137,9 +136,7 @@ void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcep
 // Eigen and C code allocate behind operator new's back.
 extern "C" {
 void* malloc(std::size_t n) noexcept { return refused() ? nullptr : __libc_malloc(n); }
-void* calloc(std::size_t n, std::size_t m) noexcept {
-    return refused() ? nullptr : __libc_calloc(n, m);
-}
+void* calloc(std::size_t n, std::size_t m) noexcept { return refused() ? nullptr : __libc_calloc(n, m); }
 void* aligned_alloc(std::size_t a, std::size_t n) noexcept {
     return refused() ? nullptr : __libc_memalign(a, n);
 }

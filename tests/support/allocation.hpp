@@ -16,8 +16,8 @@ public:
     ~allocation_watch();
     allocation_watch(const allocation_watch&) = delete;
     allocation_watch& operator=(const allocation_watch&) = delete;
-    long count() const;     // allocations asked for since construction
-    long live() const;      // of those that operator new gave out, not yet freed
+    long count() const;  // allocations asked for since construction
+    long live() const;   // of those that operator new gave out, not yet freed
 };
 
 }  // namespace support

@@ -17,10 +17,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "support/catch.hpp"
 #include "compare.hpp"
 #include "problems.hpp"
 #include "reference.hpp"
+#include "support/catch.hpp"
 #include "tensors.hpp"
 
 namespace support {
@@ -45,8 +45,7 @@ inline std::string describe(const reference::problem& p) {
 }
 
 // (1 + max |s|) of one row, over every stage and the sink.
-inline double score_size(const reference::problem& p, const reference::answer<double>& a,
-                         std::size_t row) {
+inline double score_size(const reference::problem& p, const reference::answer<double>& a, std::size_t row) {
     const std::size_t keys = static_cast<std::size_t>(p.keys);
     double top = 0;
     for (const auto* stage : {&a.raw, &a.capped, &a.biased})
@@ -65,9 +64,11 @@ template <class T>
 reference::answer<double> truth_of(const reference::problem& p) {
     if constexpr (std::is_same_v<T, double>) {
         const auto wide = reference::solve<long double>(p);
-        const auto round = [](const std::vector<long double>& x) { return std::vector<double>(x.begin(), x.end()); };
-        return {round(wide.y), round(wide.lse), round(wide.weights), round(wide.raw), round(wide.capped),
-                round(wide.biased)};
+        const auto round = [](const std::vector<long double>& x) {
+            return std::vector<double>(x.begin(), x.end());
+        };
+        return {round(wide.y),   round(wide.lse),    round(wide.weights),
+                round(wide.raw), round(wide.capped), round(wide.biased)};
     } else {
         return reference::solve<double>(p);
     }
@@ -87,7 +88,8 @@ double excess(const reference::problem& p, const reference::answer<double>& a, c
                 const long kv = b * p.kv_heads + h / (p.heads / p.kv_heads);
                 mass.assign(mass.size(), 0);
                 for (long j = 0; j < p.keys; ++j) {
-                    double weight = a.weights[row * static_cast<std::size_t>(p.keys) + static_cast<std::size_t>(j)];
+                    double weight =
+                        a.weights[row * static_cast<std::size_t>(p.keys) + static_cast<std::size_t>(j)];
                     if (weight == 0) continue;
                     if (p.keep) weight *= p.keep({b, h, i, j});
                     const double* v = p.v.data() + (kv * p.keys + j) * p.d_v;
@@ -153,7 +155,8 @@ void check(const reference::problem& p, const reference::answer<double>& truth, 
         bool sees = false;
         for (std::size_t j = 0; j < static_cast<std::size_t>(p.keys); ++j)
             sees = sees || truth.biased[row * static_cast<std::size_t>(p.keys) + j] != -HUGE_VAL;
-        wrong += !sees && !positive_zero(y.data() + static_cast<long>(row) * p.d_v, static_cast<std::size_t>(p.d_v));
+        wrong += !sees &&
+                 !positive_zero(y.data() + static_cast<long>(row) * p.d_v, static_cast<std::size_t>(p.d_v));
     }
     if (wrong != 0) {
         INFO(describe(p) << ", empty rows that are not +0");

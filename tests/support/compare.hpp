@@ -58,8 +58,7 @@ double max_error(const std::vector<A>& a, const std::vector<B>& b) {
 // Where two results are apart the most, for the text of a failing test.
 template <class A, class B>
 std::string worst_place(const std::vector<A>& a, const std::vector<B>& b) {
-    if (a.size() != b.size())
-        return "sizes " + std::to_string(a.size()) + " and " + std::to_string(b.size());
+    if (a.size() != b.size()) return "sizes " + std::to_string(a.size()) + " and " + std::to_string(b.size());
     std::size_t where = 0;
     double worst = -1;
     for (std::size_t i = 0; i < a.size(); ++i) {

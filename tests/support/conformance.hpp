@@ -94,8 +94,7 @@ inline array read_array(std::istringstream& line, const std::vector<char>& bytes
 // Every case of one operator. Throws when the files are missing or do not fit together.
 inline std::vector<test_case> read(const std::string& folder, const std::string& op) {
     std::ifstream text(folder + "/cases.txt"), binary(folder + "/cases.bin", std::ios::binary);
-    if (!text || !binary)
-        throw std::runtime_error("no cases.txt and cases.bin in '" + folder + "'");
+    if (!text || !binary) throw std::runtime_error("no cases.txt and cases.bin in '" + folder + "'");
     const std::vector<char> bytes{std::istreambuf_iterator<char>(binary), {}};
     std::vector<test_case> cases;
     test_case current;
@@ -113,8 +112,7 @@ inline std::vector<test_case> read(const std::string& folder, const std::string&
         } else if (word == "input" || word == "output") {
             int slot = 0;
             line >> slot;
-            (word == "input" ? current.inputs : current.outputs)[slot] =
-                detail::read_array(line, bytes);
+            (word == "input" ? current.inputs : current.outputs)[slot] = detail::read_array(line, bytes);
         } else if (word == "end" && current.op == op) {
             cases.push_back(current);
         }

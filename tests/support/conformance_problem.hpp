@@ -18,9 +18,9 @@ struct attention_case {
     reference::problem p;
     bool rank3 = false, half = false, causal = false;
     bool has_bias = false, has_mask = false;
-    long left = -1, right = -1;             // -1: unbounded
-    std::vector<long> offsets, lengths;     // per batch
-    std::vector<double> dense;              // bias or mask as (batch, heads, queries, keys)
+    long left = -1, right = -1;          // -1: unbounded
+    std::vector<long> offsets, lengths;  // per batch
+    std::vector<double> dense;           // bias or mask as (batch, heads, queries, keys)
     int stage = 0;
     std::vector<double> present_k, present_v;
 };
@@ -28,22 +28,21 @@ struct attention_case {
 namespace detail {
 
 // (batch, position, heads * features) to (batch, heads, position, features)
-inline std::vector<double> split_heads(const std::vector<double>& x, long batch, long positions,
-                                       long heads, long features) {
+inline std::vector<double> split_heads(const std::vector<double>& x, long batch, long positions, long heads,
+                                       long features) {
     std::vector<double> y(x.size());
     for (long b = 0; b < batch; ++b)
         for (long i = 0; i < positions; ++i)
             for (long h = 0; h < heads; ++h)
                 for (long f = 0; f < features; ++f)
                     y[static_cast<std::size_t>(((b * heads + h) * positions + i) * features + f)] =
-                        x[static_cast<std::size_t>((b * positions + i) * heads * features +
-                                                   h * features + f)];
+                        x[static_cast<std::size_t>((b * positions + i) * heads * features + h * features +
+                                                   f)];
     return y;
 }
 
 // Joins two (rows, positions, features) blocks along the positions.
-inline std::vector<double> join(const std::vector<double>& a, const std::vector<double>& b,
-                                long rows) {
+inline std::vector<double> join(const std::vector<double>& a, const std::vector<double>& b, long rows) {
     std::vector<double> y;
     const long na = static_cast<long>(a.size()) / rows, nb = static_cast<long>(b.size()) / rows;
     for (long r = 0; r < rows; ++r) {
@@ -64,10 +63,11 @@ inline std::vector<double> broadcast(const array& a, const reference::problem& p
             for (long i = 0; i < p.queries; ++i)
                 for (long j = 0; j < p.keys; ++j, ++out) {
                     if (extent[3] != 1 && j >= extent[3]) continue;
-                    const long at = ((std::min(b, extent[0] - 1) * extent[1] +
-                                      std::min(h, extent[1] - 1)) * extent[2] +
-                                     std::min(i, extent[2] - 1)) * extent[3] +
-                                    std::min(j, extent[3] - 1);
+                    const long at =
+                        ((std::min(b, extent[0] - 1) * extent[1] + std::min(h, extent[1] - 1)) * extent[2] +
+                         std::min(i, extent[2] - 1)) *
+                            extent[3] +
+                        std::min(j, extent[3] - 1);
                     y[out] = a.values[static_cast<std::size_t>(at)];
                 }
     return y;
@@ -123,16 +123,14 @@ inline attention_case attention(const test_case& c) {
     }
     const auto dense = a.dense;
     const auto index = [queries = p.queries, keys = p.keys, heads = p.heads](reference::place i) {
-        return static_cast<std::size_t>(((i.batch * heads + i.head) * queries + i.query) * keys +
-                                        i.key);
+        return static_cast<std::size_t>(((i.batch * heads + i.head) * queries + i.query) * keys + i.key);
     };
     if (a.has_bias) p.bias = [dense, index](reference::place i) { return dense[index(i)]; };
     p.visible = [a_left = a.left, a_right = a.right, offsets = a.offsets, lengths = a.lengths,
                  masked = a.has_mask, dense, index](reference::place i) {
         const long at = offsets[static_cast<std::size_t>(i.batch)] + i.query;
-        return i.key < lengths[static_cast<std::size_t>(i.batch)] &&
-               (a_left < 0 || i.key >= at - a_left) && (a_right < 0 || i.key <= at + a_right) &&
-               (!masked || dense[index(i)] != 0);
+        return i.key < lengths[static_cast<std::size_t>(i.batch)] && (a_left < 0 || i.key >= at - a_left) &&
+               (a_right < 0 || i.key <= at + a_right) && (!masked || dense[index(i)] != 0);
     };
     return a;
 }
@@ -145,8 +143,7 @@ inline std::vector<double> merge_heads(const std::vector<double>& x, const refer
         for (long h = 0; h < p.heads; ++h)
             for (long i = 0; i < p.queries; ++i)
                 for (long f = 0; f < p.d_v; ++f)
-                    y[static_cast<std::size_t>(((b * p.queries + i) * p.heads + h) * p.d_v + f)] =
-                        x[in++];
+                    y[static_cast<std::size_t>(((b * p.queries + i) * p.heads + h) * p.d_v + f)] = x[in++];
     return y;
 }
 

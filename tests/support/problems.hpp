@@ -16,8 +16,8 @@ void fill(reference::problem& p, random& r, double deviation = 1) {
 }
 
 template <class T>
-reference::problem problem(random& r, long batch, long heads, long kv_heads, long queries,
-                           long keys, long d_k, long d_v) {
+reference::problem problem(random& r, long batch, long heads, long kv_heads, long queries, long keys,
+                           long d_k, long d_v) {
     reference::problem p;
     p.batch = batch, p.heads = heads, p.kv_heads = kv_heads;
     p.queries = queries, p.keys = keys, p.d_k = d_k, p.d_v = d_v;
@@ -46,8 +46,8 @@ reference::problem random_problem(random& r, long longest = 130) {
 template <class T>
 reference::problem tiled_problem(random& r) {
     const long kv_heads = r.between(1, 2), d = r.between(3, 20);
-    return problem<T>(r, 1, kv_heads * r.between(1, 2), kv_heads, r.between(60, 420),
-                      r.between(200, 900), d, d + r.between(0, 3));
+    return problem<T>(r, 1, kv_heads * r.between(1, 2), kv_heads, r.between(60, 420), r.between(200, 900), d,
+                      d + r.between(0, 3));
 }
 
 // f(problem, r) for `count` random problems, every eighth of them tiled.

@@ -39,8 +39,8 @@ struct problem {
     std::function<double(double, place)> score;
     std::function<double(place)> bias;
     std::function<bool(place)> visible;
-    std::vector<double> sinks;           // (heads), or empty
-    std::function<double(place)> keep;   // dropout: the factor on a weight, 0 or 1/(1 - p)
+    std::vector<double> sinks;          // (heads), or empty
+    std::function<double(place)> keep;  // dropout: the factor on a weight, 0 or 1/(1 - p)
 
     std::size_t q_size() const { return static_cast<std::size_t>(batch * heads * queries * d_k); }
     std::size_t k_size() const { return static_cast<std::size_t>(batch * kv_heads * keys * d_k); }
@@ -52,9 +52,9 @@ struct problem {
 
 template <class T>
 struct answer {
-    std::vector<T> y;        // (batch, heads, queries, d_v)
-    std::vector<T> lse;      // (batch, heads, queries), natural logarithm
-    std::vector<T> weights;  // (batch, heads, queries, keys), before dropout
+    std::vector<T> y;                    // (batch, heads, queries, d_v)
+    std::vector<T> lse;                  // (batch, heads, queries), natural logarithm
+    std::vector<T> weights;              // (batch, heads, queries, keys), before dropout
     std::vector<T> raw, capped, biased;  // scores, -inf where hidden
 };
 
@@ -139,8 +139,8 @@ answer<T> solve(const problem& p) {
                     if (x != -infinity) x += added;
                     a.biased[pair] = x;
                 }
-                a.lse[static_cast<std::size_t>(row)] =
-                    detail::softmax_row<T>(s, sinks.empty() ? nullptr : &sinks[static_cast<std::size_t>(h)], w);
+                a.lse[static_cast<std::size_t>(row)] = detail::softmax_row<T>(
+                    s, sinks.empty() ? nullptr : &sinks[static_cast<std::size_t>(h)], w);
                 for (long j = 0; j < p.keys; ++j) {
                     const T x = s[static_cast<std::size_t>(j)];
                     const T weight = w[static_cast<std::size_t>(j)];

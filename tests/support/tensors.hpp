@@ -16,13 +16,17 @@ using tensor = Eigen::Tensor<T, Rank, Eigen::RowMajor>;
 // Any type to double and back, by way of float for the 16-bit types.
 template <class T>
 double widen(T x) {
-    if constexpr (std::is_same_v<T, double>) return x;
-    else return static_cast<double>(static_cast<float>(x));
+    if constexpr (std::is_same_v<T, double>)
+        return x;
+    else
+        return static_cast<double>(static_cast<float>(x));
 }
 template <class T>
 T narrow(double x) {
-    if constexpr (std::is_same_v<T, double>) return x;
-    else return static_cast<T>(static_cast<float>(x));
+    if constexpr (std::is_same_v<T, double>)
+        return x;
+    else
+        return static_cast<T>(static_cast<float>(x));
 }
 
 template <class T>
