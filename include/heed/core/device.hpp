@@ -29,32 +29,25 @@ concept device = requires(const D& d, void (*range)(index, index)) {
 namespace detail {
 
 // The device of a call without on().
-struct one_thread {
-    int numThreads() const { return 1; }
-    template <class Cost, class F>
-    void parallelFor(index n, const Cost&, const F& f) const {
-        f(index{0}, n);
-    }
-};
+struct one_thread {};
 
-// How many lanes a call may use; one when there is no device or when it is called from inside it.
+// How many lanes a call may use; one from inside the device's own threads.
 template <class D>
 index lanes_of(const D* d) {
-    if constexpr (requires { d->currentThreadId(); }) {
-        if (d->currentThreadId() >= 0) return 1;
+    if constexpr (std::is_same_v<D, one_thread>) {
+        return 1;
+    } else {
+        if constexpr (requires { d->currentThreadId(); }) {
+            if (d->currentThreadId() >= 0) return 1;
+        }
+        const index n = static_cast<index>(d->numThreads());
+        return n < 1 ? 1 : n;
     }
-    const index n = static_cast<index>(d->numThreads());
-    return n < 1 ? 1 : n;
 }
 
-// body(lane, task) for every task in [0, tasks), on `lanes` threads of d (nullptr: only this one).
+// body(lane, task) for every task in [0, tasks), on `lanes` threads of d.
 template <class D, class Body>
-void for_each_task(const D* d, index lanes, index tasks, const Body& body) {
-    if (lanes > tasks) lanes = tasks;
-    if (d == nullptr || lanes <= 1) {
-        for (index task = 0; task < tasks; ++task) body(index{0}, task);
-        return;
-    }
+void spread_tasks(const D& d, index lanes, index tasks, const Body& body) {
     std::atomic<index> next{0};
     std::atomic<index> next_lane{0};
 #if HEED_EXCEPTIONS
@@ -77,10 +70,20 @@ void for_each_task(const D* d, index lanes, index tasks, const Body& body) {
 #endif
     };
     // A cost large enough that every device gives each lane a thread of its own.
-    d->parallelFor(lanes, Eigen::TensorOpCost(0, 0, 1e9), lane_of_tasks);
+    d.parallelFor(lanes, Eigen::TensorOpCost(0, 0, 1e9), lane_of_tasks);
 #if HEED_EXCEPTIONS
     if (thrown) std::rethrow_exception(thrown);
 #endif
+}
+
+// The same on `lanes` threads of d, or on this one.
+template <class D, class Body>
+void for_each_task(const D* d, index lanes, index tasks, const Body& body) {
+    if constexpr (!std::is_same_v<D, one_thread>) {
+        if (lanes > tasks) lanes = tasks;
+        if (lanes > 1) return spread_tasks(*d, lanes, tasks, body);
+    }
+    for (index task = 0; task < tasks; ++task) body(index{0}, task);
 }
 
 template <class D>

@@ -98,14 +98,15 @@ private:
     strip<T> strip_at(T* memory, index i, index query_begin, index query_end) const {
         const index packs = rounded_up(query_end - query_begin, w_) / w_;
         const index count = rounded_up(packs, panel_packs) / panel_packs;
-        const index even_from = packs % panel_packs == 1 && packs > 1 ? count - 2 : count;
+        const index even_from =
+            packs % panel_packs == 1 && packs > 1 && leaf_.fewest_packs < 3 ? count - 2 : count;
         const index first = i < even_from ? i * panel_packs : even_from * panel_packs + (i - even_from) * 2;
         const index most = i < even_from ? index{panel_packs} : index{2};
         const index mine = packs - first < most ? packs - first : most;
         strip<T> t;
         t.begin = query_begin + first * w_;
         t.end = t.begin + mine * w_ < query_end ? t.begin + mine * w_ : query_end;
-        t.packs = static_cast<int>(mine);
+        t.packs = static_cast<int>(mine < leaf_.fewest_packs ? leaf_.fewest_packs : mine);
         t.query = memory + i * strip_size();
         t.output = t.query + query_size_;
         t.most = t.output + output_size_;

@@ -120,6 +120,7 @@ struct exact_leaves {
     using T = typename exact_problem<E>::T;
 
     int pack_lanes;
+    int fewest_packs;  // of a strip: targets of short packs are compiled for three alone, for build time
     // n elements of `rows` rows to the sum type, and back.
     void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
     void (*narrow)(const T* from, index n, E* to, index stride);

@@ -112,7 +112,7 @@ template <class E, class D>
 void run_exact(const exact_problem<E>& p, const D* device_, workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const exact_leaves<E>& leaves = leaves_on_target<E>();
-    const index lanes = device_ == nullptr ? 1 : lanes_of(device_);
+    const index lanes = lanes_of(device_);
     if (p.queries <= decode_queries)
         run_decode(p, leaves, device_, lanes, memory);
     else
