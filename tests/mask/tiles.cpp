@@ -47,7 +47,7 @@ tally every_tile(const Mask& mask, const See& see) {
     return t;
 }
 
-// The same along rows of lanes, over keys and over queries, with lanes past the end.
+// The same on blocks of rows of lanes, lanes over keys and over queries, with lanes past the end.
 template <class Mask, class See>
 long wrong_lanes(const Mask& mask, const See& see) {
     const auto bound = mask.bind("test", heed::problem_shape{batch, heads, queries, keys});
@@ -58,12 +58,19 @@ long wrong_lanes(const Mask& mask, const See& see) {
                 for (int k = 0; k < keys; ++k)
                     for (const bool over_keys : {true, false}) {
                         const int last = over_keys ? int(keys) - 1 - k : int(queries) - 1 - q;
-                        const heed::detail::lane_row row{
-                            {b, h, q, k}, over_keys ? 0 : ~0, over_keys ? ~0 : 0, last};
-                        const auto f = bound.lanes(row);
-                        for (int l = 0; l <= last; ++l)
-                            wrong += bool(f(row.at_lane(l), l)) !=
-                                     bool(see(b, h, q + (over_keys ? 0 : l), k + (over_keys ? l : 0)));
+                        const int rows = over_keys ? int(queries) - q : int(keys) - k;
+                        static_assert(queries <= heed::detail::most_rows && keys <= heed::detail::most_rows);
+                        const heed::detail::lane_block block{
+                            {b, h, q, k}, over_keys ? 0 : ~0, over_keys ? ~0 : 0, last, rows};
+                        const auto f = bound.lanes(block);
+                        for (int row = 0; row < rows; ++row)
+                            for (int lane = 0; lane < last + 3; ++lane) {
+                                const int l = lane < last ? lane : last;
+                                const heed::detail::place at{lane, row};
+                                wrong +=
+                                    bool(f(block.at_place(at), at)) !=
+                                    bool(see(b, h, q + (over_keys ? row : l), k + (over_keys ? l : row)));
+                            }
                     }
     return wrong;
 }
