@@ -130,9 +130,18 @@ private:
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);
         bool changed = false;
-        for (index r = 0; r < rows_; ++r) changed = softmax_row(here, r, m, state) || changed;
+        for (index r = 0; r < rows_; ++r)
+            changed = change_row(here, r, m.scores + r * decode_keys) || changed;
+        // Where a mask or a score function may hide keys, their values must be harmless or stay out.
+        const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
+        for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
+        for (index r = 0; r < rows_; ++r) {
+            T* const s = m.scores + r * decode_keys;
+            leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
+            if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block_of(here, r), lanes_of_step(count));
+        }
         T* const output = state + 2 * rows_;
-        if (changed && !leaf_.all_finite(v.data, v.stride, count, columns)) {
+        if (careful) {
             for (index r = 0; r < rows_; ++r)
                 leaf_.row_visible_outputs(m.scores + r * decode_keys, m.hidden + r * decode_keys, v, count, 0,
                                           columns, output + r * columns, m.keep[r]);
@@ -143,34 +152,31 @@ private:
                                               output + r * columns, m.keep + r);
     }
 
-    // Scores of one row to exponentials, its maximum and sum brought up to date. True when a mask or a
-    // score function may have hidden keys.
-    bool softmax_row(const tile& here, index r, const room& m, T* state) const {
-        const index count = here.key_end - here.key_begin;
-        T* const s = m.scores + r * decode_keys;
+    index lanes_of_step(index count) const {
+        return (count + leaf_.pack_lanes - 1) / leaf_.pack_lanes * leaf_.pack_lanes;
+    }
+    lane_block block_of(const tile& here, index r) const {
         const place at_row = place_of(here.head, r);
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
                         static_cast<std::int32_t>(at_row.query), static_cast<std::int32_t>(here.key_begin)};
-        const lane_block block{corner, 0, -1, static_cast<std::int32_t>(count - 1), 1};
-        const index lanes = (count + leaf_.pack_lanes - 1) / leaf_.pack_lanes * leaf_.pack_lanes;
+        return {corner, 0, -1, static_cast<std::int32_t>(here.key_end - here.key_begin) - 1, 1};
+    }
+
+    // Masks, score functions and written scores on one row. True when keys may be hidden.
+    bool change_row(const tile& here, index r, T* s) const {
+        const index count = here.key_end - here.key_begin;
         const cover seen = cover_of(here, r);
         const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
         if (seen == cover::empty)
             for (index i = 0; i < count; ++i) s[i] = minus_infinity<T>();
         else if (change != nullptr)
-            change(p_.program, s, 0, block, lanes);
-        else  // what overflowed to -inf is small, not hidden
-            for (index i = 0; i < count; ++i)
-                s[i] = s[i] < constants<T>::lowest ? constants<T>::lowest : s[i];
-        const bool changed = change != nullptr || seen == cover::empty;
-        for (index i = 0; i < count; ++i) m.hidden[r * decode_keys + i] = changed ? s[i] : T(0);
+            change(p_.program, s, 0, block_of(here, r), lanes_of_step(count));
         if (p_.weights.data != nullptr) {
+            const place at_row = place_of(here.head, r);
             T* const to = p_.weights.row(here.batch, at_row.head, at_row.query);
             for (index i = 0; i < count; ++i) to[(here.key_begin + i) * p_.weights.stride[3]] = s[i];
         }
-        leaf_.row_softmax(s, count, state[r], state[rows_ + r], m.keep[r]);
-        if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block, lanes);
-        return changed;
+        return change != nullptr || seen == cover::empty;
     }
 
     const problem& p_;

@@ -142,7 +142,7 @@ struct exact_leaves {
 
     void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features,
                           T* out);
-    void (*row_softmax)(T* s, index count, T& most, T& sum, T& keep);
+    void (*row_softmax)(T* s, index count, bool bounded, T& most, T& sum, T& keep);
     // o = keep o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
                            const T* keep);

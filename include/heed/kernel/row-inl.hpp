@@ -127,11 +127,14 @@ HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, inde
                           keep[r]);
 }
 
-// Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first.
+// Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as
+// in panel_largest.
 template <class T>
-HEED_NOINLINE void row_softmax(T* s, index count, T& most, T& sum, T& keep) {
+HEED_NOINLINE void row_softmax(T* s, index count, bool bounded, T& most, T& sum, T& keep) {
     using V = pack<T>;
     constexpr int w = lanes_of<T>;
+    const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
+    for (index i = 0; i < count; i += w) store(s + i, larger(lowest, load(s + i)));
     index whole = count;
     for (; whole % w != 0; ++whole) s[whole] = detail::minus_infinity<T>();
     V largest = load(s);
