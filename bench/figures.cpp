@@ -38,17 +38,17 @@ public:
                  percent);
     }
 
-    void share_of_read(const char* name, const shape& s, double needed) {
+    void share_of_read(const char* name, const shape& s, pages kind, double needed) {
         bound b = bind(name, s);
-        read_bandwidth memory;
+        read_bandwidth memory(kind);
         double best = not_measured, limit = 0;
         for (int round = 0; round < 8; ++round) {
             limit = std::max(limit, memory.measure());
             best = std::fmin(best, best_time(b.call.run, {0.2, 3, 1000}));
         }
         limit = std::max(limit, memory.measure());
-        at_least(title(name, s) + ", of read bandwidth", needed, variant_named(name).bytes(s) / best / limit,
-                 percent);
+        at_least(title(name, s) + (kind == pages::large ? ", of read, large pages" : ", of read bandwidth"),
+                 needed, variant_named(name).bytes(s) / best / limit, percent);
     }
 
     // Time of `name` over the time of `other` on the same shape.
@@ -160,7 +160,8 @@ bool print_figures(std::ostream& out, runner& run) {
     m.share_of_peak("plain", self(8, 128, 64), 0.68);
     m.share_of_peak("plain", self(8, 256, 64), 0.75);
     m.call_time("plain", self(8, 16, 64), 25e-6 / 3);
-    m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, 0.80);
+    m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::ordinary, 0.80);
+    m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::large, 0.80);
     m.faster("window", "causal", self(1, 32768, 64), 20);
     m.overhead("score", self(8, 2048, 64), 1.12);
     m.overhead("mask_if", self(8, 2048, 64), 1.15);

@@ -132,19 +132,20 @@ struct read_bandwidth::buffer {
     static constexpr std::size_t beyond = 4096;  // prefetches may point past the end, harmlessly
     char* data;
 
-    buffer()
+    explicit buffer(pages kind)
         : data(static_cast<char*>(std::aligned_alloc(std::size_t(2) << 20, bytes + (std::size_t(2) << 20)))) {
         if (data == nullptr) throw std::bad_alloc();
 #ifdef __linux__
-        // Large pages: the limit is the memory's, not the page walker's.
-        madvise(data, bytes, MADV_HUGEPAGE);
+        if (kind == pages::large) madvise(data, bytes, MADV_HUGEPAGE);
+#else
+        (void)kind;
 #endif
         std::fill(data, data + bytes + beyond, char(1));
     }
     ~buffer() { std::free(data); }
 };
 
-read_bandwidth::read_bandwidth() : buffer_(std::make_unique<buffer>()) {}
+read_bandwidth::read_bandwidth(pages kind) : buffer_(std::make_unique<buffer>(kind)) {}
 read_bandwidth::~read_bandwidth() = default;
 
 double read_bandwidth::measure(int threads) {
