@@ -7,6 +7,7 @@
 #pragma once
 
 #include <heed/core/broadcast.hpp>
+#include <heed/core/option.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
