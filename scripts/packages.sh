@@ -90,10 +90,6 @@ install_with() {
 install_one_by_one() {
   local manager=$1 name
   shift
-  if [ "$manager" != brew ] && ! as_root true; then
-    say "cannot install anything; as an administrator run: $manager install $*"
-    return
-  fi
   for name; do
     install_with "$manager" "$name" || say "could not install $name with $manager"
   done
@@ -112,6 +108,8 @@ install_missing() {
 
   if [ -z "$manager" ]; then
     say "missing: ${missing[*]}. No apt, dnf or brew here to install them with."
+  elif [ "$manager" != brew ] && ! as_root true; then
+    say "cannot install anything; as an administrator run: $manager install ${packages[*]}"
   else
     say "installing ${packages[*]} ($manager)"
     install_with "$manager" "${packages[@]}" || install_one_by_one "$manager" "${packages[@]}"
