@@ -193,7 +193,7 @@ private:
             if (careful)
                 for (index x = first * lanes_; x < end * lanes_; ++x) kv.hidden[x] = kv.scores[x];
         }
-        leaf_.panel_softmax(s, rows, rows_before_middle(first, end), t.packs, t.most, most, t.sum, keep);
+        leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
         if (careful)

@@ -18,11 +18,6 @@ namespace detail {
 
 // Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
 inline constexpr index tile_keys = 128;
-// How many of a tile's keys [first, end) stand in its first half: where a second chain of sums begins.
-inline index rows_before_middle(index first, index end) {
-    const index middle = tile_keys / 2;
-    return first > middle ? 0 : end < middle ? end - first : middle - first;
-}
 // Keys a decode takes at once, a row of lanes for the score functions.
 inline constexpr index decode_keys = most_lanes;
 // Products take rows in groups of this many, panels of up to three packs of lanes.
@@ -133,7 +128,7 @@ struct exact_leaves {
     void (*panel_scores[3])(const key_tile<T>&, index first, index end, index features, const T* query,
                             T* most);
     void (*panel_largest)(T* s, index rows, int packs, const T* before, T* most, bool bounded);
-    void (*panel_softmax)(T* s, index rows, index split, int packs, const T* before, const T* most, T* sum,
+    void (*panel_softmax)(T* s, index begin, index rows, int packs, const T* before, const T* most, T* sum,
                           T* keep);
     void (*panel_outputs[3])(const key_tile<T>&, index first, index end, index columns, T* output,
                              const T* keep);

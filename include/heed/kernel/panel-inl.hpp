@@ -27,7 +27,7 @@ HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, inde
             stride = features;
         }
         V sums[n][Packs];
-        product_of_chains(a, stride, index{1}, query, features, features / 2, sums);
+        product_of_chains(a, stride, index{1}, query, index{0}, features, (features + 3) / 4, sums);
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
             // Rows of padding repeat the first key, so they change no maximum.
@@ -54,8 +54,8 @@ HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, ind
         const detail::number_rows<T>& from = f < whole ? kv.values : kv.value_tail;
         const T* a = from.data + first * from.stride + (f < whole ? f : f - whole);
         V sums[n][Packs];
-        product_of_chains(a, index{1}, from.stride, kv.scores + first * panel_lanes<T>, end - first,
-                          detail::rows_before_middle(first, end), sums);
+        product_of_chains(a, index{1}, from.stride, kv.scores + first * panel_lanes<T>, first, end - first,
+                          output_chain, sums);
         HEED_UNROLL
         for (int r = 0; r < n; ++r) HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
@@ -72,17 +72,22 @@ HEED_NOINLINE void visible_outputs(const detail::key_tile<T>& kv, index first, i
     using V = pack<T>;
     for (index f = 0; f < columns; ++f)
         for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
-            V sums[2] = {set<V>(0), set<V>(0)};
+            V sums = set<V>(0);
+            V chains[2] = {sums, sums};
             for (index key = first; key < end; ++key) {
                 const index x = key * panel_lanes<T> + j;
-                const int chain =
-                    side_by_side ? static_cast<int>((key - first) % 2) : key < detail::tile_keys / 2;
+                V& chain = chains[side_by_side ? (key - first) % 2 : 0];
                 const V added =
-                    load(kv.scores + x) * set<V>(kv.values.data[key * kv.values.stride + f]) + sums[chain];
-                sums[chain] = choose(is_minus_infinity(load(kv.hidden + x)), sums[chain], added);
+                    load(kv.scores + x) * set<V>(kv.values.data[key * kv.values.stride + f]) + chain;
+                chain = choose(is_minus_infinity(load(kv.hidden + x)), chain, added);
+                if (!side_by_side && ((key + 1) % output_chain == 0 || key + 1 == end)) {
+                    sums = chain + sums;
+                    chain = set<V>(0);
+                }
             }
+            if (side_by_side) sums = chains[1] + chains[0];
             T* const o = output + f * panel_lanes<T> + j;
-            store(o, load(keep + j) * load(o) + (sums[1] + sums[0]));
+            store(o, load(keep + j) * load(o) + sums);
         }
 }
 
@@ -94,33 +99,39 @@ HEED_INLINE pack<T> exponential_in_place(T* x, pack<T> most) {
 }
 
 // Scores of `packs` packs to e^(s - m) in place, and the running sums: keep = e^(before - m), the sum
-// becomes keep sum + the sum of the exponentials. It is summed in the two chains that the output is summed
+// becomes keep sum + the sum of the exponentials. It is summed in the chains that the output is summed
 // in, so that values of 1 give 1.
 template <class T>
-HEED_NOINLINE void panel_softmax(T* s, index rows, index split, int packs, const T* before, const T* most,
+HEED_NOINLINE void panel_softmax(T* s, index begin, index rows, int packs, const T* before, const T* most,
                                  T* sum, T* keep) {
     using V = pack<T>;
     constexpr index next = panel_lanes<T>;
     for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
         const V m = load(most + j);
         const V safe = choose(is_minus_infinity(m), set<V>(0), m);
-        V first = set<V>(0);
-        V second = first;
+        V added = set<V>(0);
+        V chain = added;
         T* x = s + j;
+        T* const end = x + rows * next;
         if constexpr (side_by_side) {
-            T* const end = s + j + rows * next;
             for (; x + next < end; x += 2 * next) {
-                first = first + exponential_in_place(x, safe);
-                second = second + exponential_in_place(x + next, safe);
+                added = added + exponential_in_place(x, safe);
+                chain = chain + exponential_in_place(x + next, safe);
             }
-            if (x < end) first = first + exponential_in_place(x, safe);
+            if (x < end) added = added + exponential_in_place(x, safe);
+            added = chain + added;
         } else {
-            for (index r = 0; r < split; ++r, x += next) second = second + exponential_in_place(x, safe);
-            for (index r = split; r < rows; ++r, x += next) first = first + exponential_in_place(x, safe);
+            for (index r = begin; x < end; ++r, x += next) {
+                chain = chain + exponential_in_place(x, safe);
+                if ((r + 1) % output_chain == 0 || x + next >= end) {
+                    added = chain + added;
+                    chain = set<V>(0);
+                }
+            }
         }
         const V k = exp_of_negative(load(before + j) - safe);
         store(keep + j, k);
-        store(sum + j, k * load(sum + j) + (second + first));
+        store(sum + j, k * load(sum + j) + added);
     }
 }
 

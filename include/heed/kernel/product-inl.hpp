@@ -13,6 +13,8 @@ namespace HEED_SIMD {
 template <int Packs>
 inline constexpr int product_rows = Packs == 1 ? 8 : 4;
 inline constexpr bool side_by_side = HEED_SIMD_REGISTERS == 32;
+// Terms of one chain of an output's keys; of a score's features it is a quarter.
+inline constexpr index output_chain = 64;
 
 // A panel has up to three packs of lanes, and room for three.
 template <class T>
@@ -32,6 +34,13 @@ HEED_INLINE void add_products(const T* a, index row_stride, const T* panel, pack
     }
 }
 
+template <int Rows, int Packs, class V>
+HEED_INLINE void add_sums(const V (&added)[Rows][Packs], V (&sums)[Rows][Packs]) {
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r) HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[r][j] = added[r][j] + sums[r][j];
+}
+
 // sums[r][j] = sum over i of a[r * row_stride + i * step] * panel[i][j], from zero, in the order of i.
 template <int Rows, int Packs, class T>
 HEED_INLINE void product(const T* a, index row_stride, index step, const T* panel, index count,
@@ -43,29 +52,33 @@ HEED_INLINE void product(const T* a, index row_stride, index step, const T* pane
         add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
 }
 
-// The same sum in two chains that are added at the end, which halves the variance of the rounding error:
-// even and odd i side by side where registers are many, below and from `split` on where they are few.
+// The same sum in short chains, so that its rounding error grows with the root of the length: even and odd
+// i in two chains side by side where registers are many; where they are few, runs of chain_length one after
+// the other, beginning where begin + i is a multiple of it.
 template <int Rows, int Packs, class T>
-HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, const T* panel, index count,
-                                   index split, pack<T> (&sums)[Rows][Packs]) {
-    pack<T> second[Rows][Packs];
-    if constexpr (side_by_side) {
-        HEED_UNROLL
-        for (int r = 0; r < Rows; ++r) HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] = set<pack<T>>(0);
-        index i = 0;
-        for (; i + 2 <= count; i += 2) {
-            add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
-            add_products<T>(a + (i + 1) * step, row_stride, panel + (i + 1) * panel_lanes<T>, second);
-        }
-        if (i < count) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
-    } else {
-        product(a, row_stride, step, panel, split, second);
-        product(a + split * step, row_stride, step, panel + split * panel_lanes<T>, count - split, sums);
-    }
+HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, const T* panel, index begin,
+                                   index count, index chain_length, pack<T> (&sums)[Rows][Packs]) {
+    pack<T> chain[Rows][Packs];
     HEED_UNROLL
     for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[r][j] = second[r][j] + sums[r][j];
+    for (int j = 0; j < Packs; ++j) sums[r][j] = chain[r][j] = set<pack<T>>(0);
+    index i = 0;
+    if constexpr (side_by_side) {
+        for (; i + 2 <= count; i += 2) {
+            add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+            add_products<T>(a + (i + 1) * step, row_stride, panel + (i + 1) * panel_lanes<T>, chain);
+        }
+        if (i < count) add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
+        add_sums(chain, sums);
+    } else {
+        while (i < count) {
+            const index run = chain_length - (begin + i) % chain_length;
+            const index length = count - i < run ? count - i : run;
+            product(a + i * step, row_stride, step, panel + i * panel_lanes<T>, length, chain);
+            add_sums(chain, sums);
+            i += length;
+        }
+    }
 }
 
 }  // namespace HEED_SIMD
