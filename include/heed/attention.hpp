@@ -45,11 +45,8 @@ using element_of_argument =
     std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
 
 template <class Q, class K, class V>
-constexpr void check_elements() {
-    using T = element_of_argument<Q>;
-    static_assert(std::is_same_v<T, element_of_argument<K>> && std::is_same_v<T, element_of_argument<V>>,
-                  "heed: q, k and v hold different element types; convert them to one");
-}
+inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>>&&
+    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
 
 }  // namespace detail
 
@@ -57,7 +54,8 @@ constexpr void check_elements() {
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::check_elements<const Q, const K, const V>();
+    static_assert(detail::one_element<const Q, const K, const V>,
+                  "heed: q, k and v hold different element types; convert them to one");
     detail::check_exact_options<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
@@ -74,7 +72,8 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::check_elements<const Q, const K, const V>();
+    static_assert(detail::one_element<const Q, const K, const V>,
+                  "heed: q, k and v hold different element types; convert them to one");
     detail::check_exact_options<Options...>();
     using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));

@@ -68,6 +68,10 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     const auto lb = detail::exact_extents<S>("merge", "lse_b", detail::as_table(lse_b), rows, 3);
     detail::check_overlap("merge", "y_a", detail::bytes_of(a), "y_b", detail::bytes_of(b));
     detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "lse_b", detail::bytes_of(lb));
+    detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_a", detail::bytes_of(a));
+    detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_b", detail::bytes_of(b));
+    detail::check_overlap("merge", "y_a", detail::bytes_of(a), "lse_b", detail::bytes_of(lb));
+    detail::check_distinct_elements("merge", "y_a", detail::bytes_of(a));
     for (index i = 0; i < a.batch(); ++i)
         for (index h = 0; h < a.heads(); ++h)
             for (index q = 0; q < a.positions(); ++q)
@@ -91,7 +95,9 @@ public:
 
     // The empty state: the identity of merge.
     softmax_state(index batch, index heads, index queries, index value_features)
-        : output_(batch, heads, queries, value_features), logsumexp_(batch, heads, queries) {
+        : output_(checked(batch, "batch"), checked(heads, "heads"), checked(queries, "queries"),
+                  checked(value_features, "value_features")),
+          logsumexp_(batch, heads, queries) {
         reset();
     }
 
@@ -157,6 +163,12 @@ public:
     const logsumexp_tensor& logsumexp() const { return logsumexp_; }
 
 private:
+    static index checked(index extent, const char* name) {
+        if (extent < 0)
+            detail::fail("softmax_state", {name, " is ", extent, ", needs a number that is not negative"});
+        return extent;
+    }
+
     template <class Other>
     void join(const Other& y, const logsumexp_tensor& lse) {
         const index rows = static_cast<index>(lse.size());

@@ -21,7 +21,8 @@ inline namespace HEED_ABI {
 
 class thread_pool {
 public:
-    // threads >= 1, the caller included; throws heed::error below, std::system_error when none can start.
+    // threads >= 1, the caller included, or 0 where their number is not known: one. Throws heed::error for
+    // a negative number, std::system_error when none can start.
     explicit thread_pool(int threads = static_cast<int>(std::thread::hardware_concurrency())) {
         if (threads == 0) threads = 1;  // hardware_concurrency() may not know
         if (threads <= 0) detail::fail("thread_pool", {"got ", threads, " threads, needs at least 1"});

@@ -16,11 +16,6 @@ template <class X>
 inline constexpr bool table_may_be_kept =
     std::is_lvalue_reference_v<X> || !owns_elements<std::remove_cvref_t<X>>;
 
-template <class T>
-table<T> as_table(const view<T>& v) {
-    return {v.data, v.extents, v.strides, 4};
-}
-
 // Axes of extent 1 are repeated; every other extent has to be the score's.
 template <class T>
 table<T> broadcast(std::string_view function, std::string_view argument, table<T> t,

@@ -7,6 +7,7 @@
 #include <ranges>
 #include <string_view>
 
+#include <heed/core/overlap.hpp>
 #include <heed/core/tensor.hpp>
 
 namespace heed {
@@ -29,12 +30,22 @@ struct number_span {
     const I* data = nullptr;
     index size = 0;
     index operator[](index i) const { return static_cast<index>(data[i]); }
+    bool overlaps(const byte_span& output) const {
+        return overlap(output, bytes_of(data, {1, 1, 1, size}, {0, 0, 0, 1}));
+    }
 };
 
 template <integers R>
 auto span_of(const R& range) {
     if constexpr (eigen_integers<R>) {
         using I = std::remove_cvref_t<decltype(*range.data())>;
+        if constexpr (eigen_matrix<R>) {
+            static_assert(std::remove_cvref_t<R>::IsVectorAtCompileTime,
+                          "heed: lengths, offsets and ids are a vector, not a matrix");
+            if (range.size() > 1 && range.innerStride() != 1)
+                fail("numbers", {"a vector with a stride of ", range.innerStride(),
+                                 " was given, needs integers one behind the other"});
+        }
         return number_span<I>{range.data(), static_cast<index>(range.size())};
     } else {
         using I = std::remove_cvref_t<std::ranges::range_value_t<R>>;

@@ -73,8 +73,16 @@ struct table {
     int rank = 4;
 };
 
+template <class T>
+table<T> as_table(const view<T>& v) {
+    return {v.data, v.extents, v.strides, 4};
+}
 template <class X>
-auto as_table(X&& x) {
+concept heed_view = requires(const std::remove_cvref_t<X>& x) {
+    x.slice_batch(index{}, index{});
+};
+template <class X>
+requires(!heed_view<X>) auto as_table(X&& x) {
     using Plain = std::remove_cvref_t<X>;
     using T = std::remove_pointer_t<decltype(x.data())>;
     table<T> t;

@@ -21,8 +21,9 @@ inline namespace HEED_ABI {
 
 template <class T>
 struct view {
-    static_assert(element<std::remove_const_t<T>>,
-                  "heed::view<T>: T is float, double, Eigen::half or Eigen::bfloat16, possibly const");
+    static_assert(element<std::remove_const_t<T>> || std::is_same_v<std::remove_const_t<T>, bool>,
+                  "heed::view<T>: T is float, double, Eigen::half or Eigen::bfloat16 (bool for a mask), "
+                  "possibly const");
 
     T* data = nullptr;
     std::array<index, 4> extents{};

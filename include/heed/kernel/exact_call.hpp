@@ -243,11 +243,18 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
             return steps;
         }
     }();
+    const auto check_options = [&](const char* output, const byte_span& span) {
+        const char* shared = nullptr;
+        ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
+        if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+    };
+    check_options("y", bytes_of(y));
     const std::pair<const char*, byte_span> inputs[] = {
         {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}};
     for (int i = 0; i < 3; ++i) {
         if (written[i].empty()) continue;
         check_distinct_elements(function, written_names[i], written[i]);
+        check_options(written_names[i], written[i]);
         for (const auto& [name_, span] : inputs)
             check_overlap(function, written_names[i], written[i], name_, span);
         for (int j = 0; j < i; ++j)

@@ -32,6 +32,7 @@ void write_row(const exact_leaves<E>& leaf, const T* from, index n, Y* to, index
 template <class E, class T = typename exact_problem<E>::T>
 T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
              bool exists, T most, T sum) {
+    const bool empty = sum == T(0);
     T factor = 1;
     T joint = most;
     if (p.has_sinks) {
@@ -39,9 +40,10 @@ T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, in
         joint = sink > most ? sink : most;
         const T safe = is_minus_infinity(joint) ? T(0) : joint;
         factor = scalar::exp_of_negative(most - safe);
-        sum = sum * factor + scalar::exp_of_negative(sink - safe);
+        // e^0 is 1 for a sink of +inf too
+        sum = sum * factor + (sink >= most ? T(1) : scalar::exp_of_negative(sink - safe));
     }
-    const T inverse = sum == T(0) ? T(0) : factor / sum;
+    const T inverse = empty ? T(0) : factor / sum;
     if (!exists) return inverse;
     if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = logsumexp_of(joint, sum);
     if (p.weights.data != nullptr)

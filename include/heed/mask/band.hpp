@@ -62,6 +62,12 @@ struct band_mask : mask_base {
     Offset offset;
 
     constexpr band_mask(index l, index r, Offset o) : left(l), right(r), offset(o) {}
+    const char* overlapped(const byte_span& output) const {
+        if constexpr (is_absent<Offset>)
+            return nullptr;
+        else
+            return offset.many && offset.values.overlaps(output) ? "the offsets" : nullptr;
+    }
 
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(left >= 0 && right >= 0))

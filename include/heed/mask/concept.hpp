@@ -13,10 +13,12 @@
 //     a & b   both       a | b   either       !a   the keys that a hides
 #pragma once
 
+#include <bit>
 #include <string_view>
 
 #include <heed/core/error.hpp>
 #include <heed/core/option.hpp>
+#include <heed/core/overlap.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -77,6 +79,19 @@ struct lane_block {
 inline constexpr int most_lanes = 64;
 inline constexpr int most_rows = 16;
 
+// A number of a table as the kernel's type; a finite double too large for float stays finite.
+template <class T, class S>
+T kept_finite(S x) {
+    if constexpr (std::is_same_v<S, double> && std::is_same_v<T, float>) {
+        const double most = 3.40282346638528859812e+38;
+        constexpr std::uint64_t exponent = 0x7ff0000000000000u;
+        const bool infinite = (std::bit_cast<std::uint64_t>(x) & exponent) == exponent;
+        if (!infinite && x < -most) return static_cast<T>(-most);
+        if (!infinite && x > most) return static_cast<T>(most);
+    }
+    return static_cast<T>(x);
+}
+
 // The part of a table that lies under a block, its lanes side by side. Read lane by lane: rows of a
 // caller's table are neighbours in memory, lanes may be pages apart.
 template <class T, class S>
@@ -86,7 +101,7 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
     const index row_stride = block.row_stride(query_stride, key_stride);
     for (std::int32_t lane = 0; lane <= block.last; ++lane)
         for (std::int32_t row = 0; row < block.rows; ++row)
-            values[row][lane] = static_cast<T>(table[lane * lane_stride + row * row_stride]);
+            values[row][lane] = kept_finite<T>(table[lane * lane_stride + row * row_stride]);
     for (std::int32_t row = 0; row < block.rows; ++row)
         for (std::int32_t lane = block.last + 1; lane < most_lanes; ++lane)
             values[row][lane] = values[row][block.last];
@@ -175,11 +190,30 @@ struct no_mask : mask_base {
     bound bind(std::string_view, const problem_shape&) const { return {}; }
 };
 
+// The name of what an option reads that shares memory with an output, or nullptr. Options that read the
+// caller's memory say so with a function overlapped(output).
+template <class O>
+const char* overlapped_by(const O& option_, const byte_span& output) {
+    if constexpr (requires { option_.overlapped(output); })
+        return option_.overlapped(output);
+    else
+        return nullptr;
+}
+
 template <class A, class B>
-struct and_mask : mask_base {
+struct mask_pair : mask_base {
     A a;
     B b;
-    and_mask(const A& a_, const B& b_) : a(a_), b(b_) {}
+    mask_pair(const A& a_, const B& b_) : a(a_), b(b_) {}
+    const char* overlapped(const byte_span& output) const {
+        const char* const by_a = overlapped_by(a, output);
+        return by_a != nullptr ? by_a : overlapped_by(b, output);
+    }
+};
+
+template <class A, class B>
+struct and_mask : mask_pair<A, B> {
+    using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
     auto bind(std::string_view function, const problem_shape& shape) const {
         auto x = a.bind(function, shape);
         auto y = b.bind(function, shape);
@@ -188,10 +222,8 @@ struct and_mask : mask_base {
 };
 
 template <class A, class B>
-struct or_mask : mask_base {
-    A a;
-    B b;
-    or_mask(const A& a_, const B& b_) : a(a_), b(b_) {}
+struct or_mask : mask_pair<A, B> {
+    using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
     auto bind(std::string_view function, const problem_shape& shape) const {
         auto x = a.bind(function, shape);
         auto y = b.bind(function, shape);
@@ -203,6 +235,7 @@ template <class A>
 struct not_mask : mask_base {
     A a;
     explicit not_mask(const A& a_) : a(a_) {}
+    const char* overlapped(const byte_span& output) const { return overlapped_by(a, output); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         auto x = a.bind(function, shape);
         return bound_not<decltype(x)>{x};
@@ -222,6 +255,11 @@ template <mask_option A>
 auto operator!(const A& a) {
     return not_mask<A>(a);
 }
+
+template <class A, class B>
+and_mask(const A&, const B&) -> and_mask<A, B>;
+template <class A, class B>
+or_mask(const A&, const B&) -> or_mask<A, B>;
 
 }  // namespace detail
 }  // namespace HEED_ABI

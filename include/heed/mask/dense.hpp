@@ -67,6 +67,10 @@ private:
 struct dense_mask : mask_base {
     table<const bool> visible;
     explicit dense_mask(const table<const bool>& v) : visible(v) {}
+    const char* overlapped(const byte_span& output) const {
+        return overlap(output, bytes_of(visible.data, visible.extents, visible.strides)) ? "the mask"
+                                                                                         : nullptr;
+    }
     auto bind(std::string_view function, const problem_shape& shape) const {
         return bound_dense{broadcast(function, "mask", visible, shape)};
     }

@@ -95,6 +95,9 @@ struct documents_mask : mask_base {
     number_span<Q> queries;
     number_span<K> keys;
     documents_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    const char* overlapped(const byte_span& output) const {
+        return queries.overlaps(output) || keys.overlaps(output) ? "documents" : nullptr;
+    }
     auto bind(std::string_view function, const problem_shape& shape) const {
         return bound_documents<Q, K>{
             id_axis<Q>(function, "documents: query_ids", queries, shape.batch, shape.queries),
@@ -178,6 +181,9 @@ struct packed_mask : mask_base {
     number_span<Q> queries;
     number_span<K> keys;
     packed_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    const char* overlapped(const byte_span& output) const {
+        return queries.overlaps(output) || keys.overlaps(output) ? "packed" : nullptr;
+    }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (queries.size != keys.size)
             fail(function, {"packed has ", queries.size, " query offsets and ", keys.size,

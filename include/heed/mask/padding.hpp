@@ -44,6 +44,9 @@ template <class I>
 struct key_lengths_mask : mask_base {
     per_batch<I> lengths;
     explicit key_lengths_mask(const per_batch<I>& l) : lengths(l) {}
+    const char* overlapped(const byte_span& output) const {
+        return lengths.values.overlaps(output) ? "key_lengths" : nullptr;
+    }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (lengths.values.size != shape.batch)
             fail(function, {"key_lengths has ", lengths.values.size, " numbers, needs one for each of the ",

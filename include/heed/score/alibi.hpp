@@ -53,6 +53,12 @@ template <class S>
 struct alibi_option : option<option_kind::alibi> {
     table<const S> slopes;
     explicit alibi_option(const table<const S>& s) : slopes(s) {}
+    const char* overlapped(const byte_span& output) const {
+        return slopes.data != nullptr &&
+                       overlap(output, bytes_of(slopes.data, slopes.extents, slopes.strides))
+                   ? "the slopes"
+                   : nullptr;
+    }
     bound_alibi<S> bind(std::string_view function, const problem_shape& shape) const {
         if (slopes.data != nullptr)
             if (slopes.extents != std::array<index, 4>{1, 1, 1, shape.heads})

@@ -44,6 +44,9 @@ template <class S>
 struct bias_option : option<option_kind::bias> {
     table<const S> values;
     explicit bias_option(const table<const S>& v) : values(v) {}
+    const char* overlapped(const byte_span& output) const {
+        return overlap(output, bytes_of(values.data, values.extents, values.strides)) ? "bias" : nullptr;
+    }
     bound_bias<S> bind(std::string_view function, const problem_shape& shape) const {
         return {broadcast(function, "bias", values, shape)};
     }

@@ -8,6 +8,7 @@
 
 #include <heed/core/broadcast.hpp>
 #include <heed/core/option.hpp>
+#include <heed/core/overlap.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -17,6 +18,9 @@ template <class S>
 struct sinks_option : option<option_kind::sinks> {
     table<const S> logits;
     explicit sinks_option(const table<const S>& t) : logits(t) {}
+    const char* overlapped(const byte_span& output) const {
+        return overlap(output, bytes_of(logits.data, logits.extents, logits.strides)) ? "sinks" : nullptr;
+    }
     void check(std::string_view function, const problem_shape& shape) const {
         if (logits.extents != std::array<index, 4>{1, 1, 1, shape.heads})
             fail(function, {"sinks has ", logits.extents[3], " numbers, needs one for each of the ",

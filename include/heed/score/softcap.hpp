@@ -32,7 +32,7 @@ struct softcap_option : option<option_kind::softcap> {
     explicit softcap_option(double x) : cap(x) {}
     bound_softcap bind(std::string_view function, const problem_shape&) const {
         if (!(cap > 0 && cap < 1e30))
-            fail(function, {"softcap is ", cap, ", needs a positive, finite number"});
+            fail(function, {"softcap is ", cap, ", needs a number above 0 and below 1e30"});
         return {cap};
     }
 };
