@@ -9,7 +9,8 @@
 
 #define HEED_FOREACH <heed/kernel/exact_all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
-//
+
+// Callables' rows are compiled apart, at a higher level.
 #define HEED_REGION_OF_CALLABLES
 #define HEED_FOREACH <heed/kernel/program-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

@@ -57,10 +57,12 @@ HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, ind
         product_of_chains(a, index{1}, from.stride, kv.scores + first * panel_lanes<T>, first, end - first,
                           output_chain, sums);
         HEED_UNROLL
-        for (int r = 0; r < n; ++r) HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) {
-            T* const o = output + (f + r) * panel_lanes<T> + j * w;
-            store(o, load(keep + j * w) * load(o) + sums[r][j]);
+        for (int r = 0; r < n; ++r) {
+            HEED_UNROLL
+            for (int j = 0; j < Packs; ++j) {
+                T* const o = output + (f + r) * panel_lanes<T> + j * w;
+                store(o, load(keep + j * w) * load(o) + sums[r][j]);
+            }
         }
     }
 }

@@ -37,8 +37,10 @@ HEED_INLINE void add_products(const T* a, index row_stride, const T* panel, pack
 template <int Rows, int Packs, class V>
 HEED_INLINE void add_sums(const V (&added)[Rows][Packs], V (&sums)[Rows][Packs]) {
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[r][j] = added[r][j] + sums[r][j];
+    for (int r = 0; r < Rows; ++r) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = added[r][j] + sums[r][j];
+    }
 }
 
 // sums[r][j] = sum over i of a[r * row_stride + i * step] * panel[i][j], from zero, in the order of i.
@@ -46,8 +48,10 @@ template <int Rows, int Packs, class T>
 HEED_INLINE void product(const T* a, index row_stride, index step, const T* panel, index count,
                          pack<T> (&sums)[Rows][Packs]) {
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
+    for (int r = 0; r < Rows; ++r) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
+    }
     for (index i = 0; i < count; ++i)
         add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
 }
@@ -60,8 +64,10 @@ HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, con
                                    index count, index chain_length, pack<T> (&sums)[Rows][Packs]) {
     pack<T> chain[Rows][Packs];
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[r][j] = chain[r][j] = set<pack<T>>(0);
+    for (int r = 0; r < Rows; ++r) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = chain[r][j] = set<pack<T>>(0);
+    }
     index i = 0;
     if constexpr (side_by_side) {
         for (; i + 2 <= count; i += 2) {

@@ -71,8 +71,10 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
     using V = pack<T>;
     V sums[Rows][Packs];
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[r][j] = set<V>(0);
+    for (int r = 0; r < Rows; ++r) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[r][j] = set<V>(0);
+    }
     for (index i = 0; i < count; ++i) {
         const T* const row = v.data + i * v.stride + f;
         V x[Packs];
@@ -89,10 +91,12 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
         }
     }
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) {
-        T* const o = output + r * output_stride + f + j * w;
-        store(o, set<V>(keep[r]) * load(o) + sums[r][j]);
+    for (int r = 0; r < Rows; ++r) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) {
+            T* const o = output + r * output_stride + f + j * w;
+            store(o, set<V>(keep[r]) * load(o) + sums[r][j]);
+        }
     }
 }
 
