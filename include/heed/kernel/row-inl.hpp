@@ -57,10 +57,12 @@ HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_r
                               index features, T* out) {
     constexpr int together = Rows < lanes_of<T> ? Rows : lanes_of<T>;
     constexpr int n = lanes_of<T> / together;
-    for (index key = 0; key < count; key += n) HEED_UNROLL
-    for (int r = 0; r < Rows; r += together)
-        dots<together>(q + r * q_stride, q_stride, k, key, count, features,
-                       out + r * detail::decode_keys + key);
+    for (index key = 0; key < count; key += n) {
+        HEED_UNROLL
+        for (int r = 0; r < Rows; r += together)
+            dots<together>(q + r * q_stride, q_stride, k, key, count, features,
+                           out + r * detail::decode_keys + key);
+    }
 }
 
 // o = keep o + p v for Rows rows and Packs packs of value features from f on.
