@@ -109,6 +109,28 @@ double excess(const reference::problem& p, const reference::answer<double>& a, c
     return worst;
 }
 
+// max over keys of scale sum |q k|: what the rounding of a dot product is proportional to. The score itself
+// may be far smaller, where its terms cancel; a log-sum-exp over a single key is such a score.
+inline double product_size(const reference::problem& p, std::size_t row) {
+    const long queries = p.queries, heads = p.heads;
+    const long r = static_cast<long>(row);
+    const long b = r / queries / heads, h = r / queries % heads;
+    const long kv = b * p.kv_heads + h / (heads / p.kv_heads);
+    const double scale = p.scale ? std::fabs(*p.scale) : 1 / std::sqrt(double(p.d_k));
+    double top = 0;
+    for (long j = 0; j < p.keys; ++j) {
+        double sum = 0;
+        for (long f = 0; f < p.d_k; ++f) {
+            const double product = p.q[static_cast<std::size_t>(r * p.d_k + f)] *
+                                   p.k[static_cast<std::size_t>((kv * p.keys + j) * p.d_k + f)];
+            if (std::isfinite(product)) sum += std::fabs(product);
+        }
+        top = std::fmax(top, scale * sum);
+    }
+    return top;
+}
+
+// The error of a log-sum-exp is the error of its scores, and of a logarithm of at most `keys`.
 template <class T>
 double excess_lse(const reference::problem& p, const reference::answer<double>& a,
                   const std::vector<double>& lse) {
@@ -121,7 +143,9 @@ double excess_lse(const reference::problem& p, const reference::answer<double>& 
         if (want == got) continue;  // infinities too
         const double error = std::fabs(got - want);
         if (!(error < HUGE_VAL)) return std::numeric_limits<double>::infinity();
-        worst = std::fmax(worst, error / (4 * eps * (score_size(p, a, row) + std::log1p(double(p.keys)))));
+        const double size =
+            std::fmax(score_size(p, a, row), 1 + product_size(p, row)) + std::log1p(double(p.keys));
+        worst = std::fmax(worst, error / (4 * eps * size));
     }
     return worst;
 }

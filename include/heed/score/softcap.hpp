@@ -18,12 +18,11 @@ struct bound_softcap {
     template <class T>
     struct capped {
         T cap;
-        T inverse;
-        HEED_INLINE T operator()(T s, at, place) const { return cap * math::tanh(s * inverse); }
+        HEED_INLINE T operator()(T s, at, place) const { return cap * math::tanh(s / cap); }
     };
     template <class T>
     capped<T> lanes(const lane_block&) const {
-        return {static_cast<T>(cap), static_cast<T>(1 / cap)};
+        return {static_cast<T>(cap)};
     }
 };
 
