@@ -135,7 +135,7 @@ public:
 
     // Joins another state of the same queries; the empty state changes nothing.
     void merge(const softmax_state& other) {
-        for (int axis = 0; axis < 4; ++axis)
+        for (std::size_t axis = 0; axis < 4; ++axis)
             if (output_.dimension(axis) != other.output_.dimension(axis))
                 detail::fail("softmax_state::merge",
                              {"axis ", axis, " of the other state has ", other.output_.dimension(axis),

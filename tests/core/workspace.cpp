@@ -54,7 +54,8 @@ TEST_CASE("calls with a workspace that has grown allocate nothing") {
         support::check<float>(
             [&] {
                 auto p = s.p;
-                p.visible = [o = keys - queries](reference::place i) { return i.key <= i.query + o; };
+                const long offset = p.keys - p.queries;
+                p.visible = [offset](reference::place i) { return i.key <= i.query + offset; };
                 return p;
             }(),
             s.y, &s.lse);

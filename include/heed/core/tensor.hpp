@@ -97,7 +97,7 @@ requires(!heed_view<X>) auto as_table(X&& x) {
         index stride = 1;
         for (std::size_t axis = traits::rank, to = 4; axis-- > 0;) {
             --to;
-            t.extents[to] = static_cast<index>(x.dimension(axis));
+            t.extents[to] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
             t.strides[to] = stride;
             stride *= t.extents[to];
         }
@@ -191,7 +191,7 @@ auto reversed(X&& x) {
     std::array<index, 4> strides{};
     index stride = 1;
     for (std::size_t axis = 0; axis < std::size_t{traits::rank}; ++axis) {
-        extents[3 - axis] = static_cast<index>(x.dimension(axis));
+        extents[3 - axis] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
         strides[3 - axis] = stride;
         stride *= extents[3 - axis];
     }

@@ -24,8 +24,8 @@ struct bound_bias {
             const T b = values[x.row][x.lane];
             const T sum = s + b;
             const T bounded = sum < constants<T>::lowest ? constants<T>::lowest : sum;
-            const bool hidden = (scalar::bits_of(b) == constants<T>::minus_infinity_bits) |
-                                (scalar::bits_of(s) == constants<T>::minus_infinity_bits);
+            const bool hidden = (int{scalar::bits_of(b) == constants<T>::minus_infinity_bits} |
+                                 int{scalar::bits_of(s) == constants<T>::minus_infinity_bits}) != 0;
             return hidden ? scalar::float_of(constants<T>::minus_infinity_bits) : bounded;
         }
     };
