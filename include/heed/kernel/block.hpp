@@ -17,8 +17,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-inline index rounded_up(index n, index to) { return (n + to - 1) / to * to; }
-
 // One strip: `packs` packs of queries [begin, end).
 template <class T>
 struct strip {

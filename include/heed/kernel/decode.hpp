@@ -23,7 +23,7 @@ public:
         : p_(p),
           leaf_(leaves),
           rows_(p.heads / p.kv_heads * p.queries),
-          q_stride_((p.features + most_pack_lanes - 1) / most_pack_lanes * most_pack_lanes) {}
+          q_stride_(rounded_up(p.features, most_pack_lanes)) {}
 
     // Numbers of a state.
     index state_size() const { return rows_ * (2 + p_.value_features); }
@@ -138,7 +138,8 @@ private:
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
             leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
-            if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block_of(here, r), lanes_of_step(count));
+            if (p_.drop != nullptr)
+                p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
         }
         T* const output = state + 2 * rows_;
         if (careful) {
@@ -152,9 +153,6 @@ private:
                                               output + r * columns, m.keep + r);
     }
 
-    index lanes_of_step(index count) const {
-        return (count + leaf_.pack_lanes - 1) / leaf_.pack_lanes * leaf_.pack_lanes;
-    }
     lane_block block_of(const tile& here, index r) const {
         const place at_row = place_of(here.head, r);
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
@@ -170,7 +168,7 @@ private:
         if (seen == cover::empty)
             for (index i = 0; i < count; ++i) s[i] = minus_infinity<T>();
         else if (change != nullptr)
-            change(p_.program, s, 0, block_of(here, r), lanes_of_step(count));
+            change(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
         if (p_.weights.data != nullptr) {
             const place at_row = place_of(here.head, r);
             T* const to = p_.weights.row(here.batch, at_row.head, at_row.query);

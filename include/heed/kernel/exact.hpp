@@ -25,6 +25,8 @@ inline constexpr index row_group = 8;
 inline constexpr int panel_packs = 3;
 inline constexpr int most_pack_lanes = 16;
 
+inline index rounded_up(index n, index to) { return (n + to - 1) / to * to; }
+
 template <class T>
 HEED_INLINE T minus_infinity() {
     return scalar::float_of(constants<T>::minus_infinity_bits);
