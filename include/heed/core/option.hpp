@@ -29,6 +29,21 @@ enum class option_kind {
     scores,
     on,
     use,
+    state,
+    initial_state,
+    final_state,
+    initial_state_gradient,
+    final_state_gradient,
+    features,
+    normalisation,
+    decay,
+    decay_gradient,
+    delta,
+    delta_gradient,
+    heads_mode,
+    hybrid,
+    hybrid_gradient,
+    along,
 };
 
 namespace detail {

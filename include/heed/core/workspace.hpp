@@ -59,6 +59,10 @@ private:
 
 namespace detail {
 
+inline std::size_t cache_lines(std::size_t bytes) {
+    return (bytes + workspace::alignment - 1) / workspace::alignment * workspace::alignment;
+}
+
 struct use_option : option<option_kind::use> {
     workspace* memory;
     explicit use_option(workspace& w) : memory(&w) {}

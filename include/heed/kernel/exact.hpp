@@ -8,7 +8,7 @@
 // loop over the block's scores.
 #pragma once
 
-#include <heed/core/element.hpp>
+#include <heed/core/strided.hpp>
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>
 
@@ -25,8 +25,6 @@ inline constexpr index row_group = 8;
 inline constexpr int panel_packs = 3;
 inline constexpr int most_pack_lanes = 16;
 
-inline index rounded_up(index n, index to) { return (n + to - 1) / to * to; }
-
 template <class T>
 HEED_INLINE T minus_infinity() {
     return scalar::float_of(constants<T>::minus_infinity_bits);
@@ -41,14 +39,6 @@ template <class T>
 T logsumexp_of(T most, T sum) {
     return sum == T(0) ? minus_infinity<T>() : most + scalar::log(sum);
 }
-
-// A strided tensor as kernels see it: storage elements, no Eigen type.
-template <class E>
-struct strided {
-    E* data = nullptr;
-    index stride[4] = {0, 0, 0, 0};
-    E* row(index b, index h, index p) const { return data + b * stride[0] + h * stride[1] + p * stride[2]; }
-};
 
 // Keys or values of a tile: numbers in rows.
 template <class T>

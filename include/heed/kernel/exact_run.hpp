@@ -23,10 +23,6 @@ inline constexpr index decode_part_keys = 2048;
 // Strips of queries that share a converted tile and its place in the cache.
 inline constexpr index block_strips = 4;
 
-inline std::size_t cache_lines(std::size_t bytes) {
-    return (bytes + workspace::alignment - 1) / workspace::alignment * workspace::alignment;
-}
-
 template <class E, class D>
 void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
                workspace& memory) {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// heed/core/check.hpp: preconditions that every variant shares, found once per call
+//
+// Extents that are negative, too long or without memory; outputs that overlap an input, another output or
+// themselves. A variant's own rules (which extents belong together) stand with the variant.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include <heed/core/overlap.hpp>
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// An output of scores or log-sum-exp: exactly the extents needed, axes in front may be missing.
+template <class T, class X>
+table<X> exact_extents(std::string_view function, std::string_view argument, const table<X>& t,
+                       const std::array<index, 4>& needed, int axes) {
+    static_assert(std::is_same_v<std::remove_const_t<X>, T>,
+                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (t.extents[axis] != needed[axis])
+            fail(function, {argument, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
+                            t.extents[3], "), needs (", needed[0], ", ", needed[1], ", ", needed[2], ", ",
+                            needed[3], axes == 3 ? "), the first axis left away" : ")"});
+    return t;
+}
+
+// An output may not share an element with an input (or another output); y may be q itself.
+inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
+                          std::string_view input, const byte_span& i) {
+    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
+}
+inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
+    if (o.empty()) return;
+    for (int axis = 0; axis < 4; ++axis)
+        if (!(o.extents[axis] <= 1 || o.strides[axis] != 0))
+            fail(function, {output, " has a stride of 0, so that its rows overlap"});
+}
+
+template <class T>
+byte_span bytes_of(const view<T>& v) {
+    return bytes_of(v.data, v.extents, v.strides);
+}
+template <class T>
+byte_span bytes_of(const table<T>& t) {
+    return bytes_of(t.data, t.extents, t.strides);
+}
+
+template <class T>
+void check_extents(std::string_view function, std::string_view argument, const view<T>& v) {
+    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
+    index size = 1;
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        if (v.extents[axis] < 0)
+            fail(function, {argument, " has ", v.extents[axis], " ", names[axis],
+                            ", needs a number that is not negative"});
+        if (v.extents[axis] > longest_axis)
+            fail(function,
+                 {argument, " has ", v.extents[axis], " ", names[axis], ", needs at most 2^31 - 1"});
+        size = checked_product(function, size, v.extents[axis]);
+    }
+    if (!(v.data != nullptr || size == 0)) fail(function, {argument, " has no memory (its pointer is null)"});
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
