@@ -71,41 +71,6 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
         return o.bind(function, shape);
 }
 
-// q, k, v (and y) fit together.
-template <class Y, class Q>
-void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v,
-                  const view<Y>* y) {
-    check_extents(function, "q", q);
-    check_extents(function, "k", k);
-    check_extents(function, "v", v);
-    if (k.batch() != q.batch()) fail(function, {"k has ", k.batch(), " batch entries, q has ", q.batch()});
-    if (v.batch() != q.batch()) fail(function, {"v has ", v.batch(), " batch entries, q has ", q.batch()});
-    if (v.heads() != k.heads()) fail(function, {"v has ", v.heads(), " heads, k has ", k.heads()});
-    if (!(q.heads() == 0 || (k.heads() > 0 && q.heads() % k.heads() == 0)))
-        fail(function, {"q has ", q.heads(), " heads, needs a multiple of the ", k.heads(), " of k and v"});
-    if (v.positions() != k.positions())
-        fail(function, {"v has ", v.positions(), " positions, k has ", k.positions()});
-    if (k.features() != q.features())
-        fail(function, {"k has ", k.features(), " features, q has ", q.features()});
-    if (q.features() <= 0) fail(function, {"q has 0 features, needs at least 1"});
-    if (v.features() <= 0) fail(function, {"v has 0 features, needs at least 1"});
-    if (y == nullptr) return;
-    check_extents(function, "y", *y);
-    if (!(y->batch() == q.batch()))
-        fail(function, {"y has ", y->batch(), " batch entries, q has ", q.batch()});
-    if (!(y->heads() == q.heads())) fail(function, {"y has ", y->heads(), " heads, q has ", q.heads()});
-    if (!(y->positions() == q.positions()))
-        fail(function, {"y has ", y->positions(), " positions, q has ", q.positions()});
-    if (!(y->features() == v.features()))
-        fail(function, {"y has ", y->features(), " features, v has ", v.features()});
-    const byte_span out = bytes_of(*y);
-    check_distinct_elements(function, "y", out);
-    if (!(same_elements(out, bytes_of(q)) || !overlap(out, bytes_of(q))))
-        fail(function, {"y overlaps q, needs to be q itself or memory of its own"});
-    check_overlap(function, "y", out, "k", bytes_of(k));
-    check_overlap(function, "y", out, "v", bytes_of(v));
-}
-
 // y holds T, or the type sums are kept in.
 template <class T, class Y>
 void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q,

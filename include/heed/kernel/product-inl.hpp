@@ -20,20 +20,6 @@ inline constexpr index output_chain = 64;
 template <class T>
 inline constexpr int panel_lanes = detail::panel_packs* lanes_of<T>;
 
-// sums[r][j] += a[r * row_stride] * panel[j]
-template <class T, int Rows, int Packs>
-HEED_INLINE void add_products(const T* a, index row_stride, const T* panel, pack<T> (&sums)[Rows][Packs]) {
-    pack<T> x[Packs];
-    HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) x[j] = load(panel + j * lanes_of<T>);
-    HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) {
-        const pack<T> s = set<pack<T>>(a[r * row_stride]);
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = s * x[j] + sums[r][j];
-    }
-}
-
 template <int Rows, int Packs, class V>
 HEED_INLINE void add_sums(const V (&added)[Rows][Packs], V (&sums)[Rows][Packs]) {
     HEED_UNROLL
@@ -47,11 +33,7 @@ HEED_INLINE void add_sums(const V (&added)[Rows][Packs], V (&sums)[Rows][Packs])
 template <int Rows, int Packs, class T>
 HEED_INLINE void product(const T* a, index row_stride, index step, const T* panel, index count,
                          pack<T> (&sums)[Rows][Packs]) {
-    HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) {
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = set<pack<T>>(0);
-    }
+    clear(sums);
     for (index i = 0; i < count; ++i)
         add_products<T>(a + i * step, row_stride, panel + i * panel_lanes<T>, sums);
 }
@@ -63,11 +45,8 @@ template <int Rows, int Packs, class T>
 HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, const T* panel, index begin,
                                    index count, index chain_length, pack<T> (&sums)[Rows][Packs]) {
     pack<T> chain[Rows][Packs];
-    HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) {
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[r][j] = chain[r][j] = set<pack<T>>(0);
-    }
+    clear(sums);
+    clear(chain);
     index i = 0;
     if constexpr (side_by_side) {
         for (; i + 2 <= count; i += 2) {

@@ -13,16 +13,41 @@
 
 #include <heed/core/broadcast.hpp>
 #include <heed/core/option.hpp>
+#include <heed/core/overlap.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
+
+constexpr const char* name_of_table(option_kind kind) {
+    switch (kind) {
+        case option_kind::state:
+            return "the state";
+        case option_kind::initial_state:
+            return "the initial state";
+        case option_kind::final_state:
+            return "the final state";
+        case option_kind::initial_state_gradient:
+            return "the initial state's gradient";
+        case option_kind::final_state_gradient:
+            return "the final state's gradient";
+        case option_kind::decay_gradient:
+            return "the decay's gradient";
+        case option_kind::delta_gradient:
+            return "the gradient of beta";
+        default:
+            return "an option's tensor";
+    }
+}
 
 // An option that is one table of numbers, read or written.
 template <option_kind Kind, class T>
 struct table_option : option<Kind> {
     table<T> to;
     explicit table_option(const table<T>& t) : to(t) {}
+    const char* overlapped(const byte_span& output) const {
+        return overlap(output, bytes_of(to.data, to.extents, to.strides)) ? name_of_table(Kind) : nullptr;
+    }
 };
 
 // A table that a call writes, or one that it reads.

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear_call.hpp: from a call's tensors and options to a checked problem
+//
+// Everything a caller can get wrong is found here, before anything is written.
+#pragma once
+
+#include <cmath>
+
+#include <heed/core/check.hpp>
+#include <heed/kernel/linear_features.hpp>
+#include <heed/kernel/linear_forward.hpp>
+#include <heed/linear/models.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class O>
+concept linear_option = is_option<O> || is_bundle<std::remove_cvref_t<O>>;
+
+// The options of a call, bundles taken apart, in a tuple of its own.
+template <class... Options>
+auto all_options(const Options&... options) {
+    return std::tuple_cat(taken_apart(options)...);
+}
+
+template <class X>
+using element_of_tensor =
+    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+// Tensors of one element and nothing but options behind them.
+template <class Q, class K, class V, class... Options>
+constexpr bool linear_call() {
+    static_assert(std::is_same_v<element_of_tensor<const Q>, element_of_tensor<const K>> &&
+                      std::is_same_v<element_of_tensor<const Q>, element_of_tensor<const V>>,
+                  "heed::linear_attention: q, k and v hold different element types; convert them to one");
+    static_assert((linear_option<Options> && ...),
+                  "heed::linear_attention: an argument after q, k, v is not an option; options are values "
+                  "such as heed::causal or heed::decay(g)");
+    return (linear_option<Options> && ...);
+}
+
+constexpr bool linear_kind(option_kind kind) {
+    return kind == option_kind::features || kind == option_kind::normalisation ||
+           kind == option_kind::decay || kind == option_kind::delta || kind == option_kind::initial_state ||
+           kind == option_kind::scale || kind == option_kind::mask || kind == option_kind::on ||
+           kind == option_kind::use;
+}
+
+// What forward and backward have in common, of the options taken apart.
+template <class... Options>
+constexpr void check_linear_options() {
+    static_assert(count_of<option_kind::features, Options...> <= 1,
+                  "heed::linear_attention: two feature maps are given; needs one");
+    static_assert(count_of<option_kind::normalisation, Options...> <= 1,
+                  "heed::linear_attention: normalised and unnormalised are given; needs one of them, once");
+    static_assert(count_of<option_kind::decay, Options...> <= 1,
+                  "heed::linear_attention: a decay is given twice; add the logarithms");
+    static_assert(count_of<option_kind::delta, Options...> <= 1,
+                  "heed::linear_attention: delta is given twice");
+    static_assert(count_of<option_kind::scale, Options...> <= 1,
+                  "heed::linear_attention: scale is given twice");
+    static_assert(
+        count_of<option_kind::state, Options...> + count_of<option_kind::initial_state, Options...> <= 1,
+        "heed::linear_attention: the initial state is given twice; state(t) reads and writes t");
+    static_assert(
+        count_of<option_kind::state, Options...> + count_of<option_kind::final_state, Options...> <= 1,
+        "heed::linear_attention: the final state is given twice; state(t) reads and writes t");
+    static_assert(count_of<option_kind::on, Options...> <= 1,
+                  "heed::linear_attention: on(device) is given twice");
+    static_assert(count_of<option_kind::use, Options...> <= 1,
+                  "heed::linear_attention: use(workspace) is given twice");
+    static_assert(count_of<option_kind::mask, Options...> <= 1,
+                  "heed::linear_attention: causal is given twice, or another mask; linear attention takes "
+                  "heed::causal alone");
+    static_assert(((Options::kind != option_kind::mask || std::is_same_v<Options, causal_option>)&&...),
+                  "heed::linear_attention: this mask is not heed::causal, and linear attention takes no "
+                  "other");
+    static_assert(
+        count_of<option_kind::mask, Options...> == 1 ||
+            (count_of<option_kind::decay, Options...> == 0 && count_of<option_kind::delta, Options...> == 0),
+        "heed::linear_attention: a decay or delta needs heed::causal: the state changes from "
+        "position to position");
+    static_assert(count_of<option_kind::mask, Options...> == 1 ||
+                      (count_of<option_kind::state, Options...> == 0 &&
+                       count_of<option_kind::initial_state, Options...> == 0 &&
+                       count_of<option_kind::final_state, Options...> == 0),
+                  "heed::linear_attention: a state needs heed::causal");
+}
+
+template <class... Options>
+constexpr void check_forward_options(const std::tuple<Options...>&) {
+    static_assert(((linear_kind(Options::kind) || Options::kind == option_kind::state ||
+                    Options::kind == option_kind::final_state) &&
+                   ...),
+                  "heed::linear_attention: an option is one that linear attention does not take; "
+                  "heed/linear.hpp lists those it takes");
+    check_linear_options<Options...>();
+}
+template <class... Options>
+auto forward_options(const Options&... options) {
+    auto all = all_options(options...);
+    check_forward_options(all);
+    return all;
+}
+
+template <class T, class Options>
+struct linear_setup;
+
+// Binds options to a problem; lives as long as the call, since the problem points into it.
+template <class T, class... Options>
+struct linear_setup<T, std::tuple<Options...>> {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+
+    static constexpr bool has(option_kind kind) { return ((Options::kind == kind) || ...); }
+    static constexpr bool causal = has(option_kind::mask);
+    static constexpr bool has_decay = has(option_kind::decay);
+    static constexpr bool has_delta = has(option_kind::delta);
+    static constexpr bool normalised = [] {
+        if constexpr (has(option_kind::normalisation))
+            return std::remove_cvref_t<decltype(pick<option_kind::normalisation>(
+                std::declval<const Options&>()...))>::normalised;
+        else
+            return !has_decay && !has_delta;
+    }();
+    static_assert(!(normalised && has_delta),
+                  "heed::linear_attention: the delta rule has no normaliser; leave normalised away");
+
+    std::tuple<Options...> options;
+    linear_problem<E> problem;
+    bound_features<E> features;
+
+    template <option_kind Kind>
+    decltype(auto) get() const {
+        return std::apply([](const auto&... o) -> decltype(auto) { return pick<Kind>(o...); }, options);
+    }
+
+    linear_setup(std::string_view function, const std::tuple<Options...>& given, const view<const T>& q,
+                 const view<const T>& k, const view<const T>& v, const linear_leaves<E>& leaves)
+        : options(given) {
+        linear_problem<E>& p = problem;
+        p.q = strided_of<E>(q);
+        p.k = strided_of<E>(k);
+        p.v = strided_of<E>(v);
+        p.batch = q.batch();
+        p.heads = q.heads();
+        p.kv_heads = k.heads() > 0 ? k.heads() : 1;
+        p.queries = q.positions();
+        p.keys = k.positions();
+        p.inputs = q.features();
+        p.value_features = v.features();
+        p.causal = causal;
+        p.normalised = normalised;
+        p.least_normaliser = normalised ? S(1e-10) : S(0);
+        if constexpr (causal) {
+            const auto& mask = get<option_kind::mask>();
+            if (mask.left != unbounded || mask.right != 0)
+                fail(function, {"the mask is a window; linear attention takes heed::causal alone"});
+            if (p.queries != p.keys)
+                fail(function, {"q has ", p.queries, " positions, k has ", p.keys,
+                                "; causal linear attention needs as many, and a state for what came before"});
+        }
+        const auto& map = get<option_kind::features>();
+        if constexpr (!is_absent<decltype(map)>)
+            features.bind(function, map, p, leaves);
+        else if constexpr (has_decay || has_delta)
+            features.bind(function, identity, p, leaves);
+        else
+            features.bind(function, elu1, p, leaves);
+
+        const auto& factor = get<option_kind::scale>();
+        if constexpr (!is_absent<decltype(factor)>) {
+            if (!(std::abs(factor.factor) <= 3e38))
+                fail(function, {"scale is ", factor.factor, ", needs a finite number"});
+            p.scale = static_cast<S>(factor.factor);
+        } else if constexpr (has_decay || has_delta) {
+            p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.inputs)));
+        }
+        const std::array<index, 3> positions{p.batch, k.heads(), p.keys};
+        if constexpr (has_decay) {
+            auto& d = option_ref<option_kind::decay>();
+            p.decays = d.by_feature() ? decay_of::feature : decay_of::head;
+            p.decay = d.bind(function, positions, p.features);
+        }
+        if constexpr (has_delta) {
+            p.delta = true;
+            p.beta = option_ref<option_kind::delta>().bind(function, positions, 1);
+        }
+    }
+    linear_setup(const linear_setup&) = delete;
+    linear_setup& operator=(const linear_setup&) = delete;
+
+    // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
+    template <class X>
+    strided<X> state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
+        exact_extents<S>(function, argument, t,
+                         {problem.batch, problem.kv_heads, problem.features,
+                          problem.value_features + (problem.normalised ? 1 : 0)},
+                         4);
+        return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+    }
+
+    // The state before the first position and after the last.
+    void bind_states(std::string_view function) {
+        const auto& both = get<option_kind::state>();
+        const auto& first = get<option_kind::initial_state>();
+        const auto& last = get<option_kind::final_state>();
+        if constexpr (!is_absent<decltype(both)>) {
+            problem.last = state_table(function, "the state", both.to);
+            problem.initial = {
+                problem.last.data,
+                {both.to.strides[0], both.to.strides[1], both.to.strides[2], both.to.strides[3]}};
+        }
+        if constexpr (!is_absent<decltype(first)>)
+            problem.initial = state_table(function, "the initial state", first.to);
+        if constexpr (!is_absent<decltype(last)>)
+            problem.last = state_table(function, "the final state", last.to);
+    }
+    // The table that the final state is written to, without memory when none was asked for.
+    table<S> written_state() const {
+        const auto& both = get<option_kind::state>();
+        const auto& last = get<option_kind::final_state>();
+        if constexpr (!is_absent<decltype(both)>)
+            return both.to;
+        else if constexpr (!is_absent<decltype(last)>)
+            return last.to;
+        else
+            return {};
+    }
+    // An output shares no element with what the options read or write; `own` is the final state itself.
+    void check_written(std::string_view function, const char* output, const byte_span& span, bool own) const {
+        const char* shared = nullptr;
+        const auto look = [&](const auto& o) {
+            constexpr option_kind kind = std::remove_cvref_t<decltype(o)>::kind;
+            if (own && (kind == option_kind::state || kind == option_kind::final_state)) return;
+            if (const char* const by = overlapped_by(o, span); by != nullptr && shared == nullptr)
+                shared = by;
+        };
+        std::apply([&](const auto&... o) { (look(o), ...); }, options);
+        if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+    }
+
+    template <option_kind Kind>
+    auto& option_ref() {
+        return std::get<position_of<Kind>()>(options);
+    }
+
+    // f(device, lanes, workspace) where the call runs.
+    template <class F>
+    void run(const F& f) const {
+        workspace own;
+        workspace* memory = &own;
+        const auto& use_ = get<option_kind::use>();
+        if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+        const auto& on_ = get<option_kind::on>();
+        if constexpr (is_absent<decltype(on_)>)
+            f(static_cast<const one_thread*>(nullptr), index{1}, *memory);
+        else
+            f(on_.used, lanes_of(on_.used), *memory);
+    }
+
+private:
+    template <option_kind Kind>
+    static constexpr std::size_t position_of() {
+        std::size_t place = 0;
+        bool found = false;
+        ((found = found || Options::kind == Kind, place += found ? 0 : 1), ...);
+        return place;
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

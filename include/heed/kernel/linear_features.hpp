@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear_features.hpp: the feature map of a call, bound to its sizes
+#pragma once
+
+#include <string_view>
+
+#include <heed/core/error.hpp>
+#include <heed/kernel/linear_kernels.hpp>
+#include <heed/linear/features.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Keeps what the maps of a problem point to.
+template <class E>
+struct bound_features {
+    using T = typename linear_problem<E>::T;
+
+    template <named_map Which>
+    void bind(std::string_view, const named_features<Which>&, linear_problem<E>& p,
+              const linear_leaves<E>& leaf) {
+        p.features = p.inputs;
+        if constexpr (Which == named_map::elu1)
+            p.query_map = p.key_map = {nullptr, 0, leaf.elu1, leaf.elu1_gradient};
+        else if constexpr (Which == named_map::relu)
+            p.query_map = p.key_map = {nullptr, 0, leaf.relu, leaf.relu_gradient};
+        else if constexpr (Which == named_map::softmax)
+            p.query_map = p.key_map = {nullptr, 0, leaf.softmax, leaf.softmax_gradient};
+    }
+
+    template <class F, class Derivative>
+    void bind(std::string_view, const callable_features<F, Derivative>& o, linear_problem<E>& p,
+              const linear_leaves<E>&) {
+        p.features = p.inputs;
+        p.query_map = p.key_map = {&o.f, 0, callable_map_on_target<F, T>(), nullptr};
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

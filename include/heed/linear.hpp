@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// heed/linear.hpp: linear attention
+//
+//     y = scale S^T phi(q)                    S = sum of phi(k) v^T over the keys that q may see
+//     y = S^T phi(q) / (z^T phi(q) + 1e-10)   normalised, z = sum of phi(k)
+//
+//     auto y = heed::linear_attention(q, k, v, heed::causal);     a new tensor of q's kind
+//     heed::linear_attention_into(y, q, k, v, heed::causal);      into memory of the caller's
+//
+// Shapes: q (batch, head, query, d_k), k (batch, kv_head, key, d_k), v (batch, kv_head, key, d_v), y (batch,
+// head, query, d_v). Query head h reads key/value head h / (heads / kv_heads). Causal calls have as many
+// queries as keys; what came before them is a state.
+//
+// Options, in any order, each at most once:
+//     causal                                    a query sees the keys up to its own position
+//     elu1, relu, identity, softmax_features, taylor, favor, feature_map        heed/linear/features.hpp
+//     normalised, unnormalised
+//     decay(g), delta(beta)                     the update rule                 heed/linear/rules.hpp
+//     retention, mamba2(g), delta_net(beta), …  known models                    heed/linear/models.hpp
+//     state(t), initial_state(t), final_state(t)                                heed/state/options.hpp
+//     scale(x), on(device), use(workspace)
+//
+// Without a decay and a delta: normalised, features elu1, scale 1. With either: unnormalised, features
+// identity, scale 1 / sqrt(d_k). A decay, a delta or a state needs causal. A state is (batch, kv_head,
+// features, d_v), or (batch, kv_head, features, d_v + 1) when normalised: z is its last column.
+//
+// Decays are logarithms, at most 0; every exponent that is taken is a difference that runs forward in time,
+// so none overflows. Without any position y is +0. Finite numbers give finite results as long as the sums
+// themselves are finite. A NaN at one position reaches the rows from there on, and no row before.
+// Bits do not depend on threads, on the batch or on the position in it.
+//
+// Cost: (4 d_k d_v + 64 (d_k + d_v)) flops a position, d_k being the features after the map; memory of one
+// chunk of 64 positions a thread.
+// Throws heed::error before anything is written; std::bad_alloc; what a callable throws.
+#pragma once
+
+#include <heed/kernel/linear_call.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class X>
+using element_of_tensor =
+    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+template <class T, class Y, class... Options>
+void linear_into(std::string_view function, const view<Y>& y, const view<const T>& q, const view<const T>& k,
+                 const view<const T>& v, const std::tuple<Options...>& options) {
+    using E = storage_t<T>;
+    check_shapes(function, q, k, v, &y);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    linear_setup<T, std::tuple<Options...>> setup(function, options, q, k, v, leaves);
+    linear_problem<E>& p = setup.problem;
+    if constexpr (std::is_same_v<Y, T>)
+        p.y = strided_of<E>(y);
+    else
+        p.y_sum = strided_of<sum_t<T>>(y);
+    setup.bind_states(function);
+    setup.check_written(function, "y", bytes_of(y), false);
+    const auto written = setup.written_state();
+    if (written.data != nullptr) {
+        const byte_span span = bytes_of(written);
+        check_distinct_elements(function, "the final state", span);
+        check_overlap(function, "the final state", span, "q", bytes_of(q));
+        check_overlap(function, "the final state", span, "k", bytes_of(k));
+        check_overlap(function, "the final state", span, "v", bytes_of(v));
+        check_overlap(function, "the final state", span, "y", bytes_of(y));
+        setup.check_written(function, "the final state", span, true);
+    }
+    setup.run([&](const auto* device, index lanes, workspace& memory) {
+        run_linear(p, leaves, device, lanes, memory);
+    });
+}
+
+}  // namespace detail
+
+// Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
+// holds half or bfloat16.
+template <class Y, class Q, class K, class V, class... Options>
+void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
+    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
+        using T = detail::element_of_tensor<const Q>;
+        const auto to = as_view(y);
+        using O = std::remove_pointer_t<decltype(to.data)>;
+        static_assert(std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
+                      "heed::linear_attention_into: y is const or holds another element type than q; needs "
+                      "q's, or float for a q of half or bfloat16");
+        detail::linear_into<T, O>("linear_attention_into", to, as_view(q), as_view(k), as_view(v),
+                                  detail::forward_options(options...));
+    }
+}
+
+// A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
+template <class Q, class K, class V, class... Options>
+auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
+    using T = detail::element_of_tensor<const Q>;
+    const view<const T> from(as_view(q));
+    const view<const T> keys(as_view(k));
+    const view<const T> values(as_view(v));
+    detail::check_shapes<T>("linear_attention", from, keys, values, nullptr);
+    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
+    if constexpr (detail::linear_call<Q, K, V, Options...>())
+        detail::linear_into<T, T>("linear_attention", detail::result_view(y), from, keys, values,
+                                  detail::forward_options(options...));
+    return y;
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed
