@@ -11,15 +11,7 @@
 namespace {
 
 using conformance::attention_case;
-
-bool close(const std::vector<double>& got, const std::vector<double>& want, double rtol, double atol) {
-    if (got.size() != want.size()) return false;
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        if (got[i] == want[i]) continue;  // infinities
-        if (!(std::fabs(got[i] - want[i]) <= atol + rtol * std::fabs(want[i]))) return false;
-    }
-    return true;
-}
+using conformance::close;
 
 template <class T>
 struct outcome {

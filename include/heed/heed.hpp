@@ -5,6 +5,7 @@
 #include <heed/attention.hpp>
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
+#include <heed/rotary.hpp>
 #include <heed/state.hpp>
 #include <heed/thread_pool.hpp>
 #include <heed/version.hpp>

@@ -91,6 +91,16 @@ inline array read_array(std::istringstream& line, const std::vector<char>& bytes
 
 }  // namespace detail
 
+// |got - want| <= atol + rtol |want| everywhere.
+inline bool close(const std::vector<double>& got, const std::vector<double>& want, double rtol, double atol) {
+    if (got.size() != want.size()) return false;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        if (got[i] == want[i]) continue;  // infinities
+        if (!(std::fabs(got[i] - want[i]) <= atol + rtol * std::fabs(want[i]))) return false;
+    }
+    return true;
+}
+
 // Every case of one operator. Throws when the files are missing or do not fit together.
 inline std::vector<test_case> read(const std::string& folder, const std::string& op) {
     std::ifstream text(folder + "/cases.txt"), binary(folder + "/cases.bin", std::ios::binary);

@@ -44,6 +44,8 @@ enum class option_kind {
     hybrid,
     hybrid_gradient,
     along,
+    pairing,
+    positions,
 };
 
 namespace detail {

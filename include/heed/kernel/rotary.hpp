@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/rotary.hpp: the checks and the loop of rotary position embedding
+//
+// One angle serves every head of a position, so the loop goes head by head over rows of `pairs` angles.
+// Memory bound: four multiplications for two elements read and written, plain loops that a compiler may
+// vectorise.
+#pragma once
+
+#include <heed/core/check.hpp>
+#include <heed/core/device.hpp>
+#include <heed/core/numbers.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+struct interleaved_option : option<option_kind::pairing> {};
+
+template <class I>
+struct positions_option : option<option_kind::positions> {
+    number_span<I> ids;
+    explicit positions_option(const number_span<I>& i) : ids(i) {}
+};
+
+// The row of the caches that belongs to a position: the position itself, or its id.
+template <class I>
+struct cache_rows {
+    number_span<I> ids{};
+    index batch_stride = 0;
+    index operator()(index batch, index position) const {
+        return ids.data == nullptr ? position : ids[batch * batch_stride + position];
+    }
+};
+
+// Where the two elements of pair i stand: i * step and i * step + gap.
+struct pairing {
+    index step;
+    index gap;
+};
+
+// One row; y may be x. The sine's sign turns the other way round for the backward.
+template <class S, class T, class C>
+void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, index cos_stride,
+                const C* sin, index sin_stride, S sign, index pairs, pairing p, index features) {
+    for (index i = 0; i < pairs; ++i) {
+        const S c = static_cast<S>(cos[i * cos_stride]);
+        const S s = sign * static_cast<S>(sin[i * sin_stride]);
+        const S a = static_cast<S>(x[i * p.step * x_stride]);
+        const S b = static_cast<S>(x[(i * p.step + p.gap) * x_stride]);
+        y[i * p.step * y_stride] = static_cast<T>(a * c - b * s);
+        y[(i * p.step + p.gap) * y_stride] = static_cast<T>(b * c + a * s);
+    }
+    for (index f = 2 * pairs; f < features; ++f) y[f * y_stride] = x[f * x_stride];
+}
+
+// What rotary and its backward share; `output` and `input` are their names in an error text.
+struct rotary_names {
+    std::string_view function;
+    std::string_view output;
+    std::string_view input;
+    bool back;
+};
+
+template <class C>
+void check_cache(const rotary_names& names, std::string_view argument, const table<C>& t, index batch,
+                 index rows, index features, bool has_ids) {
+    if (!(t.extents[0] == 1 && (t.extents[1] == 1 || (t.extents[1] == batch && !has_ids))))
+        fail(names.function,
+             {argument, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ", t.extents[3],
+              has_ids ? "), needs (position, pairs) to look ids up in"
+                      : "), needs (position, pairs) or (batch, position, pairs)"});
+    if (!has_ids && t.extents[2] < rows)
+        fail(names.function, {argument, " has ", t.extents[2], " positions, needs the ", rows, " of ",
+                              names.input, " or more"});
+    if (2 * t.extents[3] > features)
+        fail(names.function,
+             {argument, " has ", t.extents[3], " angles a position, needs at most half of the ", features,
+              " features of ", names.input});
+}
+
+template <class T, class C, class... Options>
+void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x, const table<const C>& cos,
+            const table<const C>& sin, const Options&... options) {
+    using S = sum_t<T>;
+    check_extents(names.function, names.input, x);
+    check_extents(names.function, names.output, y);
+    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (y.extents[axis] != x.extents[axis])
+            fail(names.function, {names.output, " has ", y.extents[axis], " ", axes[axis], ", ", names.input,
+                                  " has ", x.extents[axis]});
+
+    const auto& positions_ = pick<option_kind::positions>(options...);
+    constexpr bool has_ids = !is_absent<decltype(positions_)>;
+    check_cache(names, "cos", cos, x.batch(), x.positions(), x.features(), has_ids);
+    check_cache(names, "sin", sin, x.batch(), x.positions(), x.features(), has_ids);
+    for (std::size_t axis = 1; axis < 4; ++axis)
+        if (sin.extents[axis] != cos.extents[axis])
+            fail(names.function,
+                 {"sin is (", sin.extents[1], ", ", sin.extents[2], ", ", sin.extents[3], "), cos is (",
+                  cos.extents[1], ", ", cos.extents[2], ", ", cos.extents[3], ")"});
+    const byte_span out = bytes_of(y);
+    check_distinct_elements(names.function, names.output, out);
+    if (!(same_elements(out, bytes_of(x)) || !overlap(out, bytes_of(x))))
+        fail(names.function, {names.output, " overlaps ", names.input, ", needs to be ", names.input,
+                              " itself or memory of its own"});
+    check_overlap(names.function, names.output, out, "cos", bytes_of(cos));
+    check_overlap(names.function, names.output, out, "sin", bytes_of(sin));
+
+    const auto row_of = [&] {
+        if constexpr (has_ids) {
+            const auto& ids = positions_.ids;
+            using I = std::remove_const_t<std::remove_pointer_t<decltype(ids.data)>>;
+            const index n = x.positions();
+            if (!(ids.size == n || ids.size == x.batch() * n))
+                fail(names.function,
+                     {"positions has ", ids.size, " ids, needs ", n, " or ", x.batch(), " x ", n});
+            for (index i = 0; i < ids.size; ++i)
+                if (!(ids[i] >= 0 && ids[i] < cos.extents[2]))
+                    fail(names.function, {"positions[", i, "] is ", ids[i], ", needs a row of the ",
+                                          cos.extents[2], " of cos and sin"});
+            if (ids.overlaps(out))
+                fail(names.function, {names.output, " overlaps the positions, needs memory of its own"});
+            return cache_rows<I>{ids, ids.size == n ? 0 : n};
+        } else {
+            return cache_rows<int>{};
+        }
+    }();
+
+    const index pairs = cos.extents[3];
+    const bool neighbours = !is_absent<decltype(pick<option_kind::pairing>(options...))>;
+    const pairing pair = neighbours ? pairing{2, 1} : pairing{1, pairs};
+    const index cos_batch = cos.extents[1] == 1 ? 0 : cos.strides[1];
+    const index sin_batch = sin.extents[1] == 1 ? 0 : sin.strides[1];
+    if (x.size() == 0) return;
+    const auto head = [&](index, index task) {
+        const index b = task / x.heads();
+        const index h = task % x.heads();
+        for (index n = 0; n < x.positions(); ++n) {
+            const index row = row_of(b, n);
+            rotate_row<S>(&y(b, h, n, 0), y.strides[3], &x(b, h, n, 0), x.strides[3],
+                          cos.data + b * cos_batch + row * cos.strides[2], cos.strides[3],
+                          sin.data + b * sin_batch + row * sin.strides[2], sin.strides[3],
+                          names.back ? S(-1) : S(1), pairs, pair, x.features());
+        }
+    };
+    const auto& on_ = pick<option_kind::on>(options...);
+    const index tasks = x.batch() * x.heads();
+    if constexpr (is_absent<decltype(on_)>)
+        for_each_task(static_cast<const one_thread*>(nullptr), 1, tasks, head);
+    else
+        for_each_task(on_.used, lanes_of(on_.used), tasks, head);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

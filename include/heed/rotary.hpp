@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// heed/rotary.hpp: rotary position embedding
+//
+// Pairs of features turn by an angle that grows with the position, so that the product of a query and a
+// key depends on how far they are apart:
+//
+//     y1 = x1 cos - x2 sin,   y2 = x2 cos + x1 sin
+//
+//     const auto angles = heed::rotary_table<float>(longest, dim);
+//     heed::rotary_into(q, q, angles.cos, angles.sin);                    in place
+//     auto y = heed::rotary(x, angles.cos, angles.sin, heed::positions(ids));
+//     auto dx = heed::rotary_backward(dy, angles.cos, angles.sin);        turns back
+//
+// Shapes: x and y (batch, head, position, feature). cos and sin, each one angle for two features:
+//     (position, pairs)           row p for position p, or row ids[b, p] with positions(ids)
+//     (batch, position, pairs)    each batch entry has its own
+// of x's elements, or float where x holds half or bfloat16. Features from 2 pairs on are copied, so the
+// caches' width is the rotary dimension. Element types and layouts of x: heed/core/tensor.hpp.
+//
+// Options, each at most once:
+//     interleaved       a pair is two neighbours (2i, 2i + 1); without it feature i of the first half of
+//                       the rotary dimension and of the second (i, i + pairs)
+//     positions(ids)    contiguous integers, (batch, position) or (position); kept by reference
+//     on(device)
+//
+// Cost: one pass over x. Source: RoFormer (arXiv 2104.09864). y may be x, and shares no other element
+// with an argument. Throws heed::error before anything is written when the arguments do not fit.
+// Allocates the result and nothing else.
+#pragma once
+
+#include <cmath>
+
+#include <heed/kernel/rotary.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+inline constexpr detail::interleaved_option interleaved{};
+
+template <detail::integers R>
+auto positions(R&& ids) {
+    static_assert(detail::may_be_kept<R>,
+                  "heed::positions: the ids are a temporary and would be gone; give them a name");
+    if constexpr (detail::eigen_tensor<R>) {
+        using traits = detail::tensor_traits<std::remove_cvref_t<R>>;
+        static_assert(traits::row_major || traits::rank <= 1,
+                      "heed::positions: this tensor is column-major (Eigen's default); declare it "
+                      "Eigen::Tensor<int, 2, Eigen::RowMajor>");
+    }
+    const auto span = detail::span_of(ids);
+    using I = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    return detail::positions_option<I>(span);
+}
+
+namespace detail {
+
+template <class... Options>
+constexpr bool rotary_options() {
+    static_assert((is_option<Options> && ...),
+                  "heed::rotary: an argument after x, cos and sin is not an option; options are values such "
+                  "as heed::interleaved or heed::positions(ids)");
+    if constexpr ((is_option<Options> && ...)) {
+        static_assert(count_of<option_kind::pairing, Options...> <= 1,
+                      "heed::rotary: interleaved is given twice");
+        static_assert(count_of<option_kind::positions, Options...> <= 1,
+                      "heed::rotary: positions is given twice");
+        static_assert(count_of<option_kind::on, Options...> <= 1, "heed::rotary: on(device) is given twice");
+        static_assert(count_of<option_kind::pairing, Options...> +
+                              count_of<option_kind::positions, Options...> +
+                              count_of<option_kind::on, Options...> ==
+                          static_cast<int>(sizeof...(Options)),
+                      "heed::rotary: takes interleaved, positions and on(device), and no other option");
+        return true;
+    }
+    return false;
+}
+
+template <class T, class X, class Cos, class Sin, class... Options>
+void rotary_call(const rotary_names& names, const view<T>& y, const X& x, const Cos& cos, const Sin& sin,
+                 const Options&... options) {
+    const auto from = as_view(x);
+    const auto c = as_table(cos);
+    const auto s = as_table(sin);
+    using E = std::remove_const_t<std::remove_pointer_t<decltype(from.data)>>;
+    using C = std::remove_const_t<std::remove_pointer_t<decltype(c.data)>>;
+    using D = std::remove_const_t<std::remove_pointer_t<decltype(s.data)>>;
+    static_assert(!std::is_const_v<T>, "heed::rotary: the result is written, and this tensor is const");
+    static_assert(std::is_same_v<T, E> || std::is_const_v<T>,
+                  "heed::rotary: the result holds another element type than x");
+    static_assert(std::is_same_v<C, D>, "heed::rotary: cos and sin hold different element types");
+    static_assert(std::is_same_v<C, E> || std::is_same_v<C, sum_t<E>>,
+                  "heed::rotary: cos and sin hold another element type than x; needs x's, or float for an x "
+                  "of half or bfloat16");
+    if constexpr (rotary_options<Options...>() && std::is_same_v<T, E> && std::is_same_v<C, D>)
+        rotate<E, C>(names, y, view<const E>(from), {c.data, c.extents, c.strides, c.rank},
+                     {s.data, s.extents, s.strides, s.rank}, options...);
+}
+
+}  // namespace detail
+
+// Writes y, sized by the caller; y may be x.
+template <class Y, class X, class Cos, class Sin, class... Options>
+void rotary_into(Y&& y, const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
+    detail::rotary_call({"rotary_into", "y", "x", false}, as_view(y), x, cos, sin, options...);
+}
+
+// A new tensor of x's kind.
+template <class X, class Cos, class Sin, class... Options>
+auto rotary(const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
+    const auto from = as_view(x);
+    detail::check_extents("rotary", "x", from);
+    auto y = detail::result_of<X>::make(from.extents);
+    detail::rotary_call({"rotary", "y", "x", false}, detail::result_view(y), x, cos, sin, options...);
+    return y;
+}
+
+// dx from dy: a rotation is orthogonal, so its transpose turns by the negative angle. dx may be dy.
+template <class Dx, class Dy, class Cos, class Sin, class... Options>
+void rotary_backward_into(Dx&& dx, const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
+    detail::rotary_call({"rotary_backward_into", "dx", "dy", true}, as_view(dx), dy, cos, sin, options...);
+}
+
+template <class Dy, class Cos, class Sin, class... Options>
+auto rotary_backward(const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
+    const auto from = as_view(dy);
+    detail::check_extents("rotary_backward", "dy", from);
+    auto dx = detail::result_of<Dy>::make(from.extents);
+    detail::rotary_call({"rotary_backward", "dx", "dy", true}, detail::result_view(dx), dy, cos, sin,
+                        options...);
+    return dx;
+}
+
+// cos and sin of the angles p base^(-2i / dim), (positions, dim / 2), worked out in double.
+template <class T>
+struct rotary_caches {
+    Eigen::Tensor<T, 2, Eigen::RowMajor> cos;
+    Eigen::Tensor<T, 2, Eigen::RowMajor> sin;
+};
+
+template <class T>
+rotary_caches<T> rotary_table(index count, index dim, double base = 10000) {
+    static_assert(element<T>, "heed::rotary_table<T>: T is float, double, Eigen::half or Eigen::bfloat16");
+    if (count < 0)
+        detail::fail("rotary_table", {"positions is ", count, ", needs a number that is not negative"});
+    if (!(dim >= 0 && dim % 2 == 0))
+        detail::fail("rotary_table", {"dim is ", dim, ", needs an even number that is not negative"});
+    if (!(base > 0)) detail::fail("rotary_table", {"base is ", base, ", needs a positive number"});
+    rotary_caches<T> caches{{count, dim / 2}, {count, dim / 2}};
+    for (index i = 0; i < dim / 2; ++i) {
+        const double step = std::pow(base, -2 * static_cast<double>(i) / static_cast<double>(dim));
+        for (index p = 0; p < count; ++p) {
+            caches.cos(p, i) = static_cast<T>(static_cast<sum_t<T>>(std::cos(static_cast<double>(p) * step)));
+            caches.sin(p, i) = static_cast<T>(static_cast<sum_t<T>>(std::sin(static_cast<double>(p) * step)));
+        }
+    }
+    return caches;
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed
