@@ -34,7 +34,7 @@
 // Throws heed::error before anything is written; std::bad_alloc; what a callable throws.
 #pragma once
 
-#include <heed/kernel/linear_call.hpp>
+#include <heed/kernel/linear_backward_call.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -57,17 +57,14 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
     else
         p.y_sum = strided_of<sum_t<T>>(y);
     setup.bind_states(function);
-    setup.check_written(function, "y", bytes_of(y), false);
-    const auto written = setup.written_state();
-    if (written.data != nullptr) {
-        const byte_span span = bytes_of(written);
-        check_distinct_elements(function, "the final state", span);
-        check_overlap(function, "the final state", span, "q", bytes_of(q));
-        check_overlap(function, "the final state", span, "k", bytes_of(k));
-        check_overlap(function, "the final state", span, "v", bytes_of(v));
-        check_overlap(function, "the final state", span, "y", bytes_of(y));
-        setup.check_written(function, "the final state", span, true);
-    }
+    setup.check_written(function, "y", bytes_of(y));
+    setup.with_written_state([&](const char* name, const auto& t) {
+        written_list<1> last;
+        last.add(name, bytes_of(t));
+        last.check(function,
+                   {{"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}});
+        setup.check_written(function, name, bytes_of(t), name);
+    });
     setup.run([&](const auto* device, index lanes, workspace& memory) {
         run_linear(p, leaves, device, lanes, memory);
     });
@@ -104,6 +101,64 @@ auto linear_attention(const Q& q, const K& k, const V& v, const Options&... opti
         detail::linear_into<T, T>("linear_attention", detail::result_view(y), from, keys, values,
                                   detail::forward_options(options...));
     return y;
+}
+
+// The gradients of q, k and v, each of its tensor's kind.
+template <class Q, class K, class V>
+struct linear_attention_gradients {
+    Q q;
+    K k;
+    V v;
+};
+
+// Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
+// forward (initial_state, not state), and
+//     decay_gradient(t), delta_gradient(t)                                      heed/linear/rules.hpp
+//     initial_state_gradient(t), final_state_gradient(t)                        heed/state/options.hpp
+// Memory: a state for each 64 positions of a head that is worked on. Cost: 2.5 times the forward.
+template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
+void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
+                                    const V& v, const Options&... options) {
+    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
+        using T = detail::element_of_tensor<const Q>;
+        const auto to = as_view(dq);
+        using X = std::remove_pointer_t<decltype(to.data)>;
+        static_assert(std::is_same_v<detail::element_of_tensor<const DY>, T>,
+                      "heed::linear_attention_backward: dy holds another element type than q");
+        static_assert(std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
+                      "heed::linear_attention_backward_into: dq is const or holds another element type than "
+                      "q; needs q's, or float for a q of half or bfloat16");
+        static_assert(
+            std::is_same_v<decltype(as_view(dk)), view<X>> && std::is_same_v<decltype(as_view(dv)), view<X>>,
+            "heed::linear_attention_backward_into: dk or dv is const or holds another element type "
+            "than dq");
+        detail::linear_gradients_into<T, X>("linear_attention_backward_into", to, as_view(dk), as_view(dv),
+                                            as_view(dy), as_view(q), as_view(k), as_view(v),
+                                            detail::backward_options(options...));
+    }
+}
+
+// The gradients of q, k and v where dy is that of the output.
+template <class DY, class Q, class K, class V, class... Options>
+auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
+    const auto make = [](const auto& x, auto like) {
+        return detail::result_of<typename decltype(like)::type>::make(as_view(x).extents);
+    };
+    linear_attention_gradients<decltype(make(q, std::type_identity<Q>{})),
+                               decltype(make(k, std::type_identity<K>{})),
+                               decltype(make(v, std::type_identity<V>{}))>
+        g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
+          make(v, std::type_identity<V>{})};
+    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
+        using T = detail::element_of_tensor<const Q>;
+        static_assert(std::is_same_v<detail::element_of_tensor<const DY>, T>,
+                      "heed::linear_attention_backward: dy holds another element type than q");
+        detail::linear_gradients_into<T, T>("linear_attention_backward", detail::result_view(g.q),
+                                            detail::result_view(g.k), detail::result_view(g.v), as_view(dy),
+                                            as_view(q), as_view(k), as_view(v),
+                                            detail::backward_options(options...));
+    }
+    return g;
 }
 
 }  // namespace HEED_ABI

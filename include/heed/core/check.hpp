@@ -6,7 +6,9 @@
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <string_view>
+#include <utility>
 
 #include <heed/core/overlap.hpp>
 #include <heed/core/tensor.hpp>
@@ -65,6 +67,27 @@ void check_extents(std::string_view function, std::string_view argument, const v
     }
     if (!(v.data != nullptr || size == 0)) fail(function, {argument, " has no memory (its pointer is null)"});
 }
+
+// What a call writes: each output has elements of its own, shared with no input and no other output.
+template <int Most>
+struct written_list {
+    const char* names[Most];
+    byte_span spans[Most];
+    int count = 0;
+
+    void add(const char* name, const byte_span& span) {
+        names[count] = name;
+        spans[count++] = span;
+    }
+    void check(std::string_view function,
+               std::initializer_list<std::pair<const char*, byte_span>> inputs) const {
+        for (int i = 0; i < count; ++i) {
+            check_distinct_elements(function, names[i], spans[i]);
+            for (const auto& [name, span] : inputs) check_overlap(function, names[i], spans[i], name, span);
+            for (int j = 0; j < i; ++j) check_overlap(function, names[i], spans[i], names[j], spans[j]);
+        }
+    }
+};
 
 // q, k, v (and y) fit together.
 template <class Y, class Q>

@@ -96,6 +96,12 @@ struct linear_leaves {
                               index row, index rows, index n, T* dx, T* dk);
     // total[i] = sum over f of q_if z_if, z the running sum of the keys over start.
     void (*normalisers)(const T* q, const T* k, index row, index rows, index n, const T* start, T* total);
+    // x_i += factor[i] z_i, with the same z.
+    void (*add_running)(T* x, const T* k, index row, index rows, index n, const T* start, const T* factor);
+    // Row i: x = factor[i] x + added[i].
+    void (*scale_shift_rows)(T* x, index row, const T* factor, const T* added, index rows, index n);
+    // sum += x y, element by element, times sign.
+    void (*add_products)(const T* x, const T* y, index n, T sign, T* sum);
     // r[i] = sum over f of x_if y_f
     void (*multiply_row)(const T* x, index row, const T* y, index rows, index n, T* r);
     // r[i] = sum over f of x_if y_if
@@ -152,7 +158,6 @@ struct linear_problem {
     bool causal = false;
     bool normalised = true;
     T scale = 1;
-    T least_normaliser = 0;  // added to the normaliser
     feature_map_leaf<T> query_map;
     feature_map_leaf<T> key_map;
     decay_of decays = decay_of::nothing;
@@ -162,6 +167,8 @@ struct linear_problem {
     strided<const T> initial;  // (batch, kv_head, feature, value feature), a null one is zero
     strided<T> last;
 
+    // Added to the normaliser; the scale cancels in all but this.
+    T least_normaliser() const { return T(1e-10) / scale; }
     index group() const { return heads / kv_heads; }
     // Where z decays it stands as one more column of the values, which are 1 there.
     bool ones() const { return normalised && decays != decay_of::nothing; }

@@ -88,6 +88,12 @@ constexpr void check_linear_options() {
                   "heed::linear_attention: a state needs heed::causal");
 }
 
+// Every feature map but a callable without its derivative.
+template <class O>
+inline constexpr bool has_gradient = true;
+template <class F>
+inline constexpr bool has_gradient<callable_features<F, no_derivative>> = false;
+
 template <class... Options>
 constexpr void check_forward_options(const std::tuple<Options...>&) {
     static_assert(((linear_kind(Options::kind) || Options::kind == option_kind::state ||
@@ -113,7 +119,7 @@ struct linear_setup<T, std::tuple<Options...>> {
     using E = storage_t<T>;
     using S = sum_t<T>;
 
-    static constexpr bool has(option_kind kind) { return ((Options::kind == kind) || ...); }
+    static constexpr bool has([[maybe_unused]] option_kind kind) { return ((Options::kind == kind) || ...); }
     static constexpr bool causal = has(option_kind::mask);
     static constexpr bool has_decay = has(option_kind::decay);
     static constexpr bool has_delta = has(option_kind::delta);
@@ -152,7 +158,6 @@ struct linear_setup<T, std::tuple<Options...>> {
         p.value_features = v.features();
         p.causal = causal;
         p.normalised = normalised;
-        p.least_normaliser = normalised ? S(1e-10) : S(0);
         if constexpr (causal) {
             const auto& mask = get<option_kind::mask>();
             if (mask.left != unbounded || mask.right != 0)
@@ -217,25 +222,22 @@ struct linear_setup<T, std::tuple<Options...>> {
         if constexpr (!is_absent<decltype(last)>)
             problem.last = state_table(function, "the final state", last.to);
     }
-    // The table that the final state is written to, without memory when none was asked for.
-    table<S> written_state() const {
+    // f(name, table) for the table that the final state is written to, if one was asked for.
+    template <class F>
+    void with_written_state(const F& f) const {
         const auto& both = get<option_kind::state>();
         const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>)
-            return both.to;
-        else if constexpr (!is_absent<decltype(last)>)
-            return last.to;
-        else
-            return {};
+        if constexpr (!is_absent<decltype(both)>) f("the state", both.to);
+        if constexpr (!is_absent<decltype(last)>) f("the final state", last.to);
     }
-    // An output shares no element with what the options read or write; `own` is the final state itself.
-    void check_written(std::string_view function, const char* output, const byte_span& span, bool own) const {
+    // An output shares no element with what the options read or write, but for the tensor that it is.
+    void check_written(std::string_view function, const char* output, const byte_span& span,
+                       const char* itself = nullptr) const {
         const char* shared = nullptr;
         const auto look = [&](const auto& o) {
-            constexpr option_kind kind = std::remove_cvref_t<decltype(o)>::kind;
-            if (own && (kind == option_kind::state || kind == option_kind::final_state)) return;
-            if (const char* const by = overlapped_by(o, span); by != nullptr && shared == nullptr)
-                shared = by;
+            const char* const by = overlapped_by(o, span);
+            if (by == nullptr || shared != nullptr) return;
+            if (itself == nullptr || std::string_view(by) != itself) shared = by;
         };
         std::apply([&](const auto&... o) { (look(o), ...); }, options);
         if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});

@@ -97,12 +97,17 @@ public:
         }
     }
 
-    // Queries of one head, mapped and scaled; the same decayed since the chunk's start.
+    // Queries of one head, mapped; the same decayed since the chunk's start.
     void load_queries(index b, index h, index first, index count) {
         rows = count;
         load(p_.q, b, h, first, count, p_.query_map, 0, queries);
-        if (p_.scale != T(1)) leaf_.scale_rows(queries, feature_row, filled(p_.scale), count, feature_row);
         if (p_.decays != decay_of::nothing) decay_rows_since_start(queries, decayed_queries);
+    }
+
+    // Keys or queries as they are, before the map.
+    void load_input(const strided<const E>& x, index b, index h, index first, index count) const {
+        leaf_.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, p_.inputs, input, input_row);
+        clear_columns(input, input_row, p_.inputs, count);
     }
 
     void load_values(const strided<const E>& x, index b, index h, index first, index count, T* to) const {
@@ -224,7 +229,7 @@ public:
     T* keys;            // (position, feature)
     T* turned;          // (feature, position)
     T* values;          // (position, value feature)
-    T* queries;         // (position, feature), scaled
+    T* queries;         // (position, feature)
     T* pairs;           // (query, key)
     T* high = nullptr;  // b, (position) or (position, feature)
     T* low = nullptr;
@@ -242,10 +247,13 @@ public:
 private:
     void load(const strided<const E>& x, index b, index h, index first, index count,
               const feature_map_leaf<T>& map, index head, T* to) const {
-        T* const raw = map.map == nullptr ? to : input;
-        leaf_.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, p_.inputs, raw, input_row);
-        clear_columns(raw, input_row, p_.inputs, count);
-        if (map.map != nullptr) map.map(map.of_head(head), raw, input_row, to, feature_row, count, p_.inputs);
+        if (map.map == nullptr) {
+            leaf_.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, p_.inputs, to, feature_row);
+            clear_columns(to, feature_row, p_.inputs, count);
+        } else {
+            load_input(x, b, h, first, count);
+            map.map(map.of_head(head), input, input_row, to, feature_row, count, p_.inputs);
+        }
     }
 
     // b in two parts, and what follows from it.

@@ -12,6 +12,24 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// f and its derivative, each as a callable made from the option.
+template <class F, class Derivative>
+struct callable_value {
+    callable_features<F, Derivative> option;
+    template <class T>
+    HEED_INLINE T operator()(T x) const {
+        return static_cast<T>(option.f(x));
+    }
+};
+template <class F, class Derivative>
+struct callable_slope {
+    callable_features<F, Derivative> option;
+    template <class T>
+    HEED_INLINE T operator()(T x) const {
+        return static_cast<T>(option.derivative(x));
+    }
+};
+
 // Keeps what the maps of a problem point to.
 template <class E>
 struct bound_features {
@@ -33,7 +51,11 @@ struct bound_features {
     void bind(std::string_view, const callable_features<F, Derivative>& o, linear_problem<E>& p,
               const linear_leaves<E>&) {
         p.features = p.inputs;
-        p.query_map = p.key_map = {&o.f, 0, callable_map_on_target<F, T>(), nullptr};
+        p.query_map =
+            p.key_map = {&o, 0, callable_map_on_target<callable_value<F, Derivative>, T>(), nullptr};
+        if constexpr (!std::is_same_v<Derivative, no_derivative>)
+            p.query_map.gradient = p.key_map.gradient =
+                callable_gradient_on_target<callable_slope<F, Derivative>, T>();
     }
 };
 

@@ -81,6 +81,27 @@ public:
         return true;
     }
 
+    // The same without outputs: the state before the chunk goes to `state` and `normaliser`, whole packs of
+    // rows, for the backward.
+    void keep_state(index b, index h, index link, const linear_memory<T>& m, chain_turn& turn, T* state,
+                    T* normaliser) {
+        const index first = link * chunk_positions;
+        prepare(b, h, first, p_.keys - first < chunk_positions ? p_.keys - first : chunk_positions);
+        if (!turn.take()) return;
+        if (link == 0) begin(b, h, m);
+        if (p_.delta) solve(m.state);
+        copy_state(m, state, normaliser);
+        update(m);
+        turn.pass();
+    }
+    void copy_state(const linear_memory<T>& m, T* state, T* normaliser) const {
+        c_.copy(m.state, state, size_);
+        c_.clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
+        c_.copy(m.normaliser, normaliser, c_.feature_row);
+    }
+    index state_size() const { return c_.feature_row * c_.value_row; }
+    index normaliser_size() const { return c_.feature_row; }
+
     // The state before the first chunk.
     void begin(index b, index h, const linear_memory<T>& m) const {
         c_.clear(m.state, size_);
@@ -128,7 +149,7 @@ public:
                 leaf_.multiply_lower({c_.pairs, c_.pair_row, 1, c_.values, c_.value_row, output_,
                                       c_.value_row, count, count, columns, 1});
             }
-            const T* factor = nullptr;
+            const T* factor = p_.scale == T(1) ? nullptr : c_.filled(p_.scale);
             if (p_.normalised) {
                 normalise(count, normaliser);
                 factor = total_;
@@ -173,7 +194,7 @@ private:
             leaf_.normalisers(c_.queries, c_.keys, c_.feature_row, count, p_.features, normaliser, total_);
         else
             leaf_.multiply_row(c_.queries, c_.feature_row, normaliser, count, p_.features, total_);
-        for (index i = 0; i < count; ++i) total_[i] = T(1) / (total_[i] + p_.least_normaliser);
+        for (index i = 0; i < count; ++i) total_[i] = T(1) / (total_[i] + p_.least_normaliser());
     }
 
     void write_state(index b, index h, const linear_memory<T>& m) const {

@@ -218,6 +218,32 @@ HEED_NOINLINE void normalisers(const T* q, const T* k, index row, index rows, in
     for (; f < n; f += w) add_normalisers<1>(q + f, k + f, row, rows, start + f, total, f == 0);
 }
 
+template <class T>
+HEED_NOINLINE void add_running(T* x, const T* k, index row, index rows, index n, const T* start,
+                               const T* factor) {
+    for (index f = 0; f < n; f += lanes_of<T>) {
+        const pack<T> z = load(start + f);
+        pack<T> seen = set<pack<T>>(0);
+        for (index r = 0; r < rows; ++r) {
+            seen = seen + load(k + r * row + f);
+            store(x + r * row + f, set<pack<T>>(factor[r]) * (z + seen) + load(x + r * row + f));
+        }
+    }
+}
+
+template <class T>
+HEED_NOINLINE void scale_shift_rows(T* x, index row, const T* factor, const T* added, index rows, index n) {
+    for (index r = 0; r < rows; ++r, x += row)
+        for (index i = 0; i < n; i += lanes_of<T>)
+            store(x + i, load(x + i) * set<pack<T>>(factor[r]) + set<pack<T>>(added[r]));
+}
+
+template <class T>
+HEED_NOINLINE void add_element_products(const T* x, const T* y, index n, T sign, T* sum) {
+    for (index i = 0; i < n; i += lanes_of<T>)
+        store(sum + i, (load(x + i) * set<pack<T>>(sign)) * load(y + i) + load(sum + i));
+}
+
 }  // namespace HEED_SIMD
 }  // namespace HEED_ABI
 }  // namespace heed
