@@ -69,10 +69,10 @@ void check_extents(std::string_view function, std::string_view argument, const v
 }
 
 // What a call writes: each output has elements of its own, shared with no input and no other output.
-template <int Most>
 struct written_list {
-    const char* names[Most];
-    byte_span spans[Most];
+    static constexpr int most = 7;
+    const char* names[most];
+    byte_span spans[most];
     int count = 0;
 
     void add(const char* name, const byte_span& span) {

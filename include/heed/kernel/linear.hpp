@@ -191,6 +191,7 @@ struct linear_problem {
     index group() const { return heads / kv_heads; }
     // Where z decays it stands as one more column of the values, which are 1 there.
     bool ones() const { return normalised && decays != decay_of::nothing; }
+    bool separate() const { return normalised && !ones(); }
     index columns() const { return value_features + (ones() ? 1 : 0); }
 };
 

@@ -9,42 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class... Options>
-constexpr void check_backward_options(const std::tuple<Options...>&) {
-    static_assert(
-        ((linear_kind(Options::kind) || Options::kind == option_kind::initial_state_gradient ||
-          Options::kind == option_kind::final_state_gradient ||
-          Options::kind == option_kind::decay_gradient || Options::kind == option_kind::delta_gradient) &&
-         ...),
-        "heed::linear_attention_backward: an option is one that the backward does not take; "
-        "heed/linear.hpp lists those it takes (initial_state, not state)");
-    static_assert(count_of<option_kind::initial_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::final_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::decay_gradient, Options...> <= 1 &&
-                      count_of<option_kind::delta_gradient, Options...> <= 1,
-                  "heed::linear_attention_backward: a gradient is given twice");
-    static_assert(
-        count_of<option_kind::decay_gradient, Options...> <= count_of<option_kind::decay, Options...>,
-        "heed::linear_attention_backward: decay_gradient needs a decay");
-    static_assert(
-        count_of<option_kind::delta_gradient, Options...> <= count_of<option_kind::delta, Options...>,
-        "heed::linear_attention_backward: delta_gradient needs a delta");
-    static_assert(count_of<option_kind::mask, Options...> == 1 ||
-                      (count_of<option_kind::initial_state_gradient, Options...> == 0 &&
-                       count_of<option_kind::final_state_gradient, Options...> == 0),
-                  "heed::linear_attention_backward: the gradient of a state needs heed::causal");
-    static_assert((has_gradient<Options> && ...),
-                  "heed::linear_attention_backward: this feature_map has no derivative; write "
-                  "feature_map(f, df)");
-    check_linear_options<Options...>();
-}
-template <class... Options>
-auto backward_options(const Options&... options) {
-    auto all = all_options(options...);
-    check_backward_options(all);
-    return all;
-}
-
 // An output of the backward with the extents of what it is the gradient of, and memory of its own.
 template <class T, class X>
 void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
@@ -95,7 +59,7 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     const auto& from_state = setup.template get<option_kind::final_state_gradient>();
     const auto& decays = setup.template get<option_kind::decay_gradient>();
     const auto& betas = setup.template get<option_kind::delta_gradient>();
-    written_list<7> outputs;
+    written_list outputs;
     outputs.add("dq", bytes_of(dq));
     outputs.add("dk", bytes_of(dk));
     outputs.add("dv", bytes_of(dv));

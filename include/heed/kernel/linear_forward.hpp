@@ -71,8 +71,8 @@ public:
         if (alone) {
             write_outputs(b, h, first, count, m.state, m.normaliser);
         } else {
-            c_.copy(m.state, start_, size_);
-            c_.copy(m.normaliser, start_normaliser_, c_.feature_row);
+            copy(m.state, start_, size_);
+            copy(m.normaliser, start_normaliser_, c_.feature_row);
         }
         update(m);
         if (first + count == p_.keys && p_.last.data != nullptr) write_state(b, h, m);
@@ -95,25 +95,25 @@ public:
         turn.pass();
     }
     void copy_state(const linear_memory<T>& m, T* state, T* normaliser) const {
-        c_.copy(m.state, state, size_);
-        c_.clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
-        c_.copy(m.normaliser, normaliser, c_.feature_row);
+        copy(m.state, state, size_);
+        clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
+        copy(m.normaliser, normaliser, c_.feature_row);
     }
     index state_size() const { return c_.feature_row * c_.value_row; }
     index normaliser_size() const { return c_.feature_row; }
 
     // The state before the first chunk.
     void begin(index b, index h, const linear_memory<T>& m) const {
-        c_.clear(m.state, size_);
-        c_.clear(m.state_lost, size_);
-        c_.clear(m.normaliser, c_.feature_row);
-        c_.clear(m.normaliser_lost, c_.feature_row);
+        clear(m.state, size_);
+        clear(m.state_lost, size_);
+        clear(m.normaliser, c_.feature_row);
+        clear(m.normaliser_lost, c_.feature_row);
         if (p_.initial.data == nullptr) return;
         for (index f = 0; f < p_.features; ++f) {
             const T* const row = p_.initial.row(b, h, f);
             for (index e = 0; e < p_.columns(); ++e)
                 m.state[f * c_.value_row + e] = row[e * p_.initial.stride[3]];
-            if (p_.normalised && !p_.ones()) m.normaliser[f] = row[p_.value_features * p_.initial.stride[3]];
+            if (p_.separate()) m.normaliser[f] = row[p_.value_features * p_.initial.stride[3]];
         }
     }
 
@@ -121,7 +121,7 @@ public:
     void prepare(index b, index h, index first, index count) {
         c_.load_keys(b, h, first, count);
         if (!p_.delta) add_pairs(c_.values);
-        if (p_.normalised && !p_.ones()) sum_keys(count);
+        if (p_.separate()) sum_keys(count);
     }
     void update(const linear_memory<T>& m) const {
         const index columns = c_.value_row;
@@ -202,7 +202,7 @@ private:
             T* const row = p_.last.row(b, h, f);
             for (index e = 0; e < p_.columns(); ++e)
                 row[e * p_.last.stride[3]] = m.state[f * c_.value_row + e];
-            if (p_.normalised && !p_.ones()) row[p_.value_features * p_.last.stride[3]] = m.normaliser[f];
+            if (p_.separate()) row[p_.value_features * p_.last.stride[3]] = m.normaliser[f];
         }
     }
 
