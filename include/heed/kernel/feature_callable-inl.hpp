@@ -26,7 +26,7 @@ HEED_FLATTEN void map_callable(const void* context, const T* from, index from_ro
 }
 
 template <class F, class T>
-HEED_FLATTEN void callable_gradient(const void* context, const T* x, index x_row, const T*, const T* dphi,
+HEED_FLATTEN void callable_gradient(const void* context, const T* x, index x_row, const T*, T* dphi,
                                     index phi_row, T* dx, index dx_row, index rows, index features) {
     constexpr int w = lanes_of<T>;
     const F f = *static_cast<const F*>(context);

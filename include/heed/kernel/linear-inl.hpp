@@ -33,12 +33,16 @@ const detail::linear_leaves<E>& linear_leaves() {
         &add_element_products<T>,
         &multiply_row<T>,
         &row_products<T>,
+        &exponentials<T>,
+        &scan_columns<T>,
         &map_elements<elu1_map, T>,
         &map_gradient<elu1_map, T>,
         &map_elements<relu_map, T>,
         &map_gradient<relu_map, T>,
         &softmax_rows<T>,
         &softmax_gradient<T>,
+        &map_columns<T>,
+        &columns_gradient<T>,
     };
     return table;
 }

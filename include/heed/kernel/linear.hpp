@@ -40,10 +40,10 @@ struct matrix_product {
 template <class T>
 using feature_map_function = void (*)(const void* context, const T* from, index from_row, T* to, index to_row,
                                       index rows, index features);
-// dx from dphi, with x and phi(x).
+// dx from dphi, with x and phi(x); dphi may be overwritten.
 template <class T>
 using feature_gradient_function = void (*)(const void* context, const T* x, index x_row, const T* phi,
-                                           const T* dphi, index phi_row, T* dx, index dx_row, index rows,
+                                           T* dphi, index phi_row, T* dx, index dx_row, index rows,
                                            index features);
 
 // Sums of logarithms of decays from a chunk's start, each in two parts, so that differences of large sums
@@ -52,6 +52,15 @@ template <class T>
 struct log_sums {
     const T* high;
     const T* low;
+};
+
+// The softmax over positions of one head, (feature) each: with the largest key and the sum known, a key's
+// feature is e^(x - most) inverse; its gradient needs the mean of dphi under the softmax.
+template <class T>
+struct column_context {
+    T* most;
+    T* inverse;
+    T* mean;
 };
 
 template <class E>
@@ -107,12 +116,19 @@ struct linear_leaves {
     // r[i] = sum over f of x_if y_if
     void (*row_products)(const T* x, const T* y, index row, index rows, index n, T* r);
 
+    // Row i: x = e^(x + shift[i]) factor, or with `largest` e^(x - the largest x of the row) factor.
+    void (*exponentials)(T* x, index row, const T* shift, T factor, bool largest, index rows, index n);
+    // Column by column: the largest number and the sum of e^(x - largest) of the rows so far.
+    void (*scan_columns)(const T* x, index row, index rows, index n, T* most, T* sum);
+
     feature_map_function<T> elu1;
     feature_gradient_function<T> elu1_gradient;
     feature_map_function<T> relu;
     feature_gradient_function<T> relu_gradient;
     feature_map_function<T> softmax;
     feature_gradient_function<T> softmax_gradient;
+    feature_map_function<T> columns;  // of a column_context
+    feature_gradient_function<T> columns_gradient;
 };
 
 // Numbers of a head by position: decays (n = 1, or one for each feature) and betas.
@@ -164,6 +180,9 @@ struct linear_problem {
     number_source decay;
     bool delta = false;
     number_source beta;
+    bool over_positions = false;  // the key features are a softmax over positions
+    index random_features = 0;    // or this many random ones, of this seed
+    std::uint64_t seed = 0;
     strided<const T> initial;  // (batch, kv_head, feature, value feature), a null one is zero
     strided<T> last;
 

@@ -38,6 +38,7 @@ public:
         later_ = p.decays == decay_of::nothing && !p.delta ? earlier_
                                                            : memory.take(chunk_positions * c_.feature_row);
         spare_ = memory.take(chunk_positions * c_.feature_row);
+        dx_ = memory.take(chunk_positions * c_.input_row);
         du_ = memory.take(chunk_positions * c_.value_row);
         products_ = memory.take(chunk_positions * c_.pair_row);
         turned_values_ = memory.take(c_.value_row * c_.pair_row);
@@ -103,6 +104,7 @@ public:
         if (!turn.take()) return;
         if (first == 0) begin(b, h, r);
         pass_on(r);
+        if (p_.over_positions && first + count == p_.queries) mean_of_columns(b, h, state, r.state);
         turn.pass();
     }
     void run_keys(index b, index h, index first, index count, const linear_flow<T>& r) {
@@ -114,6 +116,12 @@ public:
     }
 
 private:
+    // The mean of dphi under the softmax over positions is <S, R>, feature by feature.
+    void mean_of_columns(index b, index h, const T* state, const T* flow) const {
+        const auto& c = *static_cast<const column_context<T>*>(p_.key_map.of_head(b * p_.kv_heads + h));
+        leaf_.row_products(state, flow, c_.value_row, p_.features, c_.value_row, c.mean);
+    }
+
     bool separate() const { return p_.normalised && !p_.ones(); }
 
     void load_keys(index b, index h, index first, index count, const T* state) {
@@ -336,9 +344,9 @@ private:
     void write_mapped(const feature_map_leaf<T>& map, index head, const T* phi, T* dphi, index count,
                       const gradient_table<E, T>& to, index b, index h, index first) const {
         if (map.map == nullptr) return write(to, b, h, first, dphi, c_.feature_row, count, p_.inputs);
-        map.gradient(map.of_head(head), c_.input, c_.input_row, phi, dphi, c_.feature_row, c_.input,
-                     c_.input_row, count, p_.inputs);
-        write(to, b, h, first, c_.input, c_.input_row, count, p_.inputs);
+        map.gradient(map.of_head(head), c_.input, c_.input_row, phi, dphi, c_.feature_row, dx_, c_.input_row,
+                     count, p_.inputs);
+        write(to, b, h, first, dx_, c_.input_row, count, p_.inputs);
     }
     void write(const gradient_table<E, T>& to, index b, index h, index first, const T* from, index row,
                index count, index n) const {
@@ -362,6 +370,7 @@ private:
     T* earlier_;  // dK of keys as the earlier of a pair
     T* later_;    // dK of keys as the later one
     T* spare_;
+    T* dx_;  // (position, input)
     T* du_;
     T* products_;       // P, M (query, key)
     T* turned_values_;  // U^T

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <heed/kernel/linear_backward.hpp>
+#include <heed/kernel/linear_prepare.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -18,9 +19,9 @@ class linear_backward_memory {
 public:
     using T = typename linear_problem<E>::T;
 
-    linear_backward_memory(const linear_problem<E>& p, const linear_gradients<E>& g,
-                           const linear_leaves<E>& leaves, const chain_plan& plan, index kept,
-                           workspace& memory)
+    // The problem's maps are made ready on the way.
+    linear_backward_memory(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                           const chain_plan& plan, index kept, workspace& memory)
         : p_(p), g_(g), leaves_(leaves), kept_(kept), measure_(p, leaves), back_(p, g, leaves) {
         room<T> counting;
         measure_.memory_of(counting);
@@ -29,8 +30,12 @@ public:
         chain_ = cache_lines(counting.bytes());
         lane_ = cache_lines(measure_.bytes() > back_.bytes() ? measure_.bytes() : back_.bytes());
         progress_ = cache_lines(plan.bytes());
-        base_ = static_cast<char*>(memory.reserve(progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
-                                                  chain_ * static_cast<std::size_t>(plan.slots())));
+        const linear_preparation<E> preparation(p, leaves);
+        char* const start = static_cast<char*>(
+            memory.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
+                           chain_ * static_cast<std::size_t>(plan.slots())));
+        p = preparation.run(p, start);
+        base_ = start + preparation.bytes();
         chains_ = base_ + progress_ + lane_ * static_cast<std::size_t>(plan.lanes);
     }
 
@@ -74,8 +79,8 @@ private:
 };
 
 template <class E, class D>
-void run_causal_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
-                         const linear_leaves<E>& leaves, const D* device, index lanes, workspace& memory) {
+void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                         const D* device, index lanes, workspace& memory) {
     const index links = (p.keys + chunk_positions - 1) / chunk_positions;
     const chain_plan plan(p.batch * p.kv_heads, links, lanes);
     const linear_backward_memory<E> room_of(p, g, leaves, plan, links, memory);
@@ -105,8 +110,8 @@ void run_causal_backward(const linear_problem<E>& p, const linear_gradients<E>& 
 }
 
 template <class E, class D>
-void run_full_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
-                       const linear_leaves<E>& leaves, const D* device, index lanes, workspace& memory) {
+void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                       const D* device, index lanes, workspace& memory) {
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const auto left = [](index n, index first) {
         return n - first < chunk_positions ? n - first : chunk_positions;

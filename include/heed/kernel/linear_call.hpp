@@ -8,7 +8,7 @@
 
 #include <heed/core/check.hpp>
 #include <heed/kernel/linear_features.hpp>
-#include <heed/kernel/linear_forward.hpp>
+#include <heed/kernel/linear_run.hpp>
 #include <heed/linear/models.hpp>
 
 namespace heed {
@@ -23,6 +23,11 @@ template <class... Options>
 auto all_options(const Options&... options) {
     return std::tuple_cat(taken_apart(options)...);
 }
+
+template <option_kind Kind, class Tuple>
+inline constexpr bool tuple_has = false;
+template <option_kind Kind, class... Options>
+inline constexpr bool tuple_has<Kind, std::tuple<Options...>> = count_of<Kind, Options...> > 0;
 
 template <class X>
 using element_of_tensor =
@@ -271,6 +276,40 @@ private:
         return place;
     }
 };
+
+// What queries read from a state (batch, kv_head, feature, value feature and z).
+template <class T, class Y, class S, class... Options>
+void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
+                       const view<const S>& state, const std::tuple<Options...>& options) {
+    static_assert(((Options::kind == option_kind::features || Options::kind == option_kind::normalisation ||
+                    Options::kind == option_kind::scale || Options::kind == option_kind::on ||
+                    Options::kind == option_kind::use) &&
+                   ...),
+                  "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
+                  "on and use");
+    check_linear_options<Options...>();
+    static_assert(std::is_same_v<Y, T> || std::is_same_v<Y, S>,
+                  "heed::linear_state::finish_into: y is const or holds another element type than the state");
+    using E = storage_t<T>;
+    const view<const T> keys(nullptr, {state.batch(), state.heads(), 0, q.features()});
+    const view<const T> values(nullptr, {state.batch(), state.heads(), 0, state.features() - 1});
+    check_shapes(function, q, keys, values, &y);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    linear_setup<T, std::tuple<Options...>> setup(function, options, q, keys, values, leaves);
+    linear_problem<E>& p = setup.problem;
+    if (p.over_positions)
+        fail(function, {"the features of heed::efficient look at all positions and have no state"});
+    if (p.features != state.positions())
+        fail(function, {"q has ", p.features, " features after the map, the state has ", state.positions()});
+    if constexpr (std::is_same_v<Y, T>)
+        p.y = strided_of<E>(y);
+    else
+        p.y_sum = strided_of<S>(y);
+    p.initial = strided_of<S>(state);
+    setup.run([&](const auto* device, index lanes, workspace& memory) {
+        read_state(p, leaves, device, lanes, memory);
+    });
+}
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include <heed/core/error.hpp>
-#include <heed/kernel/linear_kernels.hpp>
+#include <heed/kernel/linear_maps.hpp>
 #include <heed/linear/features.hpp>
 
 namespace heed {
@@ -43,8 +43,25 @@ struct bound_features {
             p.query_map = p.key_map = {nullptr, 0, leaf.elu1, leaf.elu1_gradient};
         else if constexpr (Which == named_map::relu)
             p.query_map = p.key_map = {nullptr, 0, leaf.relu, leaf.relu_gradient};
-        else if constexpr (Which == named_map::softmax)
+        else if constexpr (Which == named_map::softmax || Which == named_map::softmax_positions)
             p.query_map = p.key_map = {nullptr, 0, leaf.softmax, leaf.softmax_gradient};
+        else if constexpr (Which == named_map::taylor) {
+            p.features = taylor_features(p.inputs);
+            p.query_map = p.key_map = {nullptr, 0, &taylor_map<T>, &taylor_gradient<T>};
+        }
+        if constexpr (Which == named_map::softmax_positions) {
+            p.over_positions = true;
+            p.key_map = {nullptr, 0, leaf.columns, leaf.columns_gradient};
+        }
+    }
+
+    void bind(std::string_view function, const favor_features& o, linear_problem<E>& p,
+              const linear_leaves<E>&) {
+        if (o.count <= 0 || o.count > longest_axis)
+            fail(function, {"favor has ", o.count, " features, needs at least 1"});
+        p.features = p.random_features = o.count;
+        p.seed = o.seed;
+        p.query_map = p.key_map = {nullptr, 0, &favor_map<E>, &favor_gradient<E>};
     }
 
     template <class F, class Derivative>
