@@ -107,16 +107,16 @@ reference::linear_answer<double> linear_truth(const linear_problem& p) {
     }
 }
 
-// The largest error as a share of what is allowed; T is the type of the elements compared.
+// The largest error as a share of what is allowed, `factor` eps; T is the type of the elements compared.
 template <class T>
 double size_excess(const std::vector<double>& got, const std::vector<double>& want,
-                   const std::vector<double>& size) {
+                   const std::vector<double>& size, double factor = 4) {
     if (got.size() != want.size()) return HUGE_VAL;
     const double eps = static_cast<double>(std::numeric_limits<sum_type<T>>::epsilon());
     double worst = 0;
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (std::isnan(got[i]) && std::isnan(want[i])) continue;
-        double allowed = 4 * eps * size[i];
+        double allowed = factor * eps * size[i];
         if constexpr (sizeof(T) == 2) allowed += 0.5 * ulp<T>(want[i]) * (1 + 1e-3);
         const double error = std::fabs(got[i] - want[i]);
         if (!(error < HUGE_VAL)) return HUGE_VAL;
