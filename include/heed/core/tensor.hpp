@@ -64,6 +64,10 @@ inline constexpr bool owns_elements<Eigen::Matrix<T, R, C, O, MR, MC>> = true;
 template <class T, int R, int C, int O, int MR, int MC>
 inline constexpr bool owns_elements<Eigen::Array<T, R, C, O, MR, MC>> = true;
 
+// An Eigen tensor's sizes: its kinds do not agree on the type of an axis number, but DSizes is made from all.
+template <class X>
+using sizes_of = Eigen::DSizes<Eigen::Index, tensor_traits<std::remove_cvref_t<X>>::rank>;
+
 // A strided table of any element, right-aligned to four axes: axes in front have extent 1.
 template <class T>
 struct table {
@@ -94,10 +98,11 @@ requires(!heed_view<X>) auto as_table(X&& x) {
                       "heed: this tensor is column-major (Eigen's default); declare it "
                       "Eigen::Tensor<T, Rank, Eigen::RowMajor>, or wrap it in heed::reversed(t), which reads "
                       "its dimensions backwards");
+        const sizes_of<X> sizes(x.dimensions());
         index stride = 1;
         for (std::size_t axis = traits::rank, to = 4; axis-- > 0;) {
             --to;
-            t.extents[to] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
+            t.extents[to] = static_cast<index>(sizes[axis]);
             t.strides[to] = stride;
             stride *= t.extents[to];
         }
@@ -189,9 +194,10 @@ auto reversed(X&& x) {
     using T = std::remove_pointer_t<decltype(x.data())>;
     std::array<index, 4> extents{1, 1, 1, 1};
     std::array<index, 4> strides{};
+    const detail::sizes_of<X> sizes(x.dimensions());
     index stride = 1;
     for (std::size_t axis = 0; axis < std::size_t{traits::rank}; ++axis) {
-        extents[3 - axis] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
+        extents[3 - axis] = static_cast<index>(sizes[axis]);
         strides[3 - axis] = stride;
         stride *= extents[3 - axis];
     }
