@@ -25,6 +25,13 @@ concept std_integers =
 template <class R>
 concept integers = eigen_integers<R> || std_integers<R>;
 
+// One whole number: anything that turns into one without losing a fraction.
+template <class N>
+concept whole_number =
+    std::convertible_to<N, index> && !std::is_floating_point_v<std::remove_cvref_t<N>> && !integers<N>;
+template <class N>
+concept whole_numbers = whole_number<N> || integers<N>;
+
 template <class I>
 struct number_span {
     const I* data = nullptr;
@@ -53,9 +60,10 @@ auto span_of(const R& range) {
     }
 }
 
-// A range that may be kept by reference: an object with a name, or a view that owns nothing.
+// What may be kept: a number, or by reference an object with a name, or a view that owns nothing.
 template <class R>
-inline constexpr bool may_be_kept = std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
+inline constexpr bool may_be_kept = whole_number<R> || std::is_lvalue_reference_v<R> ||
+                                    std::ranges::borrowed_range<R> ||
                                     ((eigen_tensor<R> ||
                                       eigen_matrix<R>)&&!owns_elements<std::remove_cvref_t<R>>);
 
@@ -75,7 +83,10 @@ struct per_batch {
     }
 };
 
-inline per_batch<index> numbers_of(index single) { return {single, {}, false}; }
+template <whole_number N>
+per_batch<index> numbers_of(const N& single) {
+    return {static_cast<index>(single), {}, false};
+}
 template <integers R>
 auto numbers_of(const R& range) {
     const auto span = span_of(range);

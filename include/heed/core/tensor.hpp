@@ -24,6 +24,7 @@ namespace detail {
 template <class X>
 struct tensor_traits {
     static constexpr bool known = false;
+    static constexpr int rank = 2;  // a matrix
 };
 
 template <class X>
@@ -85,8 +86,14 @@ template <class X>
 concept heed_view = requires(const std::remove_cvref_t<X>& x) {
     x.slice_batch(index{}, index{});
 };
+// What has its elements in memory, so that a table can be made of it.
+template <class X>
+concept has_elements = heed_view<X> || eigen_tensor<X> || eigen_matrix<X>;
 template <class X>
 requires(!heed_view<X>) auto as_table(X&& x) {
+    static_assert(has_elements<X>,
+                  "heed: needs an Eigen tensor or matrix that has its elements in memory; an expression has "
+                  "none, so evaluate it into a tensor with a name");
     using Plain = std::remove_cvref_t<X>;
     using T = std::remove_pointer_t<decltype(x.data())>;
     table<T> t;
@@ -108,8 +115,6 @@ requires(!heed_view<X>) auto as_table(X&& x) {
         }
         t.rank = traits::rank;
     } else {
-        static_assert(eigen_matrix<X>,
-                      "heed: needs an Eigen tensor or matrix that has its elements in memory");
         constexpr bool vector = Plain::IsVectorAtCompileTime;
         static_assert(vector || Plain::IsRowMajor,
                       "heed: this matrix is column-major (Eigen's default); declare it Eigen::Matrix<T, "
@@ -144,7 +149,7 @@ view<T> as_view(const reversed_view<T, Rank>& x) {
     return x;
 }
 template <class X>
-requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>) auto as_view(X&& x) {
+requires(!detail::heed_view<X>) auto as_view(X&& x) {
     if constexpr (detail::eigen_tensor<X>) {
         constexpr int rank = detail::tensor_traits<std::remove_cvref_t<X>>::rank;
         static_assert(rank >= 2 && rank <= 4,
@@ -159,6 +164,9 @@ template <class X>
 auto bshd(X&& x) {
     static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
                   "heed::bshd: the tensor is a temporary and would be gone; give it a name");
+    if constexpr (detail::eigen_tensor<X> || detail::eigen_matrix<X>)
+        static_assert(detail::tensor_traits<std::remove_cvref_t<X>>::rank >= 3,
+                      "heed::bshd: needs (batch, position, head, feature) or (position, head, feature)");
     auto t = detail::as_table(x);
     std::swap(t.extents[1], t.extents[2]);
     std::swap(t.strides[1], t.strides[2]);

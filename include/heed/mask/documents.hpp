@@ -197,22 +197,31 @@ struct packed_mask : mask_base {
 
 // The document of every query and key: as many ids as positions, or a row of them for each batch entry.
 // Keeps references to both ranges.
-template <detail::integers Q, detail::integers K>
+template <class Q, class K>
 auto documents(Q&& query_ids, K&& key_ids) {
+    static_assert(
+        detail::integers<Q> && detail::integers<K>,
+        "heed::documents: needs two contiguous ranges of whole numbers, documents(query_ids, key_ids)");
     static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
                   "heed::documents: the ids are a temporary and would be gone; give them a name");
     return detail::documents_mask(detail::span_of(query_ids), detail::span_of(key_ids));
 }
 
 // Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions.
-template <detail::integers Q, detail::integers K>
+template <class Q, class K>
 auto packed(Q&& query_offsets, K&& key_offsets) {
+    static_assert(
+        detail::integers<Q> && detail::integers<K>,
+        "heed::packed: needs contiguous ranges of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
     return detail::packed_mask(detail::span_of(query_offsets), detail::span_of(key_offsets));
 }
-template <detail::integers R>
+template <class R>
 auto packed(R&& offsets) {
+    static_assert(
+        detail::integers<R>,
+        "heed::packed: needs a contiguous range of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<R>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
     return detail::packed_mask(detail::span_of(offsets), detail::span_of(offsets));

@@ -62,11 +62,17 @@ struct key_lengths_mask : mask_base {
 }  // namespace detail
 
 // The first n keys are visible to every query; with `causal | prefix(n)`, a prefix language model.
-inline auto prefix(index n) { return detail::prefix_mask(n); }
+template <class N>
+auto prefix(const N& n) {
+    static_assert(detail::whole_number<N>, "heed::prefix: needs a whole number of keys");
+    return detail::prefix_mask(static_cast<index>(n));
+}
 
 // Per batch entry, keys from that length on do not exist. Keeps a reference to the range.
-template <detail::integers R>
+template <class R>
 auto key_lengths(R&& lengths) {
+    static_assert(detail::integers<R>,
+                  "heed::key_lengths: needs a contiguous range of whole numbers, one for each batch entry");
     static_assert(detail::may_be_kept<R>,
                   "heed::key_lengths: the lengths are a temporary and would be gone; give them a name");
     return detail::key_lengths_mask(detail::numbers_of(lengths));
