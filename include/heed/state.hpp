@@ -77,6 +77,7 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_b", detail::bytes_of(b));
     detail::check_overlap("merge", "y_a", detail::bytes_of(a), "lse_b", detail::bytes_of(lb));
     detail::check_distinct_elements("merge", "y_a", detail::bytes_of(a));
+    detail::check_distinct_elements("merge", "lse_a", detail::bytes_of(la));
     for (index i = 0; i < a.batch(); ++i)
         for (index h = 0; h < a.heads(); ++h)
             for (index q = 0; q < a.positions(); ++q)
@@ -165,6 +166,7 @@ public:
         using Element = std::remove_pointer_t<decltype(to.data)>;
         static_assert(!std::is_const_v<Element>,
                       "heed::softmax_state::finish_into: y is written, and this tensor is const");
+        detail::check_distinct_elements("softmax_state::finish_into", "y", detail::bytes_of(to));
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index q = 0; q < to.positions(); ++q)

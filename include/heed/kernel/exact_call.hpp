@@ -90,18 +90,6 @@ table<X> exact_extents(std::string_view function, std::string_view argument, con
     return t;
 }
 
-// An output may not share an element with an input (or another output); y may be q itself.
-inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
-                          std::string_view input, const byte_span& i) {
-    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
-}
-inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
-    if (o.empty()) return;
-    for (int axis = 0; axis < 4; ++axis)
-        if (!(o.extents[axis] <= 1 || o.strides[axis] != 0))
-            fail(function, {output, " has a stride of 0, so that its rows overlap"});
-}
-
 template <class T>
 byte_span bytes_of(const view<T>& v) {
     return bytes_of(v.data, v.extents, v.strides);
