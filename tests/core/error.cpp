@@ -213,6 +213,9 @@ TEST_CASE("lengths, documents and packed offsets that do not fit") {
     f.option_fails({"key_lengths[0] is -1", "0", "7"}, heed::key_lengths(lengths));
     lengths = {1L << 40, 3};
     f.option_fails({"key_lengths[0] is 1099511627776"}, heed::key_lengths(lengths));
+    const std::vector<std::uint64_t> huge{3, ~std::uint64_t{0}};
+    f.option_fails({"key_lengths[1] is 18446744073709551615", "0", "7"}, heed::key_lengths(huge));
+    f.option_fails({"offset is 18446744073709551615"}, heed::causal_from(huge));
     lengths = {3};
     f.option_fails({"key_lengths has 1 numbers", "2 batch entries"}, heed::key_lengths(lengths));
     const std::vector<int> five(5), seven(7), six(6);
@@ -225,6 +228,8 @@ TEST_CASE("lengths, documents and packed offsets that do not fit") {
     f.option_fails({"packed: key offsets", "0"}, heed::packed(ok_q, late));
     f.option_fails({"packed has 3 query offsets and 4 key offsets"}, heed::packed(ok_q, more));
     f.option_fails({"packed"}, heed::packed(none, none));
+    const std::vector<std::uint64_t> wraps{0, ~std::uint64_t{0}, 5}, wraps_k{0, 3, 7};
+    f.option_fails({"packed: query offsets[1] is 18446744073709551615"}, heed::packed(wraps, wraps_k));
     heed::attention_into(f.y, f.q, f.k, f.v, heed::packed(ok_q, ok_k));
 }
 

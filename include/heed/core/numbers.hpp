@@ -32,11 +32,29 @@ concept whole_number =
 template <class N>
 concept whole_numbers = whole_number<N> || integers<N>;
 
+// Only an unsigned number of 64 bits may be too large for an index.
+template <class N>
+constexpr bool fits_index(const N& n) {
+    if constexpr (std::is_unsigned_v<N> && sizeof(N) >= sizeof(index))
+        return n <= static_cast<N>(PTRDIFF_MAX);
+    else
+        return true;
+}
+// As an index; what is too large becomes the largest.
+template <whole_number N>
+constexpr index index_of(const N& n) {
+    return fits_index(n) ? static_cast<index>(n) : PTRDIFF_MAX;
+}
+
 template <class I>
 struct number_span {
     const I* data = nullptr;
     index size = 0;
     index operator[](index i) const { return static_cast<index>(data[i]); }
+    // Is the number itself, not what an index makes of it, in [least, most]?
+    bool within(index i, index least, index most) const {
+        return fits_index(data[i]) && operator[](i) >= least && operator[](i) <= most;
+    }
     bool overlaps(const byte_span& output) const {
         return overlap(output, bytes_of(data, {1, 1, 1, size}, {0, 0, 0, 1}));
     }
@@ -75,6 +93,10 @@ struct per_batch {
     bool many = false;
 
     index operator[](index b) const { return many ? values[b] : single; }
+    bool within(index b, index least, index most) const {
+        return many ? values.within(b, least, most) : single >= least && single <= most;
+    }
+    text_piece text_of(index b) const { return many ? text_piece(values.data[b]) : text_piece(single); }
 
     void check(std::string_view function, std::string_view argument, index batch) const {
         if (!(!many || values.size == batch))
@@ -85,7 +107,7 @@ struct per_batch {
 
 template <whole_number N>
 per_batch<index> numbers_of(const N& single) {
-    return {static_cast<index>(single), {}, false};
+    return {index_of(single), {}, false};
 }
 template <integers R>
 auto numbers_of(const R& range) {

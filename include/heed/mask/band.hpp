@@ -78,8 +78,9 @@ struct band_mask : mask_base {
         } else {
             offset.check(function, "offset", shape.batch);
             for (index b = 0; b < (offset.many ? shape.batch : 1); ++b)
-                if (!(offset[b] >= -longest_axis && offset[b] <= longest_axis))
-                    fail(function, {"offset is ", offset[b], ", needs a number of keys within 2^31 - 1"});
+                if (!offset.within(b, -longest_axis, longest_axis))
+                    fail(function,
+                         {"offset is ", offset.text_of(b), ", needs a number of keys within 2^31 - 1"});
             return bound_band<Offset>{left, right, offset};
         }
     }
@@ -95,7 +96,7 @@ template <class L, class R>
 auto window(const L& left, const R& right) {
     static_assert(detail::whole_number<L> && detail::whole_number<R>,
                   "heed::window: needs two whole numbers of keys, window(left, right)");
-    return detail::band_mask<detail::absent>(static_cast<index>(left), static_cast<index>(right), {});
+    return detail::band_mask<detail::absent>(detail::index_of(left), detail::index_of(right), {});
 }
 
 // key <= query + offset; causal_from(0) is the top-left rule. One number, or a range with one per batch.
@@ -117,7 +118,7 @@ auto window_from(N&& offset, const L& left, const R& right) {
                   "range of offsets with one for each batch entry");
     static_assert(detail::may_be_kept<N>,
                   "heed::window_from: the offsets are a temporary and would be gone; give them a name");
-    return detail::band_mask(static_cast<index>(left), static_cast<index>(right), detail::numbers_of(offset));
+    return detail::band_mask(detail::index_of(left), detail::index_of(right), detail::numbers_of(offset));
 }
 
 }  // namespace HEED_ABI

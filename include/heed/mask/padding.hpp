@@ -52,9 +52,9 @@ struct key_lengths_mask : mask_base {
             fail(function, {"key_lengths has ", lengths.values.size, " numbers, needs one for each of the ",
                             shape.batch, " batch entries"});
         for (index b = 0; b < shape.batch; ++b)
-            if (!(lengths[b] >= 0 && lengths[b] <= shape.keys))
-                fail(function, {"key_lengths[", b, "] is ", lengths[b], ", needs a length from 0 to the ",
-                                shape.keys, " keys there are"});
+            if (!lengths.within(b, 0, shape.keys))
+                fail(function, {"key_lengths[", b, "] is ", lengths.text_of(b),
+                                ", needs a length from 0 to the ", shape.keys, " keys there are"});
         return bound_key_end<per_batch<I>>{lengths};
     }
 };
@@ -65,7 +65,7 @@ struct key_lengths_mask : mask_base {
 template <class N>
 auto prefix(const N& n) {
     static_assert(detail::whole_number<N>, "heed::prefix: needs a whole number of keys");
-    return detail::prefix_mask(static_cast<index>(n));
+    return detail::prefix_mask(detail::index_of(n));
 }
 
 // Per batch entry, keys from that length on do not exist. Keeps a reference to the range.
