@@ -70,21 +70,25 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     if constexpr (!is_absent<decltype(from_state)>)
         g.final_gradient = setup.state_table(function, "the final state's gradient", from_state.to);
     if constexpr (!is_absent<decltype(decays)>) {
+        static_assert(std::is_same_v<decltype(decays.to), table<S>>,
+                      "heed::linear_attention_backward: the decay's gradient is float, or double where q is");
         const bool each = p.decays == decay_of::feature;
         auto t = decays.to;
         if (each != (t.rank == 4))
             fail(function, {"the decay's gradient has ", t.rank, " axes, the decay has ", each ? 4 : 3});
-        exact_extents<S>(function, "the decay's gradient", t,
-                         each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
-                              : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
-                         each ? 4 : 3);
+        exact_extents(function, "the decay's gradient", t,
+                      each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
+                           : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
+                      each ? 4 : 3);
         g.decay = each ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
                        : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         outputs.add("the decay's gradient", bytes_of(t));
     }
     if constexpr (!is_absent<decltype(betas)>) {
+        static_assert(std::is_same_v<decltype(betas.to), table<S>>,
+                      "heed::linear_attention_backward: the gradient of beta is float, or double where q is");
         const auto& t = betas.to;
-        exact_extents<S>(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
+        exact_extents(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
         g.beta = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         outputs.add("the gradient of beta", bytes_of(t));
     }

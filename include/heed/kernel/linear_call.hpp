@@ -104,10 +104,12 @@ struct linear_setup<T, std::tuple<Options...>> {
     // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
     template <class X>
     strided<X> state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
-        exact_extents<S>(function, argument, t,
-                         {problem.batch, problem.kv_heads, problem.features,
-                          problem.value_features + (problem.normalised ? 1 : 0)},
-                         4);
+        static_assert(std::is_same_v<std::remove_const_t<X>, S>,
+                      "heed::linear_attention: states are float, or double where q, k and v are double");
+        exact_extents(function, argument, t,
+                      {problem.batch, problem.kv_heads, problem.features,
+                       problem.value_features + (problem.normalised ? 1 : 0)},
+                      4);
         return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
     }
 
