@@ -62,6 +62,16 @@ HEED_INLINE V larger(V a, V b) {
 #include <heed/simd/math-inl.hpp>
 
 }  // namespace scalar
+
+template <class T>
+HEED_INLINE T minus_infinity() {
+    return scalar::float_of(constants<T>::minus_infinity_bits);
+}
+// By its bits, so that -ffast-math cannot decide.
+template <class T>
+HEED_INLINE bool is_minus_infinity(T x) {
+    return scalar::bits_of(x) == constants<T>::minus_infinity_bits;
+}
 }  // namespace detail
 
 namespace math {

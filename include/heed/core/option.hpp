@@ -44,6 +44,9 @@ enum class option_kind {
     hybrid,
     hybrid_gradient,
     along,
+    direction,
+    head_mix,
+    head_mix_gradient,
 };
 
 namespace detail {

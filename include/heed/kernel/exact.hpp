@@ -25,15 +25,6 @@ inline constexpr index row_group = 8;
 inline constexpr int panel_packs = 3;
 inline constexpr int most_pack_lanes = 16;
 
-template <class T>
-HEED_INLINE T minus_infinity() {
-    return scalar::float_of(constants<T>::minus_infinity_bits);
-}
-// By its bits, so that -ffast-math cannot decide.
-template <class T>
-HEED_INLINE bool is_minus_infinity(T x) {
-    return scalar::bits_of(x) == constants<T>::minus_infinity_bits;
-}
 // ln(l e^m); empty is what has no sum: a row whose scores are all NaN has one.
 template <class T>
 T logsumexp_of(T most, T sum) {

@@ -2,10 +2,9 @@
 // heed/kernel/kernels.hpp: the exact kernels and score programs, compiled for every target
 #pragma once
 
+#include <heed/kernel/basics.hpp>
 #include <heed/kernel/exact.hpp>
 #include <heed/kernel/program.hpp>
-#include <heed/simd/dispatch.hpp>
-#include <heed/simd/pack.hpp>
 
 #define HEED_FOREACH <heed/kernel/exact_all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/basics-inl.hpp: what the kernels of every variant are made of
+
+// clang-format off
+#include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/transpose-inl.hpp>
+// clang-format on
