@@ -6,3 +6,4 @@
 
 #include <heed/cummax/attention.hpp>
 #include <heed/cummax/options.hpp>
+#include <heed/cummax/scan.hpp>

@@ -57,6 +57,16 @@ struct cummax_scan {
         y[0] = y[1] = cummax_later(x[0], x[1]);
     }
 };
+// The place of the maximum beside it: where x and the maximum are the same bits, x is what set it.
+struct cummax_scan_index {
+    static constexpr int reads = 4, writes = 5;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* step) {
+        y[0] = y[1] = cummax_later(x[0], x[1]);
+        y[2] = y[4] = choose(bits_of(x[1]) == bits_of(y[0]), x[3], x[2]);
+        y[3] = float_of(bits_of(x[3]) + detail::scalar::bits_of(step[0]));
+    }
+};
 template <class V>
 HEED_INLINE V cummax_output_of(V p, V a1, V a2) {
     return rounded((p + a1) * a2) + a1;
@@ -189,6 +199,7 @@ const detail::cummax_leaves<E>& cummax_leaves() {
         &narrow_row<T, E>,
         &elementwise<cummax_later_pair, T>,
         &elementwise<cummax_scan, T>,
+        &elementwise<cummax_scan_index, T>,
         &elementwise<cummax_output, T>,
         {&elementwise<cummax_attend<false, false>, T>, &elementwise<cummax_attend<true, false>, T>,
          &elementwise<cummax_attend<false, true>, T>, &elementwise<cummax_attend<true, true>, T>},

@@ -41,16 +41,17 @@ struct cummax_leaves {
     void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
     void (*narrow)(const T* from, index n, E* to, index stride);
 
-    cummax_leaf<T> later;      // {a, b} -> {later(a, b)}
-    cummax_leaf<T> scan;       // {state, x} -> {state, e}: both later(state, x)
-    cummax_leaf<T> output;     // {p, a1, a2} -> {(p + a1) a2 + a1}
-    cummax_leaf<T> attend[4];  // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
-    cummax_leaf<T> gradients;  // {g, a1, a2, p} -> {da1, da2, dp}
-    cummax_leaf<T> route;      // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
-    cummax_leaf<T> collect;    // {sum, open, de, x, e} -> {sum, open}
-    cummax_leaf<T> release;    // {sum, carry, de, x, e} -> {sum, carry, dx}
-    cummax_leaf<T> pass_on;    // {carry, sum, open} -> {carry}: what earlier positions receive
-    cummax_leaf<T> add;        // {a, b} -> {a + b}
+    cummax_leaf<T> later;       // {a, b} -> {later(a, b)}
+    cummax_leaf<T> scan;        // {state, x} -> {state, e}: both later(state, x)
+    cummax_leaf<T> scan_index;  // {state, x, index, now}, step -> {state, e, index, now, index}, as integers
+    cummax_leaf<T> output;      // {p, a1, a2} -> {(p + a1) a2 + a1}
+    cummax_leaf<T> attend[4];   // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
+    cummax_leaf<T> gradients;   // {g, a1, a2, p} -> {da1, da2, dp}
+    cummax_leaf<T> route;       // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
+    cummax_leaf<T> collect;     // {sum, open, de, x, e} -> {sum, open}
+    cummax_leaf<T> release;     // {sum, carry, de, x, e} -> {sum, carry, dx}
+    cummax_leaf<T> pass_on;     // {carry, sum, open} -> {carry}: what earlier positions receive
+    cummax_leaf<T> add;         // {a, b} -> {a + b}
 
     cummax_leaf<T> weigh;             // {e, most, sum} -> {e^(e - most), sum}
     cummax_leaf<T> normalise;         // {w, sum} -> {w / sum}
@@ -62,13 +63,14 @@ struct cummax_leaves {
 // A scan over positions, cut into chains: (batch, group of heads, block of features). Heads of a group are
 // walked together, one position after the other.
 struct cummax_plan {
-    index batch, heads, positions, features;
-    index group;   // heads of a chain: all of them or one
-    index block;   // features of a chain
-    index pad;     // numbers from one row of scratch to the next
-    index blocks;  // of features
-    index chains;
+    index batch = 0, heads = 0, positions = 0, features = 0;
+    index group = 0;   // heads of a chain: all of them or one
+    index block = 0;   // features of a chain
+    index pad = 0;     // numbers from one row of scratch to the next
+    index blocks = 0;  // of features
+    index chains = 0;
 
+    cummax_plan() = default;
     cummax_plan(index batch_, index heads_, index positions_, index features_, bool across, index most_block)
         : batch(batch_),
           heads(heads_),
