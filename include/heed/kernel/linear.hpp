@@ -97,8 +97,8 @@ struct linear_leaves {
     void (*accumulate)(T* s, T* lost, const T* x, index n);
     // Row r: s = factor[r] s + x; a null x adds nothing.
     void (*decay_rows)(T* s, index row, const T* factor, const T* x, index rows, index columns);
-    // Rows times a number each.
-    void (*scale_rows)(T* x, index row, const T* factor, index rows, index n);
+    // Rows times a number each, in place or elsewhere.
+    void (*scale_rows)(const T* x, T* to, index row, const T* factor, index rows, index n);
     // a_ij *= e^(b_i - b_j) for j <= i (strictly below with `strict`), times row_factor[i] if given.
     void (*decay_lower)(T* a, index row, index rows, const T* high, const T* low);
     // to = x e^(sign (b - reference)), element by element; a null reference is 0.

@@ -90,6 +90,11 @@ public:
         pass_on(r);
         if (link == 0 && g_.initial.data != nullptr) to_.write_initial(b, h, r, c_.value_row);
         turn.pass();
+        // States stand one after the other, each after its normaliser's predecessor.
+        soon_state_ = link == 0
+                          ? memory_span{}
+                          : memory_span{reinterpret_cast<const char*>(state - flow_size_ - c_.feature_row),
+                                        flow_size_ * static_cast<index>(sizeof(T))};
         finish_keys(b, h, first, count, state);
     }
 
@@ -130,15 +135,14 @@ private:
             leaf_.multiply({c_.early_keys, c_.feature_row, 1, state, c_.value_row, c_.values, c_.value_row,
                             count, p_.features, columns, -1});
             copy(c_.values, answer_, count * c_.value_row);
-            leaf_.scale_rows(c_.values, c_.value_row, c_.beta, count, c_.value_row);
-            copy(c_.key_pairs, products_, count * c_.pair_row);
-            leaf_.scale_rows(products_, c_.pair_row, c_.beta, count, c_.pair_row);
+            leaf_.scale_rows(c_.values, c_.values, c_.value_row, c_.beta, count, c_.value_row);
+            leaf_.scale_rows(c_.key_pairs, products_, c_.pair_row, c_.beta, count, c_.pair_row);
             leaf_.solve_lower(
                 {products_, c_.pair_row, 1, nullptr, 0, c_.values, c_.value_row, count, count, columns});
             // V - K S - lower(K K^T) U
             leaf_.multiply_lower({c_.key_pairs, c_.pair_row, 1, c_.values, c_.value_row, answer_,
                                   c_.value_row, count, count, columns, -1});
-            leaf_.scale_rows(c_.key_pairs, c_.pair_row, c_.beta, count, c_.pair_row);
+            leaf_.scale_rows(c_.key_pairs, c_.key_pairs, c_.pair_row, c_.beta, count, c_.pair_row);
         }
         c_.transpose(c_.values, c_.value_row, count, c_.value_row, turned_values_, c_.pair_row);
     }
@@ -170,11 +174,25 @@ private:
         c_.load_values(g_.dy, b, head, first, count, out_);
         if (p_.causal) c_.pair_scores(c_.queries, c_.pairs);
         if (!p_.normalised && p_.scale != T(1))
-            leaf_.scale_rows(out_, value_row, c_.filled(p_.scale), count, value_row);
+            leaf_.scale_rows(out_, out_, value_row, c_.filled(p_.scale), count, value_row);
         if (p_.ones()) normalise_outputs(count, state);
 
-        leaf_.multiply(
-            {out_, value_row, 1, turned_state_, feature_row, dq_, feature_row, count, p_.columns(), wide});
+        // Causal chunks come last to first.
+        const index next = p_.causal ? first - chunk_positions : first + chunk_positions;
+        const memory_span soon_queries = c_.soon(p_.q, b, head, next, p_.queries, p_.inputs);
+        const memory_span soon_outputs = c_.soon(g_.dy, b, head, next, p_.queries, p_.value_features);
+        leaf_.multiply({out_,
+                        value_row,
+                        1,
+                        turned_state_,
+                        feature_row,
+                        dq_,
+                        feature_row,
+                        count,
+                        p_.columns(),
+                        wide,
+                        0,
+                        {soon_queries, soon_outputs}});
         if (p_.decays != decay_of::nothing) c_.decay_rows_since_start(dq_, dq_);
         if (p_.causal)
             leaf_.multiply_to_lower({out_, value_row, 1, turned_values_, c_.pair_row, products_, c_.pair_row,
@@ -195,8 +213,22 @@ private:
         if (p_.causal)
             leaf_.multiply_upper(
                 {c_.pairs, 1, c_.pair_row, out_, value_row, du_, value_row, count, count, columns, 1});
-        leaf_.multiply({c_.decayed_queries, 1, feature_row, out_, value_row, added_, value_row, p_.features,
-                        count, columns, 1});
+        const index keys_next = p_.causal ? next : -1;
+        const memory_span soon_keys = c_.soon(p_.k, b, head / p_.group(), keys_next, p_.keys, p_.inputs);
+        const memory_span soon_values =
+            c_.soon(p_.v, b, head / p_.group(), keys_next, p_.keys, p_.value_features);
+        leaf_.multiply({c_.decayed_queries,
+                        1,
+                        feature_row,
+                        out_,
+                        value_row,
+                        added_,
+                        value_row,
+                        p_.features,
+                        count,
+                        columns,
+                        1,
+                        {soon_keys, soon_values}});
         if (db_ != nullptr) leaf_.add_products(c_.queries, dq_, count * feature_row, T(1), db_);
         to_.write_mapped(p_.query_map, 0, c_.queries, dq_, feature_row, count, c_, dx_, g_.q, b, head, first);
     }
@@ -211,7 +243,7 @@ private:
         leaf_.row_products(out_, answer_, c_.value_row, count, c_.value_row, slope_);
         for (index i = 0; i < count; ++i)
             inverse_[i] = T(1) / (answer_[i * c_.value_row + p_.value_features] + p_.least_normaliser());
-        leaf_.scale_rows(out_, c_.value_row, inverse_, count, c_.value_row);
+        leaf_.scale_rows(out_, out_, c_.value_row, inverse_, count, c_.value_row);
         for (index i = 0; i < count; ++i)
             out_[i * c_.value_row + p_.value_features] = -slope_[i] * inverse_[i] * inverse_[i];
     }
@@ -226,8 +258,8 @@ private:
             inverse_[i] = T(1) / (inverse_[i] + p_.least_normaliser());
             slope_[i] = -slope_[i] * inverse_[i] * inverse_[i];
         }
-        leaf_.scale_rows(dq_, c_.feature_row, inverse_, count, c_.feature_row);
-        leaf_.scale_rows(out_, c_.value_row, inverse_, count, c_.value_row);
+        leaf_.scale_rows(dq_, dq_, c_.feature_row, inverse_, count, c_.feature_row);
+        leaf_.scale_rows(out_, out_, c_.value_row, inverse_, count, c_.value_row);
         if (p_.causal) {
             leaf_.add_running(dq_, c_.keys, c_.feature_row, count, p_.features, normaliser, slope_);
             leaf_.scale_shift_rows(products_, c_.pair_row, inverse_, slope_, count, c_.pair_row);
@@ -245,7 +277,7 @@ private:
         leaf_.solve_upper(
             {c_.key_pairs, c_.pair_row, 1, nullptr, 0, du_, c_.value_row, c_.rows, c_.rows, columns});
         leaf_.row_products(du_, answer_, c_.value_row, c_.rows, c_.value_row, slope_);
-        leaf_.scale_rows(du_, c_.value_row, c_.beta, c_.rows, c_.value_row);
+        leaf_.scale_rows(du_, du_, c_.value_row, c_.beta, c_.rows, c_.value_row);
         leaf_.multiply({c_.early_keys, 1, c_.feature_row, du_, c_.value_row, added_, c_.value_row,
                         p_.features, c_.rows, columns, -1});
     }
@@ -265,7 +297,7 @@ private:
         if (db_ != nullptr) end_of_decays(state);
         if (p_.delta) {
             // M = -lower(W U^T), W from both sides of its pairs, and W against the state before.
-            for (index i = 0; i < count * c_.value_row; ++i) out_[i] = -du_[i];
+            leaf_.scale_rows(du_, out_, c_.value_row, c_.filled(T(-1)), count, c_.value_row);
             leaf_.multiply({out_, c_.value_row, 1, turned_state_, c_.feature_row, later_, c_.feature_row,
                             count, p_.columns(), wide});
             if (p_.decays != decay_of::nothing) c_.decay_rows_since_start(later_, later_);
@@ -278,8 +310,18 @@ private:
                             count, p_.features, columns, 1});
         }
         turn_state(after_);
-        leaf_.multiply({c_.values, c_.value_row, 1, turned_state_, c_.feature_row, spare_, c_.feature_row,
-                        count, p_.columns(), wide});
+        leaf_.multiply({c_.values,
+                        c_.value_row,
+                        1,
+                        turned_state_,
+                        c_.feature_row,
+                        spare_,
+                        c_.feature_row,
+                        count,
+                        p_.columns(),
+                        wide,
+                        0,
+                        {soon_state_, {}}});
         if (p_.decays != decay_of::nothing) {
             c_.decay_rows_until_end(spare_, spare_);
             for (index i = 0; i < count; ++i)
@@ -341,6 +383,7 @@ private:
     T* answer_;            // the outputs; of the delta rule V - K S - lower(K K^T) U
     T* db_ = nullptr;      // (position, feature)
     T* db_end_ = nullptr;  // (feature)
+    memory_span soon_state_;
     std::size_t bytes_;
 };
 

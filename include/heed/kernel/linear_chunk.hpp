@@ -103,8 +103,7 @@ public:
             leaf_.decay_elements(x, {high, low}, {nullptr, nullptr}, feature_row, T(1), rows, feature_row,
                                  to);
         } else {
-            copy(x, to, rows * feature_row);
-            leaf_.scale_rows(to, feature_row, since_start, rows, feature_row);
+            leaf_.scale_rows(x, to, feature_row, since_start, rows, feature_row);
         }
     }
     // to = x e^(b_end - b), row by row.
@@ -113,8 +112,7 @@ public:
             leaf_.decay_elements(x, {high, low}, {last_high, last_low}, feature_row, T(-1), rows, feature_row,
                                  to);
         } else {
-            copy(x, to, rows * feature_row);
-            leaf_.scale_rows(to, feature_row, until_end, rows, feature_row);
+            leaf_.scale_rows(x, to, feature_row, until_end, rows, feature_row);
         }
     }
 
@@ -190,6 +188,15 @@ public:
         for (index i = 0; i < chunk_positions; ++i) constant[i] = x;
         return constant;
     }
+    // Rows [first, …) of a chunk, where they stand in one piece: worth fetching before their turn.
+    template <class X>
+    static memory_span soon(const strided<X>& x, index b, index h, index first, index positions, index n) {
+        if (x.data == nullptr || first < 0 || first >= positions || x.stride[3] != 1 || x.stride[2] != n)
+            return {};
+        return {reinterpret_cast<const char*>(x.row(b, h, first)),
+                least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
+    }
+
     index input_row;  // elements from one row to the next
     index feature_row;
     index value_row;

@@ -120,8 +120,8 @@ public:
     // What a chunk adds to the state and to z, without a state of its own.
     void prepare(index b, index h, index first, index count) {
         c_.load_keys(b, h, first, count);
-        soon_keys_ = soon(p_.k, b, h, first + count, p_.keys, p_.inputs);
-        if (!p_.causal) soon_values_ = soon(p_.v, b, h, first + count, p_.keys, p_.value_features);
+        soon_keys_ = c_.soon(p_.k, b, h, first + count, p_.keys, p_.inputs);
+        if (!p_.causal) soon_values_ = c_.soon(p_.v, b, h, first + count, p_.keys, p_.value_features);
         if (!p_.delta) add_pairs(c_.values);
         if (p_.separate()) sum_keys(count);
     }
@@ -155,8 +155,8 @@ public:
                             p_.features,
                             columns,
                             0,
-                            {soon(p_.q, b, head, first + count, p_.queries, p_.inputs),
-                             soon(p_.y, b, head, first, p_.queries, p_.value_features)}});
+                            {c_.soon(p_.q, b, head, first + count, p_.queries, p_.inputs),
+                             c_.soon(p_.y, b, head, first, p_.queries, p_.value_features)}});
             if (p_.causal) {
                 c_.pair_scores(c_.queries, c_.pairs);
                 leaf_.multiply_lower({c_.pairs,
@@ -170,7 +170,7 @@ public:
                                       count,
                                       columns,
                                       1,
-                                      {soon(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
+                                      {c_.soon(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
             }
             const T* factor = p_.scale == T(1) ? nullptr : c_.filled(p_.scale);
             if (p_.normalised) {
@@ -203,13 +203,6 @@ private:
                         0,
                         {soon_keys_, soon_values_}});
     }
-    // The rows of the next chunk, where they stand in one piece.
-    template <class X>
-    static memory_span soon(const strided<X>& x, index b, index h, index first, index positions, index n) {
-        if (x.data == nullptr || first >= positions || x.stride[3] != 1 || x.stride[2] != n) return {};
-        return {reinterpret_cast<const char*>(x.row(b, h, first)),
-                least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
-    }
     void sum_keys(index count) const {
         leaf_.multiply({c_.filled(T(1)), 0, 1, c_.keys, c_.feature_row, added_normaliser_, c_.feature_row, 1,
                         count, c_.feature_row / w_});
@@ -220,8 +213,8 @@ private:
         const index columns = c_.value_row / w_;
         leaf_.multiply({c_.early_keys, c_.feature_row, 1, state, c_.value_row, c_.values, c_.value_row,
                         c_.rows, p_.features, columns, -1});
-        leaf_.scale_rows(c_.values, c_.value_row, c_.beta, c_.rows, c_.value_row);
-        leaf_.scale_rows(c_.key_pairs, c_.pair_row, c_.beta, c_.rows, c_.pair_row);
+        leaf_.scale_rows(c_.values, c_.values, c_.value_row, c_.beta, c_.rows, c_.value_row);
+        leaf_.scale_rows(c_.key_pairs, c_.key_pairs, c_.pair_row, c_.beta, c_.rows, c_.pair_row);
         leaf_.solve_lower(
             {c_.key_pairs, c_.pair_row, 1, nullptr, 0, c_.values, c_.value_row, c_.rows, c_.rows, columns});
     }

@@ -54,9 +54,9 @@ HEED_NOINLINE void decay_rows(T* s, index row, const T* factor, const T* x, inde
 }
 
 template <class T>
-HEED_NOINLINE void scale_rows(T* x, index row, const T* factor, index rows, index n) {
-    for (index r = 0; r < rows; ++r, x += row)
-        for (index i = 0; i < n; i += lanes_of<T>) store(x + i, load(x + i) * set<pack<T>>(factor[r]));
+HEED_NOINLINE void scale_rows(const T* x, T* to, index row, const T* factor, index rows, index n) {
+    for (index r = 0; r < rows; ++r, x += row, to += row)
+        for (index i = 0; i < n; i += lanes_of<T>) store(to + i, load(x + i) * set<pack<T>>(factor[r]));
 }
 
 template <class T>
