@@ -103,14 +103,19 @@ struct linear_setup<T, std::tuple<Options...>> {
 
     // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
     template <class X>
-    strided<X> state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
-        static_assert(std::is_same_v<std::remove_const_t<X>, S>,
+    auto state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
+        constexpr bool sums = std::is_same_v<std::remove_const_t<X>, S>;
+        static_assert(sums,
                       "heed::linear_attention: states are float, or double where q, k and v are double");
+        using State = std::conditional_t<std::is_const_v<X>, const S, S>;
         exact_extents(function, argument, t,
                       {problem.batch, problem.kv_heads, problem.features,
                        problem.value_features + (problem.normalised ? 1 : 0)},
                       4);
-        return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+        if constexpr (sums)
+            return strided<State>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+        else
+            return strided<State>{};
     }
 
     // The state before the first position and after the last.
