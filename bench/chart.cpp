@@ -134,6 +134,14 @@ std::string svg(const chart& c) {
     out << "<text class=\"tick middle\" x=\"" << (left + right) / 2 << "\" y=\"" << bottom + 36
         << "\">length (positions)</text>\n";
 
+    double mark_y = top + 10;
+    for (const mark& m : c.marks) {
+        if (m.x < first || m.x > last) continue;
+        out << "<g class=\"mark " << m.css << "\"><line x1=\"" << px(x_at(m.x)) << "\" x2=\"" << px(x_at(m.x))
+            << "\" y1=\"" << top << "\" y2=\"" << bottom << "\"/><text x=\"" << px(x_at(m.x) + 4) << "\" y=\""
+            << px(mark_y) << "\">" << escaped(m.name) << "</text></g>\n";
+        mark_y += line_height;
+    }
     std::vector<name_tag> tags;
     for (const series& line : c.lines)
         if (!line.points.empty()) {

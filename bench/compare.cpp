@@ -50,18 +50,19 @@ struct planned {
 
 std::vector<planned> plan(const arguments& a) {
     std::vector<planned> all;
-    const auto with_baselines = [](const variant* chosen) {
+    const auto with_baselines = [](const variant* chosen, const shape& extent) {
         std::vector<const variant*> list;
         for (const variant& v : variants())
-            if (v.family == "eigen" || chosen == nullptr || &v == chosen) list.push_back(&v);
+            if (v.family == "eigen" || &v == chosen || (chosen == nullptr && (!v.takes || v.takes(extent))))
+                list.push_back(&v);
         return list;
     };
     for (const model& m : models)
         if (a.models && (m.quick || !a.quick))
-            all.push_back({m.title, false, m.extent, with_baselines(&variant_named(m.variant))});
+            all.push_back({m.title, false, m.extent, with_baselines(&variant_named(m.variant), m.extent)});
     for (size length : a.lengths)
         all.push_back({"One head, " + std::to_string(length) + " positions, D=64", true, self(1, length, 64),
-                       with_baselines(nullptr)});
+                       with_baselines(nullptr, self(1, length, 64))});
     return all;
 }
 

@@ -87,6 +87,10 @@ void write_table(std::ostream& out, const group& g) {
 
 void write_table_foot(std::ostream& out, const report& r) {
     if (const std::string note = disturbance(r); !note.empty()) out << '\n' << note << '\n';
+    if (const auto found = crossovers(r); !found.empty()) {
+        out << '\n';
+        for (const crossover& c : found) out << sentence(c) << '\n';
+    }
     out << '\n';
     for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
     out << '\n';

@@ -32,6 +32,17 @@ struct column {
 };
 const std::vector<column>& columns();
 
+// Where a variant overtakes the exact one it stands in for, on the line between two lengths of the sweep;
+// or before the first length, or after the last.
+struct crossover {
+    enum place { before, at, after };
+    const variant* what;
+    double length;
+    place where;
+};
+std::vector<crossover> crossovers(const report& r);
+std::string sentence(const crossover& c);
+
 // "" or a sentence: how many rows were measured while other programs ran on the same processor.
 std::string disturbance(const report& r);
 

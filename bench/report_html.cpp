@@ -27,6 +27,7 @@ svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 svg .grid { stroke: var(--rule); } svg .tick { fill: var(--soft); } svg .end { text-anchor: end; } svg .middle { text-anchor: middle; }
 svg .series polyline { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; }
 svg .series circle, svg .series text { fill: var(--c); } svg .lead { fill: none; stroke: var(--c); opacity: .45; }
+svg .mark line { stroke: var(--c); stroke-dasharray: 2 3; } svg .mark text { fill: var(--c); }
 svg .eigen { --c: var(--soft); } svg .eigen polyline { stroke-dasharray: 5 4; }
 svg:has(.series:hover) .series:not(:hover) { opacity: .18; }
 .s0 { --c: var(--c0); } .s1 { --c: var(--c1); } .s2 { --c: var(--c2); } .s3 { --c: var(--c3); }
@@ -58,10 +59,21 @@ std::vector<series> lines_of(const report& r, double (*value)(const measured&)) 
     return lines;
 }
 
+// A vertical line where a variant overtakes the exact one, in the colour of its own line.
+std::vector<mark> marks_of(const report& r, const std::vector<series>& lines) {
+    std::vector<mark> marks;
+    for (const crossover& c : crossovers(r))
+        for (const series& line : lines)
+            if (c.where == crossover::at && line.name == c.what->name)
+                marks.push_back({line.name + " from " + fixed(c.length, 0), line.css, c.length});
+    return marks;
+}
+
 void write_charts(std::ostream& out, const report& r) {
-    const std::string time =
-        svg({"Time per token", "one head, D=64, both axes logarithmic", duration, 10,
-             lines_of(r, [](const measured& m) { return m.seconds / double(m.extent.tokens()); })});
+    const std::vector<series> times =
+        lines_of(r, [](const measured& m) { return m.seconds / double(m.extent.tokens()); });
+    const std::string time = svg(
+        {"Time per token", "one head, D=64, both axes logarithmic", duration, 10, times, marks_of(r, times)});
     if (time.empty()) return;
     out << "<h2>Against the length</h2>\n<div class=\"charts\">\n"
         << time
@@ -122,6 +134,10 @@ void write_html(std::ostream& out, const report& r) {
         out << "<h2>" << (sweep ? "Every variant by length" : "Shapes of real models") << "</h2>\n";
         for (const group& g : r.groups)
             if (wanted(g)) write_group(out, g);
+    }
+    if (const auto found = crossovers(r); !found.empty()) {
+        out << "<h2>Where the linear ones overtake the exact</h2>\n";
+        for (const crossover& c : found) out << "<p>" << escaped(sentence(c)) << ".</p>\n";
     }
     out << "<h2>What the columns say</h2>\n<dl>\n";
     for (const column& c : columns())

@@ -97,6 +97,20 @@ void write_json(std::ostream& out, const report& r) {
             first = false;
             write_row(out, g, m);
         }
+    out << "\n  ],\n  \"crossovers\": [";
+    first = true;
+    for (const crossover& c : crossovers(r)) {
+        out << (first ? "\n    " : ",\n    ");
+        first = false;
+        object(out, " ")
+            .text("variant", c.what->name)
+            .text("overtakes", c.what->overtakes)
+            .text("where", c.where == crossover::at       ? "at"
+                           : c.where == crossover::before ? "before"
+                                                          : "after")
+            .value("length", c.length);
+        out << " }";
+    }
     out << "\n  ]\n}\n";
 }
 

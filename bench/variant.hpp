@@ -42,11 +42,14 @@ struct variant {
     // Both tensors outlive the call. The pool has as many threads as the run uses, the caller included.
     std::function<bound_call(const problem&, tensor& y, const heed::thread_pool&)> bind;
 
-    // Row (batch, head, query) of the result in double.
-    std::function<true_row(const problem&, size, size, size)> reference;
+    // Row (batch, head, query) of the result in double; empty where the result is no row of y.
+    std::function<true_row(const problem&, size, size, size)> reference = {};
 
     // Shapes it can run; empty: all of them.
     std::function<bool(const shape&)> takes = {};
+
+    // The exact variant it stands in for: reports say from which length on it is faster.
+    std::string overtakes = {};
 };
 
 const std::vector<variant>& variants();

@@ -8,6 +8,7 @@
 
 #include "support/call.hpp"
 
+#if defined(HEED_CONFORMANCE_DATA)
 namespace {
 
 using conformance::attention_case;
@@ -70,6 +71,7 @@ void compare(const conformance::test_case& c, const attention_case& a) {
 }
 
 }  // namespace
+#endif
 
 TEST_CASE("all Attention cases of the operator vectors") {
 #if defined(HEED_CONFORMANCE_DATA)

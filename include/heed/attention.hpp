@@ -60,6 +60,8 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
     using O = std::remove_pointer_t<decltype(to.data)>;
+    static_assert(detail::table_may_be_kept<Y>,
+                  "heed::attention_into: y is a temporary, and the result would be gone; give it a name");
     static_assert(!std::is_const_v<O>, "heed::attention_into: y is written, and this tensor is const");
     static_assert(
         std::is_same_v<std::remove_const_t<O>, T> || std::is_same_v<std::remove_const_t<O>, sum_t<T>>,

@@ -59,7 +59,7 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
     setup.bind_states(function);
     setup.check_written(function, "y", bytes_of(y));
     setup.with_written_state([&](const char* name, const auto& t) {
-        written_list<1> last;
+        written_list last;
         last.add(name, bytes_of(t));
         last.check(function,
                    {{"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}});

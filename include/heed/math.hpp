@@ -37,8 +37,6 @@ template <class V>
 HEED_INLINE V set(V x) {
     return x;
 }
-HEED_INLINE std::int32_t to_int(float x) { return static_cast<std::int32_t>(x); }
-HEED_INLINE std::int64_t to_int(double x) { return static_cast<std::int64_t>(x); }
 HEED_INLINE float to_float(std::int32_t n) { return static_cast<float>(n); }
 HEED_INLINE double to_float(std::int64_t n) { return static_cast<double>(n); }
 HEED_INLINE std::int32_t bits_of(float x) { return std::bit_cast<std::int32_t>(x); }
@@ -53,6 +51,22 @@ HEED_INLINE V choose(bool condition, V a, V b) {
     const I mask = -static_cast<I>(condition);
     return float_of((bits_of(a) & mask) | (bits_of(b) & ~mask));
 }
+
+// The conversion of a NaN is undefined. g++ gives any integer, which does not matter: what it is used for is
+// NaN already. clang drops all that follows where it knows the NaN, so there NaN becomes 0 first.
+#if defined(__clang__)
+template <class V>
+HEED_INLINE V convertible(V x) {
+    return choose(x == x, x, V(0));
+}
+#else
+template <class V>
+HEED_INLINE V convertible(V x) {
+    return x;
+}
+#endif
+HEED_INLINE std::int32_t to_int(float x) { return static_cast<std::int32_t>(convertible(x)); }
+HEED_INLINE std::int64_t to_int(double x) { return static_cast<std::int64_t>(convertible(x)); }
 
 template <class V>
 HEED_INLINE V larger(V a, V b) {

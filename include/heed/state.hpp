@@ -57,21 +57,27 @@ template <class Ya, class La, class Yb, class Lb>
 void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     const auto a = as_view(y_a);
     const auto b = as_view(y_b);
-    using S = sum_t<std::remove_pointer_t<decltype(a.data)>>;
+    using A = std::remove_pointer_t<decltype(a.data)>;
+    using S = sum_t<A>;
+    static_assert(!std::is_const_v<A>, "heed::merge: y_a is written, and this tensor is const");
     constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     for (std::size_t axis = 0; axis < 4; ++axis)
         if (a.extents[axis] != b.extents[axis])
             detail::fail("merge",
                          {"y_b has ", b.extents[axis], " ", names[axis], ", y_a has ", a.extents[axis]});
     const std::array<index, 4> rows{1, a.batch(), a.heads(), a.positions()};
-    const auto la = detail::exact_extents<S>("merge", "lse_a", detail::output_table(lse_a), rows, 3);
-    const auto lb = detail::exact_extents<S>("merge", "lse_b", detail::as_table(lse_b), rows, 3);
+    const auto la = detail::exact_extents("merge", "lse_a", detail::output_table(lse_a), rows, 3);
+    const auto lb = detail::exact_extents("merge", "lse_b", detail::as_table(lse_b), rows, 3);
+    static_assert(std::is_same_v<decltype(la.data), S*> &&
+                      std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(lb.data)>>, S>,
+                  "heed::merge: log-sum-exps are float, or double where the outputs are double");
     detail::check_overlap("merge", "y_a", detail::bytes_of(a), "y_b", detail::bytes_of(b));
     detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "lse_b", detail::bytes_of(lb));
     detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_a", detail::bytes_of(a));
     detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_b", detail::bytes_of(b));
     detail::check_overlap("merge", "y_a", detail::bytes_of(a), "lse_b", detail::bytes_of(lb));
     detail::check_distinct_elements("merge", "y_a", detail::bytes_of(a));
+    detail::check_distinct_elements("merge", "lse_a", detail::bytes_of(la));
     for (index i = 0; i < a.batch(); ++i)
         for (index h = 0; h < a.heads(); ++h)
             for (index q = 0; q < a.positions(); ++q)
@@ -110,6 +116,12 @@ public:
     // functions count queries and keys from the start of this call's tensors.
     template <class Q, class K, class V, class... Options>
     void absorb(const Q& q, const K& k, const V& v, const Options&... options) {
+        static_assert((detail::is_option<Options> && ...),
+                      "heed::softmax_state::absorb: an argument after q, k, v is not an option");
+        static_assert(
+            std::is_same_v<sum_t<detail::element_of_argument<const Q>>, sum_type>,
+            "heed::softmax_state<T>::absorb: q is summed in another type than the state's; a state of "
+            "float takes float, half and bfloat16, one of double takes double");
         static_assert(detail::count_of<option_kind::logsumexp, Options...> == 0,
                       "heed::softmax_state::absorb: logsumexp is the state's own; read it with logsumexp()");
         static_assert(
@@ -152,6 +164,9 @@ public:
                 detail::fail("softmax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
                                                             " elements, needs ", output_.dimension(axis)});
         using Element = std::remove_pointer_t<decltype(to.data)>;
+        static_assert(!std::is_const_v<Element>,
+                      "heed::softmax_state::finish_into: y is written, and this tensor is const");
+        detail::check_distinct_elements("softmax_state::finish_into", "y", detail::bytes_of(to));
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index q = 0; q < to.positions(); ++q)

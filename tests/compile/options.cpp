@@ -9,6 +9,11 @@
 
 using tensor4 = Eigen::Tensor<float, 4, Eigen::RowMajor>;
 
+struct wrong_device {
+    int numThreads() const { return 2; }
+    void parallelFor(int) const {}
+};
+
 struct everything {
     tensor4 q{1, 2, 3, 4}, k{1, 2, 5, 4}, v{1, 2, 5, 4}, y{1, 2, 3, 4}, w{1, 2, 3, 5};
     Eigen::Tensor<float, 3, Eigen::RowMajor> lse{1, 2, 3};
@@ -19,6 +24,7 @@ struct everything {
     std::vector<int> ids{0, 0};
     heed::workspace workspace;
     heed::thread_pool pool{1};
+    wrong_device executor;
 };
 
 inline std::vector<float> made_numbers() { return {0, 0}; }
@@ -130,6 +136,109 @@ void call(everything& e) {
 #ifdef HEED_CASE_logsumexp_double_for_float
     Eigen::Tensor<double, 3, Eigen::RowMajor> lse(1, 2, 3);
     ATTEND(heed::logsumexp(lse));
+#endif
+#ifdef HEED_CASE_window_of_fractions
+    ATTEND(heed::window(0.5, 1));
+#endif
+#ifdef HEED_CASE_window_from_fractions
+    ATTEND(heed::window_from(0, 1, 2.5));
+#endif
+#ifdef HEED_CASE_offset_of_fractions
+    ATTEND(heed::causal_from(0.5));
+#endif
+#ifdef HEED_CASE_offsets_of_fractions
+    ATTEND(heed::causal_from(e.numbers));
+#endif
+#ifdef HEED_CASE_prefix_of_fractions
+    ATTEND(heed::prefix(2.5));
+#endif
+#ifdef HEED_CASE_lengths_of_fractions
+    ATTEND(heed::key_lengths(e.numbers));
+#endif
+#ifdef HEED_CASE_one_length
+    ATTEND(heed::key_lengths(3));
+#endif
+#ifdef HEED_CASE_documents_of_fractions
+    ATTEND(heed::documents(e.ids, e.numbers));
+#endif
+#ifdef HEED_CASE_packed_of_fractions
+    ATTEND(heed::packed(e.numbers));
+#endif
+#ifdef HEED_CASE_mask_of_expression
+    ATTEND(heed::mask(e.w > e.w));
+#endif
+#ifdef HEED_CASE_mask_of_function
+    ATTEND(heed::mask([](heed::at i) { return i.key <= i.query; }));
+#endif
+#ifdef HEED_CASE_mask_if_of_mask
+    ATTEND(heed::mask_if(heed::causal));
+#endif
+#ifdef HEED_CASE_mask_if_of_nothing
+    ATTEND(heed::mask_if([](heed::at) {}));
+#endif
+#ifdef HEED_CASE_masks_with_two_signs
+    ATTEND(heed::causal && heed::window(1, 1));
+#endif
+#ifdef HEED_CASE_masks_with_two_bars
+    ATTEND(heed::causal || heed::prefix(1));
+#endif
+#ifdef HEED_CASE_mask_and_scale
+    ATTEND(heed::causal & heed::scale(1));
+#endif
+#ifdef HEED_CASE_scale_or_mask
+    ATTEND(heed::scale(1) | heed::causal);
+#endif
+#ifdef HEED_CASE_bias_of_expression
+    ATTEND(heed::bias(e.w + e.w));
+#endif
+#ifdef HEED_CASE_bias_of_function
+    ATTEND(heed::bias([](heed::at i) { return 1.0f * i.key; }));
+#endif
+#ifdef HEED_CASE_score_without_place
+    ATTEND(heed::score([](float s) { return s; }));
+#endif
+#ifdef HEED_CASE_score_of_place
+    ATTEND(heed::score([](heed::at i) { return 1.0f * i.key; }));
+#endif
+#ifdef HEED_CASE_score_of_coordinates
+    ATTEND(heed::score([](float s, int, int) { return s; }));
+#endif
+#ifdef HEED_CASE_score_of_nothing
+    ATTEND(heed::score([](float, heed::at) {}));
+#endif
+#ifdef HEED_CASE_score_of_bool
+    ATTEND(heed::score([](auto, heed::at i) { return i.key <= i.query; }));
+#endif
+#ifdef HEED_CASE_score_of_number
+    ATTEND(heed::score(3.0f));
+#endif
+#ifdef HEED_CASE_one_slope
+    ATTEND(heed::alibi(0.5));
+#endif
+#ifdef HEED_CASE_one_sink
+    ATTEND(heed::sinks(0.5));
+#endif
+#ifdef HEED_CASE_seed_of_fractions
+    ATTEND(heed::dropout(7, 0.1));
+#endif
+#ifdef HEED_CASE_device_of_number
+    ATTEND(heed::on(4));
+#endif
+#ifdef HEED_CASE_device_without_cost
+    ATTEND(heed::on(e.executor));
+#endif
+#ifdef HEED_CASE_device_temporary
+    ATTEND(heed::on(heed::thread_pool(2)));
+#endif
+#ifdef HEED_CASE_workspace_temporary
+    ATTEND(heed::use(heed::workspace()));
+#endif
+#ifdef HEED_CASE_workspace_const
+    const heed::workspace w;
+    ATTEND(heed::use(w));
+#endif
+#ifdef HEED_CASE_weights_of_vector
+    ATTEND(heed::weights(e.numbers));
 #endif
     ATTEND(heed::causal);
 }

@@ -85,5 +85,68 @@ void call(tensor4& y, tensor4& q, const tensor4& k, const tensor4& v) {
     const std::vector<float> sinks{0, 0};
     s.absorb(q, k, v, heed::sinks(sinks));
 #endif
+#ifdef HEED_CASE_expression_as_query
+    (void)heed::attention(q + q, k, v);
+#endif
+#ifdef HEED_CASE_expression_as_key
+    heed::attention_into(y, q, k * 2.0f, v);
+#endif
+#ifdef HEED_CASE_expression_of_matrices
+    matrix m(3, 4);
+    (void)heed::attention(m, m * 2, m);
+#endif
+#ifdef HEED_CASE_slice_as_result
+    heed::attention_into(y.chip(0, 0), q, k, v);
+#endif
+#ifdef HEED_CASE_expression_in_bshd
+    (void)heed::bshd(q + q);
+#endif
+#ifdef HEED_CASE_expression_in_split_heads
+    matrix m(3, 4);
+    (void)heed::split_heads(m * m, 2);
+#endif
+#ifdef HEED_CASE_pointer_as_query
+    (void)heed::attention(q.data(), k, v);
+#endif
+#ifdef HEED_CASE_vector_as_query
+    const std::vector<float> x(24);
+    (void)heed::attention(x, x, x);
+#endif
+#ifdef HEED_CASE_bool_as_query
+    Eigen::Tensor<bool, 4, Eigen::RowMajor> b(1, 2, 5, 4);
+    heed::attention_into(y, b, b, b);
+#endif
+#ifdef HEED_CASE_bshd_of_matrix
+    matrix m(3, 4);
+    (void)heed::bshd(m);
+#endif
+#ifdef HEED_CASE_mixed_elements_into
+    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 5, 4);
+    heed::attention_into(y, q, d, v);
+#endif
+#ifdef HEED_CASE_result_temporary
+    heed::attention_into(tensor4(1, 2, 3, 4), q, k, v);
+#endif
+#ifdef HEED_CASE_state_of_other_element
+    heed::softmax_state<float> s(1, 2, 3, 4);
+    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 5, 4);
+    s.absorb(d, d, d);
+#endif
+#ifdef HEED_CASE_state_without_option
+    heed::softmax_state<float> s(1, 2, 3, 4);
+    s.absorb(q, k, v, 3);
+#endif
+#ifdef HEED_CASE_state_into_const
+    const heed::softmax_state<float> s(1, 2, 3, 4);
+    s.finish_into(k);
+#endif
+#ifdef HEED_CASE_merge_into_const
+    Eigen::Tensor<float, 3, Eigen::RowMajor> lse(1, 2, 3);
+    heed::merge(k, lse, y, lse);
+#endif
+#ifdef HEED_CASE_merge_of_other_logsumexp
+    Eigen::Tensor<double, 3, Eigen::RowMajor> lse(1, 2, 3);
+    heed::merge(y, lse, k, lse);
+#endif
     heed::attention_into(y, q, k, v);
 }

@@ -4,6 +4,7 @@
 // A text names the function, the argument, what it got and what it needs.
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include <heed/thread_pool.hpp>
 
@@ -106,9 +107,65 @@ TEST_CASE("a result that overlaps an input") {
     // A stride of 0 would write one element many times.
     auto y = view(3000, {2, 4, 5, 6});
     y.strides[1] = 0;
-    f.fails([&] { heed::attention_into(y, q, k, v); }, {"y", "stride of 0"});
+    f.fails([&] { heed::attention_into(y, q, k, v); },
+            {"heed::attention_into: y has strides (120, 0, 6, 1)", "its elements overlap"});
+    CHECK(std::all_of(memory.begin(), memory.end(), [](float x) { return x == 77; }));
     // Right beside is fine, and so is between the rows of an input.
     heed::attention_into(view(320, {2, 4, 5, 6}), q, k, v);
+}
+
+TEST_CASE("a result whose own elements overlap") {
+    fixture f;
+    std::vector<float> memory(4000, 77);
+    const auto into = [&](std::array<heed::index, 4> strides) {
+        heed::view<float> y(memory.data() + 2000, {2, 4, 5, 6}, strides);
+        return text_of([&] { heed::attention_into(y, f.q, f.k, f.v); });
+    };
+    // Rows, heads or batch entries that reach into the next; two axes alike; 2 x 3 = 1 x 6; backwards.
+    const std::array<heed::index, 4> overlapping[] = {{120, 30, 5, 1},   {120, 29, 6, 1}, {119, 30, 6, 1},
+                                                      {1, 500, 60, 1},   {500, 3, 20, 6}, {-119, 30, 6, 1},
+                                                      {120, 30, -5, -1}, {6, 120, 6, 1}};
+    for (const auto& strides : overlapping) {
+        const std::string text = into(strides);
+        INFO(text);
+        CHECK(text.find("heed::attention_into: y has strides (") == 0);
+        CHECK(text.find("its elements overlap") != std::string::npos);
+        CHECK(std::all_of(memory.begin(), memory.end(), [](float x) { return x == 77; }));
+    }
+    // Any order of axes, gaps, backwards, and strides that interleave without meeting.
+    const std::array<heed::index, 4> distinct[] = {{120, 30, 6, 1},   {1, 2, 8, 40},   {6, 60, 12, 1},
+                                                   {-120, 30, -6, 1}, {500, 7, 3, 28}, {200, 45, 7, -1}};
+    for (const auto& strides : distinct) CHECK(into(strides) == "no error");
+    support::tensor<float, 3> lse(2, 4, 5);
+    const heed::view<float> w(memory.data(), {2, 4, 5, 7}, {140, 35, 6, 1});
+    f.y.setConstant(77);
+    f.option_fails({"weights has strides (140, 35, 6, 1)"}, heed::weights(w));
+}
+
+TEST_CASE("which strides make elements overlap, against trying all of them") {
+    support::random r(61);
+    std::vector<float> memory(2000);
+    long overlapping = 0;
+    for (int round = 0; round < 3000; ++round) {
+        heed::view<float> y(memory.data() + memory.size() / 2, {}, {});
+        const long longest[] = {12, 20, 60};
+        const long most = longest[round % 3];
+        for (std::size_t axis = 0; axis < 4; ++axis) {
+            y.extents[axis] = r.between(1, 4);
+            y.strides[axis] = r.between(-most, most);
+        }
+        std::set<const float*> seen;
+        for (long b = 0; b < y.batch(); ++b)
+            for (long h = 0; h < y.heads(); ++h)
+                for (long p = 0; p < y.positions(); ++p)
+                    for (long f = 0; f < y.features(); ++f)
+                        seen.insert(y.data + b * y.strides[0] + h * y.strides[1] + p * y.strides[2] +
+                                    f * y.strides[3]);
+        const bool want = seen.size() != static_cast<std::size_t>(y.size());
+        overlapping += want;
+        REQUIRE(heed::detail::overlaps_itself(heed::detail::bytes_of(y)) == want);
+    }
+    CHECK((overlapping > 500 && overlapping < 2500));
 }
 
 TEST_CASE("outputs beside y have memory of their own and the right size") {
@@ -156,6 +213,9 @@ TEST_CASE("lengths, documents and packed offsets that do not fit") {
     f.option_fails({"key_lengths[0] is -1", "0", "7"}, heed::key_lengths(lengths));
     lengths = {1L << 40, 3};
     f.option_fails({"key_lengths[0] is 1099511627776"}, heed::key_lengths(lengths));
+    const std::vector<std::uint64_t> huge{3, ~std::uint64_t{0}};
+    f.option_fails({"key_lengths[1] is 18446744073709551615", "0", "7"}, heed::key_lengths(huge));
+    f.option_fails({"offset is 18446744073709551615"}, heed::causal_from(huge));
     lengths = {3};
     f.option_fails({"key_lengths has 1 numbers", "2 batch entries"}, heed::key_lengths(lengths));
     const std::vector<int> five(5), seven(7), six(6);
@@ -168,6 +228,8 @@ TEST_CASE("lengths, documents and packed offsets that do not fit") {
     f.option_fails({"packed: key offsets", "0"}, heed::packed(ok_q, late));
     f.option_fails({"packed has 3 query offsets and 4 key offsets"}, heed::packed(ok_q, more));
     f.option_fails({"packed"}, heed::packed(none, none));
+    const std::vector<std::uint64_t> wraps{0, ~std::uint64_t{0}, 5}, wraps_k{0, 3, 7};
+    f.option_fails({"packed: query offsets[1] is 18446744073709551615"}, heed::packed(wraps, wraps_k));
     heed::attention_into(f.y, f.q, f.k, f.v, heed::packed(ok_q, ok_k));
 }
 

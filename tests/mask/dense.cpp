@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tests/mask/dense.cpp: mask(tensor of bool), every way of broadcasting, and mask_if(predicate)
+#include "support/broadcast.hpp"
 #include "support/call.hpp"
 
 using support::check_call;
@@ -10,22 +11,11 @@ namespace {
 template <int Rank>
 void broadcast_round(support::random& r) {
     auto p = r.chance(0.2) ? support::tiled_problem<float>(r) : support::random_problem<float>(r);
-    const long full[4] = {p.batch, p.heads, p.queries, p.keys};
-    Eigen::array<Eigen::Index, Rank> extents;
-    long size[4] = {1, 1, 1, 1};
-    for (int axis = 4 - Rank; axis < 4; ++axis) {
-        size[axis] = r.chance(0.3) ? 1 : full[axis];
-        extents[static_cast<std::size_t>(axis - 4 + Rank)] = size[axis];
-    }
-    support::tensor<bool, Rank> mask(extents);
+    const support::broadcast_shape<Rank> shape(r, p);
+    support::tensor<bool, Rank> mask(shape.extents);
     const double density = r.chance(0.2) ? 0.02 : r.uniform(0.1, 1);
     for (long i = 0; i < mask.size(); ++i) mask.data()[i] = r.chance(density);
-    p.visible = [&](reference::place i) {
-        const long at[4] = {i.batch, i.head, i.query, i.key};
-        long index = 0;
-        for (int axis = 0; axis < 4; ++axis) index = index * size[axis] + (size[axis] > 1 ? at[axis] : 0);
-        return mask.data()[index];
-    };
+    p.visible = [&](reference::place i) { return mask.data()[shape.index_of(i)]; };
     check_call<float>(p, heed::mask(mask));
 }
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // tests/mask/documents.cpp: documents and packed, ragged sequences laid end to end
+#include <array>
+#include <cstdint>
+#include <utility>
+
 #include "support/call.hpp"
 
 using support::check_call;
@@ -31,6 +35,32 @@ TEST_CASE("documents show a query the keys of its own document") {
         };
         check_call<float>(p, heed::documents(of_queries, of_keys));
     }
+}
+
+TEST_CASE("documents of any two kinds of numbers: equal is equal as numbers") {
+    support::random r(44);
+    const auto check_ids = [&](auto of_queries, auto of_keys) {
+        auto p = support::problem<float>(r, 1, 2, 1, 60, 150, 6, 6);
+        std::vector<typename decltype(of_queries)::value_type> q(60);
+        std::vector<typename decltype(of_keys)::value_type> k(150);
+        for (auto& id : q) id = of_queries[static_cast<std::size_t>(r.between(0, 2))];
+        for (auto& id : k) id = of_keys[static_cast<std::size_t>(r.between(0, 2))];
+        p.visible = [=](reference::place i) {
+            return std::cmp_equal(+q[static_cast<std::size_t>(i.query)], +k[static_cast<std::size_t>(i.key)]);
+        };
+        check_call<float>(p, heed::documents(q, k));
+        p.queries = 2;  // few queries: lanes are keys
+        support::fill<float>(p, r);
+        q.resize(2);
+        check_call<float>(p, heed::documents(q, k));
+    };
+    using wide = std::array<std::uint64_t, 3>;
+    constexpr std::uint64_t top = std::uint64_t{1} << 63;
+    check_ids(wide{top, top + 1, 5}, wide{5, top + 1, top});
+    check_ids(wide{~std::uint64_t{0}, top, 5}, std::array<int, 3>{-1, 5, 7});
+    check_ids(std::array<std::int64_t, 3>{-1, INT64_MIN, 5}, wide{~std::uint64_t{0}, top, 5});
+    check_ids(std::array<int, 3>{-1, 0, 1}, std::array<std::uint32_t, 3>{0xffffffffu, 0, 1});
+    check_ids(std::array<char, 3>{'a', 'b', 'c'}, std::array<long, 3>{97, 98, -1});
 }
 
 TEST_CASE("packed takes the offsets of documents that lie end to end") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tests/score/bias.cpp: bias tensors of every rank and kind of number, broadcast right-aligned
+#include "support/broadcast.hpp"
 #include "support/call.hpp"
 
 using support::check_call;
@@ -9,22 +10,11 @@ namespace {
 template <class S, int Rank>
 void round_of(support::random& r, double hide) {
     auto p = r.chance(0.2) ? support::tiled_problem<float>(r) : support::random_problem<float>(r);
-    const long full[4] = {p.batch, p.heads, p.queries, p.keys};
-    Eigen::array<Eigen::Index, Rank> extents;
-    long size[4] = {1, 1, 1, 1};
-    for (int axis = 4 - Rank; axis < 4; ++axis) {
-        size[axis] = r.chance(0.3) ? 1 : full[axis];
-        extents[static_cast<std::size_t>(axis - 4 + Rank)] = size[axis];
-    }
-    support::tensor<S, Rank> bias(extents);
+    const support::broadcast_shape<Rank> shape(r, p);
+    support::tensor<S, Rank> bias(shape.extents);
     for (long i = 0; i < bias.size(); ++i)
         bias.data()[i] = support::narrow<S>(r.chance(hide) ? -HUGE_VAL : r.normal() * 2);
-    p.bias = [&](reference::place i) {
-        const long at[4] = {i.batch, i.head, i.query, i.key};
-        long index = 0;
-        for (int axis = 0; axis < 4; ++axis) index = index * size[axis] + (size[axis] > 1 ? at[axis] : 0);
-        return support::widen(bias.data()[index]);
-    };
+    p.bias = [&](reference::place i) { return support::widen(bias.data()[shape.index_of(i)]); };
     check_call<float>(p, heed::bias(bias));
 }
 

@@ -34,7 +34,10 @@ table<T> broadcast(std::string_view function, std::string_view argument, table<T
 // One number per head: a vector or rank-1 tensor, or a contiguous range of numbers, kept by reference.
 template <class X>
 auto number_table(X&& x) {
-    if constexpr (eigen_tensor<X> || eigen_matrix<X>) {
+    constexpr bool tensor = eigen_tensor<X> || eigen_matrix<X>;
+    static_assert(tensor || std::ranges::contiguous_range<X>,
+                  "heed: needs one number per head: a vector, a tensor of rank 1 or a contiguous range");
+    if constexpr (tensor) {
         static_assert(table_may_be_kept<X>,
                       "heed: the numbers are a temporary and would be gone; give them a name");
         const auto t = as_table(x);

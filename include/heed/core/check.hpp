@@ -18,29 +18,15 @@ inline namespace HEED_ABI {
 namespace detail {
 
 // An output of scores or log-sum-exp: exactly the extents needed, axes in front may be missing.
-template <class T, class X>
+template <class X>
 table<X> exact_extents(std::string_view function, std::string_view argument, const table<X>& t,
                        const std::array<index, 4>& needed, int axes) {
-    static_assert(std::is_same_v<std::remove_const_t<X>, T>,
-                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
     for (std::size_t axis = 0; axis < 4; ++axis)
         if (t.extents[axis] != needed[axis])
             fail(function, {argument, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
                             t.extents[3], "), needs (", needed[0], ", ", needed[1], ", ", needed[2], ", ",
                             needed[3], axes == 3 ? "), the first axis left away" : ")"});
     return t;
-}
-
-// An output may not share an element with an input (or another output); y may be q itself.
-inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
-                          std::string_view input, const byte_span& i) {
-    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
-}
-inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
-    if (o.empty()) return;
-    for (int axis = 0; axis < 4; ++axis)
-        if (!(o.extents[axis] <= 1 || o.strides[axis] != 0))
-            fail(function, {output, " has a stride of 0, so that its rows overlap"});
 }
 
 template <class T>
@@ -69,10 +55,10 @@ void check_extents(std::string_view function, std::string_view argument, const v
 }
 
 // What a call writes: each output has elements of its own, shared with no input and no other output.
-template <int Most>
 struct written_list {
-    const char* names[Most];
-    byte_span spans[Most];
+    static constexpr int most = 7;
+    const char* names[most];
+    byte_span spans[most];
     int count = 0;
 
     void add(const char* name, const byte_span& span) {

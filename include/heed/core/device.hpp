@@ -103,7 +103,13 @@ auto on(const D& d) {
     return detail::on_option<D>(d);
 }
 template <class D>
-auto on(const D&& d) = delete;  // the device is a temporary; give it a name
+auto on(const D&& d) {
+    static_assert(device<D>,
+                  "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
+                  "numThreads() and parallelFor(n, cost, f)");
+    static_assert(!device<D>, "heed::on: the device is a temporary and would be gone; give it a name");
+    return detail::on_option<D>(d);
+}
 
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <heed/core/index.hpp>
 
@@ -42,7 +43,8 @@ public:
     text_piece(const char* text) : words_(text) {}
     text_piece(std::string_view text) : words_(text) {}
     template <std::integral I>
-    text_piece(I number) : whole_(static_cast<long long>(number)), kind_(whole) {}
+    text_piece(I number)
+        : whole_(static_cast<long long>(number)), kind_(std::is_signed_v<I> ? whole : natural) {}
     template <std::floating_point F>
     text_piece(F number) : real_(static_cast<double>(number)), kind_(real) {}
 
@@ -54,13 +56,15 @@ public:
         }
         if (kind_ == whole)
             std::snprintf(digits, sizeof digits, "%lld", whole_);
+        else if (kind_ == natural)
+            std::snprintf(digits, sizeof digits, "%llu", static_cast<unsigned long long>(whole_));
         else
             std::snprintf(digits, sizeof digits, "%g", real_);
         text += digits;
     }
 
 private:
-    enum kind { words, whole, real };
+    enum kind { words, whole, natural, real };
     std::string_view words_;
     long long whole_ = 0;
     double real_ = 0;

@@ -25,11 +25,36 @@ concept std_integers =
 template <class R>
 concept integers = eigen_integers<R> || std_integers<R>;
 
+// One whole number: anything that turns into one without losing a fraction.
+template <class N>
+concept whole_number =
+    std::convertible_to<N, index> && !std::is_floating_point_v<std::remove_cvref_t<N>> && !integers<N>;
+template <class N>
+concept whole_numbers = whole_number<N> || integers<N>;
+
+// Only an unsigned number of 64 bits may be too large for an index.
+template <class N>
+constexpr bool fits_index(const N& n) {
+    if constexpr (std::is_unsigned_v<N> && sizeof(N) >= sizeof(index))
+        return n <= static_cast<N>(PTRDIFF_MAX);
+    else
+        return true;
+}
+// As an index; what is too large becomes the largest.
+template <whole_number N>
+constexpr index index_of(const N& n) {
+    return fits_index(n) ? static_cast<index>(n) : PTRDIFF_MAX;
+}
+
 template <class I>
 struct number_span {
     const I* data = nullptr;
     index size = 0;
     index operator[](index i) const { return static_cast<index>(data[i]); }
+    // Is the number itself, not what an index makes of it, in [least, most]?
+    bool within(index i, index least, index most) const {
+        return fits_index(data[i]) && operator[](i) >= least && operator[](i) <= most;
+    }
     bool overlaps(const byte_span& output) const {
         return overlap(output, bytes_of(data, {1, 1, 1, size}, {0, 0, 0, 1}));
     }
@@ -53,9 +78,10 @@ auto span_of(const R& range) {
     }
 }
 
-// A range that may be kept by reference: an object with a name, or a view that owns nothing.
+// What may be kept: a number, or by reference an object with a name, or a view that owns nothing.
 template <class R>
-inline constexpr bool may_be_kept = std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
+inline constexpr bool may_be_kept = whole_number<R> || std::is_lvalue_reference_v<R> ||
+                                    std::ranges::borrowed_range<R> ||
                                     ((eigen_tensor<R> ||
                                       eigen_matrix<R>)&&!owns_elements<std::remove_cvref_t<R>>);
 
@@ -67,6 +93,10 @@ struct per_batch {
     bool many = false;
 
     index operator[](index b) const { return many ? values[b] : single; }
+    bool within(index b, index least, index most) const {
+        return many ? values.within(b, least, most) : single >= least && single <= most;
+    }
+    text_piece text_of(index b) const { return many ? text_piece(values.data[b]) : text_piece(single); }
 
     void check(std::string_view function, std::string_view argument, index batch) const {
         if (!(!many || values.size == batch))
@@ -75,7 +105,10 @@ struct per_batch {
     }
 };
 
-inline per_batch<index> numbers_of(index single) { return {single, {}, false}; }
+template <whole_number N>
+per_batch<index> numbers_of(const N& single) {
+    return {index_of(single), {}, false};
+}
 template <integers R>
 auto numbers_of(const R& range) {
     const auto span = span_of(range);

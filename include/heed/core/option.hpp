@@ -61,8 +61,10 @@ concept is_option = requires {
 }
 &&std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
 
+template <class O, option_kind Kind>
+concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
 template <option_kind Kind, class... Options>
-inline constexpr int count_of = ((std::remove_cvref_t<Options>::kind == Kind ? 1 : 0) + ... + 0);
+inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);
 
 // What a call without the option gets.
 struct absent {};

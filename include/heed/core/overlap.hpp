@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <string_view>
 
 #include <heed/core/error.hpp>
 
@@ -56,6 +58,8 @@ public:
         found_ = reach(0, b.begin - a.begin);
     }
     bool found() const { return found_; }
+    // Searched to the end? If not, found() is a guess on the safe side.
+    bool certain() const { return steps_ <= most_steps; }
 
 private:
     struct term {
@@ -89,7 +93,7 @@ private:
         if (i == count_) return rest == 0;
         const term& t = terms_[i];
         if (rest < t.least || rest > t.most) return false;
-        if (++steps_ > 100000) return true;  // a layout nobody has: call it shared rather than search on
+        if (++steps_ > most_steps) return true;  // a layout nobody has: call it shared rather than search on
         const index least = i + 1 < count_ ? terms_[i + 1].least : 0;
         const index most = i + 1 < count_ ? terms_[i + 1].most : 0;
         // rest - x stride has to lie in [least, most]
@@ -102,6 +106,7 @@ private:
     static index divided_down(index a, index b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
     static index divided_up(index a, index b) { return -divided_down(-a, b); }
 
+    static constexpr int most_steps = 100000;
     term terms_[10] = {};
     int count_ = 0;
     int steps_ = 0;
@@ -113,6 +118,38 @@ inline bool overlap(const byte_span& a, const byte_span& b) {
     return overlap_search(a, b).found();
 }
 
+// Do two elements of one tensor share a byte? A layout that nests, every stride at least as long as all that
+// the shorter ones reach, has none. For the others: two elements that differ first on some axis lie in two
+// parts of the tensor, one at 0 along that axis and one behind it, alike on the axes in front.
+inline bool overlaps_itself(const byte_span& s) {
+    if (s.empty()) return false;
+    std::array<int, 4> order{0, 1, 2, 3};
+    const auto length = [&](int axis) { return std::abs(s.strides[axis]); };
+    std::sort(order.begin(), order.end(), [&](int a, int b) { return length(a) < length(b); });
+    bool nested = true;
+    index reach = s.size;
+    for (const int axis : order) {
+        if (s.extents[axis] == 1) continue;
+        nested = nested && length(axis) >= reach;
+        reach += (s.extents[axis] - 1) * length(axis);
+    }
+    if (nested) return false;
+    byte_span ahead = s;
+    byte_span rest = s;
+    for (int axis = 0; axis < 4; ++axis) {
+        ahead.begin = s.begin + s.strides[axis];
+        ahead.extents[axis] = s.extents[axis] - 1;
+        rest.extents[axis] = 1;
+        if (!ahead.empty()) {
+            const overlap_search search(ahead, rest);
+            // Refused is only what is known to overlap.
+            if (search.found() && search.certain()) return true;
+        }
+        ahead.extents[axis] = 1;
+    }
+    return false;
+}
+
 // The same elements in the same order: an output may replace such an input row by row.
 inline bool same_elements(const byte_span& a, const byte_span& b) {
     bool same = a.begin == b.begin && a.size == b.size;
@@ -120,6 +157,19 @@ inline bool same_elements(const byte_span& a, const byte_span& b) {
         same = same && a.extents[axis] == b.extents[axis] &&
                (a.extents[axis] == 1 || a.strides[axis] == b.strides[axis]);
     return same;
+}
+
+// An output may not share an element with an input (or another output); y may be q itself.
+inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
+                          std::string_view input, const byte_span& i) {
+    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
+}
+// An output has an element of its own for every result.
+inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
+    if (!overlaps_itself(o)) return;
+    const auto stride = [&](int axis) { return o.strides[axis] / o.size; };
+    fail(function, {output, " has strides (", stride(0), ", ", stride(1), ", ", stride(2), ", ", stride(3),
+                    ") with which its elements overlap, needs an element of its own for every result"});
 }
 
 }  // namespace detail

@@ -24,6 +24,7 @@ namespace detail {
 template <class X>
 struct tensor_traits {
     static constexpr bool known = false;
+    static constexpr int rank = 2;  // a matrix
 };
 
 template <class X>
@@ -64,6 +65,10 @@ inline constexpr bool owns_elements<Eigen::Matrix<T, R, C, O, MR, MC>> = true;
 template <class T, int R, int C, int O, int MR, int MC>
 inline constexpr bool owns_elements<Eigen::Array<T, R, C, O, MR, MC>> = true;
 
+// An Eigen tensor's sizes: its kinds do not agree on the type of an axis number, but DSizes is made from all.
+template <class X>
+using sizes_of = Eigen::DSizes<Eigen::Index, tensor_traits<std::remove_cvref_t<X>>::rank>;
+
 // A strided table of any element, right-aligned to four axes: axes in front have extent 1.
 template <class T>
 struct table {
@@ -81,8 +86,14 @@ template <class X>
 concept heed_view = requires(const std::remove_cvref_t<X>& x) {
     x.slice_batch(index{}, index{});
 };
+// What has its elements in memory, so that a table can be made of it.
+template <class X>
+concept has_elements = heed_view<X> || eigen_tensor<X> || eigen_matrix<X>;
 template <class X>
 requires(!heed_view<X>) auto as_table(X&& x) {
+    static_assert(has_elements<X>,
+                  "heed: needs an Eigen tensor or matrix that has its elements in memory; an expression has "
+                  "none, so evaluate it into a tensor with a name");
     using Plain = std::remove_cvref_t<X>;
     using T = std::remove_pointer_t<decltype(x.data())>;
     table<T> t;
@@ -94,17 +105,16 @@ requires(!heed_view<X>) auto as_table(X&& x) {
                       "heed: this tensor is column-major (Eigen's default); declare it "
                       "Eigen::Tensor<T, Rank, Eigen::RowMajor>, or wrap it in heed::reversed(t), which reads "
                       "its dimensions backwards");
+        const sizes_of<X> sizes(x.dimensions());
         index stride = 1;
         for (std::size_t axis = traits::rank, to = 4; axis-- > 0;) {
             --to;
-            t.extents[to] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
+            t.extents[to] = static_cast<index>(sizes[axis]);
             t.strides[to] = stride;
             stride *= t.extents[to];
         }
         t.rank = traits::rank;
     } else {
-        static_assert(eigen_matrix<X>,
-                      "heed: needs an Eigen tensor or matrix that has its elements in memory");
         constexpr bool vector = Plain::IsVectorAtCompileTime;
         static_assert(vector || Plain::IsRowMajor,
                       "heed: this matrix is column-major (Eigen's default); declare it Eigen::Matrix<T, "
@@ -139,7 +149,7 @@ view<T> as_view(const reversed_view<T, Rank>& x) {
     return x;
 }
 template <class X>
-requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>) auto as_view(X&& x) {
+requires(!detail::heed_view<X>) auto as_view(X&& x) {
     if constexpr (detail::eigen_tensor<X>) {
         constexpr int rank = detail::tensor_traits<std::remove_cvref_t<X>>::rank;
         static_assert(rank >= 2 && rank <= 4,
@@ -154,6 +164,9 @@ template <class X>
 auto bshd(X&& x) {
     static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
                   "heed::bshd: the tensor is a temporary and would be gone; give it a name");
+    if constexpr (detail::eigen_tensor<X> || detail::eigen_matrix<X>)
+        static_assert(detail::tensor_traits<std::remove_cvref_t<X>>::rank >= 3,
+                      "heed::bshd: needs (batch, position, head, feature) or (position, head, feature)");
     auto t = detail::as_table(x);
     std::swap(t.extents[1], t.extents[2]);
     std::swap(t.strides[1], t.strides[2]);
@@ -189,9 +202,10 @@ auto reversed(X&& x) {
     using T = std::remove_pointer_t<decltype(x.data())>;
     std::array<index, 4> extents{1, 1, 1, 1};
     std::array<index, 4> strides{};
+    const detail::sizes_of<X> sizes(x.dimensions());
     index stride = 1;
     for (std::size_t axis = 0; axis < std::size_t{traits::rank}; ++axis) {
-        extents[3 - axis] = static_cast<index>(x.dimension(static_cast<Eigen::Index>(axis)));
+        extents[3 - axis] = static_cast<index>(sizes[axis]);
         strides[3 - axis] = stride;
         stride *= extents[3 - axis];
     }

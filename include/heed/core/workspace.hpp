@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <heed/core/option.hpp>
@@ -71,8 +72,13 @@ struct use_option : option<option_kind::use> {
 }  // namespace detail
 
 // Work in this memory; once it has grown to the call's need, the call allocates nothing.
-inline auto use(workspace& w) { return detail::use_option(w); }
-auto use(workspace&& w) = delete;  // a temporary workspace saves nothing; give it a name
+template <class W>
+auto use(W&& w) {
+    static_assert(
+        std::is_convertible_v<W, workspace&>,
+        "heed::use: needs a heed::workspace with a name that is not const; a temporary saves nothing");
+    return detail::use_option(w);
+}
 
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -71,12 +71,21 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
         return o.bind(function, shape);
 }
 
+// Is an option that writes (or an absent one) of the type sums are kept in?
+template <class O, class S>
+inline constexpr bool writes_sums = true;
+template <class O, class S>
+requires requires(const O& o) { o.to.data; }
+inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
+
 // y holds T, or the type sums are kept in.
 template <class T, class Y>
 void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
                      const view<const T>& k, const view<const T>& v, const auto&... options) {
     using E = storage_t<T>;
     using S = sum_t<T>;
+    static_assert((writes_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
+                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
     check_shapes(function, q, k, v, &y);
     const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
     const std::array<index, 4> score_extents{shape.batch, shape.heads, shape.queries, shape.keys};
@@ -117,7 +126,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
         const auto t =
-            exact_extents<S>(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
+            exact_extents(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
         p.logsumexp = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         written[0] = bytes_of(t);
     } else {
@@ -125,7 +134,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     }
     const auto& weights_ = pick<option_kind::weights>(options...);
     if constexpr (!is_absent<decltype(weights_)>) {
-        const auto t = exact_extents<S>(function, "weights", weights_.to, score_extents, 4);
+        const auto t = exact_extents(function, "weights", weights_.to, score_extents, 4);
         p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
         written[1] = bytes_of(t);
     } else {
@@ -137,7 +146,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         if constexpr (is_absent<decltype(scores_)>) {
             return std::array<no_step, 3>{};
         } else {
-            const auto t = exact_extents<S>(function, "scores", scores_.to, score_extents, 4);
+            const auto t = exact_extents(function, "scores", scores_.to, score_extents, 4);
             written[2] = bytes_of(t);
             std::array<bound_capture<S>, 3> steps{};
             if (scores_.at_stage == stage::probabilities) {

@@ -20,6 +20,11 @@ inline constexpr index sub_chunk = 8;
 // A logarithm of a decay below this is 0 to every type; sums of them stay exact enough.
 inline constexpr double least_log_decay = -1e4;
 
+struct memory_span {
+    const char* begin = nullptr;
+    index bytes = 0;
+};
+
 // c (+ or -)= a b: `rows` rows of a (numbers a_row and a_step apart), rows of b and c in packs of lanes.
 template <class T>
 struct matrix_product {
@@ -34,6 +39,8 @@ struct matrix_product {
     index count;    // terms of a sum
     index columns;  // of b and c, in packs
     int add = 0;    // 0: c = a b, 1: c += a b, -1: c -= a b
+    // What is wanted soon, fetched a few lines at a time between the register blocks.
+    memory_span soon[2] = {};
 };
 
 // The maps of features: `rows` rows of inputs to rows of features, and their gradients back.
@@ -191,6 +198,7 @@ struct linear_problem {
     index group() const { return heads / kv_heads; }
     // Where z decays it stands as one more column of the values, which are 1 there.
     bool ones() const { return normalised && decays != decay_of::nothing; }
+    bool separate() const { return normalised && !ones(); }
     index columns() const { return value_features + (ones() ? 1 : 0); }
 };
 

@@ -30,7 +30,7 @@ public:
 
     linear_backward(const problem& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
                     room<T> memory = room<T>())
-        : p_(p), g_(g), leaf_(leaves), w_(leaves.pack_lanes), c_(p, leaves, memory) {
+        : p_(p), g_(g), leaf_(leaves), to_(p, g, leaves), w_(leaves.pack_lanes), c_(p, leaves, memory) {
         flow_size_ = c_.feature_row * c_.value_row;
         out_ = memory.take(chunk_positions * c_.value_row);
         dq_ = memory.take(chunk_positions * c_.feature_row);
@@ -62,14 +62,14 @@ public:
 
     // R after the last position.
     void begin(index b, index h, const linear_flow<T>& r) const {
-        c_.clear(r.state, flow_size_);
-        c_.clear(r.normaliser, c_.feature_row);
+        clear(r.state, flow_size_);
+        clear(r.normaliser, c_.feature_row);
         if (g_.final_gradient.data == nullptr) return;
         for (index f = 0; f < p_.features; ++f) {
             const T* const row = g_.final_gradient.row(b, h, f);
             const index stride = g_.final_gradient.stride[3];
             for (index e = 0; e < p_.columns(); ++e) r.state[f * c_.value_row + e] = row[e * stride];
-            if (separate()) r.normaliser[f] = row[p_.value_features * stride];
+            if (p_.separate()) r.normaliser[f] = row[p_.value_features * stride];
         }
     }
 
@@ -85,10 +85,10 @@ public:
         if (!turn.take()) return;
         if (first + count == p_.keys) begin(b, h, r);
         if (p_.delta) take_delta(r.state);
-        c_.copy(r.state, after_, flow_size_);
-        c_.copy(r.normaliser, after_normaliser_, c_.feature_row);
+        copy(r.state, after_, flow_size_);
+        copy(r.normaliser, after_normaliser_, c_.feature_row);
         pass_on(r);
-        if (link == 0 && g_.initial.data != nullptr) write_initial(b, h, r);
+        if (link == 0 && g_.initial.data != nullptr) to_.write_initial(b, h, r, c_.value_row);
         turn.pass();
         finish_keys(b, h, first, count, state);
     }
@@ -110,8 +110,8 @@ public:
     void run_keys(index b, index h, index first, index count, const linear_flow<T>& r) {
         c_.load_keys(b, h, first, count);
         clear_sums(count);
-        c_.copy(r.state, after_, flow_size_);
-        c_.copy(r.normaliser, after_normaliser_, c_.feature_row);
+        copy(r.state, after_, flow_size_);
+        copy(r.normaliser, after_normaliser_, c_.feature_row);
         finish_keys(b, h, first, count, nullptr);
     }
 
@@ -122,8 +122,6 @@ private:
         leaf_.row_products(state, flow, c_.value_row, p_.features, c_.value_row, c.mean);
     }
 
-    bool separate() const { return p_.normalised && !p_.ones(); }
-
     void load_keys(index b, index h, index first, index count, const T* state) {
         c_.load_keys(b, h, first, count);
         turn_state(state);
@@ -131,9 +129,9 @@ private:
             const index columns = c_.value_row / w_;
             leaf_.multiply({c_.early_keys, c_.feature_row, 1, state, c_.value_row, c_.values, c_.value_row,
                             count, p_.features, columns, -1});
-            c_.copy(c_.values, answer_, count * c_.value_row);
+            copy(c_.values, answer_, count * c_.value_row);
             leaf_.scale_rows(c_.values, c_.value_row, c_.beta, count, c_.value_row);
-            c_.copy(c_.key_pairs, products_, count * c_.pair_row);
+            copy(c_.key_pairs, products_, count * c_.pair_row);
             leaf_.scale_rows(products_, c_.pair_row, c_.beta, count, c_.pair_row);
             leaf_.solve_lower(
                 {products_, c_.pair_row, 1, nullptr, 0, c_.values, c_.value_row, count, count, columns});
@@ -151,14 +149,14 @@ private:
                                 turned_state_ + e * c_.feature_row + f, c_.feature_row, c_.filled(T(1)));
     }
     void clear_sums(index count) const {
-        c_.clear(du_, count * c_.value_row);
-        c_.clear(earlier_, count * c_.feature_row);
-        c_.clear(later_, count * c_.feature_row);
-        c_.clear(added_, flow_size_);
-        c_.clear(added_normaliser_, c_.feature_row);
+        clear(du_, count * c_.value_row);
+        clear(earlier_, count * c_.feature_row);
+        clear(later_, count * c_.feature_row);
+        clear(added_, flow_size_);
+        clear(added_normaliser_, c_.feature_row);
         if (db_ != nullptr) {
-            c_.clear(db_, count * c_.feature_row);
-            c_.clear(db_end_, c_.feature_row);
+            clear(db_, count * c_.feature_row);
+            clear(db_end_, c_.feature_row);
         }
     }
 
@@ -181,7 +179,7 @@ private:
         if (p_.causal)
             leaf_.multiply_to_lower({out_, value_row, 1, turned_values_, c_.pair_row, products_, c_.pair_row,
                                      count, p_.columns(), rounded(count)});
-        if (separate()) {
+        if (p_.separate()) {
             if (p_.causal)
                 leaf_.multiply_lower({products_, c_.pair_row, 1, c_.keys, feature_row, dq_, feature_row,
                                       count, count, wide, 1});
@@ -200,7 +198,7 @@ private:
         leaf_.multiply({c_.decayed_queries, 1, feature_row, out_, value_row, added_, value_row, p_.features,
                         count, columns, 1});
         if (db_ != nullptr) leaf_.add_products(c_.queries, dq_, count * feature_row, T(1), db_);
-        write_mapped(p_.query_map, 0, c_.queries, dq_, count, g_.q, b, head, first);
+        to_.write_mapped(p_.query_map, 0, c_.queries, dq_, feature_row, count, c_, dx_, g_.q, b, head, first);
     }
 
     // Where z is a column of the state: D = [dO / den, -<dO, O> / den].
@@ -256,7 +254,7 @@ private:
             leaf_.accumulate(r.state, nullptr, added_, p_.features * c_.value_row);
         else
             leaf_.decay_rows(r.state, c_.value_row, c_.keep, added_, p_.features, c_.value_row);
-        if (separate()) leaf_.accumulate(r.normaliser, nullptr, added_normaliser_, c_.feature_row);
+        if (p_.separate()) leaf_.accumulate(r.normaliser, nullptr, added_normaliser_, c_.feature_row);
     }
 
     // dK, dV, and the gradients of decays and betas, once R is known.
@@ -289,20 +287,21 @@ private:
                                    T(1), db_end_);
         }
         leaf_.accumulate(earlier_, nullptr, spare_, size);
-        if (separate())
+        if (p_.separate())
             for (index i = 0; i < count; ++i)
                 leaf_.accumulate(earlier_ + i * c_.feature_row, nullptr, after_normaliser_, c_.feature_row);
         if (db_ != nullptr) {
             leaf_.add_products(c_.keys, later_, size, T(1), db_);
             leaf_.add_products(c_.keys, earlier_, size, T(-1), db_);
-            if (g_.decay.data != nullptr) write_decays(b, h, first, count);
+            if (g_.decay.data != nullptr) to_.write_decays(db_, db_end_, c_.feature_row, b, h, first, count);
         }
         if (later_ != earlier_) leaf_.accumulate(earlier_, nullptr, later_, size);
         if (p_.delta && g_.beta.data != nullptr)
             for (index i = 0; i < count; ++i) *g_.beta.row(b, h, first + i) = slope_[i];
-        write(g_.v, b, h, first, du_, c_.value_row, count, p_.value_features);
+        to_.write(g_.v, b, h, first, du_, c_.value_row, count, p_.value_features);
         if (p_.key_map.gradient != nullptr) c_.load_input(p_.k, b, h, first, count);
-        write_mapped(p_.key_map, b * p_.kv_heads + h, c_.keys, earlier_, count, g_.k, b, h, first);
+        to_.write_mapped(p_.key_map, b * p_.kv_heads + h, c_.keys, earlier_, c_.feature_row, count, c_, dx_,
+                         g_.k, b, h, first);
     }
 
     // <S', R> of the state after the chunk, but for its pairs.
@@ -314,54 +313,12 @@ private:
             db_end_[f] += c_.keep[f] * sum[0];
         }
     }
-    void write_decays(index b, index h, index first, index count) const {
-        const bool each = p_.decays == decay_of::feature;
-        double all = 0;
-        for (index f = 0; f < p_.features; ++f) {
-            double sum = static_cast<double>(db_end_[f]);
-            for (index i = count - 1; i >= 0 && each; --i) {
-                sum += static_cast<double>(db_[i * c_.feature_row + f]);
-                g_.decay.row(b, h, first + i)[f * g_.decay.stride[3]] = static_cast<T>(sum);
-            }
-            all += sum;
-        }
-        for (index i = count - 1; i >= 0 && !each; --i) {
-            for (index f = 0; f < p_.features; ++f) all += static_cast<double>(db_[i * c_.feature_row + f]);
-            *g_.decay.row(b, h, first + i) = static_cast<T>(all);
-        }
-    }
-
-    void write_initial(index b, index h, const linear_flow<T>& r) const {
-        for (index f = 0; f < p_.features; ++f) {
-            T* const row = g_.initial.row(b, h, f);
-            const index stride = g_.initial.stride[3];
-            for (index e = 0; e < p_.columns(); ++e) row[e * stride] = r.state[f * c_.value_row + e];
-            if (separate()) row[p_.value_features * stride] = r.normaliser[f];
-        }
-    }
-
-    // Back through a feature map whose inputs stand in c_.input, and out.
-    void write_mapped(const feature_map_leaf<T>& map, index head, const T* phi, T* dphi, index count,
-                      const gradient_table<E, T>& to, index b, index h, index first) const {
-        if (map.map == nullptr) return write(to, b, h, first, dphi, c_.feature_row, count, p_.inputs);
-        map.gradient(map.of_head(head), c_.input, c_.input_row, phi, dphi, c_.feature_row, dx_, c_.input_row,
-                     count, p_.inputs);
-        write(to, b, h, first, dx_, c_.input_row, count, p_.inputs);
-    }
-    void write(const gradient_table<E, T>& to, index b, index h, index first, const T* from, index row,
-               index count, index n) const {
-        if (to.sums.data != nullptr)
-            leaf_.write_sums(from, row, nullptr, count, n, to.sums.row(b, h, first), to.sums.stride[2],
-                             to.sums.stride[3]);
-        else
-            leaf_.write(from, row, nullptr, count, n, to.stored.row(b, h, first), to.stored.stride[2],
-                        to.stored.stride[3]);
-    }
     index rounded(index count) const { return rounded_up(count, w_) / w_; }
 
     const problem& p_;
     const linear_gradients<E>& g_;
     const linear_leaves<E>& leaf_;
+    linear_gradient_writer<E> to_;
     index w_;
     linear_chunk<E> c_;
     index flow_size_;

@@ -9,42 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class... Options>
-constexpr void check_backward_options(const std::tuple<Options...>&) {
-    static_assert(
-        ((linear_kind(Options::kind) || Options::kind == option_kind::initial_state_gradient ||
-          Options::kind == option_kind::final_state_gradient ||
-          Options::kind == option_kind::decay_gradient || Options::kind == option_kind::delta_gradient) &&
-         ...),
-        "heed::linear_attention_backward: an option is one that the backward does not take; "
-        "heed/linear.hpp lists those it takes (initial_state, not state)");
-    static_assert(count_of<option_kind::initial_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::final_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::decay_gradient, Options...> <= 1 &&
-                      count_of<option_kind::delta_gradient, Options...> <= 1,
-                  "heed::linear_attention_backward: a gradient is given twice");
-    static_assert(
-        count_of<option_kind::decay_gradient, Options...> <= count_of<option_kind::decay, Options...>,
-        "heed::linear_attention_backward: decay_gradient needs a decay");
-    static_assert(
-        count_of<option_kind::delta_gradient, Options...> <= count_of<option_kind::delta, Options...>,
-        "heed::linear_attention_backward: delta_gradient needs a delta");
-    static_assert(count_of<option_kind::mask, Options...> == 1 ||
-                      (count_of<option_kind::initial_state_gradient, Options...> == 0 &&
-                       count_of<option_kind::final_state_gradient, Options...> == 0),
-                  "heed::linear_attention_backward: the gradient of a state needs heed::causal");
-    static_assert((has_gradient<Options> && ...),
-                  "heed::linear_attention_backward: this feature_map has no derivative; write "
-                  "feature_map(f, df)");
-    check_linear_options<Options...>();
-}
-template <class... Options>
-auto backward_options(const Options&... options) {
-    auto all = all_options(options...);
-    check_backward_options(all);
-    return all;
-}
-
 // An output of the backward with the extents of what it is the gradient of, and memory of its own.
 template <class T, class X>
 void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
@@ -95,7 +59,7 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     const auto& from_state = setup.template get<option_kind::final_state_gradient>();
     const auto& decays = setup.template get<option_kind::decay_gradient>();
     const auto& betas = setup.template get<option_kind::delta_gradient>();
-    written_list<7> outputs;
+    written_list outputs;
     outputs.add("dq", bytes_of(dq));
     outputs.add("dk", bytes_of(dk));
     outputs.add("dv", bytes_of(dv));
@@ -106,21 +70,25 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     if constexpr (!is_absent<decltype(from_state)>)
         g.final_gradient = setup.state_table(function, "the final state's gradient", from_state.to);
     if constexpr (!is_absent<decltype(decays)>) {
+        static_assert(std::is_same_v<decltype(decays.to), table<S>>,
+                      "heed::linear_attention_backward: the decay's gradient is float, or double where q is");
         const bool each = p.decays == decay_of::feature;
         auto t = decays.to;
         if (each != (t.rank == 4))
             fail(function, {"the decay's gradient has ", t.rank, " axes, the decay has ", each ? 4 : 3});
-        exact_extents<S>(function, "the decay's gradient", t,
-                         each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
-                              : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
-                         each ? 4 : 3);
+        exact_extents(function, "the decay's gradient", t,
+                      each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
+                           : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
+                      each ? 4 : 3);
         g.decay = each ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
                        : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         outputs.add("the decay's gradient", bytes_of(t));
     }
     if constexpr (!is_absent<decltype(betas)>) {
+        static_assert(std::is_same_v<decltype(betas.to), table<S>>,
+                      "heed::linear_attention_backward: the gradient of beta is float, or double where q is");
         const auto& t = betas.to;
-        exact_extents<S>(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
+        exact_extents(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
         g.beta = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         outputs.add("the gradient of beta", bytes_of(t));
     }

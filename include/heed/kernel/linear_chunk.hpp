@@ -7,29 +7,11 @@
 #pragma once
 
 #include <heed/kernel/linear_kernels.hpp>
+#include <heed/kernel/room.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
-
-// Scratch memory handed out piece by piece; without memory it only counts.
-template <class T>
-class room {
-public:
-    explicit room(void* memory = nullptr) : next_(static_cast<T*>(memory)) {}
-    T* take(index n) {
-        n = rounded_up(n, 64 / static_cast<index>(sizeof(T)));
-        T* const here = next_;
-        if (next_ != nullptr) next_ += n;
-        taken_ += n;
-        return here;
-    }
-    std::size_t bytes() const { return static_cast<std::size_t>(taken_) * sizeof(T); }
-
-private:
-    T* next_;
-    index taken_ = 0;
-};
 
 template <class E>
 class linear_chunk {
@@ -208,18 +190,6 @@ public:
         for (index i = 0; i < chunk_positions; ++i) constant[i] = x;
         return constant;
     }
-    static void copy(const T* from, T* to, index n) {
-        for (index i = 0; i < n; ++i) to[i] = from[i];
-    }
-    static void clear(T* x, index n) {
-        for (index i = 0; i < n; ++i) x[i] = 0;
-    }
-    static void clear_columns(T* x, index row, index first, index count) {
-        for (index i = 0; first < row && i < count; ++i)
-            for (index j = first; j < row; ++j) x[i * row + j] = 0;
-    }
-    static index least(index a, index b) { return a < b ? a : b; }
-
     index input_row;  // elements from one row to the next
     index feature_row;
     index value_row;

@@ -71,8 +71,8 @@ public:
         if (alone) {
             write_outputs(b, h, first, count, m.state, m.normaliser);
         } else {
-            c_.copy(m.state, start_, size_);
-            c_.copy(m.normaliser, start_normaliser_, c_.feature_row);
+            copy(m.state, start_, size_);
+            copy(m.normaliser, start_normaliser_, c_.feature_row);
         }
         update(m);
         if (first + count == p_.keys && p_.last.data != nullptr) write_state(b, h, m);
@@ -95,33 +95,35 @@ public:
         turn.pass();
     }
     void copy_state(const linear_memory<T>& m, T* state, T* normaliser) const {
-        c_.copy(m.state, state, size_);
-        c_.clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
-        c_.copy(m.normaliser, normaliser, c_.feature_row);
+        copy(m.state, state, size_);
+        clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
+        copy(m.normaliser, normaliser, c_.feature_row);
     }
     index state_size() const { return c_.feature_row * c_.value_row; }
     index normaliser_size() const { return c_.feature_row; }
 
     // The state before the first chunk.
     void begin(index b, index h, const linear_memory<T>& m) const {
-        c_.clear(m.state, size_);
-        c_.clear(m.state_lost, size_);
-        c_.clear(m.normaliser, c_.feature_row);
-        c_.clear(m.normaliser_lost, c_.feature_row);
+        clear(m.state, size_);
+        clear(m.state_lost, size_);
+        clear(m.normaliser, c_.feature_row);
+        clear(m.normaliser_lost, c_.feature_row);
         if (p_.initial.data == nullptr) return;
         for (index f = 0; f < p_.features; ++f) {
             const T* const row = p_.initial.row(b, h, f);
             for (index e = 0; e < p_.columns(); ++e)
                 m.state[f * c_.value_row + e] = row[e * p_.initial.stride[3]];
-            if (p_.normalised && !p_.ones()) m.normaliser[f] = row[p_.value_features * p_.initial.stride[3]];
+            if (p_.separate()) m.normaliser[f] = row[p_.value_features * p_.initial.stride[3]];
         }
     }
 
     // What a chunk adds to the state and to z, without a state of its own.
     void prepare(index b, index h, index first, index count) {
         c_.load_keys(b, h, first, count);
+        soon_keys_ = soon(p_.k, b, h, first + count, p_.keys, p_.inputs);
+        if (!p_.causal) soon_values_ = soon(p_.v, b, h, first + count, p_.keys, p_.value_features);
         if (!p_.delta) add_pairs(c_.values);
-        if (p_.normalised && !p_.ones()) sum_keys(count);
+        if (p_.separate()) sum_keys(count);
     }
     void update(const linear_memory<T>& m) const {
         const index columns = c_.value_row;
@@ -142,12 +144,33 @@ public:
         for (index g = 0; g < p_.group(); ++g) {
             const index head = h * p_.group() + g;
             c_.load_queries(b, head, first, count);
-            leaf_.multiply({c_.decayed_queries, c_.feature_row, 1, state, c_.value_row, output_, c_.value_row,
-                            count, p_.features, columns});
+            leaf_.multiply({c_.decayed_queries,
+                            c_.feature_row,
+                            1,
+                            state,
+                            c_.value_row,
+                            output_,
+                            c_.value_row,
+                            count,
+                            p_.features,
+                            columns,
+                            0,
+                            {soon(p_.q, b, head, first + count, p_.queries, p_.inputs),
+                             soon(p_.y, b, head, first, p_.queries, p_.value_features)}});
             if (p_.causal) {
                 c_.pair_scores(c_.queries, c_.pairs);
-                leaf_.multiply_lower({c_.pairs, c_.pair_row, 1, c_.values, c_.value_row, output_,
-                                      c_.value_row, count, count, columns, 1});
+                leaf_.multiply_lower({c_.pairs,
+                                      c_.pair_row,
+                                      1,
+                                      c_.values,
+                                      c_.value_row,
+                                      output_,
+                                      c_.value_row,
+                                      count,
+                                      count,
+                                      columns,
+                                      1,
+                                      {soon(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
             }
             const T* factor = p_.scale == T(1) ? nullptr : c_.filled(p_.scale);
             if (p_.normalised) {
@@ -167,8 +190,25 @@ public:
 private:
     // added = (K e^(b_end - b))^T U
     void add_pairs(const T* u) const {
-        leaf_.multiply({c_.decayed_keys, 1, c_.feature_row, u, c_.value_row, added_, c_.value_row,
-                        p_.features, c_.rows, c_.value_row / w_});
+        leaf_.multiply({c_.decayed_keys,
+                        1,
+                        c_.feature_row,
+                        u,
+                        c_.value_row,
+                        added_,
+                        c_.value_row,
+                        p_.features,
+                        c_.rows,
+                        c_.value_row / w_,
+                        0,
+                        {soon_keys_, soon_values_}});
+    }
+    // The rows of the next chunk, where they stand in one piece.
+    template <class X>
+    static memory_span soon(const strided<X>& x, index b, index h, index first, index positions, index n) {
+        if (x.data == nullptr || first >= positions || x.stride[3] != 1 || x.stride[2] != n) return {};
+        return {reinterpret_cast<const char*>(x.row(b, h, first)),
+                least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
     }
     void sum_keys(index count) const {
         leaf_.multiply({c_.filled(T(1)), 0, 1, c_.keys, c_.feature_row, added_normaliser_, c_.feature_row, 1,
@@ -202,7 +242,7 @@ private:
             T* const row = p_.last.row(b, h, f);
             for (index e = 0; e < p_.columns(); ++e)
                 row[e * p_.last.stride[3]] = m.state[f * c_.value_row + e];
-            if (p_.normalised && !p_.ones()) row[p_.value_features * p_.last.stride[3]] = m.normaliser[f];
+            if (p_.separate()) row[p_.value_features * p_.last.stride[3]] = m.normaliser[f];
         }
     }
 
@@ -217,6 +257,8 @@ private:
     T* start_normaliser_;
     T* output_;
     T* total_;
+    memory_span soon_keys_;
+    memory_span soon_values_;
     std::size_t bytes_;
 };
 

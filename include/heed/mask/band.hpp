@@ -78,8 +78,9 @@ struct band_mask : mask_base {
         } else {
             offset.check(function, "offset", shape.batch);
             for (index b = 0; b < (offset.many ? shape.batch : 1); ++b)
-                if (!(offset[b] >= -longest_axis && offset[b] <= longest_axis))
-                    fail(function, {"offset is ", offset[b], ", needs a number of keys within 2^31 - 1"});
+                if (!offset.within(b, -longest_axis, longest_axis))
+                    fail(function,
+                         {"offset is ", offset.text_of(b), ", needs a number of keys within 2^31 - 1"});
             return bound_band<Offset>{left, right, offset};
         }
     }
@@ -91,28 +92,33 @@ struct band_mask : mask_base {
 inline constexpr detail::band_mask<detail::absent> causal{unbounded, 0, {}};
 
 // p - left <= key <= p + right with p = query + (keys - queries); `unbounded` on either side.
-inline auto window(index left, index right) { return detail::band_mask<detail::absent>(left, right, {}); }
+template <class L, class R>
+auto window(const L& left, const R& right) {
+    static_assert(detail::whole_number<L> && detail::whole_number<R>,
+                  "heed::window: needs two whole numbers of keys, window(left, right)");
+    return detail::band_mask<detail::absent>(detail::index_of(left), detail::index_of(right), {});
+}
 
 // key <= query + offset; causal_from(0) is the top-left rule. One number, or a range with one per batch.
-inline auto causal_from(index offset) {
-    return detail::band_mask<detail::per_batch<index>>(unbounded, 0, detail::numbers_of(offset));
-}
-template <detail::integers R>
-auto causal_from(R&& offsets) {
-    static_assert(detail::may_be_kept<R>,
+template <class N>
+auto causal_from(N&& offset) {
+    static_assert(detail::whole_numbers<N>,
+                  "heed::causal_from: needs a whole number, or a contiguous range of them with one for each "
+                  "batch entry");
+    static_assert(detail::may_be_kept<N>,
                   "heed::causal_from: the offsets are a temporary and would be gone; give them a name");
-    return detail::band_mask(unbounded, 0, detail::numbers_of(offsets));
+    return detail::band_mask(unbounded, 0, detail::numbers_of(offset));
 }
 
 // A window around query + offset.
-inline auto window_from(index offset, index left, index right) {
-    return detail::band_mask<detail::per_batch<index>>(left, right, detail::numbers_of(offset));
-}
-template <detail::integers R>
-auto window_from(R&& offsets, index left, index right) {
-    static_assert(detail::may_be_kept<R>,
+template <class N, class L, class R>
+auto window_from(N&& offset, const L& left, const R& right) {
+    static_assert(detail::whole_numbers<N> && detail::whole_number<L> && detail::whole_number<R>,
+                  "heed::window_from: needs whole numbers, window_from(offset, left, right), or a contiguous "
+                  "range of offsets with one for each batch entry");
+    static_assert(detail::may_be_kept<N>,
                   "heed::window_from: the offsets are a temporary and would be gone; give them a name");
-    return detail::band_mask(left, right, detail::numbers_of(offsets));
+    return detail::band_mask(detail::index_of(left), detail::index_of(right), detail::numbers_of(offset));
 }
 
 }  // namespace HEED_ABI

@@ -256,6 +256,39 @@ auto operator!(const A& a) {
     return not_mask<A>(a);
 }
 
+// What looks like the algebra and is not, for the sentence alone.
+template <class A, class B>
+concept one_mask = mask_option<A>
+!= mask_option<B>;
+template <class A, class B>
+concept some_mask = mask_option<A> || mask_option<B>;
+template <class A, class B>
+requires one_mask<A, B>
+auto operator&(const A& a, const B&) {
+    static_assert(!one_mask<A, B>,
+                  "heed: only masks combine with & and |; every other option is an argument of its own");
+    return a;
+}
+template <class A, class B>
+requires one_mask<A, B>
+auto operator|(const A& a, const B&) {
+    static_assert(!one_mask<A, B>,
+                  "heed: only masks combine with & and |; every other option is an argument of its own");
+    return a;
+}
+template <class A, class B>
+requires some_mask<A, B>
+auto operator&&(const A& a, const B&) {
+    static_assert(!some_mask<A, B>, "heed: masks combine with a single &; write a & b");
+    return a;
+}
+template <class A, class B>
+requires some_mask<A, B>
+auto operator||(const A& a, const B&) {
+    static_assert(!some_mask<A, B>, "heed: masks combine with a single |; write a | b");
+    return a;
+}
+
 template <class A, class B>
 and_mask(const A&, const B&) -> and_mask<A, B>;
 template <class A, class B>

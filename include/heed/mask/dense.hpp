@@ -81,6 +81,10 @@ struct dense_mask : mask_base {
 // true = may look. Keeps a reference to the tensor.
 template <class X>
 auto mask(X&& visible) {
+    static_assert(
+        detail::has_elements<X>,
+        "heed::mask: needs a tensor of bool that has its elements in memory; an expression has to be "
+        "evaluated first, a function is heed::mask_if(f)");
     static_assert(detail::table_may_be_kept<X>,
                   "heed::mask: the tensor is a temporary and would be gone; give it a name");
     auto t = detail::as_table(visible);

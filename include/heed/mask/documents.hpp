@@ -55,6 +55,17 @@ struct id_axis {
     }
 };
 
+// An id as 64 bits that compare with those of the other axis. Where one type is signed and one is not, a
+// negative number and one of 2^63 or more equal nothing on the other side, but could share their bits.
+template <class Other, class I>
+std::int64_t id_bits(I id) {
+    const auto bits = static_cast<std::int64_t>(id);
+    if constexpr (std::is_signed_v<I> == std::is_signed_v<Other>)
+        return bits;
+    else
+        return bits >= 0 ? bits : std::is_signed_v<I> ? -1 : -2;
+}
+
 template <class Q, class K>
 struct bound_documents {
     id_axis<Q> queries;
@@ -63,7 +74,8 @@ struct bound_documents {
     cover classify(const tile& t) const {
         const auto q = queries.range_of(t.batch, t.query_begin, t.query_end);
         const auto k = keys.range_of(t.batch, t.key_begin, t.key_end);
-        if (std::cmp_less(q.most, k.least) || std::cmp_less(k.most, q.least)) return cover::empty;
+        // + makes an int of bool and characters, which cmp_less does not take.
+        if (std::cmp_less(+q.most, +k.least) || std::cmp_less(+k.most, +q.least)) return cover::empty;
         const bool one = q.least == q.most && k.least == k.most;
         return one ? cover::full : cover::mixed;
     }
@@ -80,12 +92,10 @@ struct bound_documents {
         const K* k = keys.row(block.first.batch) + block.first.key;
         for (std::int32_t l = 0; l < most_lanes; ++l) {
             const std::int32_t p = block.clamped(l);
-            ids.of_lane[l] =
-                block.lanes_are_queries() ? static_cast<std::int64_t>(q[p]) : static_cast<std::int64_t>(k[p]);
+            ids.of_lane[l] = block.lanes_are_queries() ? id_bits<K>(q[p]) : id_bits<Q>(k[p]);
         }
         for (std::int32_t r = 0; r < block.rows; ++r)
-            ids.of_row[r] =
-                block.lanes_are_queries() ? static_cast<std::int64_t>(k[r]) : static_cast<std::int64_t>(q[r]);
+            ids.of_row[r] = block.lanes_are_queries() ? id_bits<Q>(k[r]) : id_bits<K>(q[r]);
         return ids;
     }
 };
@@ -113,12 +123,12 @@ struct offset_axis {
     offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o,
                 index positions)
         : offsets(o) {
-        if (!(o.size >= 1 && o[0] == 0 && o[o.size - 1] == positions))
+        if (!(o.size >= 1 && o.within(0, 0, 0) && o.within(o.size - 1, positions, positions)))
             fail(function, {argument, " needs offsets from 0 to the ", positions, " positions there are"});
         for (index d = 1; d < o.size; ++d)
-            if (o[d - 1] > o[d])
-                fail(function, {argument, "[", d, "] is ", o[d], " after ", o[d - 1],
-                                ", needs offsets that do not fall"});
+            if (!o.within(d, o[d - 1], positions))
+                fail(function, {argument, "[", d, "] is ", o.data[d], " after ", o[d - 1],
+                                ", needs offsets that do not fall, up to the ", positions, " positions"});
     }
     // The document that holds a position: the last one that begins at or before it.
     index document(index position) const {
@@ -197,22 +207,31 @@ struct packed_mask : mask_base {
 
 // The document of every query and key: as many ids as positions, or a row of them for each batch entry.
 // Keeps references to both ranges.
-template <detail::integers Q, detail::integers K>
+template <class Q, class K>
 auto documents(Q&& query_ids, K&& key_ids) {
+    static_assert(
+        detail::integers<Q> && detail::integers<K>,
+        "heed::documents: needs two contiguous ranges of whole numbers, documents(query_ids, key_ids)");
     static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
                   "heed::documents: the ids are a temporary and would be gone; give them a name");
     return detail::documents_mask(detail::span_of(query_ids), detail::span_of(key_ids));
 }
 
 // Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions.
-template <detail::integers Q, detail::integers K>
+template <class Q, class K>
 auto packed(Q&& query_offsets, K&& key_offsets) {
+    static_assert(
+        detail::integers<Q> && detail::integers<K>,
+        "heed::packed: needs contiguous ranges of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
     return detail::packed_mask(detail::span_of(query_offsets), detail::span_of(key_offsets));
 }
-template <detail::integers R>
+template <class R>
 auto packed(R&& offsets) {
+    static_assert(
+        detail::integers<R>,
+        "heed::packed: needs a contiguous range of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<R>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
     return detail::packed_mask(detail::span_of(offsets), detail::span_of(offsets));

@@ -52,9 +52,9 @@ struct key_lengths_mask : mask_base {
             fail(function, {"key_lengths has ", lengths.values.size, " numbers, needs one for each of the ",
                             shape.batch, " batch entries"});
         for (index b = 0; b < shape.batch; ++b)
-            if (!(lengths[b] >= 0 && lengths[b] <= shape.keys))
-                fail(function, {"key_lengths[", b, "] is ", lengths[b], ", needs a length from 0 to the ",
-                                shape.keys, " keys there are"});
+            if (!lengths.within(b, 0, shape.keys))
+                fail(function, {"key_lengths[", b, "] is ", lengths.text_of(b),
+                                ", needs a length from 0 to the ", shape.keys, " keys there are"});
         return bound_key_end<per_batch<I>>{lengths};
     }
 };
@@ -62,11 +62,17 @@ struct key_lengths_mask : mask_base {
 }  // namespace detail
 
 // The first n keys are visible to every query; with `causal | prefix(n)`, a prefix language model.
-inline auto prefix(index n) { return detail::prefix_mask(n); }
+template <class N>
+auto prefix(const N& n) {
+    static_assert(detail::whole_number<N>, "heed::prefix: needs a whole number of keys");
+    return detail::prefix_mask(detail::index_of(n));
+}
 
 // Per batch entry, keys from that length on do not exist. Keeps a reference to the range.
-template <detail::integers R>
+template <class R>
 auto key_lengths(R&& lengths) {
+    static_assert(detail::integers<R>,
+                  "heed::key_lengths: needs a contiguous range of whole numbers, one for each batch entry");
     static_assert(detail::may_be_kept<R>,
                   "heed::key_lengths: the lengths are a temporary and would be gone; give them a name");
     return detail::key_lengths_mask(detail::numbers_of(lengths));

@@ -22,6 +22,13 @@ struct bound_score {
     const F* f;
     template <class T>
     struct call {
+        static_assert(
+            requires(const F& g, T s, at i) {
+                static_cast<T>(g(s, i));
+                requires !std::is_same_v<std::remove_cvref_t<decltype(g(s, i))>, bool>;
+            },
+            "heed::score: needs a callable f(score, heed::at) that gives the new score; write "
+            "[](auto s, heed::at i) { return ...; }, and heed::mask_if(f) for one that gives a bool");
         const F* f;
         HEED_INLINE T operator()(T s, at i, place) const { return static_cast<T>((*f)(s, i)); }
     };

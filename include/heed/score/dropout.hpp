@@ -51,7 +51,11 @@ struct dropout_option : option<option_kind::dropout> {
 }  // namespace detail
 
 // 0 <= p < 1, the probability that a weight is dropped.
-inline auto dropout(double p, std::uint64_t seed) { return detail::dropout_option(p, seed); }
+template <class Seed>
+auto dropout(double p, Seed seed) {
+    static_assert(std::integral<Seed>, "heed::dropout: the seed is a whole number: dropout(p, seed)");
+    return detail::dropout_option(p, static_cast<std::uint64_t>(seed));
+}
 
 }  // namespace HEED_ABI
 }  // namespace heed

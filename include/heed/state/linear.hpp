@@ -54,18 +54,21 @@ public:
         if (values.features() != value_features())
             detail::fail("linear_state::absorb",
                          {"v has ", values.features(), " features, the state has ", value_features()});
+        // On copies: a call that throws leaves the state as it was.
+        tensor sums = sums_;
+        if constexpr (delta)
+            take(keys, values, as_view(sums).slice_features(0, value_features()), options...);
+        else
+            take(keys, values, as_view(sums), normalised, options...);
         if constexpr (delta || detail::tuple_has<option_kind::decay, all>) {
-            // M moves as S does where the values are zero. Checked and moved on a copy: nothing is lost.
+            // M moves as S does where the values are zero.
             const T zero = T(0);
             tensor moved = transition_.size() == 0 ? identity_transition() : transition_;
             take(keys, view<const T>(&zero, {keys.batch(), keys.heads(), keys.positions(), features()}, {}),
                  as_view(moved), unnormalised, options...);
             transition_ = moved;
         }
-        if constexpr (delta)
-            take(keys, values, as_view(sums_).slice_features(0, value_features()), options...);
-        else
-            take(keys, values, as_view(sums_), normalised, options...);
+        sums_ = sums;
     }
 
     // Joins what a later part of the sequence has seen.
