@@ -58,8 +58,21 @@ public:
         return best[0] / best[1];
     }
 
-    void overhead(const char* name, const shape& s, double needed) {
-        at_most(title(name, s) + ", time over plain", needed, ratio(name, "plain", s, 2), times);
+    void overhead(const char* name, const char* than, const shape& s, double needed) {
+        at_most(title(name, s) + ", time over " + than, needed, ratio(name, than, s, 2), times);
+    }
+
+    // A step's time after many positions over its time after a few.
+    void same_at_any_length(const char* name, size few, size many, double needed) {
+        const shape early{1, 8, 8, 1, few, 64}, late{1, 8, 8, 1, many, 64};
+        const problem first = run_.text().make(early), last = run_.text().make(late);
+        tensor y(first.q.dimensions()), z(last.q.dimensions());
+        const bound_call a = variant_named(name).bind(first, y, run_.pool());
+        const bound_call b = variant_named(name).bind(last, z, run_.pool());
+        const std::vector<double> best = best_in_turn({a.run, b.run}, {1, 20, 100'000});
+        at_most(std::string(name) + " H=8 D=64, a step after " + std::to_string(many) + " over one after " +
+                    std::to_string(few),
+                needed, best[1] / best[0], times);
     }
 
     void faster(const char* name, const char* than, const shape& s, double needed) {
@@ -71,8 +84,8 @@ public:
         at_most(title(name, s) + ", one call", needed, best_time(b.call.run, {0.5, 50, 100'000}), duration);
     }
 
-    void two_threads(const shape& s, double needed) {
-        const std::string name = title("plain", s) + ", two threads over one";
+    void two_threads(const char* which, const shape& s, double needed) {
+        const std::string name = title(which, s) + ", two threads over one";
         if (cpus().size() < 2) {
             out_ << std::left << std::setw(58) << name
                  << "  not measured: this program may use one processor\n";
@@ -82,8 +95,8 @@ public:
         const heed::thread_pool pool(2);
         const problem& p = run_.input(s);
         tensor y(p.q.dimensions());
-        const variant& plain = variant_named("plain");
-        const bound_call one = plain.bind(p, y, run_.pool()), two = plain.bind(p, y, pool);
+        const variant& v = variant_named(which);
+        const bound_call one = v.bind(p, y, run_.pool()), two = v.bind(p, y, pool);
         const std::vector<double> best = best_in_turn({one.run, two.run}, {3, 3, 1000});
         pin(1);
         share_ = {};  // waiting for the other thread is not being disturbed
@@ -163,11 +176,25 @@ bool print_figures(std::ostream& out, runner& run) {
     m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::ordinary, 0.80);
     m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::large, 0.80);
     m.faster("window", "causal", self(1, 32768, 64), 20);
-    m.overhead("score", self(8, 2048, 64), 1.12);
-    m.overhead("mask_if", self(8, 2048, 64), 1.15);
-    m.overhead("score_tanh", self(8, 2048, 64), 1.5);
-    m.two_threads(self(8, 2048, 64), 1.85);
+    m.overhead("score", "plain", self(8, 2048, 64), 1.12);
+    m.overhead("mask_if", "plain", self(8, 2048, 64), 1.15);
+    m.overhead("score_tanh", "plain", self(8, 2048, 64), 1.5);
+    m.two_threads("plain", self(8, 2048, 64), 1.85);
     m.extra_memory(2.0 * 1024 * 1024);
+
+    const shape stream = self(8, 16384, 64);
+    m.share_of_peak("linear", stream, 0.55);
+    m.share_of_peak("linear_full", stream, 0.60);
+    m.share_of_peak("gated", stream, 0.50);
+    m.share_of_peak("gated_delta", stream, 0.20);
+    m.faster("linear", "causal", self(1, 16384, 64), 40);
+    m.faster("linear", "causal", self(1, 512, 64), 1);
+    m.overhead("linear_back", "linear", stream, 3);
+    m.overhead("gated_back", "gated", stream, 3);
+    m.same_at_any_length("linear_decode", 16, 65536, 1.05);
+    m.two_threads("linear", self(2, 16384, 64), 1.8);
+    m.two_threads("linear", self(1, 16384, 64), 1.8);
+    m.two_threads("linear_back", self(1, 16384, 64), 1.8);
     return m.all_met();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <heed/attention.hpp>
+#include <heed/cummax.hpp>
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
 #include <heed/rotary.hpp>

@@ -46,6 +46,9 @@ enum class option_kind {
     along,
     pairing,
     positions,
+    direction,
+    head_mix,
+    head_mix_gradient,
 };
 
 namespace detail {

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax.hpp: what the cummax kernels are told, and the leaves that a target compiles for them
+//
+// Everything here is element by element: a leaf takes some tensors as rows of neighbours, and steps through
+// rows and features. What is carried from row to row (the running maximum, a running sum) is a row of
+// stride 0, and a reverse scan has negative strides, so one loop serves them all.
+#pragma once
+
+#include <heed/core/chain.hpp>
+#include <heed/core/strided.hpp>
+#include <heed/math.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Numbers in rows; the features of a row are neighbours.
+template <class T>
+struct cummax_rows {
+    T* data = nullptr;
+    index stride = 0;
+    operator cummax_rows<const T>() const requires(!std::is_const_v<T>) { return {data, stride}; }
+    // The same rows from the last to the first.
+    cummax_rows from_last(index rows) const { return {data + (rows - 1) * stride, -stride}; }
+};
+
+// out = f(in, numbers), for every row and feature.
+template <class T>
+using cummax_leaf = void (*)(const cummax_rows<const T>* in, const cummax_rows<T>* out, const T* numbers,
+                             index rows, index features);
+
+// Positions whose gradients are summed from zero; their sum joins what later positions left over. Fixed, so
+// that the bits of a gradient depend on nothing but the call.
+inline constexpr index cummax_chunk = 64;
+
+// later(a, b) is the running maximum: b where b >= a or b is NaN, else a.
+template <class E>
+struct cummax_leaves {
+    using T = std::conditional_t<std::is_same_v<E, double>, double, float>;
+
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    void (*narrow)(const T* from, index n, E* to, index stride);
+
+    cummax_leaf<T> later;       // {a, b} -> {later(a, b)}
+    cummax_leaf<T> scan;        // {state, x} -> {state, e}: both later(state, x)
+    cummax_leaf<T> scan_index;  // {state, x, index, now}, step -> {state, e, index, now, index}, as integers
+    cummax_leaf<T> output;      // {p, a1, a2} -> {(p + a1) a2 + a1}
+    cummax_leaf<T> attend[4];   // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
+    cummax_leaf<T> gradients;   // {g, a1, a2, p} -> {da1, da2, dp}
+    cummax_leaf<T> route;       // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
+    cummax_leaf<T> collect;     // {sum, open, de, x, e} -> {sum, open}
+    cummax_leaf<T> release;     // {sum, carry, de, x, e} -> {sum, carry, dx}
+    cummax_leaf<T> pass_on;     // {carry, sum, open} -> {carry}: what earlier positions receive
+    cummax_leaf<T> add;         // {a, b} -> {a + b}
+
+    cummax_leaf<T> weigh;             // {e, most, sum} -> {e^(e - most), sum}
+    cummax_leaf<T> normalise;         // {w, sum} -> {w / sum}
+    cummax_leaf<T> blend;             // {p, w}, alpha -> {alpha p + (1 - alpha) w}
+    cummax_leaf<T> blend_gradients;   // {dalpha, dot, dp, p, w}, alpha -> {dalpha, dot, alpha dp}
+    cummax_leaf<T> softmax_gradient;  // {de, dp, w, dot}, alpha -> {de + (1 - alpha) w (dp - dot)}
+};
+
+// A scan over positions, cut into chains: (batch, group of heads, block of features). Heads of a group are
+// walked together, one position after the other.
+struct cummax_plan {
+    index batch = 0, heads = 0, positions = 0, features = 0;
+    index group = 0;   // heads of a chain: all of them or one
+    index block = 0;   // features of a chain
+    index pad = 0;     // numbers from one row of scratch to the next
+    index blocks = 0;  // of features
+    index chains = 0;
+
+    cummax_plan() = default;
+    cummax_plan(index batch_, index heads_, index positions_, index features_, bool across, index most_block)
+        : batch(batch_),
+          heads(heads_),
+          positions(positions_),
+          features(features_),
+          group(across ? heads : 1) {
+        block = features < most_block ? features : most_block;
+        pad = rounded_up(block, 16);
+        blocks = block == 0 ? 0 : (features + block - 1) / block;
+        chains = group == 0 ? 0 : batch * (heads / group) * blocks;
+    }
+    index state_size() const { return group * pad; }
+};
+
+// Where a chain stands.
+struct cummax_place {
+    index batch, head, feature, features;
+
+    cummax_place(const cummax_plan& plan, index chain) {
+        feature = chain % plan.blocks * plan.block;
+        features = plan.features - feature < plan.block ? plan.features - feature : plan.block;
+        const index groups = plan.heads / plan.group;
+        head = chain / plan.blocks % groups * plan.group;
+        batch = chain / plan.blocks / groups;
+    }
+};
+
+// Features of a chain whose kernel keeps `rows_each` rows of scratch for every head of the group.
+inline index cummax_block(index group) {
+    const index fit = group == 0 ? 128 : 1024 / group / 16 * 16;
+    return fit < 16 ? 16 : fit > 128 ? 128 : fit;
+}
+
+// States of a call: read at its start, written at its end, (batch, head, ·, feature).
+template <class T>
+struct cummax_states {
+    strided<const T> initial;
+    strided<T> last;
+    strided<T> initial_gradient;
+    strided<const T> last_gradient;
+};
+
+// A row of a state into scratch, or what stands for none.
+template <class T>
+void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_place& at, T otherwise,
+                T* to) {
+    for (index h = 0; h < plan.group; ++h, to += plan.pad)
+        for (index f = 0; f < at.features; ++f)
+            to[f] = from.data == nullptr
+                        ? otherwise
+                        : from.row(at.batch, at.head + h, 0)[(at.feature + f) * from.stride[3]];
+}
+template <class T>
+void write_state(const T* from, const cummax_plan& plan, const cummax_place& at, const strided<T>& to) {
+    if (to.data == nullptr) return;
+    for (index h = 0; h < plan.group; ++h, from += plan.pad)
+        for (index f = 0; f < at.features; ++f)
+            to.row(at.batch, at.head + h, 0)[(at.feature + f) * to.stride[3]] = from[f];
+}
+
+// Tensors as rows of numbers: where they stand, or converted into a room of scratch.
+template <class E>
+struct cummax_io {
+    using T = typename cummax_leaves<E>::T;
+    const cummax_leaves<E>* leaf = nullptr;
+    index pad = 0;
+
+    template <class X>
+    static bool in_place(const strided<X>& x) {
+        return std::is_same_v<E, T> && x.stride[3] == 1;
+    }
+    cummax_rows<const T> read(const strided<const E>& x, const cummax_place& at, index head, index position,
+                              index rows, T* room) const {
+        const E* const from = x.row(at.batch, at.head + head, position) + at.feature * x.stride[3];
+        if (in_place(x)) return {reinterpret_cast<const T*>(from), x.stride[2]};
+        leaf->widen(from, x.stride[2], x.stride[3], rows, at.features, room, pad);
+        return {room, pad};
+    }
+    // Rows to write to; finish() then brings them home.
+    cummax_rows<T> write(const strided<E>& y, const cummax_place& at, index head, index position,
+                         T* room) const {
+        if (!in_place(y)) return {room, pad};
+        E* const to = y.row(at.batch, at.head + head, position) + at.feature;
+        return {reinterpret_cast<T*>(to), y.stride[2]};
+    }
+    void finish(const strided<E>& y, const cummax_place& at, index head, index position, index rows,
+                const T* room) const {
+        if (in_place(y)) return;
+        E* to = y.row(at.batch, at.head + head, position) + at.feature * y.stride[3];
+        for (index r = 0; r < rows; ++r, to += y.stride[2], room += pad)
+            leaf->narrow(room, at.features, to, y.stride[3]);
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

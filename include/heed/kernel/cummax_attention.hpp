@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax_attention.hpp: cummax attention as a form of the walk
+//
+//     e = cummax of o over positions,  p = cummax of e over heads (or e),  y = (p + a1) a2 + a1
+//
+// Forward goes head by head through the positions of a step, each head in one pass: three streams are read
+// and one written at a time, each a run of neighbours, and the maxima over heads wait in the first-level
+// cache.
+#pragma once
+
+#include <heed/kernel/cummax_walk.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+struct cummax_attention_form : cummax_form<E> {
+    using T = typename cummax_leaves<E>::T;
+    using in_rows = cummax_rows<const T>;
+    using out_rows = cummax_rows<T>;
+    using cummax_form<E>::io;
+
+    strided<const E> o, a1, a2, g;
+    strided<E> y, d_o, d_a1, d_a2;
+
+    in_rows source(const cummax_place& at, index head, index t, index n, T* room) const {
+        return io.read(o, at, head, t, n, room);
+    }
+    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step,
+                 T* most, T* room) const {
+        this->largest_of(*this, plan, at, first, last, step, most, room);
+    }
+
+    static index step(const cummax_plan& plan) { return cummax_step(plan); }
+    index forward_scratch(const cummax_plan& plan, index step_) const { return 5 * step_ * plan.pad; }
+    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+                 cummax_scratch<T> mine) const {
+        const index room = n * plan.pad;
+        T* const p = mine.take(room);
+        T* const room_o = mine.take(room);
+        T* const room_a1 = mine.take(room);
+        T* const room_a2 = mine.take(room);
+        T* const room_y = mine.take(room);
+        for (index h = 0; h < plan.group; ++h) {
+            const out_rows e{state + h * plan.pad, 0};
+            const in_rows in[] = {e,
+                                  source(at, h, t, n, room_o),
+                                  io.read(a1, at, h, t, n, room_a1),
+                                  io.read(a2, at, h, t, n, room_a2),
+                                  {p, plan.pad}};
+            const out_rows out[] = {e, io.write(y, at, h, t, room_y), {p, plan.pad}};
+            io.leaf->attend[(h > 0 ? 1 : 0) + (h + 1 < plan.group ? 2 : 0)](in, out, nullptr, n, at.features);
+            io.finish(y, at, h, t, n, room_y);
+        }
+    }
+
+    static constexpr index rooms = 7;  // of converted rows
+    static constexpr index sums = 0;
+    // The maxima over heads of every head, and what they and the output receive.
+    static index backward_scratch(const cummax_plan& plan) {
+        return (2 * plan.group + 1) * cummax_chunk * plan.pad;
+    }
+    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de, double*,
+                   T* room, cummax_scratch<T> mine) const {
+        const index table = cummax_chunk * plan.pad;
+        T* const above = mine.take(plan.group * table);
+        T* const dp = plan.group == 1 ? de : mine.take(plan.group * table);
+        T* const sum = mine.take(table);
+        prefix(plan, at, n, e, above);
+        for (index h = 0; h < plan.group; ++h)
+            output_gradients(plan, at, h, t, n, h == 0 ? e : above + h * table, dp + h * table, room);
+        if (plan.group > 1) route(plan, at, n, e, above, dp, de, sum);
+    }
+    // The maxima over heads; those of the first head are e itself.
+    void prefix(const cummax_plan& plan, const cummax_place& at, index n, const T* e, T* above) const {
+        const index table = cummax_chunk * plan.pad;
+        for (index h = 1; h < plan.group; ++h) {
+            const in_rows in[] = {{h == 1 ? e : above + (h - 1) * table, plan.pad},
+                                  {e + h * table, plan.pad}};
+            const out_rows out[] = {{above + h * table, plan.pad}};
+            io.leaf->later(in, out, nullptr, n, at.features);
+        }
+    }
+    void output_gradients(const cummax_plan& plan, const cummax_place& at, index h, index t, index n,
+                          const T* p, T* dp, T* room) const {
+        const index table = cummax_chunk * plan.pad;
+        T* const room_a1 = room + 3 * table;
+        T* const room_a2 = room + 4 * table;
+        const in_rows in[] = {io.read(g, at, h, t, n, room),
+                              io.read(a1, at, h, t, n, room + table),
+                              io.read(a2, at, h, t, n, room + 2 * table),
+                              {p, plan.pad}};
+        const out_rows out[] = {
+            io.write(d_a1, at, h, t, room_a1), io.write(d_a2, at, h, t, room_a2), {dp, plan.pad}};
+        io.leaf->gradients(in, out, nullptr, n, at.features);
+        io.finish(d_a1, at, h, t, n, room_a1);
+        io.finish(d_a2, at, h, t, n, room_a2);
+    }
+    // From the last head to the first: what the maximum of a head collects goes to the head that set it.
+    void route(const cummax_plan& plan, const cummax_place& at, index n, const T* e, const T* above,
+               const T* dp, T* de, T* sum) const {
+        const index table = cummax_chunk * plan.pad;
+        fill(sum, n * plan.pad, T(0));
+        for (index h = plan.group; h-- > 0;) {
+            const in_rows in[] = {{sum, plan.pad},
+                                  {dp + h * table, plan.pad},
+                                  {e + h * table, plan.pad},
+                                  {h == 0 ? e : above + h * table, plan.pad}};
+            const out_rows out[] = {{sum, plan.pad}, {de + h * table, plan.pad}};
+            io.leaf->route(in, out, nullptr, n, at.features);
+        }
+    }
+    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
+        return io.write(d_o, at, h, t, room);
+    }
+    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows dx,
+                T*) const {
+        io.finish(d_o, at, h, t, n, dx.data);
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

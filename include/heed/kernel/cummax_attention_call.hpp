@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax_attention_call.hpp: cummax attention, forward and backward, from views and options
+#pragma once
+
+#include <heed/kernel/cummax_backward.hpp>
+#include <heed/kernel/cummax_call.hpp>
+#include <heed/kernel/cummax_hybrid.hpp>
+#include <heed/kernel/cummax_kernels.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+using cummax_forward_options =
+    cummax_options<option_kind::state, option_kind::initial_state, option_kind::final_state,
+                   option_kind::along, option_kind::heads_mode, option_kind::hybrid, option_kind::on,
+                   option_kind::use>;
+using cummax_backward_options =
+    cummax_options<option_kind::initial_state, option_kind::initial_state_gradient,
+                   option_kind::final_state_gradient, option_kind::along, option_kind::heads_mode,
+                   option_kind::hybrid, option_kind::hybrid_gradient, option_kind::on, option_kind::use>;
+
+// Are heads joined by a second maximum? The option's type says so; along heads they are the axis itself.
+template <class... Options>
+constexpr bool heads_joined() {
+    using mode =
+        std::remove_cvref_t<decltype(pick<option_kind::heads_mode>(std::declval<const Options&>()...))>;
+    if constexpr (std::is_same_v<mode, absent>) {
+        return true;
+    } else {
+        static_assert(mode::across || count_of<option_kind::hybrid, Options...> == 0,
+                      "heed::cummax_attention: hybrid blends over heads; leave heads_apart away");
+        return mode::across;
+    }
+}
+
+template <class E, class... Options>
+auto cummax_form_of(std::string_view function, index heads, along::axis axis, const Options&... options) {
+    const auto& blend = pick<option_kind::hybrid>(options...);
+    if constexpr (is_absent<decltype(blend)>) {
+        return cummax_attention_form<E>{};
+    } else {
+        blend.check(function, heads);
+        if (axis == along::axis::head)
+            fail(function, {"hybrid blends over heads, needs along position or feature"});
+        cummax_hybrid_form<E> form;
+        using option_type = std::remove_cvref_t<decltype(blend)>;
+        form.alpha_option = &blend;
+        form.alpha_of = [](const void* o, index head) { return (*static_cast<const option_type*>(o))[head]; };
+        return form;
+    }
+}
+
+template <class T, class... Options>
+void run_cummax_attention(std::string_view function, const view<T>& y, const view<const T>& o,
+                          const view<const T>& a1, const view<const T>& a2, const Options&... options) {
+    using E = storage_t<T>;
+    check_extents(function, "o", o);
+    check_same_extents(function, "a1", a1, "o", o);
+    check_same_extents(function, "a2", a2, "o", o);
+    check_same_extents(function, "y", y, "o", o);
+    cummax_memory memory(function);
+    memory.reads("o", bytes_of(o));
+    memory.reads("a1", bytes_of(a1));
+    memory.reads("a2", bytes_of(a2));
+    memory.writes("y", bytes_of(y), true);
+    const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
+    const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
+    auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
+    memory.check(options...);
+
+    const auto to = turned(y, axis, false);
+    const bool across = heads_joined<Options...>() && axis != along::axis::head;
+    constexpr bool blended = count_of < option_kind::hybrid, Options... >> 0;
+    const cummax_plan plan(to.batch(), to.heads(), to.positions(), to.features(), across,
+                           blended ? cummax_block(to.heads()) : 128);
+    form.io.pad = plan.pad;
+    form.io.leaf = &cummax_leaves_on_target<E>();
+    form.o = strided_of<E>(turned(o, axis, false));
+    form.a1 = strided_of<E>(turned(a1, axis, false));
+    form.a2 = strided_of<E>(turned(a2, axis, false));
+    form.y = strided_of<E>(to);
+    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
+                   options...);
+}
+
+template <class T, class... Options>
+void run_cummax_attention_backward(std::string_view function, const view<T>& d_o, const view<T>& d_a1,
+                                   const view<T>& d_a2, const view<const T>& dy, const view<const T>& o,
+                                   const view<const T>& a1, const view<const T>& a2,
+                                   const Options&... options) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    check_extents(function, "o", o);
+    cummax_memory memory(function);
+    memory.reads("o", bytes_of(o));
+    const std::pair<const char*, const view<const T>*> inputs[] = {{"a1", &a1}, {"a2", &a2}, {"dy", &dy}};
+    for (const auto& [name_, x] : inputs) {
+        check_same_extents(function, name_, *x, "o", o);
+        memory.reads(name_, bytes_of(*x));
+    }
+    const std::pair<const char*, const view<T>*> outputs[] = {{"do", &d_o}, {"da1", &d_a1}, {"da2", &d_a2}};
+    for (const auto& [name_, x] : outputs) {
+        check_same_extents(function, name_, *x, "o", o);
+        memory.writes(name_, bytes_of(*x));
+    }
+    const auto states = states_of<S>(function, o.extents, memory, options...);
+    const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
+    auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
+    table<S> alpha_gradient;
+    const auto& gradient = pick<option_kind::hybrid_gradient>(options...);
+    constexpr bool wants_alpha = !is_absent<decltype(gradient)>;
+    if constexpr (wants_alpha) {
+        static_assert(count_of<option_kind::hybrid, Options...> == 1,
+                      "heed::cummax_attention_backward: hybrid_gradient needs hybrid(alpha) beside it");
+        static_assert(std::is_same_v<std::remove_cvref_t<decltype(*gradient.to.data)>, S>,
+                      "heed::cummax: a gradient of alpha is float, or double where the tensors hold double");
+        alpha_gradient = gradient.to;
+        const auto& e = alpha_gradient.extents;
+        if (!(e[0] == 1 && e[1] == 1 && e[2] == 1 && (e[3] == 1 || e[3] == o.heads())))
+            fail(function, {"hybrid_gradient is (", e[0], ", ", e[1], ", ", e[2], ", ", e[3],
+                            "), needs one number, or one for each of the ", o.heads(), " heads"});
+        memory.writes("hybrid_gradient", bytes_of(alpha_gradient));
+        form.sums = o.heads();
+    }
+    memory.check(options...);
+
+    const auto source = turned(o, axis, false);
+    const bool across = heads_joined<Options...>() && axis != along::axis::head;
+    const index group = across ? source.heads() : 1;
+    const cummax_plan plan(source.batch(), source.heads(), source.positions(), source.features(), across,
+                           cummax_block(group));
+    form.io.pad = plan.pad;
+    form.io.leaf = &cummax_leaves_on_target<E>();
+    form.o = strided_of<E>(source);
+    form.a1 = strided_of<E>(turned(a1, axis, false));
+    form.a2 = strided_of<E>(turned(a2, axis, false));
+    form.g = strided_of<E>(turned(dy, axis, false));
+    form.d_o = strided_of<E>(turned(d_o, axis, false));
+    form.d_a1 = strided_of<E>(turned(d_a1, axis, false));
+    form.d_a2 = strided_of<E>(turned(d_a2, axis, false));
+    with_resources(
+        [&](const auto* device_, workspace& w) {
+            double* sums = nullptr;
+            walk_backward(form, plan, states, device_, w, sums);
+            if constexpr (wants_alpha) {
+                const index numbers = alpha_gradient.extents[3];
+                for (index i = 0; i < numbers; ++i) {
+                    double total = 0;
+                    for (index chain = 0; chain < plan.chains; ++chain)
+                        for (index h = numbers == 1 ? 0 : i; h < (numbers == 1 ? o.heads() : i + 1); ++h)
+                            total += sums[chain * form.sums + h];
+                    alpha_gradient.data[i * alpha_gradient.strides[3]] = static_cast<S>(total);
+                }
+            }
+        },
+        options...);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax_backward.hpp: the walk backwards, see kernel/cummax_walk.hpp
+//
+// Memory: a state for every 64 positions, and for each thread a few tables of 64 positions.
+#pragma once
+
+#include <heed/kernel/cummax_walk.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Leaves in starts[chain][chunk] the state in front of every chunk.
+template <class Form, class D>
+void walk_starts(const Form& form, const cummax_plan& plan,
+                 const strided<const typename Form::number>& initial, typename Form::number* starts,
+                 index chunks, const D* device_, char* base) {
+    using T = typename Form::number;
+    const index size = plan.state_size();
+    const index together = cummax_link(plan, cummax_chunk) / cummax_chunk;
+    const index links = (chunks + together - 1) / together;
+    const chain_plan chains(plan.chains, links, lanes_of(device_));
+    const std::size_t each = 2 * cache_lines(static_cast<std::size_t>(size) * sizeof(T));
+    const std::size_t room =
+        cache_lines(static_cast<std::size_t>(form.rooms * cummax_chunk * plan.pad) * sizeof(T));
+    const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
+    for_each_link(
+        device_, chains, base + slots + room * static_cast<std::size_t>(chains.lanes),
+        [&](index lane, index slot, index chain, index link, chain_turn& turn) {
+            const cummax_place at(plan, chain);
+            T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
+            T* const next = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot) + each / 2);
+            T* const mine = reinterpret_cast<T*>(base + slots + room * static_cast<std::size_t>(lane));
+            const index first = link * together;
+            const index last = first + together < chunks ? first + together : chunks;
+            T* const start = starts + (chain * chunks + first) * size;
+            fill(start, (last - first) * size, minus_infinity<T>());
+            for (index c = first; c < last; ++c) {
+                const index end = (c + 1) * cummax_chunk;
+                form.largest(plan, at, c * cummax_chunk, end < plan.positions ? end : plan.positions,
+                             cummax_chunk, start + (c - first) * size, mine);
+            }
+            if (!turn.take()) return;
+            if (link == 0) read_state(initial, plan, at, minus_infinity<T>(), state);
+            for (T* most = start; most != start + (last - first) * size; most += size) {
+                for (index i = 0; i < size; ++i) next[i] = state[i];
+                form.join(plan, next, most);
+                for (index i = 0; i < size; ++i) most[i] = state[i];
+                for (index i = 0; i < size; ++i) state[i] = next[i];
+            }
+            turn.pass();
+        });
+}
+
+// Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
+template <class Form, class D>
+void walk_backward(const Form& form, const cummax_plan& plan,
+                   const cummax_states<typename Form::number>& states, const D* device_, workspace& memory,
+                   double*& sums) {
+    using T = typename Form::number;
+    sums = nullptr;
+    if (plan.chains == 0) return;
+    const index chunks = (plan.positions + cummax_chunk - 1) / cummax_chunk;
+    const index links = chunks < 1 ? 1 : chunks;
+    const index size = plan.state_size();
+    const index table = cummax_chunk * plan.pad;
+    const index lanes = lanes_of(device_);
+    const chain_plan chains(plan.chains, links, lanes);
+
+    const std::size_t number = sizeof(T);
+    const std::size_t states_bytes =
+        cache_lines(static_cast<std::size_t>(plan.chains * chunks * size) * number);
+    const std::size_t sums_bytes =
+        cache_lines(static_cast<std::size_t>(plan.chains * form.sums) * sizeof(double));
+    const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
+    const std::size_t scratch =
+        cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
+        cache_lines(static_cast<std::size_t>(form.sums) * sizeof(double)) + 4 * each;
+    const std::size_t room = cache_lines(static_cast<std::size_t>(form.rooms * table) * number);
+    // The two walks use the same memory one after the other.
+    const std::size_t slots_most = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
+    const std::size_t walk_bytes = 2 * each * slots_most +
+                                   (scratch + room) * static_cast<std::size_t>(lanes) +
+                                   static_cast<std::size_t>(plan.chains) * sizeof(chain_progress);
+    char* const all = static_cast<char*>(memory.reserve(states_bytes + sums_bytes + walk_bytes));
+    T* const starts = reinterpret_cast<T*>(all);
+    sums = reinterpret_cast<double*>(all + states_bytes);
+    for (index i = 0; i < plan.chains * form.sums; ++i) sums[i] = 0;
+    char* const base = all + states_bytes + sums_bytes;
+    if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
+
+    const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
+    const bool in_turns = !chains.whole;
+    const std::size_t lane_bytes = scratch + room;
+    double* const all_sums = sums;
+    for_each_link(
+        device_, chains, base + slots + lane_bytes * static_cast<std::size_t>(chains.lanes),
+        [&](index lane, index slot, index chain, index link, chain_turn& turn) {
+            const cummax_place at(plan, chain);
+            T* const carry = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
+            cummax_scratch<T> mine{
+                reinterpret_cast<T*>(base + slots + lane_bytes * static_cast<std::size_t>(lane))};
+            double* const part = reinterpret_cast<double*>(mine.take(rounded_up(form.sums * 2, 16)));
+            T* const taken = mine.take(size);
+            T* const sum = mine.take(size);
+            T* const open = mine.take(size);
+            T* const state = mine.take(size);
+            T* const e = mine.take(plan.group * table);
+            T* const de = mine.take(plan.group * table);
+            T* const rooms = mine.take(form.rooms * table);
+            const index chunk = chunks - 1 - link;
+            const index t = chunk * cummax_chunk;
+            const index n = chunks == 0                         ? 0
+                            : plan.positions - t < cummax_chunk ? plan.positions - t
+                                                                : cummax_chunk;
+            for (index i = 0; i < form.sums; ++i) part[i] = 0;
+            if (n > 0) {
+                for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
+                for (index h = 0; h < plan.group; ++h)
+                    form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
+                form.gradients(plan, at, t, n, e, de, part, rooms, mine);
+            }
+            // Rows from the last position to the first.
+            const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };
+            if (in_turns) {
+                fill(sum, size, T(0));
+                fill(open, size, T(1));
+                for (index h = 0; h < plan.group && n > 0; ++h) {
+                    const cummax_rows<T> left{sum + h * plan.pad, 0};
+                    const cummax_rows<T> takes{open + h * plan.pad, 0};
+                    const cummax_rows<const T> in[] = {left, takes, back(de + h * table),
+                                                       form.source(at, h, t, n, rooms).from_last(n),
+                                                       back(e + h * table)};
+                    const cummax_rows<T> out[] = {left, takes};
+                    form.io.leaf->collect(in, out, nullptr, n, at.features);
+                }
+            }
+            if (!turn.take()) return;
+            if (link == 0) read_state(states.last_gradient, plan, at, T(0), carry);
+            for (index i = 0; i < size; ++i) taken[i] = carry[i];
+            for (index i = 0; i < form.sums; ++i) all_sums[chain * form.sums + i] += part[i];
+            if (in_turns) {
+                const cummax_rows<const T> in[] = {{taken, 0}, {sum, 0}, {open, 0}};
+                const cummax_rows<T> out[] = {{carry, 0}};
+                form.io.leaf->pass_on(in, out, nullptr, 1, size);
+                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                turn.pass();
+            }
+            fill(sum, size, T(0));
+            for (index h = 0; h < plan.group && n > 0; ++h) {
+                const cummax_rows<T> left{sum + h * plan.pad, 0};
+                const cummax_rows<T> waits{taken + h * plan.pad, 0};
+                const cummax_rows<const T> x = form.source(at, h, t, n, rooms);
+                const cummax_rows<T> dx = form.target(plan, at, h, t, rooms + 3 * table);
+                const cummax_rows<const T> in[] = {left, waits, back(de + h * table), x.from_last(n),
+                                                   back(e + h * table)};
+                const cummax_rows<T> out[] = {left, waits, dx.from_last(n)};
+                form.io.leaf->release(in, out, nullptr, n, at.features);
+                form.routed(plan, at, h, t, n, dx, rooms);
+            }
+            if (!in_turns) {
+                const cummax_rows<const T> in[] = {{sum, 0}, {taken, 0}};
+                const cummax_rows<T> out[] = {{carry, 0}};
+                form.io.leaf->add(in, out, nullptr, 1, size);
+                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                turn.pass();
+            }
+        });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

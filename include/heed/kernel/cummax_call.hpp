@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax_call.hpp: from a call's tensors and options to a checked problem
+//
+// Everything a caller can get wrong is found here, before anything is written.
+#pragma once
+
+#include <heed/core/check.hpp>
+#include <heed/cummax/options.hpp>
+#include <heed/kernel/cummax.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <option_kind Kind, option_kind... Kinds>
+inline constexpr bool kind_among = ((Kind == Kinds) || ...);
+
+// Options of the kinds a call takes, each at most once.
+template <option_kind... Kinds>
+struct cummax_options {
+    template <class... Options>
+    static constexpr void check() {
+        static_assert((is_option<Options> && ...),
+                      "heed::cummax: an argument after the tensors is not an option; options are values such "
+                      "as heed::along::position or heed::heads_apart");
+        if constexpr ((is_option<Options> && ...)) {
+            static_assert(count_of<option_kind::mask, Options...> == 0,
+                          "heed::cummax: takes no mask; a running maximum looks at what came before");
+            static_assert(
+                (kind_among<std::remove_cvref_t<Options>::kind, option_kind::mask, Kinds...> && ...),
+                "heed::cummax: this call does not take one of these options; its header lists those "
+                "it takes");
+            static_assert(count_of<option_kind::state, Options...> <= 1,
+                          "heed::cummax: state is given twice");
+            static_assert(count_of<option_kind::initial_state, Options...> <= 1,
+                          "heed::cummax: initial_state is given twice");
+            static_assert(count_of<option_kind::final_state, Options...> <= 1,
+                          "heed::cummax: final_state is given twice");
+            static_assert(count_of<option_kind::initial_state_gradient, Options...> <= 1,
+                          "heed::cummax: initial_state_gradient is given twice");
+            static_assert(count_of<option_kind::final_state_gradient, Options...> <= 1,
+                          "heed::cummax: final_state_gradient is given twice");
+            static_assert(count_of<option_kind::state, Options...> == 0 ||
+                              count_of<option_kind::initial_state, Options...> +
+                                      count_of<option_kind::final_state, Options...> ==
+                                  0,
+                          "heed::cummax: state is both the initial and the final state; give it alone, or "
+                          "the other two");
+            static_assert(count_of<option_kind::along, Options...> <= 1,
+                          "heed::cummax: along is given twice");
+            static_assert(count_of<option_kind::direction, Options...> <= 1,
+                          "heed::cummax: reverse is given twice");
+            static_assert(count_of<option_kind::heads_mode, Options...> <= 1,
+                          "heed::cummax: heads are across or apart; give one of them");
+            static_assert(count_of<option_kind::hybrid, Options...> <= 1,
+                          "heed::cummax: hybrid is given twice");
+            static_assert(count_of<option_kind::hybrid_gradient, Options...> <= 1,
+                          "heed::cummax: hybrid_gradient is given twice");
+            static_assert(count_of<option_kind::head_mix, Options...> <= 1,
+                          "heed::cummax: head_mix is given twice");
+            static_assert(count_of<option_kind::head_mix_gradient, Options...> <= 1,
+                          "heed::cummax: head_mix_gradient is given twice");
+            static_assert(count_of<option_kind::on, Options...> <= 1,
+                          "heed::cummax: on(device) is given twice");
+            static_assert(count_of<option_kind::use, Options...> <= 1,
+                          "heed::cummax: use(workspace) is given twice");
+        }
+    }
+};
+
+// The memory of a call: what it writes may share an element with nothing else, but for an output that may
+// stand exactly where an input does.
+class cummax_memory {
+public:
+    explicit cummax_memory(std::string_view function) : function_(function) {}
+
+    void reads(const char* name, const byte_span& span) { in_[ins_++] = {name, span}; }
+    void writes(const char* name, const byte_span& span, bool may_replace = false) {
+        outs_[written_++] = {name, span, may_replace};
+    }
+    template <class... Options>
+    void check(const Options&... options) const {
+        for (int i = 0; i < written_; ++i) {
+            const part& out = outs_[i];
+            check_distinct_elements(function_, out.name, out.span);
+            for (int j = 0; j < ins_; ++j) {
+                if (!overlap(out.span, in_[j].span)) continue;
+                if (out.may_replace && same_elements(out.span, in_[j].span)) continue;
+                fail(function_, {out.name, " overlaps ", in_[j].name, ", needs ",
+                                 out.may_replace ? "to be that tensor itself or memory of its own"
+                                                 : "memory of its own"});
+            }
+            for (int j = 0; j < i; ++j)
+                check_overlap(function_, out.name, out.span, outs_[j].name, outs_[j].span);
+            const char* shared = nullptr;
+            ((shared = shared != nullptr ? shared : overlapped(options, out.span)), ...);
+            if (shared != nullptr)
+                fail(function_, {out.name, " overlaps ", shared, ", needs memory of its own"});
+        }
+    }
+
+private:
+    struct part {
+        const char* name;
+        byte_span span;
+        bool may_replace = false;
+    };
+    template <class O>
+    static const char* overlapped(const O& option_, const byte_span& output) {
+        if constexpr (requires { option_.overlapped(output); })
+            return option_.overlapped(output);
+        else
+            return nullptr;
+    }
+
+    std::string_view function_;
+    part in_[8] = {};
+    part outs_[12] = {};
+    int ins_ = 0;
+    int written_ = 0;
+};
+
+template <class A, class B>
+void check_same_extents(std::string_view function, const char* name, const view<A>& x, const char* other,
+                        const view<B>& needed) {
+    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
+    check_extents(function, name, x);
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (x.extents[axis] != needed.extents[axis])
+            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
+                            needed.extents[axis]});
+}
+
+// A state, (batch, head, 1, feature), of the type sums are kept in.
+template <class T, class S>
+strided<S> state_of(std::string_view function, const char* name, const table<S>& t,
+                    const std::array<index, 4>& x) {
+    static_assert(std::is_same_v<std::remove_const_t<S>, T>,
+                  "heed::cummax: a state is float, or double where the tensors hold double");
+    const std::array<index, 4> needed{x[0], x[1], 1, x[3]};
+    if (t.extents != needed)
+        fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
+                        t.extents[3], "), needs (", needed[0], ", ", needed[1], ", 1, ", needed[3], ")"});
+    return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+}
+
+// The state options of a call.
+template <class T, class... Options>
+cummax_states<T> states_of(std::string_view function, const std::array<index, 4>& x, cummax_memory& memory,
+                           const Options&... options) {
+    cummax_states<T> s;
+    const auto& both = pick<option_kind::state>(options...);
+    if constexpr (!is_absent<decltype(both)>) {
+        s.last = state_of<T>(function, "state", both.to, x);
+        s.initial = {s.last.data, {s.last.stride[0], s.last.stride[1], s.last.stride[2], s.last.stride[3]}};
+        memory.writes("state", bytes_of(both.to));
+    }
+    const auto& initial = pick<option_kind::initial_state>(options...);
+    if constexpr (!is_absent<decltype(initial)>) {
+        s.initial = state_of<T>(function, "initial_state", initial.to, x);
+        memory.reads("initial_state", bytes_of(initial.to));
+    }
+    const auto& last = pick<option_kind::final_state>(options...);
+    if constexpr (!is_absent<decltype(last)>) {
+        s.last = state_of<T>(function, "final_state", last.to, x);
+        memory.writes("final_state", bytes_of(last.to));
+    }
+    const auto& initial_gradient = pick<option_kind::initial_state_gradient>(options...);
+    if constexpr (!is_absent<decltype(initial_gradient)>) {
+        s.initial_gradient = state_of<T>(function, "initial_state_gradient", initial_gradient.to, x);
+        memory.writes("initial_state_gradient", bytes_of(initial_gradient.to));
+    }
+    const auto& last_gradient = pick<option_kind::final_state_gradient>(options...);
+    if constexpr (!is_absent<decltype(last_gradient)>) {
+        s.last_gradient = state_of<T>(function, "final_state_gradient", last_gradient.to, x);
+        memory.reads("final_state_gradient", bytes_of(last_gradient.to));
+    }
+    return s;
+}
+
+// The axis of a call; a state goes along positions.
+template <class... Options>
+along::axis axis_of(std::string_view function, index positions, index heads, const Options&... options) {
+    constexpr bool streams = count_of<option_kind::state, Options...> +
+                                 count_of<option_kind::initial_state, Options...> +
+                                 count_of<option_kind::final_state, Options...> +
+                                 count_of<option_kind::initial_state_gradient, Options...> + count_of <
+                             option_kind::final_state_gradient,
+                   Options... >> 0;
+    const auto& wanted = pick<option_kind::along>(options...);
+    if constexpr (is_absent<decltype(wanted)>) {
+        return along::axis::position;
+    } else {
+        if constexpr (streams) {
+            if (wanted.of == along::axis::head || wanted.of == along::axis::feature)
+                fail(function, {"a state goes along positions, along is ",
+                                wanted.of == along::axis::head ? "head" : "feature"});
+            return along::axis::position;
+        } else {
+            return wanted.resolved(positions, heads);
+        }
+    }
+}
+
+// A view whose positions are the elements of this axis, from the last to the first where asked.
+template <class T>
+view<T> turned(view<T> x, along::axis axis, bool reversed_) {
+    if (axis == along::axis::head) {
+        std::swap(x.extents[1], x.extents[2]);
+        std::swap(x.strides[1], x.strides[2]);
+    } else if (axis == along::axis::feature) {
+        std::swap(x.extents[2], x.extents[3]);
+        std::swap(x.strides[2], x.strides[3]);
+    }
+    if (reversed_ && x.extents[2] > 0) {
+        x.data += (x.extents[2] - 1) * x.strides[2];
+        x.strides[2] = -x.strides[2];
+    }
+    return x;
+}
+
+// body(device or nullptr, workspace) with what on() and use() gave.
+template <class Body, class... Options>
+void with_resources(const Body& body, const Options&... options) {
+    const auto& on_ = pick<option_kind::on>(options...);
+    const auto& use_ = pick<option_kind::use>(options...);
+    workspace own;
+    workspace* memory = &own;
+    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+    if constexpr (is_absent<decltype(on_)>)
+        body(static_cast<const one_thread*>(nullptr), *memory);
+    else
+        body(on_.used, *memory);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax_kernels.hpp: the cummax leaves, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/cummax.hpp>
+
+#define HEED_FOREACH <heed/kernel/elementwise-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+#define HEED_FOREACH <heed/kernel/cummax-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+const cummax_leaves<E>& cummax_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(cummax_leaves<E>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

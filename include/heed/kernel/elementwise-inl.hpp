@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/elementwise-inl.hpp: one loop for kernels that go element by element
+//
+// An operation says how many tensors it reads and writes and what it does to a pack; the loop walks rows
+// and features. Stores of a row come before the loads of the next, so what is carried from row to row is a
+// tensor of stride 0. The last features go through the same code, as a pack that is filled in part.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// The value as rounded: the compiler may not contract the product that made it into a multiply-add. Targets
+// with and without that instruction then give the same bits.
+#if HEED_VECTOR_EXTENSIONS
+template <class V>
+HEED_INLINE V rounded(V x) {
+#if defined(__x86_64__) && HEED_REGION == HEED_RANK_avx512
+    __asm__("" : "+v"(x));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#else
+    __asm__("" : "+m"(x));
+#endif
+    return x;
+}
+#else
+template <class V>
+HEED_INLINE V rounded(V x) {
+    return x;
+}
+#endif
+
+template <class T>
+HEED_INLINE pack<T> load_first(const T* p, index n) {
+    T t[lanes_of<T>] = {};
+    for (index i = 0; i < n; ++i) t[i] = p[i];
+    return load(t);
+}
+template <class T>
+HEED_INLINE void store_first(T* p, pack<T> x, index n) {
+    T t[lanes_of<T>];
+    store(t, x);
+    for (index i = 0; i < n; ++i) p[i] = t[i];
+}
+
+template <class Operation, class T>
+HEED_NOINLINE void elementwise(const detail::cummax_rows<const T>* from, const detail::cummax_rows<T>* to,
+                               const T* numbers, index rows, index features) {
+    constexpr int reads = Operation::reads;
+    constexpr int writes = Operation::writes;
+    constexpr int w = lanes_of<T>;
+    const T* in[reads];
+    T* out[writes];
+    pack<T> x[reads];
+    pack<T> y[writes];
+    HEED_UNROLL
+    for (int i = 0; i < reads; ++i) in[i] = from[i].data;
+    HEED_UNROLL
+    for (int i = 0; i < writes; ++i) out[i] = to[i].data;
+    for (index r = 0; r < rows; ++r) {
+        index f = 0;
+        for (; f + w <= features; f += w) {
+            HEED_UNROLL
+            for (int i = 0; i < reads; ++i) x[i] = load(in[i] + f);
+            Operation::template apply<pack<T>>(x, y, numbers);
+            HEED_UNROLL
+            for (int i = 0; i < writes; ++i) store(out[i] + f, y[i]);
+        }
+        if (f < features) {
+            HEED_UNROLL
+            for (int i = 0; i < reads; ++i) x[i] = load_first(in[i] + f, features - f);
+            Operation::template apply<pack<T>>(x, y, numbers);
+            HEED_UNROLL
+            for (int i = 0; i < writes; ++i) store_first(out[i] + f, y[i], features - f);
+        }
+        HEED_UNROLL
+        for (int i = 0; i < reads; ++i) in[i] += from[i].stride;
+        HEED_UNROLL
+        for (int i = 0; i < writes; ++i) out[i] += to[i].stride;
+    }
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

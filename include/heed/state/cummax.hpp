@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// heed/state/cummax.hpp: what cummax attention has seen, as a state
+//
+// The maximum of every channel so far, (batch, head, 1, feature); -inf where nothing was seen.
+//
+//     heed::cummax_state<float> state(batch, heads, features);
+//     auto y = state.attend(o, a1, a2);        a part of a stream: its output, and the state moves on
+//     state.absorb(o);                         the state alone, where the output is not wanted
+//     state.merge(later);                      joins what a later part has seen
+//
+// The empty state is the identity. merge is associative and exact: any split of a stream, absorbed in parts
+// and merged in order, gives the same bits, NaN and the sign of zero included.
+#pragma once
+
+#include <heed/cummax.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+template <class T>
+class cummax_state {
+    static_assert(element<T>, "heed::cummax_state<T>: T is float, double, Eigen::half or Eigen::bfloat16");
+
+public:
+    using sum_type = sum_t<T>;
+    using tensor = Eigen::Tensor<sum_type, 4, Eigen::RowMajor>;
+
+    // The empty state: the identity of merge. Throws heed::error for negative extents.
+    cummax_state(index batch, index heads, index features)
+        : most_(checked(batch, "batch"), checked(heads, "heads"), 1, checked(features, "features")) {
+        reset();
+    }
+
+    void reset() { most_.setConstant(-std::numeric_limits<sum_type>::infinity()); }
+
+    // Takes in the positions of o, (batch, head, position, feature). on(device), use(workspace).
+    template <class O, class... Options>
+    void absorb(const O& o, const Options&... options) {
+        detail::cummax_options<option_kind::on, option_kind::use>::check<Options...>();
+        static_assert(std::is_same_v<detail::cummax_element<const O>, T>,
+                      "heed::cummax_state<T>::absorb: o holds another element type than T");
+        detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
+    }
+
+    // The output of these positions, of o's kind; the state moves on. Options of cummax_attention but states.
+    template <class O, class A1, class A2, class... Options>
+    auto attend(const O& o, const A1& a1, const A2& a2, const Options&... options) {
+        check_options<Options...>();
+        return cummax_attention(o, a1, a2, state(most_), options...);
+    }
+    template <class Y, class O, class A1, class A2, class... Options>
+    void attend_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
+        check_options<Options...>();
+        cummax_attention_into(std::forward<Y>(y), o, a1, a2, state(most_), options...);
+    }
+
+    // Joins the state of a part that comes later; the empty state changes nothing.
+    void merge(const cummax_state& later) {
+        for (std::size_t axis = 0; axis < 4; ++axis)
+            if (most_.dimension(axis) != later.most_.dimension(axis))
+                detail::fail("cummax_state::merge",
+                             {"axis ", axis, " of the other state has ", later.most_.dimension(axis),
+                              " elements, needs ", most_.dimension(axis)});
+        const auto& leaf = detail::cummax_leaves_on_target<storage_t<sum_type>>();
+        const detail::cummax_rows<const sum_type> in[] = {{most_.data(), 0}, {later.most_.data(), 0}};
+        const detail::cummax_rows<sum_type> out[] = {{most_.data(), 0}};
+        leaf.later(in, out, nullptr, 1, static_cast<index>(most_.size()));
+    }
+
+    // The maxima so far, (batch, head, 1, feature), in the element type.
+    template <class Y>
+    void finish_into(Y&& y) const {
+        const auto to = as_view(y);
+        for (std::size_t axis = 0; axis < 4; ++axis)
+            if (to.extents[axis] != most_.dimension(axis))
+                detail::fail("cummax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
+                                                           " elements, needs ", most_.dimension(axis)});
+        using Element = std::remove_pointer_t<decltype(to.data)>;
+        for (index b = 0; b < to.batch(); ++b)
+            for (index h = 0; h < to.heads(); ++h)
+                for (index f = 0; f < to.features(); ++f)
+                    to(b, h, 0, f) = static_cast<Element>(most_(b, h, 0, f));
+    }
+
+    const tensor& maxima() const { return most_; }
+
+private:
+    template <class... Options>
+    static constexpr void check_options() {
+        static_assert(detail::count_of<option_kind::state, Options...> +
+                              detail::count_of<option_kind::initial_state, Options...> +
+                              detail::count_of<option_kind::final_state, Options...> ==
+                          0,
+                      "heed::cummax_state::attend: the state is the object's own; read it with maxima()");
+    }
+    static index checked(index extent, const char* name) {
+        if (extent < 0)
+            detail::fail("cummax_state", {name, " is ", extent, ", needs a number that is not negative"});
+        return extent;
+    }
+
+    tensor most_;
+};
+
+}  // namespace HEED_ABI
+}  // namespace heed
