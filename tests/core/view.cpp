@@ -136,9 +136,8 @@ TEST_CASE("transposed: features in front of positions, so features are not next 
     const auto q = shuffled(a.in.q, {0, 1, 3, 2}), k = shuffled(a.in.k, {0, 1, 3, 2}),
                v = shuffled(a.in.v, {0, 1, 3, 2});
     support::tensor<float> y(B, H, W, S);
-    heed::attention_into(heed::transposed(heed::as_view(y)), heed::transposed(heed::as_view(q)),
-                         heed::transposed(heed::as_view(k)), heed::transposed(heed::as_view(v)),
-                         heed::causal);
+    heed::attention_into(heed::transposed(heed::as_view(y)), heed::transposed(q), heed::transposed(k),
+                         heed::transposed(heed::as_view(v)), heed::causal);
     CHECK(
         support::max_error(gather(B, H, S, W, [&](long b, long h, long s, long d) { return y(b, h, d, s); }),
                            support::elements(a.y)) <= 16 * support::ulp<float>(support::max_abs(a.p.v)));

@@ -189,6 +189,14 @@ auto split_heads(X&& x, index heads) {
     return detail::table_view(t);
 }
 
+// (batch, head, feature, position), or its last three or two axes.
+template <class X>
+requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>) auto transposed(X&& x) {
+    static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
+                  "heed::transposed: the tensor is a temporary and would be gone; give it a name");
+    return transposed(as_view(x));
+}
+
 // A column-major tensor (feature, position, head, batch), or its first three or two axes.
 template <class X>
 auto reversed(X&& x) {
