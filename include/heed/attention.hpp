@@ -32,7 +32,7 @@
 #pragma once
 
 #include <heed/core/tensor.hpp>
-#include <heed/kernel/exact_call.hpp>
+#include <heed/kernel/exact/call.hpp>
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
 

@@ -34,7 +34,7 @@
 // Throws heed::error before anything is written; std::bad_alloc; what a callable throws.
 #pragma once
 
-#include <heed/kernel/linear_backward_call.hpp>
+#include <heed/kernel/linear/backward_call.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

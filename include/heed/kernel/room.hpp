@@ -2,6 +2,8 @@
 // heed/kernel/room.hpp: scratch memory of a kernel, in pieces, and the plain work on it
 #pragma once
 
+#include <cstring>
+
 #include <heed/core/strided.hpp>
 
 namespace heed {
@@ -29,11 +31,11 @@ private:
 
 template <class T>
 void copy(const T* from, T* to, index n) {
-    for (index i = 0; i < n; ++i) to[i] = from[i];
+    std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
 }
 template <class T>
 void clear(T* x, index n) {
-    for (index i = 0; i < n; ++i) x[i] = 0;
+    std::memset(x, 0, static_cast<std::size_t>(n) * sizeof(T));
 }
 // Columns from `first` on, of `count` rows.
 template <class T>

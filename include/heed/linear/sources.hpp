@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include <heed/kernel/linear.hpp>
+#include <heed/kernel/linear/problem.hpp>
 #include <heed/state/options.hpp>
 
 namespace heed {

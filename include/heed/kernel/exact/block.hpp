@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/block.hpp: a block of queries of one head against all its keys, tile by tile
+//
+//     m' = max(m, max s)    p = e^(s - m')    a = e^(m - m')    l = a l + sum p    O = a O + p V
+//
+// Lanes run over queries. A block is a few strips, each of up to three packs of queries, kept transposed:
+// (feature, query); so are its scores, (key, query), and its output, (value feature, query). Keys and
+// values are then read as single numbers, straight from the caller's memory in whatever order it has:
+// nothing is packed, the maximum and the sum of a row never cross lanes, and a lane's arithmetic is the
+// same wherever it stands. Sums of a tile start at zero and are added once, so that thousands of tiles do
+// not drift. Tiles that the mask hides are neither read nor converted.
+#pragma once
+
+#include <heed/kernel/exact/finish.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// One strip: `packs` packs of queries [begin, end).
+template <class T>
+struct strip {
+    index begin;
+    index end;
+    int packs;
+    T* query;   // (feature, lane), scaled
+    T* output;  // (value feature, lane)
+    T* most;    // running maximum of a lane
+    T* sum;     // running sum of a lane
+};
+
+template <class E>
+class exact_block {
+public:
+    using problem = exact_problem<E>;
+    using T = typename problem::T;
+
+    // A block of up to `queries` queries; memory for it is bytes() long and aligned to a cache line.
+    exact_block(const problem& p, const exact_leaves<E>& leaves, index queries)
+        : p_(p), leaf_(leaves), w_(leaves.pack_lanes), lanes_(panel_packs * leaves.pack_lanes) {
+        const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
+        strips_ = rounded_up(queries, lanes_) / lanes_;
+        query_size_ = rounded_up(p.features, w_) * lanes_;
+        output_size_ = rounded_up(rounded_up(p.value_features, row_group), w_) * lanes_;
+        scores_size_ = tile_rows * lanes_;
+        hidden_size_ = p.score_masked == nullptr && p.score == nullptr ? 0 : scores_size_;
+        padded_size_ = rounded_up(row_group * p.features, w_);
+        tail_size_ = p.value_features % row_group == 0 ? 0 : tile_rows * row_group;
+        key_size_ = direct(p.k) ? 0 : tile_rows * p.features;
+        value_size_ = direct(p.v) ? 0 : tile_rows * p.value_features;
+    }
+
+    std::size_t bytes() const {
+        return static_cast<std::size_t>(strips_ * strip_size() + scores_size_ + hidden_size_ + padded_size_ +
+                                        tail_size_ + key_size_ + value_size_) *
+               sizeof(T);
+    }
+
+    // Queries [query_begin, query_end) of one head.
+    void run(index b, index h, index query_begin, index query_end, void* memory) const {
+        T* const strips = static_cast<T*>(memory);
+        key_tile<T> kv{};
+        kv.scores = strips + strips_ * strip_size();
+        kv.hidden = kv.scores + scores_size_;
+        kv.padded = kv.hidden + hidden_size_;
+        T* const tail = kv.padded + padded_size_;
+        T* const keys = tail + tail_size_;
+        T* const values = keys + key_size_;
+        const index count = rounded_up(query_end - query_begin, lanes_) / lanes_;
+        for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(strips, i, query_begin, query_end));
+        for (index key = 0; key < p_.keys; key += tile_keys) {
+            tile here{b,         h,   query_begin,
+                      query_end, key, key + tile_keys < p_.keys ? key + tile_keys : p_.keys};
+            if (p_.cover_of(here) == cover::empty) continue;
+            bring_keys(here, kv, keys, values, tail);
+            for (index i = 0; i < count; ++i) {
+                const strip<T> t = strip_at(strips, i, query_begin, query_end);
+                here.query_begin = t.begin;
+                here.query_end = t.end;
+                const cover seen = p_.cover_of(here);
+                if (seen != cover::empty) take_tile(t, here, seen, kv);
+            }
+        }
+        for (index i = 0; i < count; ++i) finish(b, h, strip_at(strips, i, query_begin, query_end));
+    }
+
+private:
+    // Rows that a leaf can read where they stand.
+    template <class X>
+    static bool direct(const strided<X>& x) {
+        return std::is_same_v<std::remove_const_t<X>, T> && x.stride[3] == 1;
+    }
+    index strip_size() const { return query_size_ + output_size_ + 2 * lanes_; }
+
+    // Strip i of a block. Three packs each; four that are left make two and two.
+    strip<T> strip_at(T* memory, index i, index query_begin, index query_end) const {
+        const index packs = rounded_up(query_end - query_begin, w_) / w_;
+        const index count = rounded_up(packs, panel_packs) / panel_packs;
+        const index even_from =
+            packs % panel_packs == 1 && packs > 1 && leaf_.fewest_packs < 3 ? count - 2 : count;
+        const index first = i < even_from ? i * panel_packs : even_from * panel_packs + (i - even_from) * 2;
+        const index most = i < even_from ? index{panel_packs} : index{2};
+        const index mine = packs - first < most ? packs - first : most;
+        strip<T> t;
+        t.begin = query_begin + first * w_;
+        t.end = t.begin + mine * w_ < query_end ? t.begin + mine * w_ : query_end;
+        t.packs = static_cast<int>(mine < leaf_.fewest_packs ? leaf_.fewest_packs : mine);
+        t.query = memory + i * strip_size();
+        t.output = t.query + query_size_;
+        t.most = t.output + output_size_;
+        t.sum = t.most + lanes_;
+        return t;
+    }
+
+    // The empty state, and the queries to (feature, lane), times the scale; lanes past the last are zero.
+    void begin_strip(index b, index h, const strip<T>& t) const {
+        for (index x = 0; x < output_size_; ++x) t.output[x] = 0;
+        for (index l = 0; l < lanes_; ++l) {
+            t.most[l] = minus_infinity<T>();
+            t.sum[l] = 0;
+        }
+        T edge[most_pack_lanes * most_pack_lanes];
+        T factor[most_pack_lanes];
+        for (index i = 0; i < w_; ++i) factor[i] = p_.scale;
+        for (index q = 0; q < t.packs * w_; q += w_)
+            for (index f = 0; f < p_.features; f += w_) {
+                const auto* const at_query = p_.q.row(b, h, t.begin + q) + f * p_.q.stride[3];
+                const T* from = edge;
+                index stride = w_;
+                if (direct(p_.q) && t.begin + q + w_ <= t.end && f + w_ <= p_.features) {
+                    from = reinterpret_cast<const T*>(at_query);
+                    stride = p_.q.stride[2];
+                } else {
+                    for (index i = 0; i < w_ * w_; ++i) edge[i] = 0;
+                    leaf_.widen(at_query, p_.q.stride[2], p_.q.stride[3], least(t.end - t.begin - q, w_),
+                                least(p_.features - f, w_), edge, w_);
+                }
+                leaf_.transpose(from, stride, t.query + f * lanes_ + q, lanes_, factor);
+            }
+    }
+
+    // The keys and values of a tile, and the value features that do not fill a group.
+    void bring_keys(const tile& here, key_tile<T>& kv, T* keys, T* values, T* tail) const {
+        const index count = here.key_end - here.key_begin;
+        const index head = p_.kv_head(here.head);
+        kv.keys = rows_of(leaf_, p_.k, here.batch, head, here.key_begin, count, p_.features, keys);
+        kv.values = rows_of(leaf_, p_.v, here.batch, head, here.key_begin, count, p_.value_features, values);
+        kv.finite = -1;
+        kv.value_tail = {tail, row_group};
+        const index whole = p_.value_features / row_group * row_group;
+        if (whole == p_.value_features) return;
+        for (index r = 0; r < count; ++r)
+            for (index f = 0; f < row_group; ++f)
+                tail[r * row_group + f] =
+                    whole + f < p_.value_features ? kv.values.data[r * kv.values.stride + whole + f] : T(0);
+    }
+
+    // One tile of keys against one strip.
+    void take_tile(const strip<T>& t, const tile& here, cover seen, key_tile<T>& kv) const {
+        index first = 0;
+        index end = here.key_end - here.key_begin;
+        if (seen == cover::mixed && !p_.visit_all) trim(here, first, end);
+        const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(here.head),
+                        static_cast<std::int32_t>(here.query_begin),
+                        static_cast<std::int32_t>(here.key_begin + first)};
+        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
+        T* const s = kv.scores + first * lanes_;
+        const index rows = end - first;
+        const lane_block scores{corner, -1, 0, static_cast<std::int32_t>(t.end - t.begin) - 1,
+                                static_cast<std::int32_t>(rows)};
+        const int lanes = t.packs * static_cast<int>(w_);
+
+        T most[panel_packs * most_pack_lanes];
+        T keep[panel_packs * most_pack_lanes];
+        bool overflow = false;
+        for (int l = 0; l < lanes; ++l) most[l] = t.most[l];
+        leaf_.panel_scores[t.packs - 1](kv, first, end, p_.features, t.query, most);
+        if (change != nullptr) change(p_.program, s, lanes_, scores, lanes);
+        for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(most[l]);
+        if (change != nullptr || overflow)
+            leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
+        if (p_.weights.data != nullptr) write_scores(here, first, end, kv.scores);
+
+        // Where a mask or a score function may hide keys, their values must be harmless or stay out.
+        bool careful = false;
+        if (change != nullptr) {
+            if (kv.finite < 0)
+                kv.finite = leaf_.all_finite(kv.values.data, kv.values.stride, here.key_end - here.key_begin,
+                                             p_.value_features);
+            careful = kv.finite == 0;
+            if (careful)
+                for (index x = first * lanes_; x < end * lanes_; ++x) kv.hidden[x] = kv.scores[x];
+        }
+        leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
+        for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
+        if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
+        if (careful)
+            leaf_.visible_outputs(kv, first, end, p_.value_features, t.output, keep, t.packs);
+        else
+            leaf_.panel_outputs[t.packs - 1](kv, first, end, p_.value_features, t.output, keep);
+    }
+
+    // Which part of a mixed tile has visible keys: trimmed on both ends, in groups.
+    void trim(tile t, index& first, index& end) const {
+        const index origin = t.key_begin;
+        for (; first < end; first = least(first + row_group, end)) {
+            t.key_begin = origin + first;
+            t.key_end = origin + least(first + row_group, end);
+            if (p_.cover_of(t) != cover::empty) break;
+        }
+        for (; first < end; end = (end - 1) / row_group * row_group) {
+            t.key_begin = origin + (end - 1) / row_group * row_group;
+            t.key_end = origin + end;
+            if (p_.cover_of(t) != cover::empty) break;
+        }
+    }
+
+    // Scores of a strip to the caller's (batch, head, query, key).
+    void write_scores(const tile& here, index first, index end, const T* s) const {
+        for (index q = here.query_begin; q < here.query_end; ++q) {
+            T* const to = p_.weights.row(here.batch, here.head, q) + here.key_begin * p_.weights.stride[3];
+            for (index r = first; r < end; ++r)
+                to[r * p_.weights.stride[3]] = s[r * lanes_ + (q - here.query_begin)];
+        }
+    }
+
+    // Divides by the sums and writes the rows of the output, the log-sum-exp and the weights.
+    void finish(index b, index h, const strip<T>& t) const {
+        T factor[most_pack_lanes];
+        for (index q = 0; t.begin + q < t.end; q += w_) {
+            const index count = least(t.end - t.begin - q, w_);
+            for (index i = 0; i < w_; ++i)
+                factor[i] =
+                    finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
+            if (p_.y_sum.data != nullptr)
+                write_rows(p_.y_sum, b, h, t.begin + q, count, t.output + q, factor);
+            else
+                write_rows(p_.y, b, h, t.begin + q, count, t.output + q, factor);
+        }
+    }
+
+    // Up to one pack of rows, from (value feature, lane), each times its factor.
+    template <class Y>
+    void write_rows(const strided<Y>& y, index b, index h, index query, index count, const T* output,
+                    const T* factor) const {
+        T edge[most_pack_lanes * most_pack_lanes];
+        for (index f = 0; f < p_.value_features; f += w_) {
+            Y* const to = y.row(b, h, query) + f * y.stride[3];
+            const index columns = least(p_.value_features - f, w_);
+            if (direct(y) && count == w_ && columns == w_) {
+                leaf_.transpose(output + f * lanes_, lanes_, reinterpret_cast<T*>(to), y.stride[2], factor);
+                continue;
+            }
+            leaf_.transpose(output + f * lanes_, lanes_, edge, w_, factor);
+            for (index i = 0; i < count; ++i)
+                write_row(leaf_, edge + i * w_, columns, to + i * y.stride[2], y.stride[3]);
+        }
+    }
+
+    static index least(index a, index b) { return a < b ? a : b; }
+
+    const problem& p_;
+    const exact_leaves<E>& leaf_;
+    index w_;
+    index lanes_;
+    index strips_;
+    index query_size_;
+    index output_size_;
+    index scores_size_;
+    index hidden_size_;
+    index padded_size_;
+    index tail_size_;
+    index key_size_;
+    index value_size_;
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

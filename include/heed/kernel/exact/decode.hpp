@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/decode.hpp: few queries against many keys, at the speed of memory
+//
+// Lanes run over features. The query heads that share a key/value head are rows of one problem, so a key
+// is read once for all of them. A state is (max, sum, output) for each row, laid out m[rows], l[rows],
+// o[rows][value feature]. Keys are walked in parts of fixed size whose states merge in order, whichever
+// thread made them.
+#pragma once
+
+#include <heed/kernel/exact/finish.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+class exact_decode {
+public:
+    using problem = exact_problem<E>;
+    using T = typename problem::T;
+
+    exact_decode(const problem& p, const exact_leaves<E>& leaves)
+        : p_(p),
+          leaf_(leaves),
+          rows_(p.heads / p.kv_heads * p.queries),
+          q_stride_(rounded_up(p.features, most_pack_lanes)) {}
+
+    // Numbers of a state.
+    index state_size() const { return rows_ * (2 + p_.value_features); }
+    // Bytes of scratch for a part: queries, scores, scores once more, factors, converted keys and values.
+    std::size_t bytes() const {
+        return static_cast<std::size_t>(rows_ * (q_stride_ + 2 * decode_keys + most_pack_lanes) +
+                                        decode_keys * (p_.features + p_.value_features)) *
+               sizeof(T);
+    }
+
+    // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
+    void part(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
+        room m;
+        m.query = static_cast<T*>(memory);
+        m.scores = m.query + rows_ * q_stride_;
+        m.hidden = m.scores + rows_ * decode_keys;
+        m.keep = m.hidden + rows_ * decode_keys;
+        m.keys = m.keep + rows_ * most_pack_lanes;
+        m.values = m.keys + decode_keys * p_.features;
+        for (index r = 0; r < rows_; ++r) {
+            const place at_row = place_of(kv_head, r);
+            T* const q = m.query + r * q_stride_;
+            leaf_.widen(p_.q.row(b, at_row.head, at_row.query), 0, p_.q.stride[3], 1, p_.features, q, 0);
+            for (index f = 0; f < p_.features; ++f) q[f] *= p_.scale;
+            state[r] = minus_infinity<T>();
+            state[rows_ + r] = 0;
+        }
+        for (index x = 2 * rows_; x < state_size(); ++x) state[x] = 0;
+        for (index key = key_begin; key < key_end; key += decode_keys) {
+            const tile here{b, kv_head, 0, 1, key, key + decode_keys < key_end ? key + decode_keys : key_end};
+            if (seen_by_any(here)) step(here, m, state);
+        }
+    }
+
+    // Adds another part of the keys to a state.
+    void merge(T* state, const T* part_) const {
+        for (index r = 0; r < rows_; ++r) {
+            const T most = part_[r] > state[r] ? part_[r] : state[r];
+            const T safe = is_minus_infinity(most) ? T(0) : most;
+            const T keep = scalar::exp_of_negative(state[r] - safe);
+            const T take = scalar::exp_of_negative(part_[r] - safe);
+            state[r] = most;
+            state[rows_ + r] = state[rows_ + r] * keep + part_[rows_ + r] * take;
+            T* const o = state + 2 * rows_ + r * p_.value_features;
+            const T* const x = part_ + 2 * rows_ + r * p_.value_features;
+            for (index f = 0; f < p_.value_features; ++f) o[f] = o[f] * keep + x[f] * take;
+        }
+    }
+
+    // A finished state to the caller's output, log-sum-exp and weights.
+    void finish(index b, index kv_head, T* state) const {
+        for (index r = 0; r < rows_; ++r) {
+            const place at_row = place_of(kv_head, r);
+            const T factor =
+                finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
+            T* const o = state + 2 * rows_ + r * p_.value_features;
+            for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
+            if (p_.y_sum.data != nullptr)
+                write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query),
+                          p_.y_sum.stride[3]);
+            else
+                write_row(leaf_, o, p_.value_features, p_.y.row(b, at_row.head, at_row.query),
+                          p_.y.stride[3]);
+        }
+    }
+
+private:
+    struct room {
+        T* query;   // (row, feature), scaled
+        T* scores;  // (row, key)
+        T* hidden;  // the scores before the exponential
+        T* keep;    // what a row's output is multiplied with
+        T* keys;    // a step's keys and values, where they are converted
+        T* values;
+    };
+    struct place {
+        index head;
+        index query;
+    };
+    place place_of(index kv_head, index r) const {
+        return {kv_head * (p_.heads / p_.kv_heads) + r / p_.queries, r % p_.queries};
+    }
+    // A row's part of a tile whose head is the key/value head.
+    cover cover_of(const tile& here, index r) const {
+        const place at_row = place_of(here.head, r);
+        return p_.cover_of(
+            {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
+    }
+    bool seen_by_any(const tile& here) const {
+        for (index r = 0; r < rows_; ++r)
+            if (cover_of(here, r) != cover::empty) return true;
+        return false;
+    }
+
+    // The keys of a tile for all rows; four rows at a time, the rest one by one.
+    void step(const tile& here, const room& m, T* state) const {
+        const index count = here.key_end - here.key_begin;
+        const index columns = p_.value_features;
+        const number_rows<T> k =
+            rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
+        const number_rows<T> v =
+            rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, m.values);
+        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
+            leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
+                                             m.scores + r * decode_keys);
+        bool changed = false;
+        for (index r = 0; r < rows_; ++r)
+            changed = change_row(here, r, m.scores + r * decode_keys) || changed;
+        // Where a mask or a score function may hide keys, their values must be harmless or stay out.
+        const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
+        for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
+        for (index r = 0; r < rows_; ++r) {
+            T* const s = m.scores + r * decode_keys;
+            leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
+            if (p_.drop != nullptr)
+                p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
+        }
+        T* const output = state + 2 * rows_;
+        if (careful) {
+            for (index r = 0; r < rows_; ++r)
+                leaf_.row_visible_outputs(m.scores + r * decode_keys, m.hidden + r * decode_keys, v, count, 0,
+                                          columns, output + r * columns, m.keep[r]);
+            return;
+        }
+        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
+            leaf_.row_outputs[r + 4 <= rows_](m.scores + r * decode_keys, v, count, columns,
+                                              output + r * columns, m.keep + r);
+    }
+
+    lane_block block_of(const tile& here, index r) const {
+        const place at_row = place_of(here.head, r);
+        const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
+                        static_cast<std::int32_t>(at_row.query), static_cast<std::int32_t>(here.key_begin)};
+        return {corner, 0, -1, static_cast<std::int32_t>(here.key_end - here.key_begin) - 1, 1};
+    }
+
+    // Masks, score functions and written scores on one row. True when keys may be hidden.
+    bool change_row(const tile& here, index r, T* s) const {
+        const index count = here.key_end - here.key_begin;
+        const cover seen = cover_of(here, r);
+        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
+        if (seen == cover::empty)
+            for (index i = 0; i < count; ++i) s[i] = minus_infinity<T>();
+        else if (change != nullptr)
+            change(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
+        if (p_.weights.data != nullptr) {
+            const place at_row = place_of(here.head, r);
+            T* const to = p_.weights.row(here.batch, at_row.head, at_row.query);
+            for (index i = 0; i < count; ++i) to[(here.key_begin + i) * p_.weights.stride[3]] = s[i];
+        }
+        return change != nullptr || seen == cover::empty;
+    }
+
+    const problem& p_;
+    const exact_leaves<E>& leaf_;
+    index rows_;
+    index q_stride_;
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

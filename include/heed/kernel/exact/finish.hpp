@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/finish.hpp: what both kernels do with keys before and with a row after
+#pragma once
+
+#include <heed/kernel/exact/problem.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Rows of the sum type: where they stand, or converted into the room.
+template <class E, class T = typename exact_problem<E>::T>
+number_rows<T> rows_of(const exact_leaves<E>& leaf, const strided<const E>& x, index b, index h, index first,
+                       index count, index features, T* room) {
+    if (std::is_same_v<E, T> && x.stride[3] == 1)
+        return {reinterpret_cast<const T*>(x.row(b, h, first)), x.stride[2]};
+    leaf.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, features, room, features);
+    return {room, features};
+}
+
+// n numbers to neighbours or strided elements, in the storage type or as they are.
+template <class E, class T, class Y>
+void write_row(const exact_leaves<E>& leaf, const T* from, index n, Y* to, index stride) {
+    if constexpr (std::is_same_v<E, Y>)
+        leaf.narrow(from, n, to, stride);
+    else
+        for (index i = 0; i < n; ++i) to[i * stride] = from[i];
+}
+
+// Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
+// is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
+template <class E, class T = typename exact_problem<E>::T>
+T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
+             bool exists, T most, T sum) {
+    const bool empty = sum == T(0);
+    T factor = 1;
+    T joint = most;
+    if (p.has_sinks) {
+        const T sink = static_cast<T>(p.sink(p.program, h));
+        joint = sink > most ? sink : most;
+        const T safe = is_minus_infinity(joint) ? T(0) : joint;
+        factor = scalar::exp_of_negative(most - safe);
+        // e^0 is 1 for a sink of +inf too
+        sum = sum * factor + (sink >= most ? T(1) : scalar::exp_of_negative(sink - safe));
+    }
+    const T inverse = empty ? T(0) : factor / sum;
+    if (!exists) return inverse;
+    if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = logsumexp_of(joint, sum);
+    if (p.weights.data != nullptr)
+        leaf.weights(p.weights.row(b, h, query), p.weights.stride[3], p.keys,
+                     is_minus_infinity(most) ? T(0) : most, inverse);
+    return inverse;
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/kernels.hpp: the exact kernels and score programs, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/exact/program.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/all-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+// Callables' rows are compiled apart, at a higher level.
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/exact/program-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+const exact_leaves<E>& leaves_on_target() {
+    HEED_RETURN_ON_TARGET(exact_leaves<E>())
+}
+
+// The functions of a program on the active target; those it does not need stay as they are.
+template <class Program, class T>
+void compile_program(score_function<T>& score, score_function<T>& masked, score_function<T>& drop) {
+    HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop))
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/problem.hpp: what the exact kernels are told, and the leaves that a target compiles for
+// them
+//
+// The walk over blocks, tiles and rows is written once and compiled once. What takes the time, about a
+// dozen leaves, is compiled for each target and reached through a table. Masks and score functions reach
+// the walk the same way, as functions called for a block of scores at a time: so the leaves are compiled
+// once for an element type, whatever options a program uses, and a callable is still inlined into the
+// loop over the block's scores.
+#pragma once
+
+#include <heed/core/strided.hpp>
+#include <heed/mask/concept.hpp>
+#include <heed/math.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
+inline constexpr index tile_keys = 128;
+// Keys a decode takes at once, a row of lanes for the score functions.
+inline constexpr index decode_keys = most_lanes;
+// Products take rows in groups of this many, panels of up to three packs of lanes.
+inline constexpr index row_group = 8;
+inline constexpr int panel_packs = 3;
+inline constexpr int most_pack_lanes = 16;
+
+// ln(l e^m); empty is what has no sum: a row whose scores are all NaN has one.
+template <class T>
+T logsumexp_of(T most, T sum) {
+    return sum == T(0) ? minus_infinity<T>() : most + scalar::log(sum);
+}
+
+// Keys or values of a tile: numbers in rows.
+template <class T>
+struct number_rows {
+    const T* data;
+    index stride;
+};
+
+// A tile of keys and values of one head, and the room to work on it.
+template <class T>
+struct key_tile {
+    number_rows<T> keys;
+    number_rows<T> values;
+    number_rows<T> value_tail;  // the last value features, padded to a group
+    int finite;                 // are all values finite? -1: not looked yet
+    T* padded;                  // room for the last keys, padded to a group
+    T* scores;                  // (key, lane)
+    T* hidden;                  // the scores once more, where a hidden value may be infinite or NaN
+};
+
+// A block of scores in place: row r starts at scores + r * row_stride, its lanes are neighbours.
+template <class T>
+using score_function = void (*)(const void* program, T* scores, index row_stride, const lane_block& block,
+                                index lanes);
+
+template <class E>
+struct exact_problem {
+    using T = std::conditional_t<std::is_same_v<E, double>, double, float>;
+
+    strided<const E> q;
+    strided<const E> k;
+    strided<const E> v;
+    strided<E> y;
+    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    index batch = 0;
+    index heads = 0;
+    index kv_heads = 0;
+    index queries = 0;
+    index keys = 0;
+    index features = 0;        // of q and k
+    index value_features = 0;  // of v and y
+    T scale = 1;
+
+    const void* program = nullptr;
+    score_function<T> score = nullptr;         // without the mask; nullptr: scores stay as they are
+    score_function<T> score_masked = nullptr;  // with it; hidden scores become -inf
+    score_function<T> drop = nullptr;          // dropout, on the exponentials
+    cover (*classify)(const void* program, const tile&) = nullptr;  // nullptr: every tile is full
+    bool visit_all = false;  // scores are written out, so no tile is skipped
+
+    bool has_sinks = false;
+    double (*sink)(const void* program, index head) = nullptr;
+    strided<T> logsumexp;  // (batch, head, query)
+    strided<T> weights;    // (batch, head, query, key)
+
+    index kv_head(index head) const { return head / (heads / kv_heads); }
+    cover cover_of(const tile& t) const {
+        if (visit_all) return cover::mixed;
+        return classify == nullptr ? cover::full : classify(program, t);
+    }
+};
+
+// The leaves. Those in arrays are for one, two and three packs of lanes, or for one and four rows.
+template <class E>
+struct exact_leaves {
+    using T = typename exact_problem<E>::T;
+
+    int pack_lanes;
+    int fewest_packs;  // of a strip: targets of short packs are compiled for three alone, for build time
+    // n elements of `rows` rows to the sum type, and back.
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    void (*narrow)(const T* from, index n, E* to, index stride);
+    bool (*all_finite)(const T* rows, index row_stride, index count, index features);
+    // to[j][i] = from[i][j] * factor[j], a square of one pack by one pack.
+    void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
+    // A row of masked scores to weights, e^(s - most) * factor.
+    void (*weights)(T* row, index stride, index n, T most, T factor);
+
+    void (*panel_scores[3])(const key_tile<T>&, index first, index end, index features, const T* query,
+                            T* most);
+    void (*panel_largest)(T* s, index rows, int packs, const T* before, T* most, bool bounded);
+    void (*panel_softmax)(T* s, index begin, index rows, int packs, const T* before, const T* most, T* sum,
+                          T* keep);
+    void (*panel_outputs[3])(const key_tile<T>&, index first, index end, index columns, T* output,
+                             const T* keep);
+    void (*visible_outputs)(const key_tile<T>&, index first, index end, index columns, T* output,
+                            const T* keep, int packs);
+
+    void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features,
+                          T* out);
+    void (*row_softmax)(T* s, index count, bool bounded, T& most, T& sum, T& keep);
+    // o = keep o + p v for value features [0, columns) of one or four rows.
+    void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
+                           const T* keep);
+    void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count,
+                                index first, index columns, T* output, T keep);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

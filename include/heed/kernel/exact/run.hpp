@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/run.hpp: which kernel runs a problem, cut into which tasks, in which memory
+//
+// Few queries go to the decode kernel, all others to the tiled one. The choice, the key tiles and the key
+// parts depend on queries, keys and features alone; only the number of queries in a task depends on the
+// threads, and a row's bits do not depend on its task.
+#pragma once
+
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+#include <heed/kernel/exact/block.hpp>
+#include <heed/kernel/exact/decode.hpp>
+#include <heed/kernel/exact/kernels.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Up to this many queries, reading a key once for all rows beats turning the queries into lanes.
+inline constexpr index decode_queries = 4;
+// Keys of one part of a decode: at least this many, and no more than 64 parts.
+inline constexpr index decode_part_keys = 2048;
+// Strips of queries that share a converted tile and its place in the cache.
+inline constexpr index block_strips = 4;
+
+template <class E, class D>
+void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
+               workspace& memory) {
+    const index strip_lanes = panel_packs * leaves.pack_lanes;
+    // Enough tasks for the lanes to even out, of as many strips as that leaves.
+    const index strips = (p.queries + strip_lanes - 1) / strip_lanes;
+    index together = block_strips;
+    while (lanes > 1 && together > 1 && p.batch * p.heads * ((strips + together - 1) / together) < 8 * lanes)
+        together /= 2;
+    const index block = together * strip_lanes;
+    const index blocks = (p.queries + block - 1) / block;
+    const index tasks = p.batch * p.heads * blocks;
+    if (lanes > tasks) lanes = tasks;
+    const exact_block<E> kernel(p, leaves, p.queries < block ? p.queries : block);
+    const std::size_t each = cache_lines(kernel.bytes());
+    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        // From the last queries to the first: under a causal mask those have most keys.
+        const index begin = (blocks - 1 - task % blocks) * block;
+        const index head = task / blocks;
+        const index end = begin + block < p.queries ? begin + block : p.queries;
+        kernel.run(head / p.heads, head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
+    });
+}
+
+template <class E, class D>
+void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
+                workspace& memory) {
+    using T = typename exact_problem<E>::T;
+    const exact_decode<E> kernel(p, leaves);
+    index part = (p.keys + 63) / 64;
+    part = part < decode_part_keys ? decode_part_keys : (part + tile_keys - 1) / tile_keys * tile_keys;
+    const index parts = p.keys == 0 ? 1 : (p.keys + part - 1) / part;
+    const index heads = p.batch * p.kv_heads;
+    const std::size_t scratch = cache_lines(kernel.bytes());
+    const std::size_t state = cache_lines(static_cast<std::size_t>(kernel.state_size()) * sizeof(T));
+    const auto keys_of = [&](index i, index& begin, index& end) {
+        begin = i * part;
+        end = begin + part < p.keys ? begin + part : p.keys;
+    };
+    if (lanes == 1 || parts == 1 || heads >= 4 * lanes) {
+        if (lanes > heads) lanes = heads;
+        const std::size_t each = scratch + 2 * state;
+        char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+        for_each_task(device_, lanes, heads, [&](index lane, index task) {
+            char* const mine = base + each * static_cast<std::size_t>(lane);
+            T* const sum = reinterpret_cast<T*>(mine + scratch);
+            T* const next = reinterpret_cast<T*>(mine + scratch + state);
+            for (index i = 0; i < parts; ++i) {
+                index begin = 0;
+                index end = 0;
+                keys_of(i, begin, end);
+                kernel.part(task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
+                if (i > 0) kernel.merge(sum, next);
+            }
+            kernel.finish(task / p.kv_heads, task % p.kv_heads, sum);
+        });
+        return;
+    }
+    // Few heads for many lanes: every part is a task, its state is kept, and the caller merges in order.
+    if (lanes > heads * parts) lanes = heads * parts;
+    const std::size_t all = state * static_cast<std::size_t>(heads * parts);
+    char* const states = static_cast<char*>(memory.reserve(all + scratch * static_cast<std::size_t>(lanes)));
+    for_each_task(device_, lanes, heads * parts, [&](index lane, index task) {
+        index begin = 0;
+        index end = 0;
+        keys_of(task % parts, begin, end);
+        const index head = task / parts;
+        kernel.part(head / p.kv_heads, head % p.kv_heads, begin, end,
+                    reinterpret_cast<T*>(states + state * static_cast<std::size_t>(task)),
+                    states + all + scratch * static_cast<std::size_t>(lane));
+    });
+    for (index head = 0; head < heads; ++head) {
+        T* const sum = reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts));
+        for (index i = 1; i < parts; ++i)
+            kernel.merge(sum,
+                         reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
+        kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
+    }
+}
+
+template <class E, class D>
+void run_exact(const exact_problem<E>& p, const D* device_, workspace& memory) {
+    if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
+    const exact_leaves<E>& leaves = leaves_on_target<E>();
+    const index lanes = lanes_of(device_);
+    if (p.queries <= decode_queries)
+        run_decode(p, leaves, device_, lanes, memory);
+    else
+        run_tiled(p, leaves, device_, lanes, memory);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/backward_call.hpp: from a backward call's tensors and options to checked gradients
+#pragma once
+
+#include <heed/kernel/linear/backward_run.hpp>
+#include <heed/kernel/linear/call.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// An output of the backward with the extents of what it is the gradient of, and memory of its own.
+template <class T, class X>
+void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
+                    std::string_view of_name, const view<const T>& of) {
+    check_extents(function, name, to);
+    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (to.extents[axis] != of.extents[axis])
+            fail(function, {name, " has ", to.extents[axis], " ", names[axis], ", ", of_name, " has ",
+                            of.extents[axis]});
+}
+
+template <class E, class T, class X>
+auto gradient_table_of(const view<X>& to) {
+    using S = typename linear_problem<E>::T;
+    gradient_table<E, S> t;
+    if constexpr (std::is_same_v<X, T>)
+        t.stored = strided_of<E>(to);
+    else
+        t.sums = strided_of<S>(to);
+    return t;
+}
+
+// dq, dk, dv hold T, or the type sums are kept in.
+template <class T, class X, class... Options>
+void linear_gradients_into(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
+                           const view<const T>& dy, const view<const T>& q, const view<const T>& k,
+                           const view<const T>& v, const std::tuple<Options...>& options) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    check_shapes<T>(function, q, k, v, nullptr);
+    view<const T> answer(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
+    check_gradient(function, "dy", dy, "the output", answer);
+    check_gradient(function, "dq", dq, "q", q);
+    check_gradient(function, "dk", dk, "k", k);
+    check_gradient(function, "dv", dv, "v", v);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    linear_setup<T, std::tuple<Options...>> setup(function, options, q, k, v, leaves);
+    linear_problem<E>& p = setup.problem;
+    setup.bind_states(function);
+    linear_gradients<E> g;
+    g.dy = strided_of<E>(dy);
+    g.q = gradient_table_of<E, T>(dq);
+    g.k = gradient_table_of<E, T>(dk);
+    g.v = gradient_table_of<E, T>(dv);
+
+    const auto& into_state = setup.template get<option_kind::initial_state_gradient>();
+    const auto& from_state = setup.template get<option_kind::final_state_gradient>();
+    const auto& decays = setup.template get<option_kind::decay_gradient>();
+    const auto& betas = setup.template get<option_kind::delta_gradient>();
+    written_list outputs;
+    outputs.add("dq", bytes_of(dq));
+    outputs.add("dk", bytes_of(dk));
+    outputs.add("dv", bytes_of(dv));
+    if constexpr (!is_absent<decltype(into_state)>) {
+        g.initial = setup.state_table(function, "the initial state's gradient", into_state.to);
+        outputs.add("the initial state's gradient", bytes_of(into_state.to));
+    }
+    if constexpr (!is_absent<decltype(from_state)>)
+        g.final_gradient = setup.state_table(function, "the final state's gradient", from_state.to);
+    if constexpr (!is_absent<decltype(decays)>) {
+        static_assert(std::is_same_v<decltype(decays.to), table<S>>,
+                      "heed::linear_attention_backward: the decay's gradient is float, or double where q is");
+        const bool each = p.decays == decay_of::feature;
+        auto t = decays.to;
+        if (each != (t.rank == 4))
+            fail(function, {"the decay's gradient has ", t.rank, " axes, the decay has ", each ? 4 : 3});
+        exact_extents(function, "the decay's gradient", t,
+                      each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
+                           : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
+                      each ? 4 : 3);
+        g.decay = each ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
+                       : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+        outputs.add("the decay's gradient", bytes_of(t));
+    }
+    if constexpr (!is_absent<decltype(betas)>) {
+        static_assert(std::is_same_v<decltype(betas.to), table<S>>,
+                      "heed::linear_attention_backward: the gradient of beta is float, or double where q is");
+        const auto& t = betas.to;
+        exact_extents(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
+        g.beta = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+        outputs.add("the gradient of beta", bytes_of(t));
+    }
+    outputs.check(function,
+                  {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
+    for (int i = 0; i < outputs.count; ++i)
+        setup.check_written(function, outputs.names[i], outputs.spans[i], outputs.names[i]);
+
+    setup.run([&](const auto* device, index lanes, workspace& memory) {
+        run_linear_backward(p, g, leaves, device, lanes, memory);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

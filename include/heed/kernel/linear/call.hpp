@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/call.hpp: from a call's tensors and options to a checked problem
+//
+// Everything a caller can get wrong is found here, before anything is written.
+#pragma once
+
+#include <cmath>
+
+#include <heed/core/check.hpp>
+#include <heed/kernel/linear/features.hpp>
+#include <heed/kernel/linear/options.hpp>
+#include <heed/kernel/linear/run.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T, class Options>
+struct linear_setup;
+
+// Binds options to a problem; lives as long as the call, since the problem points into it.
+template <class T, class... Options>
+struct linear_setup<T, std::tuple<Options...>> {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+
+    static constexpr bool has([[maybe_unused]] option_kind kind) { return ((Options::kind == kind) || ...); }
+    static constexpr bool causal = has(option_kind::mask);
+    static constexpr bool has_decay = has(option_kind::decay);
+    static constexpr bool has_delta = has(option_kind::delta);
+    static constexpr bool normalised = [] {
+        if constexpr (has(option_kind::normalisation))
+            return std::remove_cvref_t<decltype(pick<option_kind::normalisation>(
+                std::declval<const Options&>()...))>::normalised;
+        else
+            return !has_decay && !has_delta;
+    }();
+    static_assert(!(normalised && has_delta),
+                  "heed::linear_attention: the delta rule has no normaliser; leave normalised away");
+
+    std::tuple<Options...> options;
+    linear_problem<E> problem;
+    bound_features<E> features;
+
+    template <option_kind Kind>
+    decltype(auto) get() const {
+        return std::apply([](const auto&... o) -> decltype(auto) { return pick<Kind>(o...); }, options);
+    }
+
+    linear_setup(std::string_view function, const std::tuple<Options...>& given, const view<const T>& q,
+                 const view<const T>& k, const view<const T>& v, const linear_leaves<E>& leaves)
+        : options(given) {
+        linear_problem<E>& p = problem;
+        p.q = strided_of<E>(q);
+        p.k = strided_of<E>(k);
+        p.v = strided_of<E>(v);
+        p.batch = q.batch();
+        p.heads = q.heads();
+        p.kv_heads = k.heads() > 0 ? k.heads() : 1;
+        p.queries = q.positions();
+        p.keys = k.positions();
+        p.inputs = q.features();
+        p.value_features = v.features();
+        p.causal = causal;
+        p.normalised = normalised;
+        if constexpr (causal) {
+            const auto& mask = get<option_kind::mask>();
+            if (mask.left != unbounded || mask.right != 0)
+                fail(function, {"the mask is a window; linear attention takes heed::causal alone"});
+            if (p.queries != p.keys)
+                fail(function, {"q has ", p.queries, " positions, k has ", p.keys,
+                                "; causal linear attention needs as many, and a state for what came before"});
+        }
+        const auto& map = get<option_kind::features>();
+        if constexpr (!is_absent<decltype(map)>)
+            features.bind(function, map, p, leaves);
+        else if constexpr (has_decay || has_delta)
+            features.bind(function, identity, p, leaves);
+        else
+            features.bind(function, elu1, p, leaves);
+
+        const auto& factor = get<option_kind::scale>();
+        if constexpr (!is_absent<decltype(factor)>) {
+            if (!(std::abs(factor.factor) <= 3e38))
+                fail(function, {"scale is ", factor.factor, ", needs a finite number"});
+            p.scale = static_cast<S>(factor.factor);
+        } else if constexpr (has_decay || has_delta) {
+            p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.inputs)));
+        }
+        const std::array<index, 3> positions{p.batch, k.heads(), p.keys};
+        if constexpr (has_decay) {
+            auto& d = option_ref<option_kind::decay>();
+            p.decays = d.by_feature() ? decay_of::feature : decay_of::head;
+            p.decay = d.bind(function, positions, p.features);
+        }
+        if constexpr (has_delta) {
+            p.delta = true;
+            p.beta = option_ref<option_kind::delta>().bind(function, positions, 1);
+        }
+    }
+    linear_setup(const linear_setup&) = delete;
+    linear_setup& operator=(const linear_setup&) = delete;
+
+    // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
+    template <class X>
+    auto state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
+        constexpr bool sums = std::is_same_v<std::remove_const_t<X>, S>;
+        static_assert(sums,
+                      "heed::linear_attention: states are float, or double where q, k and v are double");
+        using State = std::conditional_t<std::is_const_v<X>, const S, S>;
+        exact_extents(function, argument, t,
+                      {problem.batch, problem.kv_heads, problem.features,
+                       problem.value_features + (problem.normalised ? 1 : 0)},
+                      4);
+        if constexpr (sums)
+            return strided<State>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+        else
+            return strided<State>{};
+    }
+
+    // The state before the first position and after the last.
+    void bind_states(std::string_view function) {
+        const auto& both = get<option_kind::state>();
+        const auto& first = get<option_kind::initial_state>();
+        const auto& last = get<option_kind::final_state>();
+        if constexpr (!is_absent<decltype(both)>) {
+            problem.last = state_table(function, "the state", both.to);
+            problem.initial = {
+                problem.last.data,
+                {both.to.strides[0], both.to.strides[1], both.to.strides[2], both.to.strides[3]}};
+        }
+        if constexpr (!is_absent<decltype(first)>)
+            problem.initial = state_table(function, "the initial state", first.to);
+        if constexpr (!is_absent<decltype(last)>)
+            problem.last = state_table(function, "the final state", last.to);
+    }
+    // f(name, table) for the table that the final state is written to, if one was asked for.
+    template <class F>
+    void with_written_state(const F& f) const {
+        const auto& both = get<option_kind::state>();
+        const auto& last = get<option_kind::final_state>();
+        if constexpr (!is_absent<decltype(both)>) f("the state", both.to);
+        if constexpr (!is_absent<decltype(last)>) f("the final state", last.to);
+    }
+    // An output shares no element with what the options read or write, but for the tensor that it is.
+    void check_written(std::string_view function, const char* output, const byte_span& span,
+                       const char* itself = nullptr) const {
+        const char* shared = nullptr;
+        const auto look = [&](const auto& o) {
+            const char* const by = overlapped_by(o, span);
+            if (by == nullptr || shared != nullptr) return;
+            if (itself == nullptr || std::string_view(by) != itself) shared = by;
+        };
+        std::apply([&](const auto&... o) { (look(o), ...); }, options);
+        if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+    }
+
+    template <option_kind Kind>
+    auto& option_ref() {
+        return std::get<position_of<Kind>()>(options);
+    }
+
+    // f(device, lanes, workspace) where the call runs.
+    template <class F>
+    void run(const F& f) const {
+        workspace own;
+        workspace* memory = &own;
+        const auto& use_ = get<option_kind::use>();
+        if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+        const auto& on_ = get<option_kind::on>();
+        if constexpr (is_absent<decltype(on_)>)
+            f(static_cast<const one_thread*>(nullptr), index{1}, *memory);
+        else
+            f(on_.used, lanes_of(on_.used), *memory);
+    }
+
+private:
+    template <option_kind Kind>
+    static constexpr std::size_t position_of() {
+        std::size_t place = 0;
+        bool found = false;
+        ((found = found || Options::kind == Kind, place += found ? 0 : 1), ...);
+        return place;
+    }
+};
+
+// What queries read from a state (batch, kv_head, feature, value feature and z).
+template <class T, class Y, class S, class... Options>
+void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
+                       const view<const S>& state, const std::tuple<Options...>& options) {
+    static_assert(((Options::kind == option_kind::features || Options::kind == option_kind::normalisation ||
+                    Options::kind == option_kind::scale || Options::kind == option_kind::on ||
+                    Options::kind == option_kind::use) &&
+                   ...),
+                  "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
+                  "on and use");
+    check_linear_options<Options...>();
+    static_assert(std::is_same_v<Y, T> || std::is_same_v<Y, S>,
+                  "heed::linear_state::finish_into: y is const or holds another element type than the state");
+    using E = storage_t<T>;
+    const view<const T> keys(nullptr, {state.batch(), state.heads(), 0, q.features()});
+    const view<const T> values(nullptr, {state.batch(), state.heads(), 0, state.features() - 1});
+    check_shapes(function, q, keys, values, &y);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    linear_setup<T, std::tuple<Options...>> setup(function, options, q, keys, values, leaves);
+    linear_problem<E>& p = setup.problem;
+    if (p.over_positions)
+        fail(function, {"the features of heed::efficient look at all positions and have no state"});
+    if (p.features != state.positions())
+        fail(function, {"q has ", p.features, " features after the map, the state has ", state.positions()});
+    if constexpr (std::is_same_v<Y, T>)
+        p.y = strided_of<E>(y);
+    else
+        p.y_sum = strided_of<S>(y);
+    p.initial = strided_of<S>(state);
+    setup.run([&](const auto* device, index lanes, workspace& memory) {
+        read_state(p, leaves, device, lanes, memory);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/kernels.hpp: the linear leaves, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/linear/problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/all-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/linear/callable-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+const linear_leaves<E>& linear_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(linear_leaves<E>())
+}
+
+template <class F, class T>
+feature_map_function<T> callable_map_on_target() {
+    HEED_RETURN_ON_TARGET(map_of_callable<F, T>())
+}
+template <class F, class T>
+feature_gradient_function<T> callable_gradient_on_target() {
+    HEED_RETURN_ON_TARGET(gradient_of_callable<F, T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

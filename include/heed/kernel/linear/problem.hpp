@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/problem.hpp: what the linear kernels are told, and the leaves that a target compiles for
+// them
+//
+// A chunk of positions is a handful of small matrix products with element-by-element work between them.
+// The walk over chunks is written and compiled once; products and rows are compiled for each target.
+#pragma once
+
+#include <heed/core/strided.hpp>
+#include <heed/math.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Positions in a chunk: its products cost chunk (d_k + d_v) beside 4 d_k d_v a position, and a state of
+// 64 x 64 stays in the first-level cache.
+inline constexpr index chunk_positions = 64;
+// Positions in a sub-chunk, where decays differ from feature to feature.
+inline constexpr index sub_chunk = 8;
+// A logarithm of a decay below this is 0 to every type; sums of them stay exact enough.
+inline constexpr double least_log_decay = -1e4;
+
+struct memory_span {
+    const char* begin = nullptr;
+    index bytes = 0;
+};
+
+// c (+ or -)= a b: `rows` rows of a (numbers a_row and a_step apart), rows of b and c in packs of lanes.
+template <class T>
+struct matrix_product {
+    const T* a;
+    index a_row;
+    index a_step;
+    const T* b;
+    index b_row;
+    T* c;
+    index c_row;
+    index rows;
+    index count;    // terms of a sum
+    index columns;  // of b and c, in packs
+    int add = 0;    // 0: c = a b, 1: c += a b, -1: c -= a b
+    // What is wanted soon, fetched a few lines at a time between the register blocks.
+    memory_span soon[2] = {};
+};
+
+// The maps of features: `rows` rows of inputs to rows of features, and their gradients back.
+template <class T>
+using feature_map_function = void (*)(const void* context, const T* from, index from_row, T* to, index to_row,
+                                      index rows, index features);
+// dx from dphi, with x and phi(x); dphi may be overwritten.
+template <class T>
+using feature_gradient_function = void (*)(const void* context, const T* x, index x_row, const T* phi,
+                                           T* dphi, index phi_row, T* dx, index dx_row, index rows,
+                                           index features);
+
+// Sums of logarithms of decays from a chunk's start, each in two parts, so that differences of large sums
+// keep the digits of a single step.
+template <class T>
+struct log_sums {
+    const T* high;
+    const T* low;
+};
+
+// The softmax over positions of one head, (feature) each: with the largest key and the sum known, a key's
+// feature is e^(x - most) inverse; its gradient needs the mean of dphi under the softmax.
+template <class T>
+struct column_context {
+    T* most;
+    T* inverse;
+    T* mean;
+};
+
+template <class E>
+struct linear_leaves {
+    using T = std::conditional_t<std::is_same_v<E, double>, double, float>;
+
+    int pack_lanes;
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    // Rows times a number each (nullptr: as they are) to storage elements.
+    void (*write)(const T* from, index from_row, const T* factor, index rows, index n, E* to,
+                  index row_stride, index stride);
+    void (*write_sums)(const T* from, index from_row, const T* factor, index rows, index n, T* to,
+                       index row_stride, index stride);
+    void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
+
+    void (*multiply)(const matrix_product<T>&);
+    // Only the terms up to the row's own index (lower), or from it (upper): a is a triangle.
+    void (*multiply_lower)(const matrix_product<T>&);
+    void (*multiply_upper)(const matrix_product<T>&);
+    // Only the columns up to the row's own index: c is a triangle.
+    void (*multiply_to_lower)(const matrix_product<T>&);
+    // x = (I + L)^-1 x and (I + L^T)^-1 x, L strictly lower; count = rows, x in c, L in a.
+    void (*solve_lower)(const matrix_product<T>&);
+    void (*solve_upper)(const matrix_product<T>&);
+
+    // s = s + x, and with a compensation kept beside it (Kahan): nothing drifts over a million chunks.
+    void (*accumulate)(T* s, T* lost, const T* x, index n);
+    // Row r: s = factor[r] s + x; a null x adds nothing.
+    void (*decay_rows)(T* s, index row, const T* factor, const T* x, index rows, index columns);
+    // Rows times a number each, in place or elsewhere.
+    void (*scale_rows)(const T* x, T* to, index row, const T* factor, index rows, index n);
+    // a_ij *= e^(b_i - b_j) for j <= i (strictly below with `strict`), times row_factor[i] if given.
+    void (*decay_lower)(T* a, index row, index rows, const T* high, const T* low);
+    // to = x e^(sign (b - reference)), element by element; a null reference is 0.
+    void (*decay_elements)(const T* x, const log_sums<T>& b, const log_sums<T>& reference, index row, T sign,
+                           index rows, index n, T* to);
+    // a_ij = sum over f of x_if k_jf e^(b_if - b_jf) for j <= i, of one sub-chunk.
+    void (*diagonal)(const T* x, const T* k, const log_sums<T>& b, index row, index rows, index n, T* a,
+                     index a_row);
+    // And its gradients: dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j).
+    void (*diagonal_gradient)(const T* da, index a_row, const T* x, const T* k, const log_sums<T>& b,
+                              index row, index rows, index n, T* dx, T* dk);
+    // total[i] = sum over f of q_if z_if, z the running sum of the keys over start.
+    void (*normalisers)(const T* q, const T* k, index row, index rows, index n, const T* start, T* total);
+    // x_i += factor[i] z_i, with the same z.
+    void (*add_running)(T* x, const T* k, index row, index rows, index n, const T* start, const T* factor);
+    // Row i: x = factor[i] x + added[i].
+    void (*scale_shift_rows)(T* x, index row, const T* factor, const T* added, index rows, index n);
+    // sum += x y, element by element, times sign.
+    void (*add_products)(const T* x, const T* y, index n, T sign, T* sum);
+    // r[i] = sum over f of x_if y_f
+    void (*multiply_row)(const T* x, index row, const T* y, index rows, index n, T* r);
+    // r[i] = sum over f of x_if y_if
+    void (*row_products)(const T* x, const T* y, index row, index rows, index n, T* r);
+
+    // Row i: x = e^(x + shift[i]) factor, or with `largest` e^(x - the largest x of the row) factor.
+    void (*exponentials)(T* x, index row, const T* shift, T factor, bool largest, index rows, index n);
+    // Column by column: the largest number and the sum of e^(x - largest) of the rows so far.
+    void (*scan_columns)(const T* x, index row, index rows, index n, T* most, T* sum);
+
+    feature_map_function<T> elu1;
+    feature_gradient_function<T> elu1_gradient;
+    feature_map_function<T> relu;
+    feature_gradient_function<T> relu_gradient;
+    feature_map_function<T> softmax;
+    feature_gradient_function<T> softmax_gradient;
+    feature_map_function<T> columns;  // of a column_context
+    feature_gradient_function<T> columns_gradient;
+};
+
+// Numbers of a head by position: decays (n = 1, or one for each feature) and betas.
+struct number_source {
+    const void* context = nullptr;
+    // Features [feature, feature + n) of positions [first, first + rows), row by row.
+    void (*read)(const void* context, index b, index h, index first, index rows, index feature, index n,
+                 double* to) = nullptr;
+};
+
+template <class T>
+struct feature_map_leaf {
+    const void* context = nullptr;
+    std::size_t head_bytes = 0;             // a head's own context stands this far from the one before
+    feature_map_function<T> map = nullptr;  // nullptr: features are the inputs
+    feature_gradient_function<T> gradient = nullptr;
+
+    const void* of_head(index head) const {
+        return static_cast<const char*>(context) + head_bytes * static_cast<std::size_t>(head);
+    }
+};
+
+enum class decay_of { nothing, head, feature };
+
+// A call of linear attention, forward.
+template <class E>
+struct linear_problem {
+    using T = typename linear_leaves<E>::T;
+
+    strided<const E> q;
+    strided<const E> k;
+    strided<const E> v;
+    strided<E> y;
+    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    index batch = 0;
+    index heads = 0;
+    index kv_heads = 0;
+    index queries = 0;
+    index keys = 0;
+    index inputs = 0;          // features of q and k
+    index features = 0;        // after the map
+    index value_features = 0;  // of v and y
+    bool causal = false;
+    bool normalised = true;
+    T scale = 1;
+    feature_map_leaf<T> query_map;
+    feature_map_leaf<T> key_map;
+    decay_of decays = decay_of::nothing;
+    number_source decay;
+    bool delta = false;
+    number_source beta;
+    bool over_positions = false;  // the key features are a softmax over positions
+    index random_features = 0;    // or this many random ones, of this seed
+    std::uint64_t seed = 0;
+    strided<const T> initial;  // (batch, kv_head, feature, value feature), a null one is zero
+    strided<T> last;
+
+    // Added to the normaliser; the scale cancels in all but this.
+    T least_normaliser() const { return T(1e-10) / scale; }
+    index group() const { return heads / kv_heads; }
+    // Where z decays it stands as one more column of the values, which are 1 there.
+    bool ones() const { return normalised && decays != decay_of::nothing; }
+    bool separate() const { return normalised && !ones(); }
+    index columns() const { return value_features + (ones() ? 1 : 0); }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/run.hpp: the chunks of a forward call, over lanes
+//
+// Causal: each head is a chain of chunks that hand the state on. Not causal: the keys first, as a chain of
+// sums, then the queries in any order.
+#pragma once
+
+#include <heed/kernel/linear/forward.hpp>
+#include <heed/kernel/linear/prepare.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Without keys y is zero and the state stays.
+template <class E>
+void without_keys(const linear_problem<E>& p, const linear_leaves<E>& leaves) {
+    using T = typename linear_problem<E>::T;
+    const T zero[1] = {0};
+    for (index b = 0; b < p.batch; ++b) {
+        for (index h = 0; h < p.heads; ++h)
+            for (index i = 0; i < p.queries; ++i)
+                for (index f = 0; f < p.value_features; ++f)
+                    if (p.y_sum.data != nullptr)
+                        p.y_sum.row(b, h, i)[f * p.y_sum.stride[3]] = 0;
+                    else
+                        leaves.write(zero, 0, nullptr, 1, 1, p.y.row(b, h, i) + f * p.y.stride[3], 0, 0);
+        for (index h = 0; p.last.data != nullptr && h < p.kv_heads; ++h)
+            for (index f = 0; f < p.features; ++f)
+                for (index e = 0; e < p.value_features + (p.normalised ? 1 : 0); ++e)
+                    p.last.row(b, h, f)[e * p.last.stride[3]] =
+                        p.initial.data == nullptr ? T(0) : p.initial.row(b, h, f)[e * p.initial.stride[3]];
+    }
+}
+
+template <class E, class D>
+void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, const D* device, index lanes,
+                workspace& memory) {
+    linear_problem<E> p = given;
+    using T = typename linear_problem<E>::T;
+    if (p.batch == 0) return;
+    if (p.keys == 0) return without_keys(p, leaves);
+    const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
+    const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
+    const linear_forward<E> measure(p, leaves);
+    room<T> counting;
+    measure.memory_of(counting);
+    const std::size_t each = cache_lines(measure.bytes());
+    const std::size_t state = cache_lines(counting.bytes());
+    const std::size_t progress = cache_lines(plan.bytes());
+    const std::size_t lane_count = static_cast<std::size_t>(plan.lanes);
+    const linear_preparation<E> preparation(p, leaves);
+    char* const start = static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
+                                                          state * static_cast<std::size_t>(plan.slots())));
+    p = preparation.run(p, start);
+    char* const base = start + preparation.bytes();
+    const auto scratch = [&](index lane) {
+        return room<T>(base + progress + each * static_cast<std::size_t>(lane));
+    };
+    const auto state_of = [&](index slot) {
+        room<T> here(base + progress + each * lane_count + state * static_cast<std::size_t>(slot));
+        return measure.memory_of(here);
+    };
+    const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const linear_memory<T>& m) {
+        const index first = chunk * chunk_positions;
+        const index left = p.queries - first;
+        kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first,
+                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+    };
+    for_each_link(device, plan, base, [&](index lane, index slot, index chain, index link, chain_turn& turn) {
+        linear_forward<E> kernel(p, leaves, scratch(lane));
+        const linear_memory<T> m = state_of(slot);
+        const index b = chain / p.kv_heads;
+        const index h = chain % p.kv_heads;
+        if (p.causal) {
+            kernel.run(b, h, link, m, turn, plan.whole);
+            return;
+        }
+        const index first = link * chunk_positions;
+        kernel.prepare(b, h, first, p.keys - first < chunk_positions ? p.keys - first : chunk_positions);
+        if (!turn.take()) return;
+        if (link == 0) kernel.begin(b, h, m);
+        kernel.update(m);
+        turn.pass();
+        if (plan.whole && link + 1 == plan.links)
+            for (index chunk = 0; chunk < chunks(p.queries); ++chunk) answer(kernel, chain, chunk, m);
+    });
+    if (p.causal || plan.whole) return;
+    for_each_task(device, plan.lanes, plan.chains * chunks(p.queries), [&](index lane, index task) {
+        linear_forward<E> kernel(p, leaves, scratch(lane));
+        answer(kernel, task / chunks(p.queries), task % chunks(p.queries),
+               state_of(task / chunks(p.queries)));
+    });
+}
+
+// Queries against a state that stands: p.initial.
+template <class E, class D>
+void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, const D* device, index lanes,
+                workspace& memory) {
+    using T = typename linear_problem<E>::T;
+    const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;
+    const linear_forward<E> measure(given, leaves);
+    room<T> counting;
+    measure.memory_of(counting);
+    const linear_preparation<E> preparation(given, leaves);
+    const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
+    char* const start =
+        static_cast<char*>(memory.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
+    const linear_problem<E> p = preparation.run(given, start);
+    for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
+        char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);
+        linear_forward<E> kernel(p, leaves, room<T>(here));
+        room<T> rest(here + cache_lines(measure.bytes()));
+        const linear_memory<T> m = measure.memory_of(rest);
+        const index head = task / chunks;
+        const index first = task % chunks * chunk_positions;
+        const index left = p.queries - first;
+        kernel.begin(head / p.kv_heads, head % p.kv_heads, m);
+        kernel.write_outputs(head / p.kv_heads, head % p.kv_heads, first,
+                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/work.hpp: what the backward of a chunk works on
+#pragma once
+
+#include <heed/kernel/linear/gradients.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+struct gradient_work {
+    using T = typename linear_problem<E>::T;
+
+    gradient_work(const linear_problem<E>& p_, const linear_gradients<E>& g_, const linear_leaves<E>& leaves,
+                  room<T>& memory)
+        : p(p_), g(g_), leaf(leaves), writer(p_, g_, leaves), w(leaves.pack_lanes), c(p_, leaves, memory) {
+        flow_size = c.feature_row * c.value_row;
+        out = memory.take(chunk_positions * c.value_row);
+        dq = memory.take(chunk_positions * c.feature_row);
+        earlier = memory.take(chunk_positions * c.feature_row);
+        later = p.decays == decay_of::nothing && !p.delta ? earlier
+                                                          : memory.take(chunk_positions * c.feature_row);
+        spare = memory.take(chunk_positions * c.feature_row);
+        dx = memory.take(chunk_positions * c.input_row);
+        du = memory.take(chunk_positions * c.value_row);
+        products = memory.take(chunk_positions * c.pair_row);
+        turned_values = memory.take(c.value_row * c.pair_row);
+        turned_state = memory.take(flow_size);
+        added = memory.take(flow_size);
+        after = memory.take(flow_size);
+        added_normaliser = memory.take(c.feature_row);
+        after_normaliser = memory.take(c.feature_row);
+        inverse = memory.take(chunk_positions);
+        slope = memory.take(chunk_positions);
+        answer = p.ones() || p.delta ? memory.take(chunk_positions * c.value_row) : nullptr;
+        if (p.decays != decay_of::nothing) {
+            db = memory.take(chunk_positions * c.feature_row);
+            db_end = memory.take(c.feature_row);
+        }
+    }
+
+    void turn_state(const T* state) const {
+        for (index f = 0; f < c.feature_row; f += w)
+            for (index e = 0; e < c.value_row; e += w)
+                leaf.transpose(state + f * c.value_row + e, c.value_row, turned_state + e * c.feature_row + f,
+                               c.feature_row, c.filled(T(1)));
+    }
+    void clear_sums(index count) const {
+        clear(du, count * c.value_row);
+        clear(earlier, count * c.feature_row);
+        clear(later, count * c.feature_row);
+        clear(added, flow_size);
+        clear(added_normaliser, c.feature_row);
+        if (db != nullptr) {
+            clear(db, count * c.feature_row);
+            clear(db_end, c.feature_row);
+        }
+    }
+    index packs(index n) const { return rounded_up(n, w) / w; }
+
+    const linear_problem<E>& p;
+    const linear_gradients<E>& g;
+    const linear_leaves<E>& leaf;
+    linear_gradient_writer<E> writer;
+    index w;
+    linear_chunk<E> c;
+    index flow_size;
+    T* out;      // D (position, value feature)
+    T* dq;       // (position, feature)
+    T* earlier;  // dK of keys as the earlier of a pair
+    T* later;    // dK of keys as the later one
+    T* spare;
+    T* dx;  // (position, input)
+    T* du;
+    T* products;       // P, M (query, key)
+    T* turned_values;  // U^T
+    T* turned_state;   // S^T, later R^T
+    T* added;          // what the chunk adds to R
+    T* after;          // R after the chunk
+    T* added_normaliser;
+    T* after_normaliser;
+    T* inverse;           // 1 / den
+    T* slope;             // the gradient of den; of beta
+    T* answer;            // the outputs; of the delta rule V - K S - lower(K K^T) U
+    T* db = nullptr;      // (position, feature)
+    T* db_end = nullptr;  // (feature)
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
