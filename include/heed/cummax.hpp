@@ -5,5 +5,6 @@
 #pragma once
 
 #include <heed/cummax/attention.hpp>
+#include <heed/cummax/maxstate.hpp>
 #include <heed/cummax/options.hpp>
 #include <heed/cummax/scan.hpp>

@@ -114,8 +114,8 @@ struct cummax_attention_form : cummax_form<E> {
     out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
         return io.write(d_o, at, h, t, room);
     }
-    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows dx,
-                T*) const {
+    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows dx, T*,
+                cummax_scratch<T>) const {
         io.finish(d_o, at, h, t, n, dx.data);
     }
 };

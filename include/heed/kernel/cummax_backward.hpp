@@ -75,7 +75,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
     const std::size_t scratch =
         cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
-        cache_lines(static_cast<std::size_t>(form.sums) * sizeof(double)) + 4 * each;
+        cache_lines(static_cast<std::size_t>(rounded_up(form.sums * 2, 16)) * number) + 4 * each;
     const std::size_t room = cache_lines(static_cast<std::size_t>(form.rooms * table) * number);
     // The two walks use the same memory one after the other.
     const std::size_t slots_most = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
@@ -156,7 +156,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                                                    back(e + h * table)};
                 const cummax_rows<T> out[] = {left, waits, dx.from_last(n)};
                 form.io.leaf->release(in, out, nullptr, n, at.features);
-                form.routed(plan, at, h, t, n, dx, rooms);
+                form.routed(plan, at, h, t, n, dx, rooms, mine);
             }
             if (!in_turns) {
                 const cummax_rows<const T> in[] = {{sum, 0}, {taken, 0}};

@@ -54,8 +54,8 @@ struct cummax_scan_form : cummax_form<E> {
     out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
         return io.write(dx, at, h, t, room);
     }
-    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows to,
-                T*) const {
+    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows to, T*,
+                cummax_scratch<T>) const {
         io.finish(dx, at, h, t, n, to.data);
     }
 };

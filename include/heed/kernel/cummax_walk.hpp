@@ -15,7 +15,8 @@
 //     source(at, head, t, n, room)                  the rows that the maximum runs over
 //     forward(at, t, n, state, scratch)             writes the output of n positions, moves the state on
 //     gradients(at, t, n, e, de, sums, scratch)     the gradients; de of every head, [head][position][pad]
-//     target(at, head, t, room), routed(at, head, t, n, dx, room)    where what the source receives goes
+//     target(at, head, t, room), routed(at, head, t, n, dx, room, scratch)    where what the source
+//                                                   receives goes; scratch is as gradients() left it
 #pragma once
 
 #include <heed/kernel/cummax.hpp>

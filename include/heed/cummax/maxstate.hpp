@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// heed/cummax/maxstate.hpp: the forms that published models use
+//
+// maxstate (SamOutV1), o, a1, a2 (batch, head, position, feature), scaled by 1 / sqrt(feature):
+//     e = cummax((o + a1) / sqrt(feature)),   y = (e + a2) e + a1
+//
+// maxstate_super (OpenASH, FRSMASH, SamOut's MNIST test), a, b, c, d likewise, alphas {k1, k2, k3}:
+//     e = cummax(c)
+//     y = a b + k1 b + k2 d + a (k3 e + d) + b (c + e) + c e [+ w e]
+// head_mix(m), (heads, 5 heads), adds the last term: w = m u, u the heads of a, b, c, d, e one behind the
+// other.
+//
+//     auto y = heed::maxstate(o, a1, a2, heed::state(s));
+//     auto g = heed::maxstate_backward(dy, o, a1, a2);                        g.o, g.a1, g.a2
+//     auto y = heed::maxstate_super(a, b, c, d, {0.5, 0.5, 0.5}, heed::head_mix(m));
+//     auto g = heed::maxstate_super_backward(dy, a, b, c, d, {0.5, 0.5, 0.5}, heed::head_mix(m),
+//                                            heed::head_mix_gradient(dm));    g.a … g.d, g.alphas
+//
+// Options: state, initial_state, final_state, on, use; backward: initial_state, initial_state_gradient,
+// final_state_gradient, head_mix_gradient. A state is e after the last position, (batch, head, 1, feature).
+// Several positions with a state are right, too: the published code keeps only the last row then, and so lets
+// early positions see later ones.
+//
+// Bits: those of any split, number of threads and target, forward; sums of gradients as in
+// cummax/attention.hpp. Errors and memory likewise. maxstate_into's y may be o, a1 or a2 itself.
+#pragma once
+
+#include <heed/cummax/attention.hpp>
+#include <heed/kernel/maxstate_call.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// A linear map over heads, (heads, 5 heads), kept by reference; and the backward's gradient of it.
+template <class X>
+auto head_mix(X&& m) {
+    return detail::reading<option_kind::head_mix>(std::forward<X>(m));
+}
+template <class X>
+auto head_mix_gradient(X&& t) {
+    return detail::writing<option_kind::head_mix_gradient>(std::forward<X>(t));
+}
+
+template <class Y, class O, class A1, class A2, class... Options>
+void maxstate_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
+    detail::maxstate_options::check<Options...>();
+    detail::check_written<Y>();
+    using T = detail::cummax_element<const O>;
+    if constexpr ((detail::is_option<Options> && ...) &&
+                  detail::check_cummax_elements<const O, const A1, const A2, Y>())
+        detail::run_maxstate<T>("maxstate_into", as_view(y), as_view(o), as_view(a1), as_view(a2),
+                                options...);
+}
+
+template <class O, class A1, class A2, class... Options>
+auto maxstate(const O& o, const A1& a1, const A2& a2, const Options&... options) {
+    const view<const detail::cummax_element<const O>> from(as_view(o));
+    detail::check_extents("maxstate", "o", from);
+    auto y = detail::result_of<O>::make(from.extents);
+    maxstate_into(detail::result_view(y), o, a1, a2, options...);
+    return y;
+}
+
+template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2, class... Options>
+void maxstate_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o, const A1& a1,
+                            const A2& a2, const Options&... options) {
+    detail::maxstate_backward_options::check<Options...>();
+    detail::check_written<Do>();
+    detail::check_written<Da1>();
+    detail::check_written<Da2>();
+    using T = detail::cummax_element<const O>;
+    if constexpr ((detail::is_option<Options> && ...) &&
+                  detail::check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
+        detail::run_maxstate_backward<T>("maxstate_backward_into", as_view(d_o), as_view(d_a1), as_view(d_a2),
+                                         as_view(dy), as_view(o), as_view(a1), as_view(a2), options...);
+}
+
+template <class Dy, class O, class A1, class A2, class... Options>
+auto maxstate_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2, const Options&... options) {
+    const view<const detail::cummax_element<const O>> from(as_view(o));
+    detail::check_extents("maxstate_backward", "o", from);
+    cummax_gradients<decltype(detail::result_of<O>::make(from.extents)),
+                     decltype(detail::result_of<A1>::make(from.extents)),
+                     decltype(detail::result_of<A2>::make(from.extents))>
+        g{detail::result_of<O>::make(from.extents), detail::result_of<A1>::make(from.extents),
+          detail::result_of<A2>::make(from.extents)};
+    maxstate_backward_into(detail::result_view(g.o), detail::result_view(g.a1), detail::result_view(g.a2), dy,
+                           o, a1, a2, options...);
+    return g;
+}
+
+// y needs memory of its own.
+template <class Y, class A, class B, class C, class D, class... Options>
+void maxstate_super_into(Y&& y, const A& a, const B& b, const C& c, const D& d,
+                         const std::array<double, 3>& alphas, const Options&... options) {
+    detail::super_options::check<Options...>();
+    detail::check_written<Y>();
+    using T = detail::cummax_element<const A>;
+    if constexpr ((detail::is_option<Options> && ...) &&
+                  detail::check_cummax_elements<const A, const B, const C, const D, Y>())
+        detail::run_super<T>("maxstate_super_into", as_view(y),
+                             std::array<view<const T>, 4>{as_view(a), as_view(b), as_view(c), as_view(d)},
+                             alphas, options...);
+}
+
+template <class A, class B, class C, class D, class... Options>
+auto maxstate_super(const A& a, const B& b, const C& c, const D& d, const std::array<double, 3>& alphas,
+                    const Options&... options) {
+    const view<const detail::cummax_element<const A>> from(as_view(a));
+    detail::check_extents("maxstate_super", "a", from);
+    auto y = detail::result_of<A>::make(from.extents);
+    maxstate_super_into(detail::result_view(y), a, b, c, d, alphas, options...);
+    return y;
+}
+
+// The gradients of maxstate_super, each tensor of its input's kind.
+template <class A, class B, class C, class D>
+struct maxstate_super_gradients {
+    A a;
+    B b;
+    C c;
+    D d;
+    std::array<double, 3> alphas{};
+};
+
+template <class Da, class Db, class Dc, class Dd, class Dy, class A, class B, class C, class D,
+          class... Options>
+void maxstate_super_backward_into(Da&& da, Db&& db, Dc&& dc, Dd&& dd, std::array<double, 3>& d_alphas,
+                                  const Dy& dy, const A& a, const B& b, const C& c, const D& d,
+                                  const std::array<double, 3>& alphas, const Options&... options) {
+    detail::super_backward_options::check<Options...>();
+    detail::check_written<Da>();
+    detail::check_written<Db>();
+    detail::check_written<Dc>();
+    detail::check_written<Dd>();
+    using T = detail::cummax_element<const A>;
+    if constexpr ((detail::is_option<Options> && ...) &&
+                  detail::check_cummax_elements<const A, const B, const C, const D, const Dy, Da, Db, Dc,
+                                                Dd>())
+        detail::run_super_backward<T>(
+            "maxstate_super_backward_into",
+            std::array<view<T>, 4>{as_view(da), as_view(db), as_view(dc), as_view(dd)}, d_alphas, as_view(dy),
+            std::array<view<const T>, 4>{as_view(a), as_view(b), as_view(c), as_view(d)}, alphas, options...);
+}
+
+template <class Dy, class A, class B, class C, class D, class... Options>
+auto maxstate_super_backward(const Dy& dy, const A& a, const B& b, const C& c, const D& d,
+                             const std::array<double, 3>& alphas, const Options&... options) {
+    const view<const detail::cummax_element<const A>> from(as_view(a));
+    detail::check_extents("maxstate_super_backward", "a", from);
+    maxstate_super_gradients<decltype(detail::result_of<A>::make(from.extents)),
+                             decltype(detail::result_of<B>::make(from.extents)),
+                             decltype(detail::result_of<C>::make(from.extents)),
+                             decltype(detail::result_of<D>::make(from.extents))>
+        g{detail::result_of<A>::make(from.extents), detail::result_of<B>::make(from.extents),
+          detail::result_of<C>::make(from.extents), detail::result_of<D>::make(from.extents)};
+    maxstate_super_backward_into(detail::result_view(g.a), detail::result_view(g.b), detail::result_view(g.c),
+                                 detail::result_view(g.d), g.alphas, dy, a, b, c, d, alphas, options...);
+    return g;
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

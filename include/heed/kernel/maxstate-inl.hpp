@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/maxstate-inl.hpp: the operations of the published models' forms, and the table of a target
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+struct maxstate_source {
+    static constexpr int reads = 2, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* factor) {
+        y[0] = (x[0] + x[1]) * factor[0];
+    }
+};
+struct maxstate_output {
+    static constexpr int reads = 3, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = rounded((x[0] + x[2]) * x[0]) + x[1];
+    }
+};
+struct maxstate_gradients {
+    static constexpr int reads = 3, writes = 2;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = x[0] * x[1];
+        y[1] = x[0] * rounded((x[1] + x[2]) + x[1]);
+    }
+};
+struct maxstate_routed {
+    static constexpr int reads = 2, writes = 2;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* factor) {
+        const V du = rounded(x[0] * factor[0]);
+        y[0] = du;
+        y[1] = x[1] + du;
+    }
+};
+// a b + k1 b + k2 d + a (k3 e + d) + b (c + e) + c e, in this order.
+struct super_output {
+    static constexpr int reads = 5, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* k) {
+        const V a = x[0], b = x[1], c = x[2], d = x[3], e = x[4];
+        V sum = rounded(a * b) + rounded(b * k[0]);
+        sum = sum + rounded(d * k[1]);
+        sum = sum + rounded(a * (rounded(e * k[2]) + d));
+        sum = sum + rounded(b * (c + e));
+        y[0] = sum + rounded(c * e);
+    }
+};
+struct super_gradients {
+    static constexpr int reads = 6, writes = 5;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* k) {
+        const V g = x[0], a = x[1], b = x[2], c = x[3], d = x[4], e = x[5];
+        y[0] = g * rounded((b + rounded(e * k[2])) + d);
+        y[1] = g * rounded(((a + k[0]) + c) + e);
+        y[2] = g * rounded(b + e);
+        y[3] = g * rounded(a + k[1]);
+        y[4] = g * rounded((rounded(a * k[2]) + b) + c);
+    }
+};
+struct super_alphas {
+    static constexpr int reads = 8, writes = 3;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = x[0] + rounded(x[3] * x[5]);
+        y[1] = x[1] + rounded(x[3] * x[6]);
+        y[2] = x[2] + rounded(x[3] * rounded(x[4] * x[7]));
+    }
+};
+// sum + x factor, sum + x y, x y
+struct mix_add {
+    static constexpr int reads = 2, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* factor) {
+        y[0] = x[0] + rounded(x[1] * factor[0]);
+    }
+};
+struct mix_multiply_add {
+    static constexpr int reads = 3, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = x[0] + rounded(x[1] * x[2]);
+    }
+};
+struct mix_multiply {
+    static constexpr int reads = 2, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = x[0] * x[1];
+    }
+};
+
+template <class T>
+const detail::maxstate_leaves<T>& maxstate_leaves() {
+    static constexpr detail::maxstate_leaves<T> table{
+        &elementwise<maxstate_source, T>,    &elementwise<maxstate_output, T>,
+        &elementwise<maxstate_gradients, T>, &elementwise<maxstate_routed, T>,
+        &elementwise<super_output, T>,       &elementwise<super_gradients, T>,
+        &elementwise<super_alphas, T>,       &elementwise<mix_add, T>,
+        &elementwise<mix_multiply_add, T>,   &elementwise<mix_multiply, T>,
+    };
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
