@@ -7,6 +7,7 @@
 #pragma once
 
 #include <heed/kernel/linear/kernels.hpp>
+#include <heed/kernel/linear/long_sum.hpp>
 #include <heed/kernel/room.hpp>
 
 namespace heed {
@@ -244,10 +245,10 @@ private:
     void sum_positions(index b, index h, index first, index count) {
         double steps[chunk_positions];
         p_.decay.read(p_.decay.context, b, h, first, count, 0, 1, steps);
-        double sum = 0;
+        long_sum sum;
         for (index i = 0; i < chunk_positions; ++i) {
             if (i < count)
-                add_step(steps[i], sum, high[i], low[i]);
+                sum.add(steps[i], high[i], low[i]);
             else
                 high[i] = low[i] = 0;
         }
@@ -267,12 +268,12 @@ private:
         constexpr index some = 64;  // features at a time, so that their sums stand on the stack
         for (index f0 = 0; f0 < p_.features; f0 += some) {
             const index n = least(p_.features - f0, some);
-            double sums[some] = {};
+            long_sum sums[some];
             double steps[some];
             for (index i = 0; i < count; ++i) {
                 p_.decay.read(p_.decay.context, b, h, first + i, 1, f0, n, steps);
                 const index at = i * feature_row + f0;
-                for (index f = 0; f < n; ++f) add_step(steps[f], sums[f], high[at + f], low[at + f]);
+                for (index f = 0; f < n; ++f) sums[f].add(steps[f], high[at + f], low[at + f]);
             }
         }
         copy(high + (count - 1) * feature_row, last_high, feature_row);
@@ -280,12 +281,6 @@ private:
         leaf_.decay_elements(nullptr, {last_high, last_low}, {nullptr, nullptr}, feature_row, T(1), 1,
                              feature_row, keep);
     }
-    static void add_step(double step, double& sum, T& high_part, T& low_part) {
-        sum += step < least_log_decay ? least_log_decay : step;
-        high_part = static_cast<T>(sum);
-        low_part = static_cast<T>(sum - static_cast<double>(high_part));
-    }
-
     // The queries of a sub-chunk since its start, and the keys before it until there.
     void near(const T* x, index i, index count) const {
         const index at = i * feature_row;
