@@ -66,12 +66,27 @@ HEED_INLINE pack<T> log_difference(const T* high, const T* low, index i, pack<T>
 }
 
 template <class T>
+HEED_INLINE pack<T> lane_numbers() {
+    T numbers[lanes_of<T>];
+    HEED_UNROLL
+    for (int l = 0; l < lanes_of<T>; ++l) numbers[l] = static_cast<T>(l);
+    return load(numbers);
+}
+
+// Lanes right of the diagonal take part in the last pack of a row: their exponent is 0, since the difference
+// runs backward in time there and would overflow.
+template <class T>
 HEED_NOINLINE void decay_lower(T* a, index row, index rows, const T* high, const T* low) {
+    const pack<T> lane = lane_numbers<T>();
     for (index i = 0; i < rows; ++i, a += row) {
         const pack<T> h = set<pack<T>>(high[i]);
         const pack<T> l = set<pack<T>>(low[i]);
-        for (index j = 0; j <= i; j += lanes_of<T>)
-            store(a + j, load(a + j) * exp(log_difference(high, low, j, h, l)));
+        for (index j = 0; j <= i; j += lanes_of<T>) {
+            pack<T> d = log_difference(high, low, j, h, l);
+            if (j + lanes_of < T >> i)
+                d = choose(lane > set<pack<T>>(static_cast<T>(i - j)), set<pack<T>>(0), d);
+            store(a + j, load(a + j) * exp(d));
+        }
     }
 }
 
