@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // bench/compare.cpp: heed_compare, one table a person reads
+#include <algorithm>
 #include <ctime>
 #include <fstream>
 #include <iostream>
@@ -18,20 +19,24 @@ namespace {
 
 struct model {
     const char* title;
-    const char* variant;
+    std::vector<std::string> variants;
     shape extent;
     bool quick = false;  // also in a quick run
 };
 
 // The attention of one layer.
 const model models[] = {
-    {"ViT-B/16: 12 heads, 197 patches, D=64", "plain", self(12, 197, 64), true},
-    {"GPT-2 small: 12 heads, 1024 tokens, D=64, causal", "causal", self(12, 1024, 64), true},
-    {"Whisper-base encoder: 8 heads, 1500 frames, D=64", "plain", self(8, 1500, 64)},
+    {"ViT-B/16: 12 heads, 197 patches, D=64", {"plain"}, self(12, 197, 64), true},
+    {"GPT-2 small: 12 heads, 1024 tokens, D=64, causal", {"causal"}, self(12, 1024, 64), true},
+    {"Whisper-base encoder: 8 heads, 1500 frames, D=64", {"plain"}, self(8, 1500, 64)},
     {"Llama-3-8B prompt: 32 query heads over 8, 1024 tokens, D=128, causal",
-     "causal",
+     {"causal"},
      {1, 32, 8, 1024, 1024, 128}},
-    {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128", "causal", {1, 32, 8, 1, 32768, 128}},
+    {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128", {"causal"}, {1, 32, 8, 1, 32768, 128}},
+    {"One more position of a stream after 16384: 8 heads, D=64",
+     {"causal", "linear_decode"},
+     {1, 8, 8, 1, 16384, 64},
+     true},
 };
 
 std::string today() {
@@ -50,19 +55,24 @@ struct planned {
 
 std::vector<planned> plan(const arguments& a) {
     std::vector<planned> all;
-    const auto with_baselines = [](const variant* chosen, const shape& extent) {
+    // Baselines, and what `wanted` says of the others.
+    const auto with_baselines = [](const auto& wanted) {
         std::vector<const variant*> list;
         for (const variant& v : variants())
-            if (v.family == "eigen" || &v == chosen || (chosen == nullptr && (!v.takes || v.takes(extent))))
-                list.push_back(&v);
+            if (v.family == "eigen" || wanted(v)) list.push_back(&v);
         return list;
     };
     for (const model& m : models)
         if (a.models && (m.quick || !a.quick))
-            all.push_back({m.title, false, m.extent, with_baselines(&variant_named(m.variant), m.extent)});
-    for (size length : a.lengths)
-        all.push_back({"One head, " + std::to_string(length) + " positions, D=64", true, self(1, length, 64),
-                       with_baselines(nullptr, self(1, length, 64))});
+            all.push_back({m.title, false, m.extent, with_baselines([&](const variant& v) {
+                               return std::find(m.variants.begin(), m.variants.end(), v.name) !=
+                                      m.variants.end();
+                           })});
+    for (size length : a.lengths) {
+        const shape s = self(1, length, 64);
+        all.push_back({"One head, " + std::to_string(length) + " positions, D=64", true, s,
+                       with_baselines([&](const variant& v) { return !v.takes || v.takes(s); })});
+    }
     return all;
 }
 
