@@ -34,7 +34,7 @@ const model models[] = {
      {1, 32, 8, 1024, 1024, 128}},
     {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128", {"causal"}, {1, 32, 8, 1, 32768, 128}},
     {"One more position of a stream after 16384: 8 heads, D=64",
-     {"causal", "linear_decode"},
+     {"causal", "linear_decode", "cummax_decode"},
      {1, 8, 8, 1, 16384, 64},
      true},
 };

@@ -192,6 +192,12 @@ bool print_figures(std::ostream& out, runner& run) {
     m.overhead("linear_back", "linear", stream, 3);
     m.overhead("gated_back", "gated", stream, 3);
     m.same_at_any_length("linear_decode", 16, 65536, 1.05);
+    m.faster("cummax", "cummax_stream", stream, 0.90);
+    m.faster("cummax", "cummax_eigen", stream, 4);
+    m.overhead("cummax_back", "cummax", stream, 2.5);
+    m.same_at_any_length("cummax_decode", 10, 65536, 1.05);
+    m.two_threads("cummax", stream, 1.8);
+    m.two_threads("cummax", self(1, 16384, 64), 1.8);
     m.two_threads("linear", self(2, 16384, 64), 1.8);
     m.two_threads("linear", self(1, 16384, 64), 1.8);
     m.two_threads("linear_back", self(1, 16384, 64), 1.8);
