@@ -82,6 +82,14 @@ TEST_CASE("any number of threads gives the bits of none") {
     }
 }
 
+TEST_CASE("many links in many hands: every turn comes once") {
+    support::random r(40);
+    const setting x(r, {1, 1, 300'000, 8}, true);
+    const tensor alone = solve(x);
+    const heed::thread_pool pool(2);
+    for (int run = 0; run < 20; ++run) CHECK(support::same_tensors(solve(x, heed::on(pool)), alone));
+}
+
 TEST_CASE("hybrid: near the oracle, and the same bits for any split and number of threads") {
     support::random r(34);
     for (int round = 0; round < 25; ++round) {

@@ -92,6 +92,22 @@ struct cummax_attend {
         if constexpr (WritesP) y[2] = p;
     }
 };
+// Two heads: what the first hands to the second stays in a register.
+template <bool ReadsP, bool WritesP>
+struct cummax_attend_two {
+    static constexpr int reads = ReadsP ? 9 : 8, writes = WritesP ? 5 : 4;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        y[0] = cummax_later(x[0], x[2]);
+        y[1] = cummax_later(x[1], x[5]);
+        V p = y[0];
+        if constexpr (ReadsP) p = cummax_later(x[8], p);
+        y[2] = cummax_output_of(p, x[3], x[4]);
+        p = cummax_later(p, y[1]);
+        y[3] = cummax_output_of(p, x[6], x[7]);
+        if constexpr (WritesP) y[4] = p;
+    }
+};
 struct cummax_gradients {
     static constexpr int reads = 4, writes = 3;
     template <class V>
@@ -203,6 +219,8 @@ const detail::cummax_leaves<E>& cummax_leaves() {
         &elementwise<cummax_output, T>,
         {&elementwise<cummax_attend<false, false>, T>, &elementwise<cummax_attend<true, false>, T>,
          &elementwise<cummax_attend<false, true>, T>, &elementwise<cummax_attend<true, true>, T>},
+        {&elementwise<cummax_attend_two<false, false>, T>, &elementwise<cummax_attend_two<true, false>, T>,
+         &elementwise<cummax_attend_two<false, true>, T>, &elementwise<cummax_attend_two<true, true>, T>},
         &elementwise<cummax_gradients, T>,
         &elementwise<cummax_route, T>,
         &elementwise<cummax_collect, T>,

@@ -31,7 +31,7 @@ using cummax_leaf = void (*)(const cummax_rows<const T>* in, const cummax_rows<T
 
 // Positions whose gradients are summed from zero; their sum joins what later positions left over. Fixed, so
 // that the bits of a gradient depend on nothing but the call.
-inline constexpr index cummax_chunk = 64;
+inline constexpr index cummax_chunk = 128;
 
 // later(a, b) is the running maximum: b where b >= a or b is NaN, else a.
 template <class E>
@@ -46,12 +46,14 @@ struct cummax_leaves {
     cummax_leaf<T> scan_index;  // {state, x, index, now}, step -> {state, e, index, now, index}, as integers
     cummax_leaf<T> output;      // {p, a1, a2} -> {(p + a1) a2 + a1}
     cummax_leaf<T> attend[4];   // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
-    cummax_leaf<T> gradients;   // {g, a1, a2, p} -> {da1, da2, dp}
-    cummax_leaf<T> route;       // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
-    cummax_leaf<T> collect;     // {sum, open, de, x, e} -> {sum, open}
-    cummax_leaf<T> release;     // {sum, carry, de, x, e} -> {sum, carry, dx}
-    cummax_leaf<T> pass_on;     // {carry, sum, open} -> {carry}: what earlier positions receive
-    cummax_leaf<T> add;         // {a, b} -> {a + b}
+    // {state, state, o, a1, a2, o, a1, a2, p} -> {state, state, y, y, p}: two heads at once
+    cummax_leaf<T> attend_two[4];
+    cummax_leaf<T> gradients;  // {g, a1, a2, p} -> {da1, da2, dp}
+    cummax_leaf<T> route;      // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
+    cummax_leaf<T> collect;    // {sum, open, de, x, e} -> {sum, open}
+    cummax_leaf<T> release;    // {sum, carry, de, x, e} -> {sum, carry, dx}
+    cummax_leaf<T> pass_on;    // {carry, sum, open} -> {carry}: what earlier positions receive
+    cummax_leaf<T> add;        // {a, b} -> {a + b}
 
     cummax_leaf<T> weigh;             // {e, most, sum} -> {e^(e - most), sum}
     cummax_leaf<T> normalise;         // {w, sum} -> {w / sum}

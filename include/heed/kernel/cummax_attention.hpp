@@ -33,7 +33,7 @@ struct cummax_attention_form : cummax_form<E> {
     }
 
     static index step(const cummax_plan& plan) { return cummax_step(plan); }
-    index forward_scratch(const cummax_plan& plan, index step_) const { return 5 * step_ * plan.pad; }
+    index forward_scratch(const cummax_plan& plan, index step_) const { return 9 * step_ * plan.pad; }
     void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index room = n * plan.pad;
@@ -42,17 +42,40 @@ struct cummax_attention_form : cummax_form<E> {
         T* const room_a1 = mine.take(room);
         T* const room_a2 = mine.take(room);
         T* const room_y = mine.take(room);
-        for (index h = 0; h < plan.group; ++h) {
+        T* const second = mine.take(4 * room);
+        index h = 0;
+        for (; h + 2 <= plan.group; h += 2) {
             const out_rows e{state + h * plan.pad, 0};
+            const out_rows f{state + (h + 1) * plan.pad, 0};
             const in_rows in[] = {e,
+                                  f,
                                   source(at, h, t, n, room_o),
                                   io.read(a1, at, h, t, n, room_a1),
                                   io.read(a2, at, h, t, n, room_a2),
+                                  source(at, h + 1, t, n, second),
+                                  io.read(a1, at, h + 1, t, n, second + room),
+                                  io.read(a2, at, h + 1, t, n, second + 2 * room),
                                   {p, plan.pad}};
-            const out_rows out[] = {e, io.write(y, at, h, t, room_y), {p, plan.pad}};
-            io.leaf->attend[(h > 0 ? 1 : 0) + (h + 1 < plan.group ? 2 : 0)](in, out, nullptr, n, at.features);
+            const out_rows out[] = {e,
+                                    f,
+                                    io.write(y, at, h, t, room_y),
+                                    io.write(y, at, h + 1, t, second + 3 * room),
+                                    {p, plan.pad}};
+            io.leaf->attend_two[(h > 0 ? 1 : 0) + (h + 2 < plan.group ? 2 : 0)](in, out, nullptr, n,
+                                                                                at.features);
             io.finish(y, at, h, t, n, room_y);
+            io.finish(y, at, h + 1, t, n, second + 3 * room);
         }
+        if (h == plan.group) return;
+        const out_rows e{state + h * plan.pad, 0};
+        const in_rows in[] = {e,
+                              source(at, h, t, n, room_o),
+                              io.read(a1, at, h, t, n, room_a1),
+                              io.read(a2, at, h, t, n, room_a2),
+                              {p, plan.pad}};
+        const out_rows out[] = {e, io.write(y, at, h, t, room_y), {p, plan.pad}};
+        io.leaf->attend[h > 0 ? 1 : 0](in, out, nullptr, n, at.features);
+        io.finish(y, at, h, t, n, room_y);
     }
 
     static constexpr index rooms = 7;  // of converted rows

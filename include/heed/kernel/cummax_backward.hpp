@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/cummax_backward.hpp: the walk backwards, see kernel/cummax_walk.hpp
 //
-// Memory: a state for every 64 positions, and for each thread a few tables of 64 positions.
+// Memory: a state for every 128 positions, and for each thread a few tables of 128 positions.
 #pragma once
 
 #include <heed/kernel/cummax_walk.hpp>

@@ -129,7 +129,7 @@ void walk_forward(const Form& form, const cummax_plan& plan,
                       for (index t = first; t < last; t += step)
                           form.forward(plan, at, t, last - t < step ? last - t : step, run, mine);
                       if (link == links - 1) write_state(state, plan, at, states.last);
-                      turn.pass();
+                      if (run == state) turn.pass();  // once: a second time would turn the chain back
                   });
 }
 

@@ -26,8 +26,9 @@ public:
     using tensor = Eigen::Tensor<sum_type, 4, Eigen::RowMajor>;
 
     // The empty state: the identity of merge. Throws heed::error for negative extents.
-    cummax_state(index batch, index heads, index features)
-        : most_(checked(batch, "batch"), checked(heads, "heads"), 1, checked(features, "features")) {
+    cummax_state(index batch_entries, index head_count, index feature_count)
+        : most_(checked(batch_entries, "batch"), checked(head_count, "heads"), 1,
+                checked(feature_count, "features")) {
         reset();
     }
 
