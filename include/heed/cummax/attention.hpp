@@ -36,7 +36,7 @@
 #pragma once
 
 #include <heed/core/tensor.hpp>
-#include <heed/kernel/cummax_attention_call.hpp>
+#include <heed/kernel/cummax/attention_call.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

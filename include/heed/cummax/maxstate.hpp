@@ -26,7 +26,7 @@
 #pragma once
 
 #include <heed/cummax/attention.hpp>
-#include <heed/kernel/maxstate_call.hpp>
+#include <heed/kernel/cummax/maxstate_call.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -21,7 +21,7 @@
 #pragma once
 
 #include <heed/cummax/attention.hpp>
-#include <heed/kernel/cummax_scan.hpp>
+#include <heed/kernel/cummax/scan.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

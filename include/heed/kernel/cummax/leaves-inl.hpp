@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax-inl.hpp: the operations of cummax attention, and the table of a target
+// heed/kernel/cummax/leaves-inl.hpp: the operations of cummax attention, and the table of a target
 //
 // later(a, b) is b where b >= a or b is NaN: two comparisons and a selection, which copies bits. A build
 // whose compiler assumes that NaN does not exist compares integers instead, that order numbers as they

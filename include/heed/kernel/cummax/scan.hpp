@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_scan.hpp: the running maximum alone, as a form of the walk, with its index and backward
+// heed/kernel/cummax/scan.hpp: the running maximum alone, as a form of the walk, with its index and backward
 #pragma once
 
 #include <cstdint>
 
-#include <heed/kernel/cummax_backward.hpp>
-#include <heed/kernel/cummax_call.hpp>
-#include <heed/kernel/cummax_kernels.hpp>
+#include <heed/kernel/cummax/backward.hpp>
+#include <heed/kernel/cummax/call.hpp>
+#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

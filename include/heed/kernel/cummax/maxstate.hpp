@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/maxstate.hpp: maxstate as a form of the walk
+// heed/kernel/cummax/maxstate.hpp: maxstate as a form of the walk
 //
 //     u = (o + a1) / sqrt(features),   e = cummax of u over positions,   y = (e + a2) e + a1
 #pragma once
 
-#include <heed/kernel/cummax_backward.hpp>
-#include <heed/kernel/maxstate_kernels.hpp>
+#include <heed/kernel/cummax/backward.hpp>
+#include <heed/kernel/cummax/maxstate_kernels.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_attention.hpp: cummax attention as a form of the walk
+// heed/kernel/cummax/attention.hpp: cummax attention as a form of the walk
 //
 //     e = cummax of o over positions,  p = cummax of e over heads (or e),  y = (p + a1) a2 + a1
 //
@@ -8,7 +8,7 @@
 // cache.
 #pragma once
 
-#include <heed/kernel/cummax_walk.hpp>
+#include <heed/kernel/cummax/walk.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

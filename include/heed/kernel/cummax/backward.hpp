@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_backward.hpp: the walk backwards, see kernel/cummax_walk.hpp
+// heed/kernel/cummax/backward.hpp: the walk backwards, see kernel/cummax/walk.hpp
 //
 // Memory: a state for every 128 positions, and for each thread a few tables of 128 positions.
 #pragma once
 
-#include <heed/kernel/cummax_walk.hpp>
+#include <heed/kernel/cummax/walk.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

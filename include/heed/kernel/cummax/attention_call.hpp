@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_attention_call.hpp: cummax attention, forward and backward, from views and options
+// heed/kernel/cummax/attention_call.hpp: cummax attention, forward and backward, from views and options
 #pragma once
 
-#include <heed/kernel/cummax_backward.hpp>
-#include <heed/kernel/cummax_call.hpp>
-#include <heed/kernel/cummax_hybrid.hpp>
-#include <heed/kernel/cummax_kernels.hpp>
+#include <heed/kernel/cummax/backward.hpp>
+#include <heed/kernel/cummax/call.hpp>
+#include <heed/kernel/cummax/hybrid.hpp>
+#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/maxstate_kernels.hpp: the leaves of maxstate and maxstate_super, compiled for every target
+// heed/kernel/cummax/maxstate_kernels.hpp: the leaves of maxstate and maxstate_super, compiled for every
+// target
 #pragma once
 
-#include <heed/kernel/cummax_kernels.hpp>
+#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -27,7 +28,7 @@ struct maxstate_leaves {
 }  // namespace HEED_ABI
 }  // namespace heed
 
-#define HEED_FOREACH <heed/kernel/maxstate-inl.hpp>
+#define HEED_FOREACH <heed/kernel/cummax/maxstate-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
 namespace heed {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/maxstate_call.hpp: maxstate and maxstate_super, from views and options
+// heed/kernel/cummax/maxstate_call.hpp: maxstate and maxstate_super, from views and options
 #pragma once
 
 #include <cmath>
 
-#include <heed/kernel/cummax_call.hpp>
-#include <heed/kernel/maxstate.hpp>
-#include <heed/kernel/maxstate_super.hpp>
+#include <heed/kernel/cummax/call.hpp>
+#include <heed/kernel/cummax/maxstate.hpp>
+#include <heed/kernel/cummax/maxstate_super.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/maxstate_super.hpp: maxstate_super as a form of the walk
+// heed/kernel/cummax/maxstate_super.hpp: maxstate_super as a form of the walk
 //
 //     e = cummax of c over positions
 //     y = a b + k1 b + k2 d + a (k3 e + d) + b (c + e) + c e [+ w e]
 //     w[h] = sum over the five u = (a, b, c, d, e) and heads g of mix[h][u heads + g] u[g]
 #pragma once
 
-#include <heed/kernel/cummax_backward.hpp>
-#include <heed/kernel/maxstate_kernels.hpp>
+#include <heed/kernel/cummax/backward.hpp>
+#include <heed/kernel/cummax/maxstate_kernels.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

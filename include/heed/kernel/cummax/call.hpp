@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_call.hpp: from a call's tensors and options to a checked problem
+// heed/kernel/cummax/call.hpp: from a call's tensors and options to a checked problem
 //
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
 #include <heed/core/check.hpp>
 #include <heed/cummax/options.hpp>
-#include <heed/kernel/cummax.hpp>
+#include <heed/kernel/cummax/problem.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_hybrid.hpp: cummax attention with a softmax over heads blended in
+// heed/kernel/cummax/hybrid.hpp: cummax attention with a softmax over heads blended in
 //
 //     p = alpha c + (1 - alpha) w,   c = cummax over heads of e,   w = softmax over heads of e
 //
@@ -8,7 +8,7 @@
 // Heads that are all -inf have weights 0.
 #pragma once
 
-#include <heed/kernel/cummax_attention.hpp>
+#include <heed/kernel/cummax/attention.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax_walk.hpp: the walk over positions that all forms of cummax share
+// heed/kernel/cummax/walk.hpp: the walk over positions that all forms of cummax share
 //
 // Forward: positions in steps, the running maximum in a state. Where chains are few for the threads, a link
 // first takes the maximum of its own positions, then its turn: it receives the state before it, hands on
@@ -19,7 +19,7 @@
 //                                                   receives goes; scratch is as gradients() left it
 #pragma once
 
-#include <heed/kernel/cummax.hpp>
+#include <heed/kernel/cummax/problem.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/maxstate-inl.hpp: the operations of the published models' forms, and the table of a target
+// heed/kernel/cummax/maxstate-inl.hpp: the operations of the published models' forms, and the table of a
+// target
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax.hpp: what the cummax kernels are told, and the leaves that a target compiles for them
+// heed/kernel/cummax/problem.hpp: what the cummax kernels are told, and the leaves that a target compiles for
+// them
 //
 // Everything here is element by element: a leaf takes some tensors as rows of neighbours, and steps through
 // rows and features. What is carried from row to row (the running maximum, a running sum) is a row of
