@@ -105,9 +105,11 @@ private:
         byte_span span;
         bool may_replace = false;
     };
+    // Options that are one table stand among the inputs and outputs already.
     template <class O>
     static const char* overlapped(const O& option_, const byte_span& output) {
-        if constexpr (requires { option_.overlapped(output); })
+        if constexpr (
+            !requires { option_.to.data; } && requires { option_.overlapped(output); })
             return option_.overlapped(output);
         else
             return nullptr;
