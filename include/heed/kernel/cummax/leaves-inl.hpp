@@ -3,7 +3,8 @@
 //
 // later(a, b) is b where b >= a or b is NaN: two comparisons and a selection, which copies bits. A build
 // whose compiler assumes that NaN does not exist compares integers instead, that order numbers as they
-// compare, -0 equal to +0 and every NaN above all (measured: 25 cycles a pack, against 10). Sums and products
+// compare, -0 equal to +0 and every NaN above all (measured, 64 positions of 8 heads of 64
+// features in cache: 16 us, against 11). Sums and products
 // are rounded one by one, so that targets give the same bits.
 
 namespace heed {
