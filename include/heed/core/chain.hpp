@@ -46,7 +46,9 @@ public:
         }
         return true;
     }
+    // Once: a second time would turn the chain back.
     void pass() {
+        if (passed_) return;
         passed_ = true;
         if (chain_ != nullptr) chain_->passed.store(link_ + 1, std::memory_order_release);
     }

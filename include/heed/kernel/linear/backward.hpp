@@ -113,14 +113,14 @@ private:
                               x_.c.value_row, count, x_.p.features, columns, -1});
             copy(x_.c.values, x_.answer, count * x_.c.value_row);
             x_.leaf.scale_rows(x_.c.values, x_.c.values, x_.c.value_row, x_.c.beta, count, x_.c.value_row);
-            x_.leaf.scale_rows(x_.c.key_pairs, x_.products, x_.c.pair_row, x_.c.beta, count, x_.c.pair_row);
+            copy(x_.c.key_pairs, x_.products, count * x_.c.pair_row);
+            x_.leaf.scale_lower(x_.products, x_.c.pair_row, x_.c.beta, nullptr, count);
             x_.leaf.solve_lower({x_.products, x_.c.pair_row, 1, nullptr, 0, x_.c.values, x_.c.value_row,
                                  count, count, columns});
             // V - K S - lower(K K^T) U
             x_.leaf.multiply_lower({x_.c.key_pairs, x_.c.pair_row, 1, x_.c.values, x_.c.value_row, x_.answer,
                                     x_.c.value_row, count, count, columns, -1});
-            x_.leaf.scale_rows(x_.c.key_pairs, x_.c.key_pairs, x_.c.pair_row, x_.c.beta, count,
-                               x_.c.pair_row);
+            x_.leaf.scale_lower(x_.c.key_pairs, x_.c.pair_row, x_.c.beta, nullptr, count);
         }
         x_.c.transpose(x_.c.values, x_.c.value_row, count, x_.c.value_row, x_.turned_values, x_.c.pair_row);
     }

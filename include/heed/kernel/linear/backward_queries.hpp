@@ -40,7 +40,7 @@ void normalise_gradients(gradient_work<E>& x, index count, const T* normaliser) 
     x.leaf.scale_rows(x.out, x.out, x.c.value_row, x.inverse, count, x.c.value_row);
     if (x.p.causal) {
         x.leaf.add_running(x.dq, x.c.keys, x.c.feature_row, count, x.p.features, normaliser, x.slope);
-        x.leaf.scale_shift_rows(x.products, x.c.pair_row, x.inverse, x.slope, count, x.c.pair_row);
+        x.leaf.scale_lower(x.products, x.c.pair_row, x.inverse, x.slope, count);
     } else {
         x.leaf.multiply(
             {x.slope, 1, 0, normaliser, 0, x.dq, x.c.feature_row, count, 1, x.c.feature_row / x.w, 1});

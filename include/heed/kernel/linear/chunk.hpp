@@ -125,6 +125,7 @@ public:
             if (p_.decays == decay_of::head) leaf_.decay_lower(a, pair_row, rows, high, low);
             return;
         }
+        clear(a, rows * pair_row);  // right of the diagonal nothing is written below
         for (index i = 0; i < rows; i += sub_chunk) {
             const index count = least(sub_chunk, rows - i);
             if (i > 0) {

@@ -214,7 +214,7 @@ private:
         leaf_.multiply({c_.early_keys, c_.feature_row, 1, state, c_.value_row, c_.values, c_.value_row,
                         c_.rows, p_.features, columns, -1});
         leaf_.scale_rows(c_.values, c_.values, c_.value_row, c_.beta, c_.rows, c_.value_row);
-        leaf_.scale_rows(c_.key_pairs, c_.key_pairs, c_.pair_row, c_.beta, c_.rows, c_.pair_row);
+        leaf_.scale_lower(c_.key_pairs, c_.pair_row, c_.beta, nullptr, c_.rows);
         leaf_.solve_lower(
             {c_.key_pairs, c_.pair_row, 1, nullptr, 0, c_.values, c_.value_row, c_.rows, c_.rows, columns});
     }

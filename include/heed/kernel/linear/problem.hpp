@@ -115,8 +115,8 @@ struct linear_leaves {
     void (*normalisers)(const T* q, const T* k, index row, index rows, index n, const T* start, T* total);
     // x_i += factor[i] z_i, with the same z.
     void (*add_running)(T* x, const T* k, index row, index rows, index n, const T* start, const T* factor);
-    // Row i: x = factor[i] x + added[i].
-    void (*scale_shift_rows)(T* x, index row, const T* factor, const T* added, index rows, index n);
+    // Row i of a triangle, up to its own column: x = factor[i] x + added[i]; a null `added` is 0.
+    void (*scale_lower)(T* x, index row, const T* factor, const T* added, index rows);
     // sum += x y, element by element, times sign.
     void (*add_products)(const T* x, const T* y, index n, T sign, T* sum);
     // r[i] = sum over f of x_if y_f

@@ -246,11 +246,13 @@ HEED_NOINLINE void add_running(T* x, const T* k, index row, index rows, index n,
     }
 }
 
+// A triangle: up to each row's own column, in packs.
 template <class T>
-HEED_NOINLINE void scale_shift_rows(T* x, index row, const T* factor, const T* added, index rows, index n) {
-    for (index r = 0; r < rows; ++r, x += row)
-        for (index i = 0; i < n; i += lanes_of<T>)
-            store(x + i, load(x + i) * set<pack<T>>(factor[r]) + set<pack<T>>(added[r]));
+HEED_NOINLINE void scale_lower(T* x, index row, const T* factor, const T* added, index rows) {
+    for (index r = 0; r < rows; ++r, x += row) {
+        const pack<T> a = set<pack<T>>(added == nullptr ? T(0) : added[r]);
+        for (index i = 0; i <= r; i += lanes_of<T>) store(x + i, load(x + i) * set<pack<T>>(factor[r]) + a);
+    }
 }
 
 template <class T>

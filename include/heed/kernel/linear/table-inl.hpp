@@ -29,7 +29,7 @@ const detail::linear_leaves<E>& linear_leaves() {
         &diagonal_gradient<T>,
         &normalisers<T>,
         &add_running<T>,
-        &scale_shift_rows<T>,
+        &scale_lower<T>,
         &add_element_products<T>,
         &multiply_row<T>,
         &row_products<T>,
