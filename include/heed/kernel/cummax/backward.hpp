@@ -52,6 +52,12 @@ void walk_starts(const Form& form, const cummax_plan& plan,
         });
 }
 
+// A form that does a head's rows in one pass down and one back up.
+template <class Form>
+inline constexpr bool fuses = false;
+template <class Form>
+requires(Form::fused) inline constexpr bool fuses<Form> = true;
+
 // Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
 template <class Form, class D>
 void walk_backward(const Form& form, const cummax_plan& plan,
@@ -91,6 +97,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
 
     const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
     const bool in_turns = !chains.whole;
+    const bool fused = fuses<Form> && plan.group > 1;
     const std::size_t lane_bytes = scratch + room;
     double* const all_sums = sums;
     for_each_link(
@@ -116,9 +123,17 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             for (index i = 0; i < form.sums; ++i) part[i] = 0;
             if (n > 0) {
                 for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
-                for (index h = 0; h < plan.group; ++h)
-                    form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
-                form.gradients(plan, at, t, n, e, de, part, rooms, mine);
+                if constexpr (fuses<Form>) {
+                    if (plan.group > 1) {
+                        form.descend(plan, at, t, n, state, e, de, rooms, mine);
+                        if (in_turns) form.settle(plan, at, n, e, de, mine);
+                    }
+                }
+                if (!fused) {
+                    for (index h = 0; h < plan.group; ++h)
+                        form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
+                    form.gradients(plan, at, t, n, e, de, part, rooms, mine);
+                }
             }
             // Rows from the last position to the first.
             const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };
@@ -147,7 +162,10 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                 turn.pass();
             }
             fill(sum, size, T(0));
-            for (index h = 0; h < plan.group && n > 0; ++h) {
+            if constexpr (fuses<Form>) {
+                if (fused && !in_turns && n > 0) form.ascend(plan, at, t, n, e, de, sum, taken, rooms, mine);
+            }
+            for (index h = 0; h < plan.group && n > 0 && (!fused || in_turns); ++h) {
                 const cummax_rows<T> left{sum + h * plan.pad, 0};
                 const cummax_rows<T> waits{taken + h * plan.pad, 0};
                 const cummax_rows<const T> x = form.source(at, h, t, n, rooms);

@@ -21,6 +21,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
     using out_rows = cummax_rows<T>;
     using cummax_form<E>::io;
 
+    static constexpr bool fused = false;
     double (*alpha_of)(const void* option_, index head) = nullptr;
     const void* alpha_option = nullptr;
     index sums = 0;  // one for each head

@@ -120,6 +120,37 @@ struct cummax_gradients {
         y[2] = g * x[2];
     }
 };
+// A position of one head on the way down: its maximum, that over the heads so far, and all gradients that
+// need no later position. The first head's maximum over heads is its own.
+template <bool First>
+struct cummax_descend {
+    static constexpr int reads = First ? 5 : 6, writes = First ? 5 : 6;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        using C = constants<element_of<V>>;
+        const V e = cummax_later(x[0], x[1]);
+        const V g = x[2];
+        V p = e;
+        if constexpr (!First) p = y[5] = cummax_later(x[5], e);
+        y[0] = y[1] = e;
+        y[2] = g * rounded(x[4] + C::one);
+        y[3] = g * rounded(p + x[3]);
+        y[4] = g * x[4];
+    }
+};
+// And on the way back up: first over heads (route), then over positions (release).
+struct cummax_ascend {
+    static constexpr int reads = 7, writes = 4;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        const V over_heads = x[0] + x[1];
+        y[0] = where_other(x[2], x[3], over_heads);
+        const V sum = x[4] + where_same(x[2], x[3], over_heads);
+        y[1] = where_other(x[3], x[6], sum);
+        y[2] = where_other(x[3], x[6], x[5]);
+        y[3] = where_same(x[3], x[6], sum + x[5]);
+    }
+};
 struct cummax_route {
     static constexpr int reads = 4, writes = 2;
     template <class V>
@@ -223,6 +254,8 @@ const detail::cummax_leaves<E>& cummax_leaves() {
         {&elementwise<cummax_attend_two<false, false>, T>, &elementwise<cummax_attend_two<true, false>, T>,
          &elementwise<cummax_attend_two<false, true>, T>, &elementwise<cummax_attend_two<true, true>, T>},
         &elementwise<cummax_gradients, T>,
+        {&elementwise<cummax_descend<true>, T>, &elementwise<cummax_descend<false>, T>},
+        &elementwise<cummax_ascend, T>,
         &elementwise<cummax_route, T>,
         &elementwise<cummax_collect, T>,
         &elementwise<cummax_release, T>,

@@ -50,11 +50,14 @@ struct cummax_leaves {
     // {state, state, o, a1, a2, o, a1, a2, p} -> {state, state, y, y, p}: two heads at once
     cummax_leaf<T> attend_two[4];
     cummax_leaf<T> gradients;  // {g, a1, a2, p} -> {da1, da2, dp}
-    cummax_leaf<T> route;      // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
-    cummax_leaf<T> collect;    // {sum, open, de, x, e} -> {sum, open}
-    cummax_leaf<T> release;    // {sum, carry, de, x, e} -> {sum, carry, dx}
-    cummax_leaf<T> pass_on;    // {carry, sum, open} -> {carry}: what earlier positions receive
-    cummax_leaf<T> add;        // {a, b} -> {a + b}
+    // {state, o, g, a1, a2, p} -> {state, e, da1, da2, dp, p}; the first head reads and writes no p
+    cummax_leaf<T> descend[2];
+    cummax_leaf<T> ascend;   // {sum, dp, p, e, left, carry, o} -> {sum, left, carry, do}: route, then release
+    cummax_leaf<T> route;    // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
+    cummax_leaf<T> collect;  // {sum, open, de, x, e} -> {sum, open}
+    cummax_leaf<T> release;  // {sum, carry, de, x, e} -> {sum, carry, dx}
+    cummax_leaf<T> pass_on;  // {carry, sum, open} -> {carry}: what earlier positions receive
+    cummax_leaf<T> add;      // {a, b} -> {a + b}
 
     cummax_leaf<T> weigh;             // {e, most, sum} -> {e^(e - most), sum}
     cummax_leaf<T> normalise;         // {w, sum} -> {w / sum}
