@@ -25,11 +25,11 @@
 //
 // Bits: the same for any number of threads, batch size, split of the positions into calls with a state, and
 // target: the product is rounded before the sum. With hybrid, targets differ by the rounding of exp.
-// Gradients are summed in chunks of 128 positions from the first one of the call, so they do not depend on
+// Gradients are summed in chunks of 256 positions from the first one of the call, so they do not depend on
 // threads, but a split elsewhere changes their rounding.
 //
 // Cost: forward reads three tensors and writes one; O(1) time and memory a position. Backward reads o twice,
-// and keeps a state for every 128 positions. Source: SamOut (dfytensor), written down in one pass.
+// and keeps a state for every 256 positions. Source: SamOut (dfytensor), written down in one pass.
 //
 // Throws heed::error before anything is written when the arguments do not fit; std::bad_alloc. Allocates the
 // result, and scratch unless use(workspace) gives it: less than 1 MiB a thread forward, about 4 MiB backward

@@ -14,7 +14,7 @@
 // whatever the direction.
 //
 // The backward needs no indices: an element set the maximum exactly where both are the same bits. A gradient
-// goes to the element that set the maximum; sums are made in chunks of 128 from the start of the axis.
+// goes to the element that set the maximum; sums are made in chunks of 256 from the start of the axis.
 //
 // Cost: one pass, O(1) an element; along features rows are read across, which is slower. The backward reads
 // x twice. Any number of threads gives the same bits. Throws heed::error before anything is written.

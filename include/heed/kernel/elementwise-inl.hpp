@@ -61,6 +61,25 @@ HEED_NOINLINE void elementwise(const detail::cummax_rows<const T>* from, const d
     for (int i = 0; i < writes; ++i) out[i] = to[i].data;
     for (index r = 0; r < rows; ++r) {
         index f = 0;
+#if HEED_SIMD_REGISTERS == 32
+        // Four packs of a tensor after each other: whole runs of lines, not one of each in turn.
+        for (; f + 4 * w <= features; f += 4 * w) {
+            pack<T> a[4][reads];
+            pack<T> b[4][writes];
+            HEED_UNROLL
+            for (int i = 0; i < reads; ++i) {
+                HEED_UNROLL
+                for (int k = 0; k < 4; ++k) a[k][i] = load(in[i] + f + k * w);
+            }
+            HEED_UNROLL
+            for (int k = 0; k < 4; ++k) Operation::template apply<pack<T>>(a[k], b[k], numbers);
+            HEED_UNROLL
+            for (int i = 0; i < writes; ++i) {
+                HEED_UNROLL
+                for (int k = 0; k < 4; ++k) store(out[i] + f + k * w, b[k][i]);
+            }
+        }
+#endif
         for (; f + w <= features; f += w) {
             HEED_UNROLL
             for (int i = 0; i < reads; ++i) x[i] = load(in[i] + f);

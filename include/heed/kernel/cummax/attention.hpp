@@ -84,35 +84,27 @@ struct cummax_attention_form : cummax_form<E> {
     static index backward_scratch(const cummax_plan& plan) {
         return (2 * plan.group + 1) * cummax_chunk * plan.pad;
     }
-    struct tables {
-        T* above;  // the maxima over heads, of every head but the first
-        T* dp;
-        T* sum;
-    };
-    static tables tables_of(const cummax_plan& plan, T* de, cummax_scratch<T> mine) {
-        const index table = cummax_chunk * plan.pad;
-        T* const above = mine.take(plan.group * table);
-        T* const dp = plan.group == 1 ? de : mine.take(plan.group * table);
-        return {above, dp, mine.take(table)};
-    }
     void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de, double*,
                    T* room, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
-        const tables x = tables_of(plan, de, mine);
-        prefix(plan, at, n, e, x.above);
+        T* const above = mine.take(plan.group * table);
+        T* const dp = plan.group == 1 ? de : mine.take(plan.group * table);
+        T* const sum = mine.take(table);
+        prefix(plan, at, n, e, above);
         for (index h = 0; h < plan.group; ++h)
-            output_gradients(plan, at, h, t, n, h == 0 ? e : x.above + h * table, x.dp + h * table, room);
-        if (plan.group > 1) route(plan, at, n, e, x.above, x.dp, de, x.sum);
+            output_gradients(plan, at, h, t, n, h == 0 ? e : above + h * table, dp + h * table, room);
+        if (plan.group > 1) route(plan, at, n, e, above, dp, de, sum);
     }
 
-    // Maxima and gradients of a head in one pass over its rows; worth it where heads hand something on.
+    // The same in one pass down the heads and one back up, for a link that need not say what it collects
+    // before its turn: `who` and dp are all that stays of a position between them.
     static constexpr bool fused = true;
-    void descend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state, T* e, T* de,
+    void descend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state, T* who, T* dp,
                  T* room, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
-        const tables x = tables_of(plan, de, mine);
         T* const room_a1 = room + 4 * table;
         T* const room_a2 = room + 5 * table;
+        const out_rows p{mine.take(table), plan.pad};
         for (index h = 0; h < plan.group; ++h) {
             const out_rows now{state + h * plan.pad, 0};
             const in_rows in[] = {now,
@@ -120,45 +112,33 @@ struct cummax_attention_form : cummax_form<E> {
                                   io.read(g, at, h, t, n, room + table),
                                   io.read(a1, at, h, t, n, room + 2 * table),
                                   io.read(a2, at, h, t, n, room + 3 * table),
-                                  {h < 2 ? e : x.above + (h - 1) * table, plan.pad}};
+                                  p};
             const out_rows out[] = {now,
-                                    {e + h * table, plan.pad},
+                                    {who + h * table, plan.pad},
                                     io.write(d_a1, at, h, t, room_a1),
                                     io.write(d_a2, at, h, t, room_a2),
-                                    {x.dp + h * table, plan.pad},
-                                    {x.above + h * table, plan.pad}};
+                                    {dp + h * table, plan.pad},
+                                    p};
             io.leaf->descend[h == 0 ? 0 : 1](in, out, nullptr, n, at.features);
             io.finish(d_a1, at, h, t, n, room_a1);
             io.finish(d_a2, at, h, t, n, room_a2);
         }
     }
-    // What the maxima receive, in de, for a link that has to say what it collects before its turn.
-    void settle(const cummax_plan& plan, const cummax_place& at, index n, const T* e, T* de,
-                cummax_scratch<T> mine) const {
-        const tables x = tables_of(plan, de, mine);
-        route(plan, at, n, e, x.above, x.dp, de, x.sum);
-    }
     // From the last head to the first and the last position to the first. `left` and `carry` are what the
     // positions of this chunk and later chunks have left over.
-    void ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, const T* e, T* de, T* left,
-                T* carry, T* room, cummax_scratch<T> mine) const {
+    void ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, const T* who, const T* dp,
+                T* left, T* carry, T* room, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
-        const tables x = tables_of(plan, de, mine);
         const auto back = [&](const T* rows) { return in_rows{rows, plan.pad}.from_last(n); };
-        const out_rows sum{x.sum, plan.pad};
-        fill(x.sum, n * plan.pad, T(0));
+        const out_rows sum{mine.take(table), plan.pad};
+        fill(sum.data, n * plan.pad, T(0));
         for (index h = plan.group; h-- > 0;) {
-            const out_rows mine_left{left + h * plan.pad, 0};
-            const out_rows mine_carry{carry + h * plan.pad, 0};
-            const out_rows to = io.write(d_o, at, h, t, room + 3 * table);
-            const in_rows in[] = {sum.from_last(n),
-                                  back(x.dp + h * table),
-                                  back(h == 0 ? e : x.above + h * table),
-                                  back(e + h * table),
-                                  mine_left,
-                                  mine_carry,
-                                  source(at, h, t, n, room).from_last(n)};
-            const out_rows out[] = {sum.from_last(n), mine_left, mine_carry, to.from_last(n)};
+            const out_rows head_left{left + h * plan.pad, 0};
+            const out_rows head_carry{carry + h * plan.pad, 0};
+            const out_rows to = io.write(d_o, at, h, t, room);
+            const in_rows in[] = {sum.from_last(n), back(dp + h * table), back(who + h * table), head_left,
+                                  head_carry};
+            const out_rows out[] = {sum.from_last(n), head_left, head_carry, to.from_last(n)};
             io.leaf->ascend(in, out, nullptr, n, at.features);
             io.finish(d_o, at, h, t, n, to.data);
         }

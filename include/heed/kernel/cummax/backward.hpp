@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/cummax/backward.hpp: the walk backwards, see kernel/cummax/walk.hpp
 //
-// Memory: a state for every 128 positions, and for each thread a few tables of 128 positions.
+// Memory: a state for every 256 positions, and for each thread a few tables of 256 positions.
 #pragma once
 
 #include <heed/kernel/cummax/walk.hpp>
@@ -97,7 +97,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
 
     const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
     const bool in_turns = !chains.whole;
-    const bool fused = fuses<Form> && plan.group > 1;
+    const bool fused = fuses<Form> && plan.group > 1 && !in_turns;
     const std::size_t lane_bytes = scratch + room;
     double* const all_sums = sums;
     for_each_link(
@@ -124,10 +124,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             if (n > 0) {
                 for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
                 if constexpr (fuses<Form>) {
-                    if (plan.group > 1) {
-                        form.descend(plan, at, t, n, state, e, de, rooms, mine);
-                        if (in_turns) form.settle(plan, at, n, e, de, mine);
-                    }
+                    if (fused) form.descend(plan, at, t, n, state, e, de, rooms, mine);
                 }
                 if (!fused) {
                     for (index h = 0; h < plan.group; ++h)
@@ -163,9 +160,9 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             }
             fill(sum, size, T(0));
             if constexpr (fuses<Form>) {
-                if (fused && !in_turns && n > 0) form.ascend(plan, at, t, n, e, de, sum, taken, rooms, mine);
+                if (fused && n > 0) form.ascend(plan, at, t, n, e, de, sum, taken, rooms, mine);
             }
-            for (index h = 0; h < plan.group && n > 0 && (!fused || in_turns); ++h) {
+            for (index h = 0; h < plan.group && n > 0 && !fused; ++h) {
                 const cummax_rows<T> left{sum + h * plan.pad, 0};
                 const cummax_rows<T> waits{taken + h * plan.pad, 0};
                 const cummax_rows<const T> x = form.source(at, h, t, n, rooms);

@@ -120,35 +120,46 @@ struct cummax_gradients {
         y[2] = g * x[2];
     }
 };
-// A position of one head on the way down: its maximum, that over the heads so far, and all gradients that
-// need no later position. The first head's maximum over heads is its own.
+// A position of one head on the way down: the maximum over the heads so far, all gradients that need no
+// later position, and who set the maxima: 1 where o set that over positions, + 2 where this head set that
+// over heads. The first head always does.
 template <bool First>
 struct cummax_descend {
-    static constexpr int reads = First ? 5 : 6, writes = First ? 5 : 6;
+    static constexpr int reads = First ? 5 : 6, writes = 6;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         using C = constants<element_of<V>>;
+        const V zero = set<V>(0);
+        const V one = set<V>(C::one);
         const V e = cummax_later(x[0], x[1]);
         const V g = x[2];
         V p = e;
-        if constexpr (!First) p = y[5] = cummax_later(x[5], e);
-        y[0] = y[1] = e;
+        if constexpr (!First) p = cummax_later(x[5], e);
+        y[0] = e;
+        y[1] = choose(bits_of(x[1]) == bits_of(e), one, zero) +
+               choose(bits_of(p) == bits_of(e), one + one, zero);
         y[2] = g * rounded(x[4] + C::one);
         y[3] = g * rounded(p + x[3]);
         y[4] = g * x[4];
+        y[5] = p;
     }
 };
 // And on the way back up: first over heads (route), then over positions (release).
 struct cummax_ascend {
-    static constexpr int reads = 7, writes = 4;
+    static constexpr int reads = 5, writes = 4;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
+        using C = constants<element_of<V>>;
+        const V zero = set<V>(0);
+        const V one = set<V>(C::one);
+        const auto head_set = x[2] > one;
+        const auto position_set = choose(head_set, x[2] - (one + one), x[2]) == one;
         const V over_heads = x[0] + x[1];
-        y[0] = where_other(x[2], x[3], over_heads);
-        const V sum = x[4] + where_same(x[2], x[3], over_heads);
-        y[1] = where_other(x[3], x[6], sum);
-        y[2] = where_other(x[3], x[6], x[5]);
-        y[3] = where_same(x[3], x[6], sum + x[5]);
+        y[0] = choose(head_set, zero, over_heads);
+        const V sum = x[3] + choose(head_set, over_heads, zero);
+        y[1] = choose(position_set, zero, sum);
+        y[2] = choose(position_set, zero, x[4]);
+        y[3] = choose(position_set, sum + x[4], zero);
     }
 };
 struct cummax_route {

@@ -32,7 +32,7 @@ using cummax_leaf = void (*)(const cummax_rows<const T>* in, const cummax_rows<T
 
 // Positions whose gradients are summed from zero; their sum joins what later positions left over. Fixed, so
 // that the bits of a gradient depend on nothing but the call.
-inline constexpr index cummax_chunk = 128;
+inline constexpr index cummax_chunk = 256;
 
 // later(a, b) is the running maximum: b where b >= a or b is NaN, else a.
 template <class E>
@@ -50,9 +50,9 @@ struct cummax_leaves {
     // {state, state, o, a1, a2, o, a1, a2, p} -> {state, state, y, y, p}: two heads at once
     cummax_leaf<T> attend_two[4];
     cummax_leaf<T> gradients;  // {g, a1, a2, p} -> {da1, da2, dp}
-    // {state, o, g, a1, a2, p} -> {state, e, da1, da2, dp, p}; the first head reads and writes no p
+    // {state, o, g, a1, a2, p} -> {state, who set the maxima, da1, da2, dp, p}; the first head reads no p
     cummax_leaf<T> descend[2];
-    cummax_leaf<T> ascend;   // {sum, dp, p, e, left, carry, o} -> {sum, left, carry, do}: route, then release
+    cummax_leaf<T> ascend;   // {sum, dp, who, left, carry} -> {sum, left, carry, do}: route, then release
     cummax_leaf<T> route;    // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
     cummax_leaf<T> collect;  // {sum, open, de, x, e} -> {sum, open}
     cummax_leaf<T> release;  // {sum, carry, de, x, e} -> {sum, carry, dx}

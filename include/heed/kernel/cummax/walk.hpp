@@ -45,7 +45,7 @@ void fill(T* to, index n, T x) {
 // in the second-level cache (measured one head at a time, S=16384 H=8 d=64, of a plain loop's speed: 16
 // positions 55 %, 64 70 %, 256 77 %).
 inline index cummax_step(const cummax_plan& plan) {
-    const index rows = plan.pad == 0 ? 16 : 16384 / plan.pad;
+    const index rows = plan.pad == 0 ? 16 : 24576 / plan.pad;
     return rows < 16 ? 16 : rows > 512 ? 512 : rows;
 }
 // Positions of a link: enough that a turn costs little, few enough that they stay in the second-level cache.
