@@ -55,6 +55,27 @@ TEST_CASE("shapes, overlaps and states are checked before anything is written") 
     CHECK(written == 0);
 }
 
+TEST_CASE("an error names the function that was called") {
+    const tensor o = made(1, 2, 3, 4), few = made(1, 2, 2, 4);
+    tensor y = o, d1 = o, d2 = o, d3 = o;
+    const std::array<double, 3> k{};
+    std::array<double, 3> dk{};
+    CHECK_THROWS_WITH(heed::maxstate(o, few, o), "heed::maxstate: a1 has 2 positions, o has 3");
+    CHECK_THROWS_WITH(heed::maxstate_into(y, o, few, o), "heed::maxstate_into: a1 has 2 positions, o has 3");
+    CHECK_THROWS_WITH(heed::maxstate_backward(few, o, o, o),
+                      "heed::maxstate_backward: dy has 2 positions, o has 3");
+    CHECK_THROWS_WITH(heed::maxstate_backward_into(y, d1, d2, few, o, o, o),
+                      "heed::maxstate_backward_into: dy has 2 positions, o has 3");
+    CHECK_THROWS_WITH(heed::maxstate_super(o, o, o, few, k),
+                      "heed::maxstate_super: d has 2 positions, a has 3");
+    CHECK_THROWS_WITH(heed::maxstate_super_into(y, o, o, o, few, k),
+                      "heed::maxstate_super_into: d has 2 positions, a has 3");
+    CHECK_THROWS_WITH(heed::maxstate_super_backward(few, o, o, o, o, k),
+                      "heed::maxstate_super_backward: dy has 2 positions, a has 3");
+    CHECK_THROWS_WITH(heed::maxstate_super_backward_into(y, d1, d2, d3, dk, few, o, o, o, o, k),
+                      "heed::maxstate_super_backward_into: dy has 2 positions, a has 3");
+}
+
 TEST_CASE("calls with a workspace that has grown allocate nothing") {
     const tensor o = made(1, 2, 3000, 24);
     tensor y = o, d1 = o, d2 = o, state = made(1, 2, 1, 24);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/score/custom.cpp: any callable as a score function
+#include <cstring>
+
 #include "support/call.hpp"
 
 using support::check_call;
@@ -78,4 +80,24 @@ TEST_CASE("a callable that is a struct with a large table") {
         return s + double(f.table[static_cast<std::size_t>(d < 63 ? d : 63)]);
     };
     check_call<float>(p, heed::score(f));
+}
+
+TEST_CASE("a score function is given the scores of keys and nothing else") {
+    support::random r(836);
+    long odd = 0;
+    for (const long queries : {1L, 2L, 5L, 20L, 70L})
+        for (const long keys : {1L, 5L, 17L, 63L, 300L, 515L}) {
+            support::tensor<float> q(1, 2, queries, 9), k(1, 1, keys, 9), v(1, 1, keys, 9);
+            for (auto* x : {&q, &k, &v})
+                for (long i = 0; i < x->size(); ++i) x->data()[i] = static_cast<float>(r.normal());
+            heed::workspace w;
+            constexpr std::size_t bytes = std::size_t{1} << 21;
+            std::memset(w.reserve(bytes), 0xff, bytes);  // NaN, whatever it is read as
+            const auto y = heed::attention(q, k, v, heed::use(w), heed::score([&odd](float s, heed::at) {
+                                               odd += !(std::fabs(s) < 1e6f);
+                                               return s;
+                                           }));
+            CHECK(w.bytes() == bytes);
+        }
+    CHECK(odd == 0);
 }

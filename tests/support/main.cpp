@@ -7,6 +7,7 @@
 #define CATCH_CONFIG_RUNNER
 #endif
 #include "support/catch.hpp"
+#include "support/traps.hpp"
 
 #include <cstdio>
 #if defined(HEED_FPE)
@@ -36,6 +37,18 @@ void heed_test::skip(const char* reason) {
     std::fprintf(stderr, "SKIPPED: %s\n", reason);
     ++skipped;
 }
+
+#if defined(HEED_FPE)
+heed_test::without_traps::without_traps(bool wanted) : kept_(wanted ? fedisableexcept(FE_ALL_EXCEPT) : 0) {}
+heed_test::without_traps::~without_traps() {
+    if (kept_ == 0) return;
+    feclearexcept(FE_ALL_EXCEPT);  // what was raised meanwhile is not the next operation's
+    feenableexcept(kept_);
+}
+#else
+heed_test::without_traps::without_traps(bool) {}
+heed_test::without_traps::~without_traps() { (void)kept_; }
+#endif
 
 int main(int argc, char** argv) {
 #if defined(HEED_FPE)

@@ -48,22 +48,20 @@ auto index_result(const std::array<index, 4>& e) {
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void cummax_into(Y&& y, const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
-    detail::check_written<Y>();
     using T = detail::cummax_element<const X>;
-    if constexpr ((detail::is_option<Options> && ...) && detail::check_cummax_elements<const X, Y>())
+    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Y>() &&
+                  detail::check_cummax_elements<const X, Y>())
         detail::run_cummax<T>("cummax_into", as_view(y), as_view(x), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto cummax(const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
     using T = detail::cummax_element<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
-    if constexpr ((detail::is_option<Options> && ...))
+    if constexpr (detail::cummax_scan_options::check<Options...>())
         detail::run_cummax<T>("cummax", detail::result_view(y), from, options...);
     return y;
 }
@@ -78,14 +76,16 @@ struct cummax_result {
 // Writes values (which may be x itself) and indices, a row-major tensor or matrix of integers.
 template <class Y, class I, class X, class... Options>
 void cummax_with_index_into(Y&& values, I&& indices, const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
-    detail::check_written<Y>();
     using T = detail::cummax_element<const X>;
     const auto to = detail::as_table(indices);
     using Index = std::remove_pointer_t<decltype(to.data)>;
-    static_assert(std::is_integral_v<Index> && !std::is_const_v<Index> && sizeof(Index) >= 4,
+    static_assert(
+        detail::table_may_be_kept<I> && !std::is_const_v<Index>,
+        "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const");
+    static_assert(std::is_integral_v<Index> && sizeof(Index) >= 4,
                   "heed::cummax_with_index_into: indices are written as integers of 32 bits or more");
-    if constexpr ((detail::is_option<Options> && ...) && detail::check_cummax_elements<const X, Y>())
+    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Y>() &&
+                  detail::check_cummax_elements<const X, Y>())
         detail::run_cummax_with_index<T>("cummax_with_index_into", as_view(values), to,
                                          view<const T>(as_view(x)), options...);
 }
@@ -93,13 +93,12 @@ void cummax_with_index_into(Y&& values, I&& indices, const X& x, const Options&.
 // New tensors: values of x's kind, indices of std::int32_t, row-major, of x's rank (4 for a view).
 template <class X, class... Options>
 auto cummax_with_index(const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
     using T = detail::cummax_element<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax_with_index", "x", from);
     auto values = detail::result_of<X>::make(from.extents);
     auto indices = detail::index_result<X>(from.extents);
-    if constexpr ((detail::is_option<Options> && ...))
+    if constexpr (detail::cummax_scan_options::check<Options...>())
         detail::run_cummax_with_index<T>("cummax_with_index", detail::result_view(values),
                                          detail::as_table(indices), from, options...);
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};
@@ -108,10 +107,8 @@ auto cummax_with_index(const X& x, const Options&... options) {
 // Writes the gradient of x; dy is that of the values.
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
-    detail::check_written<Dx>();
     using T = detail::cummax_element<const X>;
-    if constexpr ((detail::is_option<Options> && ...) &&
+    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Dx>() &&
                   detail::check_cummax_elements<const X, const Dy, Dx>())
         detail::run_cummax_backward<T>("cummax_backward_into", as_view(dx), as_view(dy), as_view(x),
                                        options...);
@@ -120,12 +117,12 @@ void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... o
 // A new tensor of x's kind.
 template <class Dy, class X, class... Options>
 auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
-    detail::cummax_scan_options::check<Options...>();
     using T = detail::cummax_element<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax_backward", "x", from);
     auto dx = detail::result_of<X>::make(from.extents);
-    if constexpr ((detail::is_option<Options> && ...) && detail::check_cummax_elements<const X, const Dy>())
+    if constexpr (detail::cummax_scan_options::check<Options...>() &&
+                  detail::check_cummax_elements<const X, const Dy>())
         detail::run_cummax_backward<T>("cummax_backward", detail::result_view(dx), as_view(dy), from,
                                        options...);
     return dx;

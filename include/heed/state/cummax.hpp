@@ -37,22 +37,22 @@ public:
     // Takes in the positions of o, (batch, head, position, feature). on(device), use(workspace).
     template <class O, class... Options>
     void absorb(const O& o, const Options&... options) {
-        detail::cummax_options<option_kind::on, option_kind::use>::check<Options...>();
-        static_assert(std::is_same_v<detail::cummax_element<const O>, T>,
-                      "heed::cummax_state<T>::absorb: o holds another element type than T");
-        detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
+        constexpr bool same = std::is_same_v<detail::cummax_element<const O>, T>;
+        static_assert(same, "heed::cummax_state<T>::absorb: o holds another element type than T");
+        if constexpr (detail::cummax_options<option_kind::on, option_kind::use>::check<Options...>() && same)
+            detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
     }
 
     // The output of these positions, of o's kind; the state moves on. Options of cummax_attention but states.
     template <class O, class A1, class A2, class... Options>
     auto attend(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-        check_options<Options...>();
-        return cummax_attention(o, a1, a2, state(most_), options...);
+        if constexpr (check_options<O, Options...>())
+            return cummax_attention(o, a1, a2, state(most_), options...);
     }
     template <class Y, class O, class A1, class A2, class... Options>
     void attend_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-        check_options<Options...>();
-        cummax_attention_into(std::forward<Y>(y), o, a1, a2, state(most_), options...);
+        if constexpr (check_options<O, Options...>())
+            cummax_attention_into(std::forward<Y>(y), o, a1, a2, state(most_), options...);
     }
 
     // Joins the state of a part that comes later; the empty state changes nothing.
@@ -72,6 +72,10 @@ public:
     template <class Y>
     void finish_into(Y&& y) const {
         const auto to = as_view(y);
+        static_assert(detail::table_may_be_kept<Y>,
+                      "heed::cummax_state::finish_into: y is a temporary, and the result would be gone");
+        static_assert(!detail::is_read_only<Y>,
+                      "heed::cummax_state::finish_into: y is written, and this tensor is const");
         for (std::size_t axis = 0; axis < 4; ++axis)
             if (to.extents[axis] != most_.dimension(axis))
                 detail::fail("cummax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
@@ -86,13 +90,17 @@ public:
     const tensor& maxima() const { return most_; }
 
 private:
-    template <class... Options>
-    static constexpr void check_options() {
-        static_assert(detail::count_of<option_kind::state, Options...> +
-                              detail::count_of<option_kind::initial_state, Options...> +
-                              detail::count_of<option_kind::final_state, Options...> ==
-                          0,
+    template <class O, class... Options>
+    static constexpr bool check_options() {
+        constexpr bool stateless = detail::count_of<option_kind::state, Options...> +
+                                       detail::count_of<option_kind::initial_state, Options...> +
+                                       detail::count_of<option_kind::final_state, Options...> ==
+                                   0;
+        static_assert(stateless,
                       "heed::cummax_state::attend: the state is the object's own; read it with maxima()");
+        constexpr bool same = std::is_same_v<sum_t<detail::cummax_element<const O>>, sum_type>;
+        static_assert(same, "heed::cummax_state<T>::attend: o is summed in another type than T");
+        return stateless && same;
     }
     static index checked(index extent, const char* name) {
         if (extent < 0)

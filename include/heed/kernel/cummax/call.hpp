@@ -15,11 +15,11 @@ namespace detail {
 template <option_kind Kind, option_kind... Kinds>
 inline constexpr bool kind_among = ((Kind == Kinds) || ...);
 
-// Options of the kinds a call takes, each at most once.
+// Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
 struct cummax_options {
     template <class... Options>
-    static constexpr void check() {
+    static constexpr bool check() {
         static_assert((is_option<Options> && ...),
                       "heed::cummax: an argument after the tensors is not an option; options are values such "
                       "as heed::along::position or heed::heads_apart");
@@ -65,6 +65,7 @@ struct cummax_options {
             static_assert(count_of<option_kind::use, Options...> <= 1,
                           "heed::cummax: use(workspace) is given twice");
         }
+        return (is_option<Options> && ...);
     }
 };
 
@@ -133,17 +134,17 @@ void check_same_extents(std::string_view function, const char* name, const view<
                             needed.extents[axis]});
 }
 
-// A state, (batch, head, 1, feature), of the type sums are kept in.
+// A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
+// reads this sentence before it tries to convert the result.
 template <class T, class S>
-strided<S> state_of(std::string_view function, const char* name, const table<S>& t,
-                    const std::array<index, 4>& x) {
+auto state_of(std::string_view function, const char* name, const table<S>& t, const std::array<index, 4>& x) {
     static_assert(std::is_same_v<std::remove_const_t<S>, T>,
                   "heed::cummax: a state is float, or double where the tensors hold double");
     const std::array<index, 4> needed{x[0], x[1], 1, x[3]};
     if (t.extents != needed)
         fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
                         t.extents[3], "), needs (", needed[0], ", ", needed[1], ", 1, ", needed[3], ")"});
-    return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+    return strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
 }
 
 // The state options of a call.

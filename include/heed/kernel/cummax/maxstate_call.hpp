@@ -105,9 +105,9 @@ void run_maxstate_backward(std::string_view function, const view<T>& d_o, const 
         options...);
 }
 
-// The mix over heads, (heads, 5 heads).
+// The mix over heads, (heads, 5 heads), or its gradient: where its elements are. Deduced as state_of is.
 template <class S, class X>
-void check_mix(std::string_view function, const char* name, const table<X>& t, index heads) {
+auto head_mix_of(std::string_view function, const char* name, const table<X>& t, index heads) {
     static_assert(
         std::is_same_v<std::remove_const_t<X>, S>,
         "heed::maxstate_super: the head mix and its gradient are float, or double where the tensors "
@@ -115,6 +115,7 @@ void check_mix(std::string_view function, const char* name, const table<X>& t, i
     if (t.extents != std::array<index, 4>{1, 1, heads, 5 * heads})
         fail(function,
              {name, " is (", t.extents[2], ", ", t.extents[3], "), needs (", heads, ", ", 5 * heads, ")"});
+    return t.data;
 }
 
 template <class E, class T, class... Options>
@@ -127,9 +128,8 @@ maxstate_super_form<E> super_form_of(std::string_view function, const std::array
     const auto& mix = pick<option_kind::head_mix>(options...);
     constexpr bool mixes = !is_absent<decltype(mix)>;
     if constexpr (mixes) {
-        check_mix<S>(function, "head_mix", mix.to, heads);
+        form.mix = head_mix_of<S>(function, "head_mix", mix.to, heads);
         memory.reads("head_mix", bytes_of(mix.to));
-        form.mix = mix.to.data;
         form.mix_strides[0] = mix.to.strides[2];
         form.mix_strides[1] = mix.to.strides[3];
         form.mixed_heads = heads;
@@ -179,7 +179,7 @@ void run_super_backward(std::string_view function, const std::array<view<T>, 4>&
     if constexpr (wants_mix) {
         static_assert(count_of<option_kind::head_mix, Options...> == 1,
                       "heed::maxstate_super_backward: head_mix_gradient needs head_mix(w) beside it");
-        check_mix<S>(function, "head_mix_gradient", gradient.to, heads);
+        head_mix_of<S>(function, "head_mix_gradient", gradient.to, heads);
         memory.writes("head_mix_gradient", bytes_of(gradient.to));
     }
     memory.check(options...);

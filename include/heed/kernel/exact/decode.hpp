@@ -130,8 +130,13 @@ private:
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);
         bool changed = false;
-        for (index r = 0; r < rows_; ++r)
-            changed = change_row(here, r, m.scores + r * decode_keys) || changed;
+        for (index r = 0; r < rows_; ++r) {
+            T* const s = m.scores + r * decode_keys;
+            // Lanes past the last key repeat its score, as block_of repeats its place: a score function and
+            // dropout work on whole packs, and must not be given what nobody wrote.
+            for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
+            changed = change_row(here, r, s) || changed;
+        }
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
         const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
         for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
