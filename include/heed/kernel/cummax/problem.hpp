@@ -119,13 +119,14 @@ struct cummax_states {
     strided<const T> last_gradient;
 };
 
-// A row of a state into scratch, or what stands for none.
+// A row of a state into scratch, or what stands for none. It stands between the rows, too: join runs over
+// whole states.
 template <class T>
 void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_place& at, T otherwise,
                 T* to) {
     for (index h = 0; h < plan.group; ++h, to += plan.pad)
-        for (index f = 0; f < at.features; ++f)
-            to[f] = from.data == nullptr
+        for (index f = 0; f < plan.pad; ++f)
+            to[f] = from.data == nullptr || f >= at.features
                         ? otherwise
                         : from.row(at.batch, at.head + h, 0)[(at.feature + f) * from.stride[3]];
 }

@@ -81,7 +81,7 @@ HEED_NOINLINE void softmax_rows(const void*, const T* from, index from_row, T* t
         const T most = largest_of_row(from, features);
         pack<T> sum = set<pack<T>>(0);
         for (index f = 0; f < features; f += lanes_of<T>) {
-            store(to + f, exp_of_negative(load(from + f) - set<pack<T>>(most)));
+            store(to + f, exp_of_negative(-larger(set<pack<T>>(0), set<pack<T>>(most) - load(from + f))));
             if (f + lanes_of < T >> features) clear_padding(to, features);
             sum = sum + load(to + f);
         }
