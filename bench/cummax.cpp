@@ -88,9 +88,30 @@ variant stream() {
     return v;
 }
 
-// The running maximum over positions, that over heads, and the blend, one after the other.
+// The running maximum over positions, that over heads, and the blend, one after the other, in expressions
+// of Eigen tensors.
 variant three_passes() {
-    variant v = sequence_variant("cummax_eigen", "three passes of Eigen: cummax, maximum over heads, blend");
+    variant v = sequence_variant("cummax_eigen", "three passes of Eigen tensors: e.chip(t, 2) = …");
+    v.bind = [](const problem& p, tensor& y, const heed::thread_pool&) {
+        auto e = std::make_shared<tensor>(p.q.dimensions());
+        return bound_call{[=, &p, &y] {
+                              const shape& s = p.extent;
+                              e->chip(0, 2) = p.q.chip(0, 2);
+                              for (size t = 1; t < s.queries; ++t)
+                                  e->chip(t, 2) = e->chip(t - 1, 2).cwiseMax(p.q.chip(t, 2));
+                              for (size h = 1; h < s.heads; ++h)
+                                  e->chip(h, 1) = e->chip(h, 1).cwiseMax(e->chip(h - 1, 1));
+                              y = (*e + p.k) * p.v + p.k;
+                          },
+                          [e] { return 4 * std::size_t(e->size()); }};
+    };
+    v.reference = reference;
+    return v;
+}
+
+// The same three passes with every row mapped as an array, which Eigen makes vector code of.
+variant three_passes_of_rows() {
+    variant v = sequence_variant("cummax_rows", "the same three passes, each row mapped as an array");
     v.bind = [](const problem& p, tensor& y, const heed::thread_pool&) {
         auto e = std::make_shared<tensor>(p.q.dimensions());
         return bound_call{[=, &p, &y] {
@@ -132,8 +153,14 @@ variant decode() {
         auto workspace = std::make_shared<heed::workspace>();
         auto state = std::make_shared<tensor>(s.batch, s.heads, 1, s.head_dim);
         state->setConstant(-std::numeric_limits<float>::infinity());
-        const auto a1 = heed::as_view(p.k).slice_positions(s.keys - 1, 1);
-        const auto a2 = heed::as_view(p.v).slice_positions(s.keys - 1, 1);
+        // As a layer hands them on: one position, dense.
+        auto a1 = std::make_shared<tensor>(p.q.dimensions()), a2 = std::make_shared<tensor>(*a1);
+        for (size b = 0; b < s.batch; ++b)
+            for (size h = 0; h < s.heads; ++h)
+                for (size f = 0; f < s.head_dim; ++f) {
+                    (*a1)(b, h, 0, f) = p.k(b, h, s.keys - 1, f);
+                    (*a2)(b, h, 0, f) = p.v(b, h, s.keys - 1, f);
+                }
         // The past of o is not in the problem; that of a1 serves.
         for (size b = 0; b < s.batch; ++b)
             for (size h = 0; h < s.heads; ++h)
@@ -141,8 +168,8 @@ variant decode() {
                     for (size f = 0; f < s.head_dim; ++f)
                         (*state)(b, h, 0, f) = std::max((*state)(b, h, 0, f), p.k(b, h, t, f));
         return bound_call{[=, &p, &y, &pool] {
-                              heed::cummax_attention_into(y, p.q, a1, a2, heed::state(*state), heed::on(pool),
-                                                          heed::use(*workspace));
+                              heed::cummax_attention_into(y, p.q, *a1, *a2, heed::state(*state),
+                                                          heed::on(pool), heed::use(*workspace));
                           },
                           [=] { return workspace->bytes() + 4 * std::size_t(state->size()); }};
     };
@@ -153,6 +180,7 @@ const registered cummax(forward());
 const registered cummax_back(backward());
 const registered cummax_stream(stream());
 const registered cummax_eigen(three_passes());
+const registered cummax_rows(three_passes_of_rows());
 const registered cummax_decode(decode());
 
 }  // namespace
