@@ -111,9 +111,11 @@ public:
         if (p_.initial.data == nullptr) return;
         for (index f = 0; f < p_.features; ++f) {
             const T* const row = p_.initial.row(b, h, f);
-            for (index e = 0; e < p_.columns(); ++e)
-                m.state[f * c_.value_row + e] = row[e * p_.initial.stride[3]];
-            if (p_.separate()) m.normaliser[f] = row[p_.value_features * p_.initial.stride[3]];
+            const index stride = p_.initial.stride[3];
+            T* const to = m.state + f * c_.value_row;
+            if (stride == 1) copy(row, to, p_.columns());
+            for (index e = 0; stride != 1 && e < p_.columns(); ++e) to[e] = row[e * stride];
+            if (p_.separate()) m.normaliser[f] = row[p_.value_features * stride];
         }
     }
 
@@ -233,9 +235,11 @@ private:
     void write_state(index b, index h, const linear_memory<T>& m) const {
         for (index f = 0; f < p_.features; ++f) {
             T* const row = p_.last.row(b, h, f);
-            for (index e = 0; e < p_.columns(); ++e)
-                row[e * p_.last.stride[3]] = m.state[f * c_.value_row + e];
-            if (p_.separate()) row[p_.value_features * p_.last.stride[3]] = m.normaliser[f];
+            const index stride = p_.last.stride[3];
+            const T* const from = m.state + f * c_.value_row;
+            if (stride == 1) copy(from, row, p_.columns());
+            for (index e = 0; stride != 1 && e < p_.columns(); ++e) row[e * stride] = from[e];
+            if (p_.separate()) row[p_.value_features * stride] = m.normaliser[f];
         }
     }
 
