@@ -32,7 +32,7 @@
 // and keeps a state for every 256 positions. Source: SamOut (dfytensor), written down in one pass.
 //
 // Throws heed::error before anything is written when the arguments do not fit; std::bad_alloc. Allocates the
-// result, and scratch unless use(workspace) gives it: less than 1 MiB a thread forward, about 4 MiB backward
+// result, and scratch unless use(workspace) gives it: less than 1 MiB a thread forward, about 6 MiB backward
 // (up to 64 heads) beside the states.
 #pragma once
 
