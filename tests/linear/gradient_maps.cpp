@@ -31,23 +31,6 @@ linear_problem sample(support::random& r, features map, rule kind, bool causal, 
     return p;
 }
 
-// f(options...) for the problem's map, causality and normalisation.
-template <class F>
-void with_options(const linear_problem& p, const F& f) {
-    support::with_map(p.map, [&](const auto& map) {
-        const auto normalisation = [&](const auto&... options) {
-            if (p.normalised)
-                f(map, heed::normalised, options...);
-            else
-                f(map, heed::unnormalised, options...);
-        };
-        if (p.causal)
-            normalisation(heed::causal);
-        else
-            normalisation();
-    });
-}
-
 template <class T>
 void random_cases(std::uint64_t seed, int count) {
     support::random r(seed);
@@ -58,7 +41,7 @@ void random_cases(std::uint64_t seed, int count) {
             support::linear_gradient_outputs<T> out(p);
             const auto dy = support::output_gradient<T>(r, p);
             const auto dy_tensor = support::tensor4<T>(dy, p.batch, p.heads, p.queries, p.d_v);
-            with_options(p, [&](const auto&... options) {
+            support::with_options(p, [&](const auto&... options) {
                 heed::linear_attention_backward_into(out.q, out.k, out.v, dy_tensor, in.q, in.k, in.v,
                                                      options...);
             });

@@ -136,25 +136,13 @@ struct guarded_call {
     }
 };
 
-template <class T>
-void many(std::uint64_t seed, long cases) {
-    support::random r(seed);
-    guarded_call<T> call;
-    long wrong = 0;
-    std::string first, what;
-    for (long i = 0; i < cases; ++i)
-        if (!call.run(r, what) && wrong++ == 0) first = what;
-    INFO(first);
-    CHECK(wrong == 0);
-}
-
 }  // namespace
 
-TEST_CASE("float between walls") { many<float>(3601, 12000); }
-TEST_CASE("double between walls") { many<double>(3602, 3000); }
+TEST_CASE("float between walls") { support::many<guarded_call<float>>(3601, 12000); }
+TEST_CASE("double between walls") { support::many<guarded_call<double>>(3602, 3000); }
 TEST_CASE("half and bfloat16 between walls") {
-    many<Eigen::half>(3603, 2000);
-    many<Eigen::bfloat16>(3604, 2000);
+    support::many<guarded_call<Eigen::half>>(3603, 2000);
+    support::many<guarded_call<Eigen::bfloat16>>(3604, 2000);
 }
 
 TEST_CASE("maps, not causal, between walls") {

@@ -24,23 +24,6 @@ linear_problem sample(support::random& r, features map, rule kind, bool causal, 
     return p;
 }
 
-// f(y, options...) for the problem's map, causality and normalisation.
-template <class F>
-void with_options(const linear_problem& p, const F& f) {
-    support::with_map(p.map, [&](const auto& map) {
-        const auto normalisation = [&](const auto&... options) {
-            if (p.normalised)
-                f(map, heed::normalised, options...);
-            else
-                f(map, heed::unnormalised, options...);
-        };
-        if (p.causal)
-            normalisation(heed::causal);
-        else
-            normalisation();
-    });
-}
-
 template <class T>
 void random_cases(std::uint64_t seed, int count) {
     support::random r(seed);
@@ -48,7 +31,7 @@ void random_cases(std::uint64_t seed, int count) {
         for (int i = 0; i < count; ++i) {
             const auto p = sample<T>(r, map, rule::linear, i % 2 == 0, i % 4 < 2);
             const support::linear_inputs<T> in(p);
-            with_options(p, [&](const auto&... options) {
+            support::with_options(p, [&](const auto&... options) {
                 const support::tensor<T> y = heed::linear_attention(in.q, in.k, in.v, options...);
                 support::check_linear<T>(p, support::values(y));
             });

@@ -14,6 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "catch.hpp"
+#include "random.hpp"
+
 namespace support {
 
 enum class wall { front, back };
@@ -65,5 +68,18 @@ private:
     unsigned char* data_ = nullptr;
     std::size_t inside_ = 0, whole_ = 0, first_ = 0, last_ = 0;
 };
+
+// Random calls of a guarded_call, whose run(r, what) is false where something outside was touched.
+template <class Call>
+void many(std::uint64_t seed, long cases) {
+    support::random r(seed);
+    Call call;
+    long wrong = 0;
+    std::string first, what;
+    for (long i = 0; i < cases; ++i)
+        if (!call.run(r, what) && wrong++ == 0) first = what;
+    INFO(first);
+    CHECK(wrong == 0);
+}
 
 }  // namespace support

@@ -147,4 +147,21 @@ void check_linear(const linear_problem& p, const std::vector<double>& y,
     if (state) CHECK((off_state <= 1 || as_good_as_naive<sum_type<T>>(*state, truth.state, naive.state)));
 }
 
+// f(options...) for the problem's map, causality and normalisation.
+template <class F>
+void with_options(const linear_problem& p, const F& f) {
+    with_map(p.map, [&](const auto& map) {
+        const auto normalisation = [&](const auto&... options) {
+            if (p.normalised)
+                f(map, heed::normalised, options...);
+            else
+                f(map, heed::unnormalised, options...);
+        };
+        if (p.causal)
+            normalisation(heed::causal);
+        else
+            normalisation();
+    });
+}
+
 }  // namespace support
