@@ -7,6 +7,7 @@
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
 #include <heed/rotary.hpp>
+#include <heed/sparse.hpp>
 #include <heed/state.hpp>
 #include <heed/thread_pool.hpp>
 #include <heed/version.hpp>

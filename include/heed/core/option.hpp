@@ -49,6 +49,8 @@ enum class option_kind {
     direction,
     head_mix,
     head_mix_gradient,
+    select,
+    coverage,
 };
 
 namespace detail {

@@ -18,44 +18,55 @@ inline namespace HEED_ABI {
 
 class workspace {
 public:
+    // Scratch, and what a call learns before it works there: the keys that a selector chose.
+    enum class part { scratch, selection };
+
     workspace() = default;
     explicit workspace(std::size_t bytes) { reserve(bytes); }
     workspace(const workspace&) = delete;
     workspace& operator=(const workspace&) = delete;
-    workspace(workspace&& other) noexcept
-        : memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-    workspace& operator=(workspace&& other) noexcept {
-        std::swap(memory_, other.memory_);
-        std::swap(bytes_, other.bytes_);
-        return *this;
-    }
-    ~workspace() { release(); }
+    workspace(workspace&&) noexcept = default;
+    workspace& operator=(workspace&&) noexcept = default;
 
     // Bytes held now: the extra memory of the largest call so far.
-    std::size_t bytes() const noexcept { return bytes_; }
+    std::size_t bytes() const noexcept { return blocks_[0].bytes + blocks_[1].bytes; }
 
-    // At least this many bytes, aligned to a cache line. What was there before is gone after growing.
-    // Throws std::bad_alloc; the workspace is then empty and can be used again.
-    void* reserve(std::size_t bytes) {
-        if (bytes > bytes_) {
-            release();
-            memory_ = ::operator new (bytes, std::align_val_t{alignment});
-            bytes_ = bytes;
+    // At least this many bytes, aligned to a cache line. What was there before is gone after growing; the
+    // other part stays. Throws std::bad_alloc; the part is then empty and can be used again.
+    void* reserve(std::size_t bytes, part which = part::scratch) {
+        block& b = blocks_[static_cast<int>(which)];
+        if (bytes > b.bytes) {
+            b = block();
+            b = block(bytes);
         }
-        return memory_;
+        return b.memory;
     }
 
     void release() noexcept {
-        if (memory_ != nullptr) ::operator delete (memory_, std::align_val_t{alignment});
-        memory_ = nullptr;
-        bytes_ = 0;
+        for (block& b : blocks_) b = block();
     }
 
     static constexpr std::size_t alignment = 64;
 
 private:
-    void* memory_ = nullptr;
-    std::size_t bytes_ = 0;
+    struct block {
+        void* memory = nullptr;
+        std::size_t bytes = 0;
+
+        block() = default;
+        explicit block(std::size_t n) : memory(::operator new (n, std::align_val_t{alignment})), bytes(n) {}
+        block(block&& other) noexcept
+            : memory(std::exchange(other.memory, nullptr)), bytes(std::exchange(other.bytes, 0)) {}
+        block& operator=(block&& other) noexcept {
+            std::swap(memory, other.memory);
+            std::swap(bytes, other.bytes);
+            return *this;
+        }
+        ~block() {
+            if (memory != nullptr) ::operator delete (memory, std::align_val_t{alignment});
+        }
+    };
+    block blocks_[2];
 };
 
 namespace detail {

@@ -48,6 +48,9 @@ constexpr void check_exact_options() {
                       "heed::attention: on(device) is given twice");
         static_assert(count_of<option_kind::use, Options...> <= 1,
                       "heed::attention: use(workspace) is given twice");
+        static_assert(count_of<option_kind::select, Options...> <= 1,
+                      "heed::attention: two selectors of keys are given, needs one; masks and one selector "
+                      "combine");
     }
 }
 
@@ -184,25 +187,47 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
     const auto joined = joined_masks(options...);
     const auto mask_ = joined.bind(function, shape);
-    const score_program program{captured[0], softcap_, captured[1], score_,   alibi_,
-                                bias_,       mask_,    captured[2], dropout_, sinks_};
-    using Program = std::remove_const_t<decltype(program)>;
-    compile_program<Program, S>(p.score, p.score_masked, p.drop);
-    p.program = &program;
-    p.has_sinks = Program::has_sinks;
-    p.sink = &Program::sink;
-    p.visit_all = Program::writes_scores || p.weights.data != nullptr;
-    if (Program::has_mask) p.classify = &Program::classify;
 
     const auto& on_ = pick<option_kind::on>(options...);
     const auto& use_ = pick<option_kind::use>(options...);
     workspace own;
     workspace* memory = &own;
     if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-    if constexpr (is_absent<decltype(on_)>)
-        run_exact(p, static_cast<const one_thread*>(nullptr), *memory);
-    else
-        run_exact(p, on_.used, *memory);
+    const auto* const device_ = [&] {
+        if constexpr (is_absent<decltype(on_)>)
+            return static_cast<const one_thread*>(nullptr);
+        else
+            return on_.used;
+    }();
+
+    // The problem with a mask: that of the call, or joined by what a selector found in the data.
+    const auto with_mask = [&](const auto& visible, const auto& run) {
+        const score_program program{captured[0], softcap_, captured[1], score_,   alibi_,
+                                    bias_,       visible,  captured[2], dropout_, sinks_};
+        using Program = std::remove_const_t<decltype(program)>;
+        compile_program<Program, S>(p.score, p.score_masked, p.drop);
+        p.program = &program;
+        p.has_sinks = Program::has_sinks;
+        p.sink = &Program::sink;
+        p.visit_all = Program::writes_scores || p.weights.data != nullptr;
+        if (Program::has_mask) p.classify = &Program::classify;
+        run();
+    };
+    const auto& select_ = pick<option_kind::select>(options...);
+    if constexpr (is_absent<decltype(select_)>) {
+        with_mask(mask_, [&] { run_exact(p, device_, *memory); });
+    } else {
+        select_.check(function, shape);
+        if constexpr (requires { select_.choose(p, mask_, device_, *memory); }) {
+            const auto chosen = select_.choose(p, mask_, device_, *memory);
+            with_mask(
+                bound_and<std::remove_cvref_t<decltype(mask_)>, std::remove_cvref_t<decltype(chosen)>>{
+                    mask_, chosen},
+                [&] { run_exact(p, device_, *memory); });
+        } else {
+            with_mask(mask_, [&] { select_.run(p, device_, *memory); });
+        }
+    }
 }
 
 }  // namespace detail

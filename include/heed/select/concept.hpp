@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// heed/select/concept.hpp: what a selector is: an option that chooses keys from the data
+//
+// A selector stands beside the masks of a call and keeps some of the keys that they let through. It checks
+// its numbers,
+//
+//     selector.check(function, shape)                      throws heed::error
+//
+// and then does one of two things. One that can tell before the scores are known, from a cheap estimate,
+// makes a mask out of the data, and the exact kernels run under both:
+//
+//     bound = selector.choose(problem, mask, device, workspace)
+//
+// bound answers classify(tile) and lanes(block) as every bound mask does (mask/concept.hpp), and holds
+// pointers into workspace::part::selection at most. One that needs the scores themselves runs the problem
+// with a kernel of its own:
+//
+//     selector.run(problem, device, workspace)
+//
+// Both see `problem` checked and complete but for, in choose, its score program. What a mask hides from
+// every query of a call enters no estimate. Choices depend on the row (or the group of heads that shares
+// keys), never on threads.
+#pragma once
+
+#include <heed/kernel/exact/problem.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+using selector_base = option<option_kind::select>;
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
