@@ -211,6 +211,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         p.sink = &Program::sink;
         p.visit_all = Program::writes_scores || p.weights.data != nullptr;
         if (Program::has_mask) p.classify = &Program::classify;
+        if (seeks_keys<decltype(program.mask)>) p.first_key = &Program::first_key;
+        p.grain = grain_of(program.mask);
         run();
     };
     const auto& select_ = pick<option_kind::select>(options...);

@@ -53,6 +53,9 @@ public:
         }
         for (index x = 2 * rows_; x < state_size(); ++x) state[x] = 0;
         for (index key = key_begin; key < key_end; key += decode_keys) {
+            const index first = first_of_any({b, kv_head, 0, 1, key, key_end});
+            if (first >= key_end) break;
+            key = first / decode_keys * decode_keys;
             const tile here{b, kv_head, 0, 1, key, key + decode_keys < key_end ? key + decode_keys : key_end};
             if (seen_by_any(here)) step(here, m, state);
         }
@@ -111,6 +114,17 @@ private:
         const place at_row = place_of(here.head, r);
         return p_.cover_of(
             {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
+    }
+    // No row sees a key of the tile before this one.
+    index first_of_any(const tile& here) const {
+        index first = here.key_end;
+        for (index r = 0; r < rows_ && first > here.key_begin; ++r) {
+            const place at_row = place_of(here.head, r);
+            const index mine = p_.first_of(
+                {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
+            first = mine < first ? mine : first;
+        }
+        return first;
     }
     bool seen_by_any(const tile& here) const {
         for (index r = 0; r < rows_; ++r)
