@@ -16,6 +16,7 @@ namespace heed {
 inline namespace HEED_ABI {
 
 enum class option_kind {
+    // of exact attention; new ones of it go before `on`
     mask,
     scale,
     softcap,
@@ -27,8 +28,11 @@ enum class option_kind {
     logsumexp,
     weights,
     scores,
+    select,
+    coverage,
     on,
     use,
+    // of the other variants
     state,
     initial_state,
     final_state,
@@ -49,8 +53,6 @@ enum class option_kind {
     direction,
     head_mix,
     head_mix_gradient,
-    select,
-    coverage,
 };
 
 namespace detail {

@@ -20,6 +20,9 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Its options stand first in the list of kinds (core/option.hpp).
+constexpr bool exact_kind(option_kind kind) { return kind <= option_kind::use; }
+
 // The options of exact attention, each at most once; any number of masks.
 template <class... Options>
 constexpr void check_exact_options() {
@@ -27,6 +30,10 @@ constexpr void check_exact_options() {
                   "heed::attention: an argument after q, k, v is not an option; options are values such as "
                   "heed::causal or heed::scale(0.125f)");
     if constexpr ((is_option<Options> && ...)) {
+        static_assert(
+            (exact_kind(Options::kind) && ...),
+            "heed::attention: does not take one of these options; heed/attention.hpp lists those it "
+            "takes");
         static_assert(count_of<option_kind::scale, Options...> <= 1, "heed::attention: scale is given twice");
         static_assert(count_of<option_kind::softcap, Options...> <= 1,
                       "heed::attention: softcap is given twice");
