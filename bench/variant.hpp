@@ -50,6 +50,13 @@ struct variant {
 
     // The exact variant it stands in for: reports say from which length on it is faster.
     std::string overtakes = {};
+
+    // The exact variant whose result it approximates: reports show its time against its error.
+    std::string approximates = {};
+
+    // What each key counts in each row of the same call, (batch, head, query, key): more than 0 where the key
+    // is kept. Empty where rows are no weighted means of values.
+    std::function<void(const problem&, tensor& weights)> weigh = {};
 };
 
 const std::vector<variant>& variants();
