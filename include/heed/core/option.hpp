@@ -51,6 +51,9 @@ enum class option_kind {
     head_mix_gradient,
     select,
     coverage,
+    bias_gradient,
+    slopes_gradient,
+    sinks_gradient,
 };
 
 namespace detail {
