@@ -56,7 +56,7 @@ template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
     static_assert(detail::one_element<const Q, const K, const V>,
                   "heed: q, k and v hold different element types; convert them to one");
-    detail::check_exact_options<Options...>();
+    detail::check_forward_attention<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
     using O = std::remove_pointer_t<decltype(to.data)>;
@@ -76,7 +76,7 @@ template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     static_assert(detail::one_element<const Q, const K, const V>,
                   "heed: q, k and v hold different element types; convert them to one");
-    detail::check_exact_options<Options...>();
+    detail::check_forward_attention<Options...>();
     using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));
     const view<const T> keys(as_view(k));

@@ -30,6 +30,9 @@ enum class option_kind {
     scores,
     select,
     coverage,
+    bias_gradient,
+    slopes_gradient,
+    sinks_gradient,
     on,
     use,
     // of the other variants
