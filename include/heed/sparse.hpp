@@ -9,3 +9,4 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/sparse/token_pruner.hpp>
