@@ -12,9 +12,8 @@ auto causal(const reference::problem& p) {
 }  // namespace
 
 TEST_CASE("plain") {
-    support::for_gradient_problems<float>(3101, 160, [](reference::problem& p, support::random& r) {
-        support::check_backward<float>(p, r);
-    });
+    support::for_gradient_problems<float>(
+        3101, 160, [](reference::problem& p, support::random& r) { support::check_backward<float>(p, r); });
 }
 
 TEST_CASE("causal, queries fewer than keys, as many, more") {

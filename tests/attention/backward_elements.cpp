@@ -27,8 +27,7 @@ void float_results(std::uint64_t seed) {
         const auto wide = in.template gradients<float>(p, heed::causal);
         long wrong = 0;
         const auto compare = [&](const auto& a, const auto& b) {
-            for (long i = 0; i < a.size(); ++i)
-                wrong += a.data()[i] != static_cast<T>(b.data()[i]);
+            for (long i = 0; i < a.size(); ++i) wrong += a.data()[i] != static_cast<T>(b.data()[i]);
         };
         compare(stored.q, wide.q);
         compare(stored.k, wide.k);

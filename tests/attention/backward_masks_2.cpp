@@ -39,7 +39,7 @@ TEST_CASE("mask_if and not") {
         };
         const int ia = int(a), ib = int(b), ic = int(c);
         check_mask_backward(p, r, !heed::prefix(n) & heed::mask_if([=](heed::at i) {
-                                      return (i.query * ia + i.key * ib + i.head + 3 * i.batch) % ic != 0;
-                                  }));
+                                return (i.query * ia + i.key * ib + i.head + 3 * i.batch) % ic != 0;
+                            }));
     });
 }

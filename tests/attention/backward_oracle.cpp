@@ -54,9 +54,8 @@ TEST_CASE("the reference gradients are those of the reference") {
             slope = [](double s, reference::place) { return std::cos(s); };
         }
         p.bias = [&](reference::place i) {
-            return bias[static_cast<std::size_t>(((i.batch * p.heads + i.head) * p.queries + i.query) *
-                                                     p.keys +
-                                                 i.key)];
+            return bias[static_cast<std::size_t>(
+                ((i.batch * p.heads + i.head) * p.queries + i.query) * p.keys + i.key)];
         };
         const auto d = reference::differentiate(p, reference::solve<double>(p), dy, slope);
         INFO(round);

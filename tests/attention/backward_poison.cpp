@@ -23,8 +23,7 @@ long changed(const support::tensor<float>& a, const support::tensor<float>& b,
 }
 bool all_nan(const support::tensor<float>& a, long row) {
     bool nan = true;
-    for (long f = 0; f < a.dimension(3); ++f)
-        nan = nan && std::isnan(a.data()[row * a.dimension(3) + f]);
+    for (long f = 0; f < a.dimension(3); ++f) nan = nan && std::isnan(a.data()[row * a.dimension(3) + f]);
     return nan;
 }
 

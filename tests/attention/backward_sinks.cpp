@@ -32,7 +32,8 @@ TEST_CASE("sinks and their gradient, on rows that see nothing too") {
         const auto want = reference::differentiate(p, truth, in.from);
         std::vector<float> found(sinks.size(), -77.0f);
         Eigen::TensorMap<support::tensor<float, 1>> to(found.data(), p.heads);
-        const auto got = in.gradients(p, heed::sinks(sinks), heed::causal_from(offset), heed::sinks_gradient(to));
+        const auto got =
+            in.gradients(p, heed::sinks(sinks), heed::causal_from(offset), heed::sinks_gradient(to));
         support::check_gradients<float>(p, truth, want, got);
         const std::vector<double> values(found.begin(), found.end());
         INFO(support::describe(p));

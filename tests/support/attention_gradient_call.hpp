@@ -72,8 +72,8 @@ void check_gradients(const reference::problem& p, const reference::answer<double
     const double q = gradient_excess<T>(values(got.q), want.q, want.q_size, factor);
     const double k = gradient_excess<T>(values(got.k), want.k, want.k_size, factor);
     const double v = gradient_excess<T>(values(got.v), want.v, want.v_size, factor);
-    const long zeros =
-        signed_zeros(got.q, want.q_size) + signed_zeros(got.k, want.k_size) + signed_zeros(got.v, want.v_size);
+    const long zeros = signed_zeros(got.q, want.q_size) + signed_zeros(got.k, want.k_size) +
+                       signed_zeros(got.v, want.v_size);
     INFO(describe(p) << ", bounds exceeded " << q << " times by dq, " << k << " by dk, " << v
                      << " by dv; zeros that are not +0: " << zeros);
     CHECK((q <= 1 && k <= 1 && v <= 1 && zeros == 0));
@@ -109,7 +109,8 @@ void check_backward(const reference::problem& p, random& r, const reference::sco
                     const Options&... options) {
     const backward_inputs<T> in(p, r, options...);
     const auto truth = truth_of<T>(p);
-    check_gradients<T>(p, truth, reference::differentiate(p, truth, in.from, slope), in.gradients(p, options...));
+    check_gradients<T>(p, truth, reference::differentiate(p, truth, in.from, slope),
+                       in.gradients(p, options...));
 }
 template <class T, class... Options>
 void check_backward(const reference::problem& p, random& r, const Options&... options) {

@@ -101,9 +101,8 @@ private:
             bool careful[gradient_panels] = {};
             bool any_careful = false;
             if (any) {
-                query_rows<T> q =
-                    tile_.bring_queries(b, h, first, count, head.lse + i * p_.queries + first,
-                                        head.delta + i * p_.queries + first, m_);
+                query_rows<T> q = tile_.bring_queries(b, h, first, count, head.lse + i * p_.queries + first,
+                                                      head.delta + i * p_.queries + first, m_);
                 for (index n = 0; n < used; ++n)
                     if (seen[n] != cover::empty) {
                         careful[n] = take_tile(b, h, seen[n], q, n, slope);
@@ -142,10 +141,11 @@ private:
         const bool careful = tile_.weigh(b, h, seen, q, k, m_, ds, gradient_keys);
         if (g_.slope.data != nullptr) slope += distances(q, k, ds);
         tile_.pass_back(b, h, q, k, m_, ds, gradient_keys);
-        gradient_product<T> values{q.dy.data, 1,      q.dy.stride,       m_.s,    panel_keys, dv_[n],
-                                   panel_keys, p_.value_features, q.count, k.packs, true};
-        gradient_product<T> keys{q.q.data, 1,      q.q.stride, ds,      gradient_keys, dk_[n],
-                                 panel_keys, p_.features, q.count, k.packs, true};
+        gradient_product<T> values{q.dy.data,  1,       q.dy.stride, m_.s,
+                                   panel_keys, dv_[n],  panel_keys,  p_.value_features,
+                                   q.count,    k.packs, true};
+        gradient_product<T> keys{q.q.data,   1,           q.q.stride, ds,      gradient_keys, dk_[n],
+                                 panel_keys, p_.features, q.count,    k.packs, true};
         if (careful) {
             values.hidden = keys.hidden = m_.hidden;
             values.hidden_row = keys.hidden_row = panel_keys;
