@@ -73,8 +73,9 @@ template <class T, class L>
 auto read_rows(const L& lse) {
     const auto t = as_table(lse);
     using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
-    static_assert(std::is_same_v<S, sum_t<T>>,
-                  "heed::attention_backward: the log-sum-exp is float, or double where q, k and v are double");
+    static_assert(
+        std::is_same_v<S, sum_t<T>>,
+        "heed::attention_backward: the log-sum-exp is float, or double where q, k and v are double");
     return table<const S>{t.data, t.extents, t.strides, t.rank};
 }
 
@@ -92,13 +93,14 @@ void attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q
             detail::table_may_be_kept<DQ> && detail::table_may_be_kept<DK> && detail::table_may_be_kept<DV>,
             "heed::attention_backward_into: dq, dk or dv is a temporary, and the result would be gone; give "
             "it a name");
-        static_assert(std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
-                      "heed::attention_backward_into: dq is const or holds another element type than q; needs "
-                      "q's, or float for a q of half or bfloat16");
-        static_assert(std::is_same_v<decltype(as_view(dk).data), X*> &&
-                          std::is_same_v<decltype(as_view(dv).data), X*>,
-                      "heed::attention_backward_into: dk or dv is const or holds another element type than "
-                      "dq");
+        static_assert(
+            std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
+            "heed::attention_backward_into: dq is const or holds another element type than q; needs "
+            "q's, or float for a q of half or bfloat16");
+        static_assert(
+            std::is_same_v<decltype(as_view(dk).data), X*> && std::is_same_v<decltype(as_view(dv).data), X*>,
+            "heed::attention_backward_into: dk or dv is const or holds another element type than "
+            "dq");
         const view<const detail::element_of_argument<const DY>> from(as_view(dy));
         const view<const detail::element_of_argument<const Y>> answer(as_view(y));
         detail::exact_attention_backward<T, X>("attention_backward_into", to, as_view(dk), as_view(dv), from,

@@ -76,6 +76,9 @@ concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);
 
+// Stands for the derivative of a callable that came without one.
+struct no_derivative {};
+
 // What a call without the option gets.
 struct absent {};
 

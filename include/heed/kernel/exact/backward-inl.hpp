@@ -39,7 +39,8 @@ HEED_INLINE void gradient_block(const detail::gradient_product<T>& p, index r, i
 template <int Packs, class T>
 HEED_INLINE void gradient_columns(const detail::gradient_product<T>& p, index column) {
     index r = 0;
-    for (; r + gradient_rows <= p.rows; r += gradient_rows) gradient_block<gradient_rows, Packs>(p, r, column);
+    for (; r + gradient_rows <= p.rows; r += gradient_rows)
+        gradient_block<gradient_rows, Packs>(p, r, column);
     for (; r < p.rows; ++r) gradient_block<1, Packs>(p, r, column);
 }
 
@@ -137,17 +138,9 @@ template <class E>
 const detail::gradient_leaves<E>& gradient_leaves() {
     using T = typename detail::exact_problem<E>::T;
     static constexpr detail::gradient_leaves<E> table{
-        lanes_of<T>,
-        &widen_rows<E, T>,
-        &narrow_row<T, E>,
-        &all_finite<T>,
-        &transpose_scaled<T>,
-        &multiply_gradient<T>,
-        &multiply_seen_lanes<T>,
-        &multiply_seen_terms<T>,
-        &softmax_gradient<T>,
-        &gradient_dots<T>,
-        &scale_gradient<T>,
+        lanes_of<T>,          &widen_rows<E, T>,     &narrow_row<T, E>,       &all_finite<T>,
+        &transpose_scaled<T>, &multiply_gradient<T>, &multiply_seen_lanes<T>, &multiply_seen_terms<T>,
+        &softmax_gradient<T>, &gradient_dots<T>,     &scale_gradient<T>,
     };
     return table;
 }

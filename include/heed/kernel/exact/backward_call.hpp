@@ -65,9 +65,10 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     outputs.add("dk", bytes_of(dk));
     outputs.add("dv", bytes_of(dv));
     const auto into = [&](const char* name, const auto& option_, const std::array<index, 4>& extents) {
-        static_assert(std::is_same_v<decltype(option_.to), table<sum_t<T>>>,
-                      "heed::attention_backward: the gradients of a bias, of slopes and of sinks are float, or "
-                      "double where q, k and v are double");
+        static_assert(
+            std::is_same_v<decltype(option_.to), table<sum_t<T>>>,
+            "heed::attention_backward: the gradients of a bias, of slopes and of sinks are float, or "
+            "double where q, k and v are double");
         outputs.add(name, bytes_of(option_.to));
         return exact_extents(function, name, option_.to, extents, 4);
     };
@@ -98,7 +99,10 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);
-    const score_derivative<std::remove_cvref_t<decltype(softcap_)>> derivative{softcap_};
+    const auto& score_option_ = pick<option_kind::score>(options...);
+    const score_derivative<std::remove_cvref_t<decltype(softcap_)>,
+                           std::remove_cvref_t<decltype(score_option_)>>
+        derivative{softcap_, score_option_};
     if constexpr (!decltype(derivative)::trivial) {
         g.derivative_context = &derivative;
         g.derivative = derivative_on_target<std::remove_const_t<decltype(derivative)>, sum_t<T>>();

@@ -23,9 +23,8 @@ constexpr void check_backward_attention() {
                       count_of<option_kind::slopes_gradient, Options...> <= 1 &&
                       count_of<option_kind::sinks_gradient, Options...> <= 1,
                   "heed::attention_backward: a gradient is given twice");
-    static_assert(
-        count_of<option_kind::bias_gradient, Options...> <= count_of<option_kind::bias, Options...>,
-        "heed::attention_backward: bias_gradient(t) needs bias(t) beside it");
+    static_assert(count_of<option_kind::bias_gradient, Options...> <= count_of<option_kind::bias, Options...>,
+                  "heed::attention_backward: bias_gradient(t) needs bias(t) beside it");
     static_assert(
         count_of<option_kind::slopes_gradient, Options...> <= count_of<option_kind::alibi, Options...>,
         "heed::attention_backward: slopes_gradient(t) needs alibi(slopes) beside it");

@@ -36,14 +36,15 @@ public:
         lane_ = cache_lines(sweep_.bytes());
         if (g.bias.data != nullptr && cache_lines(bias_.bytes()) > lane_) lane_ = cache_lines(bias_.bytes());
         const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(rows) * sizeof(T));
-        const std::size_t turns =
-            plan_.whole ? 0 : static_cast<std::size_t>(places) * sizeof(chain_progress);
+        const std::size_t turns = plan_.whole ? 0 : static_cast<std::size_t>(places) * sizeof(chain_progress);
         const std::size_t slopes =
-            g.slope.data == nullptr ? 0 : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) *
-                                                      sizeof(double));
+            g.slope.data == nullptr
+                ? 0
+                : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) * sizeof(double));
         const std::size_t heads =
             static_cast<std::size_t>(plan_.slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
-        const std::size_t pair = 2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
+        const std::size_t pair =
+            2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
         if (cache_lines(pair) > lane_) lane_ = cache_lines(pair);
         char* at = static_cast<char*>(memory.reserve(2 * row_bytes + turns + slopes + heads +
                                                      lane_ * static_cast<std::size_t>(plan_.lanes)));

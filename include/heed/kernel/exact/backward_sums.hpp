@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_sums.hpp: the gradients of a bias, of slopes and of sinks
 //
-//     dbias = sum of dS over the axes it broadcasts along        dsink = -sum over queries of e^(sink - L) delta
+//     dbias = sum of dS over the axes it broadcasts along        dsink = -sum over queries of e^(sink - L)
+//     delta
 //
 // A bias is as large as the scores or is a sum over them, so its gradient is a pass of its own, which works
 // out the weights once more: two products beside the backward's five, and no memory. A task owns what it

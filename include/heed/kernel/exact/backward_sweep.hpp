@@ -99,16 +99,23 @@ private:
                 any = any || seen[n] != cover::empty;
             }
             bool careful[gradient_panels] = {};
+            bool any_careful = false;
             if (any) {
-                query_rows<T> q =
-                    tile_.bring_queries(b, h, first, count, head.lse + i * p_.queries + first,
-                                        head.delta + i * p_.queries + first, m_);
+                query_rows<T> q = tile_.bring_queries(b, h, first, count, head.lse + i * p_.queries + first,
+                                                      head.delta + i * p_.queries + first, m_);
                 for (index n = 0; n < used; ++n)
-                    if (seen[n] != cover::empty) careful[n] = take_tile(b, h, seen[n], q, n, slope);
+                    if (seen[n] != cover::empty) {
+                        careful[n] = take_tile(b, h, seen[n], q, n, slope);
+                        any_careful = any_careful || careful[n];
+                    }
+                // Beside a careful panel nothing of the other is left out, so that its sums are the same.
+                for (index n = 0; any_careful && n < used; ++n)
+                    for (index r = 0; !careful[n] && r < count; ++r)
+                        clear(hidden_ + r * gradient_keys + n * panel_keys, panel_keys);
             }
             if (!take_turn()) return;
             if (link == 0) clear(dq, count * tile_.key_row());
-            if (any) add_to_queries(seen, careful, used, count, dq);
+            if (any) add_to_queries(seen, used, count, any_careful, dq);
             if (link + 1 == key_blocks()) write_queries(b, h, first, count, dq);
         });
     }
@@ -134,10 +141,11 @@ private:
         const bool careful = tile_.weigh(b, h, seen, q, k, m_, ds, gradient_keys);
         if (g_.slope.data != nullptr) slope += distances(q, k, ds);
         tile_.pass_back(b, h, q, k, m_, ds, gradient_keys);
-        gradient_product<T> values{q.dy.data, 1,      q.dy.stride,       m_.s,    panel_keys, dv_[n],
-                                   panel_keys, p_.value_features, q.count, k.packs, true};
-        gradient_product<T> keys{q.q.data, 1,      q.q.stride, ds,      gradient_keys, dk_[n],
-                                 panel_keys, p_.features, q.count, k.packs, true};
+        gradient_product<T> values{q.dy.data,  1,       q.dy.stride, m_.s,
+                                   panel_keys, dv_[n],  panel_keys,  p_.value_features,
+                                   q.count,    k.packs, true};
+        gradient_product<T> keys{q.q.data,   1,           q.q.stride, ds,      gradient_keys, dk_[n],
+                                 panel_keys, p_.features, q.count,    k.packs, true};
         if (careful) {
             values.hidden = keys.hidden = m_.hidden;
             values.hidden_row = keys.hidden_row = panel_keys;
@@ -152,9 +160,9 @@ private:
         return careful;
     }
 
-    // dQ += dS K over the panels that were seen: one product where they are neighbours and alike.
-    void add_to_queries(const cover (&seen)[gradient_panels], const bool (&careful)[gradient_panels],
-                        index used, index rows, T* dq) const {
+    // dQ += dS K over the panels that were seen: one product where they are neighbours.
+    void add_to_queries(const cover (&seen)[gradient_panels], index used, index rows, bool careful,
+                        T* dq) const {
         for (index n = 0; n < used;) {
             if (seen[n] == cover::empty) {
                 ++n;
@@ -162,8 +170,7 @@ private:
             }
             const index begin = n;
             index terms = 0;
-            for (; n < used && seen[n] != cover::empty && careful[n] == careful[begin]; ++n)
-                terms += panel_[n].count;
+            for (; n < used && seen[n] != cover::empty; ++n) terms += panel_[n].count;
             gradient_product<T> p{ds_ + begin * panel_keys,
                                   gradient_keys,
                                   1,
@@ -177,7 +184,7 @@ private:
                                   true};
             p.hidden = hidden_ + begin * panel_keys;
             p.hidden_row = gradient_keys;
-            if (careful[begin])
+            if (careful)
                 leaf_.multiply_seen_terms(p);
             else
                 leaf_.multiply(p);

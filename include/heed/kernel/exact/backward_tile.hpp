@@ -99,8 +99,13 @@ public:
     }
     query_rows<T> bring_queries(index b, index h, index first, index count, const T* lse, const T* delta,
                                 const tile_memory<T>& m) const {
-        return {first, count, rows_at(p_.q, b, h, first, count, p_.features, m.q),
-                rows_at(g_.dy, b, h, first, count, p_.value_features, m.dy), lse, delta, -1};
+        return {first,
+                count,
+                rows_at(p_.q, b, h, first, count, p_.features, m.q),
+                rows_at(g_.dy, b, h, first, count, p_.value_features, m.dy),
+                lse,
+                delta,
+                -1};
     }
 
     // P into m.s, dS into ds. True where products with them have to leave hidden terms out.
