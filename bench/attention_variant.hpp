@@ -8,7 +8,8 @@
 // An exact variant computes what it says; an approximate one stands in for another, and heed_compare shows
 // beside its time how far its rows are off and how much of their weight it keeps. `pairs` counts the
 // (query, key) pairs of one head whose products the mathematics asks for. The rule says the same options in
-// double; where the data choose the keys there is none, and `chosen_by_data` stands in its place.
+// double; where the data choose the keys there is none, and `chosen_by_data` stands in its place. Options
+// that write no weights are stands_in_for("causal", exact(…)), without a figure of what they keep.
 //
 // Options that hold tensors of the problem's shape are made when the call is bound:
 //
@@ -118,8 +119,8 @@ variant exact(std::string name, std::string options, pairs_of pairs, Rule rule, 
 template <class Rule, class... Options>
 variant approximate(std::string of, std::string name, std::string options, pairs_of pairs, Rule rule,
                     Options... given) {
-    variant v = exact(std::move(name), std::move(options), pairs, rule, given...);
-    v.approximates = std::move(of);
+    variant v =
+        stands_in_for(std::move(of), exact(std::move(name), std::move(options), pairs, rule, given...));
     v.weigh = [make = options_made::by(given...)](const problem& p, tensor& weights) {
         const auto made = make(p);
         tensor y(p.q.dimensions());

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <heed/thread_pool.hpp>
@@ -65,6 +66,12 @@ const variant& variant_named(const std::string& name);  // throws std::invalid_a
 struct registered {
     explicit registered(variant v);
 };
+
+// The same variant, shown beside the exact one of this name.
+inline variant stands_in_for(std::string exact, variant v) {
+    v.approximates = std::move(exact);
+    return v;
+}
 
 // Inputs and output of softmax attention and its like.
 inline double qkv_bytes(const shape& s) {

@@ -31,8 +31,10 @@
 // no memory for a result or the scratch; what a callable throws.
 #pragma once
 
-#include <heed/attention.hpp>
+#include <heed/core/tensor.hpp>
 #include <heed/kernel/exact/backward_call.hpp>
+#include <heed/mask.hpp>
+#include <heed/score.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -113,11 +115,11 @@ void attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q
 template <class DY, class Q, class K, class V, class Y, class L, class... Options>
 auto attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Y& y, const L& lse,
                         const Options&... options) {
+    constexpr bool fits = detail::backward_arguments<DY, Q, K, V, Y, L, Options...>();
     using T = detail::element_of_argument<const Q>;
     const view<const T> queries(as_view(q));
     const view<const T> keys(as_view(k));
     const view<const T> values(as_view(v));
-    constexpr bool fits = detail::backward_arguments<DY, Q, K, V, Y, L, Options...>();
     detail::check_shapes<T>("attention_backward", queries, keys, values, nullptr);
     auto dq = detail::result_of<Q>::make(queries.extents);
     auto dk = detail::result_of<K>::make(keys.extents);

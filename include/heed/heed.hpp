@@ -3,7 +3,6 @@
 #pragma once
 
 #include <heed/attention.hpp>
-#include <heed/attention_backward.hpp>
 #include <heed/cummax.hpp>
 #include <heed/linear.hpp>
 #include <heed/math.hpp>

@@ -7,7 +7,7 @@
 // of the result for the 16-bit types. max |s| is that of every stage, and of the products' terms.
 #pragma once
 
-#include <heed/attention_backward.hpp>
+#include <heed/attention.hpp>
 
 #include "attention_gradient.hpp"
 #include "check.hpp"

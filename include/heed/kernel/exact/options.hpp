@@ -2,6 +2,7 @@
 // heed/kernel/exact/options.hpp: which options exact attention takes, and its masks as one
 #pragma once
 
+#include <heed/core/tensor.hpp>
 #include <heed/kernel/exact/problem.hpp>
 #include <heed/score/alibi.hpp>
 #include <heed/score/bias.hpp>
@@ -14,6 +15,15 @@
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
+
+// The tensors of a call hold one element.
+template <class X>
+using element_of_argument =
+    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+template <class Q, class K, class V>
+inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>>&&
+    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
 
 // What only the backward writes.
 constexpr bool gradient_kind(option_kind kind) {
