@@ -20,6 +20,18 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// A selector that knows which share of the mass it kept, and writes p.coverage.
+template <class O>
+concept guarantees_mass = requires {
+    requires std::remove_cvref_t<O>::guarantees_mass;
+};
+// A selector that some options would prove wrong says so itself.
+template <class O, class... Options>
+constexpr void check_beside() {
+    if constexpr (requires { std::remove_cvref_t<O>::template beside<Options...>(); })
+        std::remove_cvref_t<O>::template beside<Options...>();
+}
+
 // The options of exact attention, each at most once; any number of masks.
 template <class... Options>
 constexpr void check_exact_options() {
@@ -51,6 +63,13 @@ constexpr void check_exact_options() {
         static_assert(count_of<option_kind::select, Options...> <= 1,
                       "heed::attention: two selectors of keys are given, needs one; masks and one selector "
                       "combine");
+        static_assert(count_of<option_kind::coverage, Options...> <= 1,
+                      "heed::attention: coverage is given twice");
+        static_assert(
+            count_of<option_kind::coverage, Options...> == 0 || (guarantees_mass<Options> || ...),
+            "heed::attention: coverage(t) is what a selector guarantees; needs certified(tau) in the "
+            "call");
+        (check_beside<Options, Options...>(), ...);
     }
 }
 
@@ -124,8 +143,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     if constexpr (!is_absent<decltype(dropout_)>) dropout_.check(function);
 
     // Outputs beside y, each with memory of its own.
-    byte_span written[3];
-    const char* written_names[3] = {"logsumexp", "weights", "scores"};
+    byte_span written[4];
+    const char* written_names[4] = {"logsumexp", "weights", "scores", "coverage"};
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
         const auto t =
@@ -163,6 +182,14 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
             return steps;
         }
     }();
+    written[3].extents[0] = 0;
+    const auto& coverage_ = pick<option_kind::coverage>(options...);
+    if constexpr (!is_absent<decltype(coverage_)>) {
+        const auto t = exact_extents(function, "coverage", coverage_.to,
+                                     {1, shape.batch, shape.heads, shape.queries}, 3);
+        p.coverage = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+        written[3] = bytes_of(t);
+    }
     const auto check_options = [&](const char* output, const byte_span& span) {
         const char* shared = nullptr;
         ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
@@ -171,7 +198,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     check_options("y", bytes_of(y));
     const std::pair<const char*, byte_span> inputs[] = {
         {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}};
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 4; ++i) {
         if (written[i].empty()) continue;
         check_distinct_elements(function, written_names[i], written[i]);
         check_options(written_names[i], written[i]);
@@ -211,19 +238,25 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         p.sink = &Program::sink;
         p.visit_all = Program::writes_scores || p.weights.data != nullptr;
         if (Program::has_mask) p.classify = &Program::classify;
+        p.group_sees_alike = sees_alike(visible, p.heads / p.kv_heads);
         run();
     };
     const auto& select_ = pick<option_kind::select>(options...);
     if constexpr (is_absent<decltype(select_)>) {
         with_mask(mask_, [&] { run_exact(p, device_, *memory); });
     } else {
-        select_.check(function, shape);
+        if constexpr (requires { select_.check(function, p); })
+            select_.check(function, p);
+        else
+            select_.check(function, shape);
         if constexpr (requires { select_.choose(p, mask_, device_, *memory); }) {
             const auto chosen = select_.choose(p, mask_, device_, *memory);
             with_mask(
                 bound_and<std::remove_cvref_t<decltype(mask_)>, std::remove_cvref_t<decltype(chosen)>>{
                     mask_, chosen},
                 [&] { run_exact(p, device_, *memory); });
+        } else if constexpr (requires { select_.run(p, mask_, device_, *memory); }) {
+            with_mask(mask_, [&] { select_.run(p, mask_, device_, *memory); });
         } else {
             with_mask(mask_, [&] { select_.run(p, device_, *memory); });
         }
