@@ -8,4 +8,7 @@
 
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
+#include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/page_bounds.hpp>
+#include <heed/select/quest.hpp>
