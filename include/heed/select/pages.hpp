@@ -60,10 +60,17 @@ template <class T, class F>
 auto with_table(const own_pages&, const F& f) {
     return f(static_cast<const page_table<T>*>(nullptr));
 }
-template <class T, class F>
-auto with_table(const carried_pages<T>& pages, const F& f) {
-    const page_table<T> table = pages.bounds->table();
-    return f(&table);
+template <class T, class B, class F>
+auto with_table(const carried_pages<B>& pages, const F& f) {
+    static_assert(std::is_same_v<B, T>,
+                  "heed: the page bounds are not of the type that sums of these keys are kept in; "
+                  "page_bounds<float> goes with float, half and bfloat16, page_bounds<double> with double");
+    if constexpr (std::is_same_v<B, T>) {
+        const page_table<T> table = pages.bounds->table();
+        return f(&table);
+    } else {
+        return f(static_cast<const page_table<T>*>(nullptr));
+    }
 }
 
 }  // namespace detail
