@@ -8,5 +8,8 @@
 
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
+#include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/page_bounds.hpp>
+#include <heed/select/quest.hpp>
 #include <heed/sparse/token_pruner.hpp>

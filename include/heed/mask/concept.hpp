@@ -10,6 +10,11 @@
 // classify may answer `mixed` whenever it does not know, but never `empty` or `full` wrongly: empty tiles
 // are skipped and full ones run unmasked, which is where static sparsity comes from.
 //
+// A bound mask may also say that it answers heads alike, those of each group of n neighbours, so that one
+// answer serves them all:
+//
+//     bound.alike(n) -> bool                      without it: no
+//
 //     a & b   both       a | b   either       !a   the keys that a hides
 #pragma once
 
@@ -107,10 +112,19 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
             values[row][lane] = values[row][block.last];
 }
 
+template <class M>
+bool sees_alike(const M& mask, index heads) {
+    if constexpr (requires { mask.alike(heads); })
+        return mask.alike(heads);
+    else
+        return heads == 1;
+}
+
 template <class A, class B>
 struct bound_and {
     A a;
     B b;
+    bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         if (x == cover::empty) return x;
@@ -137,6 +151,7 @@ template <class A, class B>
 struct bound_or {
     A a;
     B b;
+    bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         if (x == cover::full) return x;
@@ -162,6 +177,7 @@ private:
 template <class A>
 struct bound_not {
     A a;
+    bool alike(index heads) const { return sees_alike(a, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         return x == cover::mixed ? x : x == cover::full ? cover::empty : cover::full;
@@ -181,6 +197,7 @@ private:
 // No mask at all: every key is visible.
 struct no_mask : mask_base {
     struct bound {
+        bool alike(index) const { return true; }
         cover classify(const tile&) const { return cover::full; }
         struct all {
             HEED_INLINE bool operator()(at, place) const { return true; }

@@ -37,8 +37,8 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         p.y_sum = strided_of<S>(y);
 
     // Outputs beside y, each with memory of its own.
-    byte_span written[3];
-    const char* written_names[3] = {"logsumexp", "weights", "scores"};
+    byte_span written[4];
+    const char* written_names[4] = {"logsumexp", "weights", "scores", "coverage"};
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
         const auto t =
@@ -76,13 +76,21 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
             return steps;
         }
     }();
+    written[3].extents[0] = 0;
+    const auto& coverage_ = pick<option_kind::coverage>(options...);
+    if constexpr (!is_absent<decltype(coverage_)>) {
+        const auto t = exact_extents(function, "coverage", coverage_.to,
+                                     {1, shape.batch, shape.heads, shape.queries}, 3);
+        p.coverage = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+        written[3] = bytes_of(t);
+    }
     const auto check_options = [&](const char* output, const byte_span& span) {
         check_read_by_options(function, output, span, options...);
     };
     check_options("y", bytes_of(y));
     const std::pair<const char*, byte_span> inputs[] = {
         {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}};
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 4; ++i) {
         if (written[i].empty()) continue;
         check_distinct_elements(function, written_names[i], written[i]);
         check_options(written_names[i], written[i]);
@@ -113,7 +121,12 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         function, p, device_, memory,
         [&](const auto& visible) { with_mask(visible, [&] { run_exact(p, device_, memory); }); },
         [&](const auto& selector, const auto& visible) {
-            with_mask(visible, [&] { selector.run(p, device_, memory); });
+            with_mask(visible, [&] {
+                if constexpr (requires { selector.run(p, visible, device_, memory); })
+                    selector.run(p, visible, device_, memory);
+                else
+                    selector.run(p, device_, memory);
+            });
         },
         options...);
 }

@@ -37,6 +37,7 @@ void set_program(exact_problem<E>& p, const Program& program) {
     p.has_sinks = Program::has_sinks;
     p.sink = &Program::sink;
     if (Program::has_mask) p.classify = &Program::classify;
+    p.group_sees_alike = sees_alike(program.mask, p.heads / p.kv_heads);
 }
 
 }  // namespace detail

@@ -31,6 +31,18 @@ constexpr bool gradient_kind(option_kind kind) {
            kind == option_kind::sinks_gradient;
 }
 
+// A selector that knows which share of the mass it kept, and writes p.coverage.
+template <class O>
+concept guarantees_mass = requires {
+    requires std::remove_cvref_t<O>::guarantees_mass;
+};
+// A selector that some options would prove wrong says so itself.
+template <class O, class... Options>
+constexpr void check_beside() {
+    if constexpr (requires { std::remove_cvref_t<O>::template beside<Options...>(); })
+        std::remove_cvref_t<O>::template beside<Options...>();
+}
+
 // Its options stand first in the list of kinds (core/option.hpp).
 constexpr bool exact_kind(option_kind kind) { return kind <= option_kind::use; }
 
@@ -68,6 +80,13 @@ constexpr void check_exact_options() {
         static_assert(count_of<option_kind::select, Options...> <= 1,
                       "heed::attention: two selectors of keys are given, needs one; masks and one selector "
                       "combine");
+        static_assert(count_of<option_kind::coverage, Options...> <= 1,
+                      "heed::attention: coverage is given twice");
+        static_assert(
+            count_of<option_kind::coverage, Options...> == 0 || (guarantees_mass<Options> || ...),
+            "heed::attention: coverage(t) is what a selector guarantees; needs certified(tau) in the "
+            "call");
+        (check_beside<Options, Options...>(), ...);
     }
 }
 

@@ -79,12 +79,14 @@ struct exact_problem {
     score_function<T> score_masked = nullptr;  // with it; hidden scores become -inf
     score_function<T> drop = nullptr;          // dropout, on the exponentials
     cover (*classify)(const void* program, const tile&) = nullptr;  // nullptr: every tile is full
-    bool visit_all = false;  // scores are written out, so no tile is skipped
+    bool visit_all = false;         // scores are written out, so no tile is skipped
+    bool group_sees_alike = false;  // classify answers the heads that share keys alike
 
     bool has_sinks = false;
     double (*sink)(const void* program, index head) = nullptr;
     strided<T> logsumexp;  // (batch, head, query)
     strided<T> weights;    // (batch, head, query, key)
+    strided<T> coverage;   // (batch, head, query)
 
     index kv_head(index head) const { return head / (heads / kv_heads); }
     cover cover_of(const tile& t) const {
