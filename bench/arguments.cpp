@@ -13,10 +13,13 @@ const char* const arguments::usage =
     R"(usage: heed_compare [options]
 
 What each attention variant costs on this machine, beside the naive Eigen softmax: time per token,
-share of the machine's own limits, memory, and the error against a double computation.
+share of the machine's own limits, memory, and the error against a double computation; and what the
+approximate ones gain in time and lose against exact softmax.
 
   --text FILE       make q, k and v from this text (default: the one that ships with heed)
   --lengths A,B,…   sweep these lengths (1 to 1048576) and leave the model shapes out
+  --quality         only the approximate variants: time against error, on the text and on white noise;
+                    also with --lengths (default 2048)
   --threads N       heed's threads (default 1, pinned; the naive softmax always has one)
   --quick           a shorter run: fewer shapes, shorter lengths
   --json FILE       also write everything measured, in SI units
@@ -42,6 +45,7 @@ size number(std::string_view option, std::string_view text, size least, size mos
 arguments arguments::parse(int count, char** values) {
     arguments a;
     a.text = HEED_BENCH_TEXT;
+    bool quality = false;
     for (int i = 1; i < count; ++i) {
         const std::string_view option = values[i];
         const auto next = [&]() -> std::string_view {
@@ -56,6 +60,8 @@ arguments arguments::parse(int count, char** values) {
             a.html = next();
         } else if (option == "--quick") {
             a.quick = true;
+        } else if (option == "--quality") {
+            quality = true;
         } else if (option == "--figures") {
             a.figures = true;
         } else if (option == "--help" || option == "-h") {
@@ -74,11 +80,18 @@ arguments arguments::parse(int count, char** values) {
             throw bad_argument("unknown option '" + std::string(option) + "'");
         }
     }
-    if (a.figures && (!a.json.empty() || !a.html.empty() || !a.lengths.empty() || a.quick || a.threads != 1))
+    if (a.figures &&
+        (!a.json.empty() || !a.html.empty() || !a.lengths.empty() || a.quick || quality || a.threads != 1))
         throw bad_argument("--figures has its own shapes and threads; only --text goes with it");
-    if (a.lengths.empty())
+    if (quality) {
+        a.models = false;
+        a.quality_lengths.swap(a.lengths);
+    } else if (a.lengths.empty()) {
         a.lengths =
             a.quick ? std::vector<size>{64, 256, 1024} : std::vector<size>{64, 256, 1024, 4096, 16384};
+    }
+    if (a.quality_lengths.empty() && (quality || a.models))
+        a.quality_lengths = {a.quick ? size(1024) : size(2048)};
     return a;
 }
 

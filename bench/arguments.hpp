@@ -17,8 +17,9 @@ struct bad_argument : std::runtime_error {
 struct arguments {
     std::string text;  // the default is the text that ships in bench/data
     std::string json, html;
-    std::vector<size> lengths;  // of the sweep
-    bool models = true;         // also the shapes of real models
+    std::vector<size> lengths;          // of the sweep
+    std::vector<size> quality_lengths;  // where approximate variants stand beside the exact ones
+    bool models = true;                 // also the shapes of real models
     bool quick = false;
     bool figures = false;
     bool help = false;

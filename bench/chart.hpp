@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bench/chart.hpp: a line chart as inline SVG, coloured by the page's style sheet
+// bench/chart.hpp: a line chart and a scatter chart as inline SVG, coloured by the page's style sheet
 #pragma once
 
 #include <string>
@@ -32,6 +32,29 @@ struct chart {
 // x is logarithmic with a tick at each x that occurs. Names stand at the lines' ends, moved apart where
 // they would overlap. Empty when there is nothing to draw.
 std::string svg(const chart& c);
+
+struct dot {
+    double x, y;
+    bool hollow;
+    std::string tooltip;
+};
+
+struct dots {  // of one name and colour, joined by a faint line
+    std::string name, css;
+    std::vector<dot> points;
+};
+
+// Both axes logarithmic. A y below `floor` is drawn there.
+struct scatter {
+    std::string title, subtitle, x_title;
+    std::string (*x_label)(double);
+    std::string (*y_label)(double);
+    double floor;
+    std::vector<dots> groups;
+};
+
+// A line stands at x = 1 and at y = 1. Names stand right of the plot, led to the group's first point.
+std::string svg(const scatter& c);
 
 std::string escaped(const std::string& text);  // for HTML
 

@@ -95,13 +95,19 @@ text_input read_text(const std::string& path) try {
 }
 
 void compare(const arguments& a, runner& run) {
-    report r{version(),  cpu_model(),     std::string(heed::name(heed::active_target())),
-             compiler(), today(),         run.threads(),
-             run.peak(), run.bandwidth(), run.text().name(),
+    const std::vector<planned> todo = plan(a);
+    report r{version(),
+             cpu_model(),
+             std::string(heed::name(heed::active_target())),
+             compiler(),
+             today(),
+             run.threads(),
+             todo.empty() ? not_measured : run.peak(),
+             todo.empty() ? not_measured : run.bandwidth(),
+             run.text().name(),
              {}};
     write_table_head(std::cout, r);
-    const std::vector<planned> todo = plan(a);
-    std::size_t count = 0;
+    std::size_t count = 2 * a.quality_lengths.size();
     for (const planned& p : todo) count += p.variants.size();
     progress steps(count);
     for (const planned& p : todo) {
@@ -115,6 +121,13 @@ void compare(const arguments& a, runner& run) {
         write_table(std::cout, g);
         r.groups.push_back(std::move(g));
     }
+    for (size length : a.quality_lengths)
+        for (input_kind input : {input_kind::text, input_kind::noise}) {
+            steps.next("time against error, " + std::to_string(length) + " positions");
+            r.quality.push_back(measure_quality(run, self(4, length, 64), input));
+            steps.clear();
+            write_quality_table(std::cout, r.quality.back());
+        }
     write_table_foot(std::cout, r);
     if (!a.json.empty()) write_file(a.json, write_json, r);
     if (!a.html.empty()) write_file(a.html, write_html, r);

@@ -7,6 +7,8 @@
 #include "figures.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <iomanip>
 #include <ostream>
 
@@ -77,6 +79,28 @@ public:
 
     void faster(const char* name, const char* than, const shape& s, double needed) {
         at_least(title(name, s) + ", speed over " + than, needed, ratio(than, name, s, 2), times);
+    }
+
+    // On keys that look alike: normal numbers, by sums of uniform ones, where no page stands out.
+    void overhead_on_noise(const char* name, const char* than, const shape& s, double needed) {
+        problem p{
+            s, {s.batch, s.heads, s.queries, s.head_dim}, {s.batch, s.kv_heads, s.keys, s.head_dim}, {}};
+        p.v.resize(p.k.dimensions());
+        std::uint64_t state = 1;
+        for (tensor* t : {&p.q, &p.k, &p.v})
+            for (size i = 0; i < t->size(); ++i) {
+                double sum = -2;
+                for (int n = 0; n < 4; ++n) {
+                    state = state * 6364136223846793005u + 1442695040888963407u;
+                    sum += double(state >> 11) * 0x1p-53;
+                }
+                t->data()[i] = float(sum * std::sqrt(3.0));
+            }
+        tensor y(p.q.dimensions()), z(p.q.dimensions());
+        const bound_call a = variant_named(name).bind(p, y, run_.pool());
+        const bound_call b = variant_named(than).bind(p, z, run_.pool());
+        const std::vector<double> best = best_in_turn({a.run, b.run}, {2, 3, 1000});
+        at_most(title(name, s) + " noise, time over " + than, needed, best[0] / best[1], times);
     }
 
     void call_time(const char* name, const shape& s, double needed) {
@@ -181,6 +205,10 @@ bool print_figures(std::ostream& out, runner& run) {
     m.overhead("score_tanh", "plain", self(8, 2048, 64), 1.5);
     m.two_threads("plain", self(8, 2048, 64), 1.85);
     m.extra_memory(2.0 * 1024 * 1024);
+
+    const shape long_decode{1, 32, 2, 1, 65536, 128};
+    m.faster("quest_decode", "plain", long_decode, 6);
+    m.overhead_on_noise("certified_decode", "plain", long_decode, 1.2);
 
     const shape stream = self(8, 16384, 64);
     m.share_of_peak("linear", stream, 0.55);

@@ -27,6 +27,14 @@ inline std::string times(double ratio) {
     return std::isfinite(ratio) ? fixed(ratio, ratio < 10 ? 2 : 1) + "x" : "-";
 }
 
+// A relative error, over many orders of magnitude: 0.25, 3.1e-07.
+inline std::string relative(double x) {
+    if (!std::isfinite(x) || x == 0 || x >= 1e-3) return three_digits(x);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1e", x);
+    return text;
+}
+
 inline std::string duration(double seconds) {
     if (!std::isfinite(seconds)) return "-";
     if (seconds < 1e-6) return three_digits(seconds * 1e9) + " ns";

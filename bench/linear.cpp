@@ -114,6 +114,7 @@ variant forward(std::string name, std::string options, rule r) {
     v.bytes = qkv_bytes;
     v.takes = sequence;
     v.overtakes = r == rule::full ? "plain" : "causal";
+    if (r == rule::linear) v.approximates = "causal";
     v.bind = [r](const problem& p, tensor& y, const heed::thread_pool& pool) {
         auto workspace = std::make_shared<heed::workspace>();
         auto x = std::make_shared<inputs>(make_inputs(p));

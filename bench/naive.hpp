@@ -11,6 +11,7 @@
 #include <Eigen/Core>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "problem.hpp"
@@ -55,7 +56,8 @@ struct place {
 
 struct true_row {
     std::vector<double> y;
-    double effective_keys = 0;  // 1 / sum p^2: how many keys share the row's weight
+    double effective_keys = 0;         // 1 / sum p^2: how many keys share the row's weight
+    std::vector<double> weights = {};  // p, where the row is a mean of values weighted by it
 };
 
 // `rule(score, place)` gives the score after options, -infinity for a hidden key; the score it gets is
@@ -74,7 +76,10 @@ true_row softmax_row(const problem& p, size b, size h, size query, const Rule& r
         most = std::max(most, w);
     }
     true_row row{std::vector<double>(std::size_t(s.head_dim), 0.0)};
-    if (most == -std::numeric_limits<double>::infinity()) return row;
+    if (most == -std::numeric_limits<double>::infinity()) {
+        row.weights.assign(weight.size(), 0.0);
+        return row;
+    }
     double sum = 0, squares = 0;
     for (double& w : weight) {
         w = std::exp(w - most);
@@ -82,11 +87,12 @@ true_row softmax_row(const problem& p, size b, size h, size query, const Rule& r
         squares += w * w;
     }
     for (size key = 0; key < s.keys; ++key) {
-        const double share = weight[std::size_t(key)] / sum;
+        const double share = weight[std::size_t(key)] /= sum;
         if (share != 0)
             for (size d = 0; d < s.head_dim; ++d) row.y[std::size_t(d)] += share * double(p.v(b, kv, key, d));
     }
     row.effective_keys = sum * sum / squares;
+    row.weights = std::move(weight);
     return row;
 }
 

@@ -40,6 +40,22 @@ std::string heading(const report& r) {
            (r.threads == 1 ? " thread, " : " threads, ") + r.compiler;
 }
 
+std::vector<const variant*> shown(const report& r) {
+    const auto is_in = [&](const variant& v) {
+        const auto shows = [&](const auto& groups) {
+            for (const auto& g : groups)
+                for (const auto& row : g.rows)
+                    if (row.what == &v) return true;
+            return false;
+        };
+        return shows(r.groups) || shows(r.quality);
+    };
+    std::vector<const variant*> all;
+    for (const variant& v : variants())
+        if (is_in(v)) all.push_back(&v);
+    return all;
+}
+
 std::string disturbance(const report& r) {
     int rows = 0, disturbed = 0;
     double least = 1;
@@ -68,9 +84,9 @@ constexpr int width = 11;
 }  // namespace
 
 void write_table_head(std::ostream& out, const report& r) {
-    out << heading(r) << '\n'
-        << "limits  " << limits_line(r) << " (measured in this run)\n"
-        << "input   q, k, v made from " << r.text << "\n";
+    out << heading(r) << '\n';
+    if (std::isfinite(r.peak)) out << "limits  " << limits_line(r) << " (measured in this run)\n";
+    out << "input   q, k, v made from " << r.text << "\n";
 }
 
 void write_table(std::ostream& out, const group& g) {
@@ -91,10 +107,13 @@ void write_table_foot(std::ostream& out, const report& r) {
         out << '\n';
         for (const crossover& c : found) out << sentence(c) << '\n';
     }
+    if (!r.groups.empty()) {
+        out << '\n';
+        for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
+    }
+    write_quality_foot(out, r);
     out << '\n';
-    for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
-    out << '\n';
-    for (const variant& v : variants()) out << std::left << std::setw(14) << v.name << v.formula << '\n';
+    for (const variant* v : shown(r)) out << std::left << std::setw(14) << v->name << v->formula << '\n';
 }
 
 }  // namespace heed_bench

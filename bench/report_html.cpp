@@ -29,6 +29,8 @@ svg .series polyline { fill: none; stroke: var(--c); stroke-width: 2; stroke-lin
 svg .series circle, svg .series text { fill: var(--c); } svg .lead { fill: none; stroke: var(--c); opacity: .45; }
 svg .mark line { stroke: var(--c); stroke-dasharray: 2 3; } svg .mark text { fill: var(--c); }
 svg .eigen { --c: var(--soft); } svg .eigen polyline { stroke-dasharray: 5 4; }
+svg .series polyline.join { stroke-width: 1; opacity: .45; } svg .series circle.hollow { fill: var(--page); stroke: var(--c); stroke-width: 1.5; }
+svg .one { stroke: var(--soft); stroke-dasharray: 2 3; }
 svg:has(.series:hover) .series:not(:hover) { opacity: .18; }
 .s0 { --c: var(--c0); } .s1 { --c: var(--c1); } .s2 { --c: var(--c2); } .s3 { --c: var(--c3); }
 .s4 { --c: var(--c4); } .s5 { --c: var(--c5); } .s6 { --c: var(--c6); } .s7 { --c: var(--c7); }
@@ -122,12 +124,15 @@ void write_html(std::ostream& out, const report& r) {
         << "</style></head><body>\n<h1>What attention costs here</h1>\n"
         << "<p class=\"soft\">" << escaped(heading(r)) << ", " << escaped(r.date)
         << ". Queries, keys and values made from " << escaped(r.text) << ".</p>\n<div class=\"facts\">\n";
-    write_fact(out, three_digits(r.peak / 1e9) + " GFLOP/s", "float multiply-adds, measured in this run");
-    write_fact(out, three_digits(r.bandwidth / 1e9) + " GB/s", "read from memory, measured in this run");
+    if (std::isfinite(r.peak)) {
+        write_fact(out, three_digits(r.peak / 1e9) + " GFLOP/s", "float multiply-adds, measured in this run");
+        write_fact(out, three_digits(r.bandwidth / 1e9) + " GB/s", "read from memory, measured in this run");
+    }
     write_fact(out, std::to_string(r.threads), r.threads == 1 ? "thread, pinned" : "threads");
     out << "</div>\n";
     if (const std::string note = disturbance(r); !note.empty()) out << "<p><b>" << note << "</b></p>\n";
     write_charts(out, r);
+    write_quality_html(out, r);
     for (bool sweep : {false, true}) {
         const auto wanted = [&](const group& g) { return g.sweep == sweep; };
         if (std::none_of(r.groups.begin(), r.groups.end(), wanted)) continue;
@@ -139,12 +144,15 @@ void write_html(std::ostream& out, const report& r) {
         out << "<h2>Where the linear ones overtake the exact</h2>\n";
         for (const crossover& c : found) out << "<p>" << escaped(sentence(c)) << ".</p>\n";
     }
-    out << "<h2>What the columns say</h2>\n<dl>\n";
-    for (const column& c : columns())
-        out << "<dt>" << c.title << "</dt><dd>" << escaped(c.meaning) << "</dd>\n";
-    out << "</dl>\n<h2>What was called</h2>\n<dl>\n";
-    for (const variant& v : variants())
-        out << "<dt>" << escaped(v.name) << "</dt><dd><code>" << escaped(v.formula) << "</code></dd>\n";
+    if (!r.groups.empty()) {
+        out << "<h2>What the columns say</h2>\n<dl>\n";
+        for (const column& c : columns())
+            out << "<dt>" << c.title << "</dt><dd>" << escaped(c.meaning) << "</dd>\n";
+        out << "</dl>\n";
+    }
+    out << "<h2>What was called</h2>\n<dl>\n";
+    for (const variant* v : shown(r))
+        out << "<dt>" << escaped(v->name) << "</dt><dd><code>" << escaped(v->formula) << "</code></dd>\n";
     out << "</dl>\n</body></html>\n";
 }
 

@@ -76,6 +76,28 @@ void write_row(std::ostream& out, const group& g, const measured& m) {
     out << " }";
 }
 
+void write_quality_row(std::ostream& out, const quality_group& g, const quality_row& row) {
+    object(out, " ")
+        .text("variant", row.what->name)
+        .text("exact", row.exact->name)
+        .text("input", g.input == input_kind::text ? "text" : "noise")
+        .value("batch", double(g.extent.batch))
+        .value("heads", double(g.extent.heads))
+        .value("positions", double(g.extent.keys))
+        .value("head_dim", double(g.extent.head_dim))
+        .value("seconds", row.seconds)
+        .value("time_over_exact", row.over_exact())
+        .value("relative_error_median", row.error.median)
+        .value("relative_error_worst", row.error.worst)
+        .value("kept_mass_median", row.mass.median)
+        .value("kept_mass_least", row.mass.worst)
+        .value("kept_keys", row.keys)
+        .value("rows_compared", double(g.compared))
+        .value("effective_keys", g.effective_keys)
+        .value("share_of_processor", g.processor);
+    out << " }";
+}
+
 }  // namespace
 
 void write_json(std::ostream& out, const report& r) {
@@ -96,6 +118,14 @@ void write_json(std::ostream& out, const report& r) {
             out << (first ? "\n    " : ",\n    ");
             first = false;
             write_row(out, g, m);
+        }
+    out << "\n  ],\n  \"quality\": [";
+    first = true;
+    for (const quality_group& g : r.quality)
+        for (const quality_row& row : g.rows) {
+            out << (first ? "\n    " : ",\n    ");
+            first = false;
+            write_quality_row(out, g, row);
         }
     out << "\n  ],\n  \"crossovers\": [";
     first = true;

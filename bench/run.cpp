@@ -6,15 +6,20 @@
 
 namespace heed_bench {
 
+std::vector<row_place> spread_rows(const shape& s, size most) {
+    std::vector<row_place> all(std::size_t(std::min(most, s.batch * s.heads * s.queries)));
+    const size rows = size(all.size());
+    for (size i = 0; i < rows; ++i)
+        all[std::size_t(i)] = {i % s.batch, i * 5 % s.heads,
+                               rows == 1 ? 0 : i * (s.queries - 1) / (rows - 1)};
+    return all;
+}
+
 accuracy accuracy_of(const variant& v, const problem& p, const tensor& y) {
     const shape& s = p.extent;
-    const size rows = std::min<size>(24, s.batch * s.heads * s.queries);
     double error = 0;
     std::vector<double> keys;
-    for (size i = 0; i < rows; ++i) {
-        const size batch = i % s.batch;
-        const size head = i * 5 % s.heads;
-        const size at = rows == 1 ? 0 : i * (s.queries - 1) / (rows - 1);  // from the first query to the last
+    for (const auto [batch, head, at] : spread_rows(s, 24)) {
         const true_row truth = v.reference(p, batch, head, at);
         double largest = 0, worst = 0;
         for (size d = 0; d < s.head_dim; ++d) {
@@ -43,11 +48,12 @@ void compare_with_baselines(std::vector<measured>& rows) {
 }
 
 runner::runner(text_input text, int threads, patience how)
-    : text_(std::move(text)),
-      threads_(threads),
-      how_(how),
-      pool_(threads),
-      bandwidth_(read_bandwidth().measure(threads)) {}
+    : text_(std::move(text)), threads_(threads), how_(how), pool_(threads) {}
+
+double runner::bandwidth() {
+    if (!bandwidth_) bandwidth_ = read_bandwidth().measure(threads_);
+    return *bandwidth_;
+}
 
 const problem& runner::input(const shape& s) {
     if (!input_ || !(input_->extent == s)) input_ = text_.make(s);
@@ -65,7 +71,7 @@ measured runner::measure(const variant& v, const shape& s) {
     m.seconds = best_time(call.run, how_);
     if (threads_ == 1) m.processor = share.value();
     m.peak = std::max(m.peak, peak());
-    m.bandwidth = bandwidth_;
+    m.bandwidth = bandwidth();
     m.extra_bytes = double(call.extra_bytes());
     if (v.reference) {
         const accuracy a = accuracy_of(v, p, y);

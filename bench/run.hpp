@@ -49,7 +49,13 @@ struct accuracy {
     double effective_keys;  // median
 };
 
-// Compares up to 24 rows, spread over batch, heads and queries, with the variant's reference.
+// Up to `most` rows, spread over batch, heads and queries, from the first query to the last.
+struct row_place {
+    size batch, head, query;
+};
+std::vector<row_place> spread_rows(const shape& s, size most);
+
+// Compares up to 24 rows with the variant's reference.
 accuracy accuracy_of(const variant& v, const problem& p, const tensor& y);
 
 // Runs variants over shapes. The inputs of the latest shape are kept: measure the variants of one shape
@@ -61,9 +67,10 @@ public:
     measured measure(const variant& v, const shape& s);
     const problem& input(const shape& s);
 
-    double bandwidth() const { return bandwidth_; }
+    double bandwidth();  // measured when it is first asked for
     double peak() const { return float_peak(threads_); }
     int threads() const { return threads_; }
+    patience how() const { return how_; }
     const text_input& text() const { return text_; }
     const heed::thread_pool& pool() const { return pool_; }
 
@@ -72,7 +79,7 @@ private:
     int threads_;
     patience how_;
     heed::thread_pool pool_;
-    double bandwidth_;
+    std::optional<double> bandwidth_;
     std::optional<problem> input_;
 };
 

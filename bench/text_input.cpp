@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "random.hpp"
+
 namespace heed_bench {
 namespace {
 
@@ -17,21 +19,6 @@ constexpr int width = 128;  // features of a token before the projections
 constexpr int longest = 4;  // bytes in the longest n-gram
 
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-// splitmix64: a counter in, well-mixed bits out; the same on every platform, unlike std:: distributions.
-std::uint64_t mix(std::uint64_t x) {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-// Near-normal with variance 1: four 16-bit uniforms added. Tails do not matter here, speed does.
-float normal(std::uint64_t key) {
-    const std::uint64_t bits = mix(key);
-    const std::uint64_t sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
-    return (float(sum) / 65536.0f - 2.0f) * 1.7320508f;
-}
 
 matrix projection(std::uint64_t seed, size columns) {
     matrix w(width, columns);
@@ -112,6 +99,16 @@ problem text_input::make(const shape& s) const {
             }
         }
     }
+    return p;
+}
+
+problem white_noise(const shape& s) {
+    problem p{s, tensor(s.batch, s.heads, s.queries, s.head_dim),
+              tensor(s.batch, s.kv_heads, s.keys, s.head_dim),
+              tensor(s.batch, s.kv_heads, s.keys, s.head_dim)};
+    std::uint64_t key = 0;
+    for (tensor* t : {&p.q, &p.k, &p.v})
+        for (size i = 0; i < t->size(); ++i) t->data()[i] = normal(key++);
     return p;
 }
 

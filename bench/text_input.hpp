@@ -37,4 +37,7 @@ private:
     std::string path_, text_;
 };
 
+// The other extreme, for comparison: independent numbers of variance 1. A row spreads over most of its keys.
+problem white_noise(const shape& extent);
+
 }  // namespace heed_bench

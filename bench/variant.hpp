@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <heed/thread_pool.hpp>
@@ -50,6 +51,13 @@ struct variant {
 
     // The exact variant it stands in for: reports say from which length on it is faster.
     std::string overtakes = {};
+
+    // The exact variant whose result it approximates: reports show its time against its error.
+    std::string approximates = {};
+
+    // What each key counts in each row of the same call, (batch, head, query, key): more than 0 where the key
+    // is kept. Empty where rows are no weighted means of values.
+    std::function<void(const problem&, tensor& weights)> weigh = {};
 };
 
 const std::vector<variant>& variants();
@@ -58,6 +66,12 @@ const variant& variant_named(const std::string& name);  // throws std::invalid_a
 struct registered {
     explicit registered(variant v);
 };
+
+// The same variant, shown beside the exact one of this name.
+inline variant stands_in_for(std::string exact, variant v) {
+    v.approximates = std::move(exact);
+    return v;
+}
 
 // Inputs and output of softmax attention and its like.
 inline double qkv_bytes(const shape& s) {

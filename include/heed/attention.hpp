@@ -18,6 +18,8 @@
 //     also written        logsumexp, weights, scores                                heed/score/outputs.hpp
 //     where it runs       on(device), use(workspace)
 //
+// The backward, heed::attention_backward, stands in heed/attention_backward.hpp and comes along.
+//
 // A query that may see no key gets output +0 and log-sum-exp -inf. What a mask hides never enters
 // arithmetic: infinities and NaN behind it change no bit. A row's bits depend on nothing but the row: not
 // on threads, batch, or the position in the batch.
@@ -38,25 +40,13 @@
 
 namespace heed {
 inline namespace HEED_ABI {
-namespace detail {
-
-template <class X>
-using element_of_argument =
-    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
-template <class Q, class K, class V>
-inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>>&&
-    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
-
-}  // namespace detail
-
 // Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
     static_assert(detail::one_element<const Q, const K, const V>,
                   "heed: q, k and v hold different element types; convert them to one");
-    detail::check_exact_options<Options...>();
+    detail::check_forward_attention<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
     using O = std::remove_pointer_t<decltype(to.data)>;
@@ -76,7 +66,7 @@ template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     static_assert(detail::one_element<const Q, const K, const V>,
                   "heed: q, k and v hold different element types; convert them to one");
-    detail::check_exact_options<Options...>();
+    detail::check_forward_attention<Options...>();
     using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));
     const view<const T> keys(as_view(k));
@@ -90,3 +80,5 @@ auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
 
 }  // namespace HEED_ABI
 }  // namespace heed
+
+#include <heed/attention_backward.hpp>

@@ -16,5 +16,9 @@
 #include <heed/mask/patterns.hpp>
 #include <heed/mask/random_blocks.hpp>
 #include <heed/mask/strided.hpp>
+#include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/page_bounds.hpp>
+#include <heed/select/quest.hpp>
 #include <heed/sparse/linformer.hpp>
+#include <heed/sparse/token_pruner.hpp>

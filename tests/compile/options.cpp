@@ -44,6 +44,12 @@ void call(everything& e) {
 #ifdef HEED_CASE_device_as_option
     ATTEND(e.pool);
 #endif
+#ifdef HEED_CASE_option_of_linear_attention
+    ATTEND(heed::normalised);
+#endif
+#ifdef HEED_CASE_option_of_cummax_attention
+    ATTEND(heed::heads_apart);
+#endif
 #ifdef HEED_CASE_scale_twice
     ATTEND(heed::scale(1), heed::causal, heed::scale(2));
 #endif

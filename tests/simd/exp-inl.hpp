@@ -66,8 +66,8 @@ double exp_sweep(std::uint32_t first, std::uint32_t last) {
             s = (s * r + 1.0) * r + 1.0;
             const double truth = s * double_of((bits_of_double(rounded) + 1023) << 52);
             // 2^23 over the power of two at or below the true result
-            const std::int64_t power = bits_of_double(truth) & 0x7FF0000000000000;
-            double units = double_of((std::int64_t{2046 + 23} << 52) - power);
+            const auto power = static_cast<std::uint64_t>(bits_of_double(truth)) & 0x7FF0000000000000;
+            double units = double_of(static_cast<std::int64_t>((std::uint64_t{2046 + 23} << 52) - power));
             if constexpr (Range == range::denormal) units = units < 0x1p149 ? units : 0x1p149;
             error[i] = (static_cast<double>(y[i]) - truth) * units;
         }

@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 
+#if !defined(HEED_STATIC_TARGET)  // which leaves nothing to choose
 namespace {
 
 // The choice for a value of HEED_TARGET; the program's own was made before and does not change.
@@ -20,7 +21,6 @@ heed::target chosen(const char* value) {
 
 }  // namespace
 
-#if !defined(HEED_STATIC_TARGET)  // which leaves nothing to choose
 TEST_CASE("HEED_TARGET caps the choice") {
     const char* before = std::getenv("HEED_TARGET");
     const std::string kept = before ? before : "";

@@ -75,6 +75,18 @@ struct written_list {
     }
 };
 
+// A tensor with the extents of another: a gradient and what it is the gradient of.
+template <class T, class X>
+void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
+                    std::string_view of_name, const view<const T>& of) {
+    check_extents(function, name, to);
+    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (to.extents[axis] != of.extents[axis])
+            fail(function, {name, " has ", to.extents[axis], " ", names[axis], ", ", of_name, " has ",
+                            of.extents[axis]});
+}
+
 // q, k, v (and y) fit together.
 template <class Y, class Q>
 void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v,

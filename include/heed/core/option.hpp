@@ -16,6 +16,7 @@ namespace heed {
 inline namespace HEED_ABI {
 
 enum class option_kind {
+    // of exact attention; new ones of it go before `on`
     mask,
     scale,
     softcap,
@@ -27,8 +28,14 @@ enum class option_kind {
     logsumexp,
     weights,
     scores,
+    select,
+    coverage,
+    bias_gradient,
+    slopes_gradient,
+    sinks_gradient,
     on,
     use,
+    // of the other variants
     state,
     initial_state,
     final_state,
@@ -49,8 +56,6 @@ enum class option_kind {
     direction,
     head_mix,
     head_mix_gradient,
-    select,
-    coverage,
 };
 
 namespace detail {
@@ -70,6 +75,9 @@ template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);
+
+// Stands for the derivative of a callable that came without one.
+struct no_derivative {};
 
 // What a call without the option gets.
 struct absent {};

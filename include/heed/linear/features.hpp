@@ -39,7 +39,6 @@ struct favor_features : option<option_kind::features> {
     favor_features(index n, std::uint64_t s) : count(n), seed(s) {}
 };
 
-struct no_derivative {};
 template <class F, class Derivative>
 struct callable_features : option<option_kind::features> {
     F f;

@@ -44,6 +44,7 @@ struct bound_band {
         return {left >= unbounded ? -2147483647 - 1 : clamped_coordinate(p - left),
                 right >= unbounded ? 2147483647 : clamped_coordinate(p + right)};
     }
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const bound_band_row r = row(t.batch);
         const index least = t.key_begin - (t.query_end - 1);

@@ -103,6 +103,7 @@ struct bound_blocks {
                query / query_block * row_words;
     }
 
+    bool alike(index heads) const { return head_stride == 0 || heads_of_row % heads == 0; }
     cover classify(const tile& t) const {
         const index first = t.key_begin / key_block;
         const index end = (t.key_end - 1) / key_block + 1;

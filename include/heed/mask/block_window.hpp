@@ -19,6 +19,7 @@ struct bound_block_window {
     index shift;
 
     index block_of(index query) const { return floor_divided(query + shift, block); }
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const index least = t.key_begin / block - block_of(t.query_end - 1);
         const index most = (t.key_end - 1) / block - block_of(t.query_begin);

@@ -17,6 +17,11 @@
 // so that the walk jumps to the next keys instead of asking about every tile, and cuts the queries into
 // blocks that are hidden or seen as a whole.
 //
+// A bound mask may also say that it answers heads alike, those of each group of n neighbours, so that one
+// answer serves them all:
+//
+//     bound.alike(n) -> bool                      without it: no
+//
 //     a & b   both       a | b   either       !a   the keys that a hides
 #pragma once
 
@@ -141,6 +146,14 @@ inline index joined_grain(index a, index b) {
     return coarser % finer == 0 ? finer : coarser;
 }
 
+template <class M>
+bool sees_alike(const M& mask, index heads) {
+    if constexpr (requires { mask.alike(heads); })
+        return mask.alike(heads);
+    else
+        return heads == 1;
+}
+
 template <class A, class B>
 struct bound_and {
     A a;
@@ -151,6 +164,7 @@ struct bound_and {
         return x > y ? x : y;
     }
     index grain() const { return joined_grain(grain_of(a), grain_of(b)); }
+    bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         if (x == cover::empty) return x;
@@ -183,6 +197,7 @@ struct bound_or {
         return x < y ? x : y;
     }
     index grain() const { return joined_grain(grain_of(a), grain_of(b)); }
+    bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         if (x == cover::full) return x;
@@ -209,6 +224,7 @@ template <class A>
 struct bound_not {
     A a;
     index grain() const { return grain_of(a); }
+    bool alike(index heads) const { return sees_alike(a, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
         return x == cover::mixed ? x : x == cover::full ? cover::empty : cover::full;
@@ -228,6 +244,7 @@ private:
 // No mask at all: every key is visible.
 struct no_mask : mask_base {
     struct bound {
+        bool alike(index) const { return true; }
         cover classify(const tile&) const { return cover::full; }
         struct all {
             HEED_INLINE bool operator()(at, place) const { return true; }

@@ -25,6 +25,7 @@ struct bound_dense {
                k * visible.strides[3];
     }
 
+    bool alike(index heads) const { return heads == 1 || visible.strides[1] == 0; }
     cover classify(const tile& t) const {
         const bool first = *at_score(t.batch, t.head, t.query_begin, t.key_begin);
         const index queries = visible.strides[2] == 0 ? 1 : t.query_end - t.query_begin;

@@ -29,6 +29,7 @@ struct bound_steps {
         const index d = distance < 0 ? -distance : distance;
         return d <= near || (d <= far && d % step == 0);
     }
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         // A tile holds every distance p - key from least to most.
         const index least = t.query_begin + shift - (t.key_end - 1);

@@ -71,6 +71,7 @@ struct bound_documents {
     id_axis<Q> queries;
     id_axis<K> keys;
 
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const auto q = queries.range_of(t.batch, t.query_begin, t.query_end);
         const auto k = keys.range_of(t.batch, t.key_begin, t.key_end);
@@ -150,6 +151,7 @@ struct bound_packed {
     offset_axis<Q> queries;
     offset_axis<K> keys;
 
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const index q_first = queries.document(t.query_begin);
         const index q_last = queries.document(t.query_end - 1);

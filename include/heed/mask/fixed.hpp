@@ -34,6 +34,7 @@ struct bound_fixed {
         return begin % length >= length - last && begin / length == (end - 1) / length;
     }
 
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const index first = floor_divided(t.query_begin + shift, length);
         const index final_ = floor_divided(t.query_end - 1 + shift, length);

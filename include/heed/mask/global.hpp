@@ -95,6 +95,7 @@ struct bound_global {
     Positions positions;
     index shift;
 
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const cover keys = positions.cover_of(t.key_begin, t.key_end);
         if (keys == cover::full) return keys;

@@ -22,6 +22,7 @@ struct key_below {
 template <class End>
 struct bound_key_end {
     End end;
+    bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const index e = end[t.batch];
         return t.key_begin >= e ? cover::empty : t.key_end <= e ? cover::full : cover::mixed;

@@ -85,6 +85,7 @@ struct bound_random_blocks {
     }
     index block_of(index query) const { return floor_divided(query + shift, block); }
 
+    bool alike(index heads) const { return heads == 1 || count == 0 || count >= key_blocks; }
     cover classify(const tile& t) const {
         if (count == 0 || count >= key_blocks) return count == 0 ? cover::empty : cover::full;
         bool any = false;

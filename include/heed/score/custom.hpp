@@ -38,10 +38,11 @@ struct bound_score {
     }
 };
 
-template <class F>
+template <class F, class D = no_derivative>
 struct score_option : option<option_kind::score> {
     F f;
-    explicit score_option(const F& f_) : f(f_) {}
+    D derivative;
+    explicit score_option(const F& f_, const D& d = D()) : f(f_), derivative(d) {}
     bound_score<F> bind(std::string_view, const problem_shape&) const { return {&f}; }
 };
 
@@ -55,8 +56,8 @@ auto score(const F& f) {
 
 // The same with its derivative by the score, df(score, heed::at), for the backward pass.
 template <class F, class D>
-auto score(const F& f, const D&) {
-    return detail::score_option<F>(f);
+auto score(const F& f, const D& df) {
+    return detail::score_option<F, D>(f, df);
 }
 
 }  // namespace HEED_ABI

@@ -4,7 +4,8 @@
 // A selector stands beside the masks of a call and keeps some of the keys that they let through. It checks
 // its numbers,
 //
-//     selector.check(function, shape)                      throws heed::error
+//     selector.check(function, shape)                      throws heed::error; or, of the problem so far,
+//     selector.check(function, problem)
 //
 // and then does one of two things. One that can tell before the scores are known, from a cheap estimate,
 // makes a mask out of the data, and the exact kernels run under both:
@@ -15,11 +16,13 @@
 // pointers into workspace::part::selection at most. One that needs the scores themselves runs the problem
 // with a kernel of its own:
 //
-//     selector.run(problem, device, workspace)
+//     selector.run(problem, device, workspace)             or, with the bound mask besides,
+//     selector.run(problem, mask, device, workspace)
 //
 // Both see `problem` checked and complete but for, in choose, its score program. What a mask hides from
 // every query of a call enters no estimate. Choices depend on the row (or the group of heads that shares
-// keys), never on threads.
+// keys), never on threads. A selector that some options would prove wrong has beside<Options...>() with a
+// static_assert for each; one that writes coverage(t) says `guarantees_mass = true`.
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>

@@ -4,7 +4,9 @@
 // Lanes run over features. The query heads that share a key/value head are rows of one problem, so a key
 // is read once for all of them. A state is (max, sum, output) for each row, laid out m[rows], l[rows],
 // o[rows][value feature]. Keys are walked in parts of fixed size whose states merge in order, whichever
-// thread made them.
+// thread made them. What a mask hides is asked for in spans before steps, once for all heads of a group
+// where the mask answers them alike, and a step is cut to the keys that anybody sees: in whole packs of
+// lanes, so that every sum keeps its lane and its bits.
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
@@ -19,11 +21,18 @@ public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    exact_decode(const problem& p, const exact_leaves<E>& leaves)
+    exact_decode(const problem& p, const exact_leaves<E>& leaves) : exact_decode(p, leaves, 0, p.queries) {}
+    // Queries [first, first + queries) alone.
+    exact_decode(const problem& p, const exact_leaves<E>& leaves, index first, index queries)
         : p_(p),
           leaf_(leaves),
-          rows_(p.heads / p.kv_heads * p.queries),
+          first_query_(first),
+          queries_(queries),
+          rows_(p.heads / p.kv_heads * queries),
+          asked_(p.group_sees_alike ? queries : rows_),
           q_stride_(rounded_up(p.features, most_pack_lanes)) {}
+
+    index rows() const { return rows_; }
 
     // Numbers of a state.
     index state_size() const { return rows_ * (2 + p_.value_features); }
@@ -34,36 +43,51 @@ public:
                sizeof(T);
     }
 
-    // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
-    void part(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
-        room m;
-        m.query = static_cast<T*>(memory);
-        m.scores = m.query + rows_ * q_stride_;
-        m.hidden = m.scores + rows_ * decode_keys;
-        m.keep = m.hidden + rows_ * decode_keys;
-        m.keys = m.keep + rows_ * most_pack_lanes;
-        m.values = m.keys + decode_keys * p_.features;
+    // The rows of a key/value head, scaled, to the scratch that their walks need.
+    void begin(index b, index kv_head, void* memory) const {
+        const room m = room_in(memory);
         for (index r = 0; r < rows_; ++r) {
             const place at_row = place_of(kv_head, r);
             T* const q = m.query + r * q_stride_;
             leaf_.widen(p_.q.row(b, at_row.head, at_row.query), 0, p_.q.stride[3], 1, p_.features, q, 0);
             for (index f = 0; f < p_.features; ++f) q[f] *= p_.scale;
-            state[r] = minus_infinity<T>();
-            state[rows_ + r] = 0;
         }
-        for (index x = 2 * rows_; x < state_size(); ++x) state[x] = 0;
-        for (index key = key_begin; key < key_end; key += decode_keys) {
-            const index first = first_of_any({b, kv_head, 0, 1, key, key_end});
-            if (first >= key_end) break;
-            key = first / decode_keys * decode_keys;
-            const tile here{b, kv_head, 0, 1, key, key + decode_keys < key_end ? key + decode_keys : key_end};
-            if (seen_by_any(here)) step(here, m, state);
+    }
+    // The state of no keys.
+    void clear(T* state) const {
+        for (index r = 0; r < rows_; ++r) state[r] = minus_infinity<T>();
+        for (index x = rows_; x < state_size(); ++x) state[x] = 0;
+    }
+    // Adds keys [key_begin, key_end) to a state, for the rows that begin() left in the scratch.
+    void add(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
+        const room m = room_in(memory);
+        for (index span = key_begin; span < key_end; span += span_keys) {
+            // On to the span of the next key that anybody sees.
+            const index first = first_of({b, kv_head, 0, 1, span, key_end});
+            if (first >= key_end) return;
+            span += (first - span) / span_keys * span_keys;
+            const index span_end = span + span_keys < key_end ? span + span_keys : key_end;
+            if (p_.classify != nullptr && seen({b, kv_head, 0, 1, span, span_end}) == cover::empty) continue;
+            for (index key = span; key < span_end; key += decode_keys) {
+                tile here{b, kv_head, 0, 1, key, key + decode_keys < span_end ? key + decode_keys : span_end};
+                const cover any = seen(here);
+                if (any == cover::empty) continue;
+                if (any == cover::mixed && !p_.visit_all) trim(here);
+                if (here.key_begin < here.key_end) step(here, m, state);
+            }
         }
+    }
+    // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
+    void part(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
+        begin(b, kv_head, memory);
+        clear(state);
+        add(b, kv_head, key_begin, key_end, state, memory);
     }
 
     // Adds another part of the keys to a state.
     void merge(T* state, const T* part_) const {
         for (index r = 0; r < rows_; ++r) {
+            if (part_[rows_ + r] == T(0)) continue;  // it saw none of them
             const T most = part_[r] > state[r] ? part_[r] : state[r];
             const T safe = is_minus_infinity(most) ? T(0) : most;
             const T keep = scalar::exp_of_negative(state[r] - safe);
@@ -94,6 +118,8 @@ public:
     }
 
 private:
+    static constexpr index span_keys = 8 * decode_keys;
+
     struct room {
         T* query;   // (row, feature), scaled
         T* scores;  // (row, key)
@@ -102,12 +128,22 @@ private:
         T* keys;    // a step's keys and values, where they are converted
         T* values;
     };
+    room room_in(void* memory) const {
+        room m;
+        m.query = static_cast<T*>(memory);
+        m.scores = m.query + rows_ * q_stride_;
+        m.hidden = m.scores + rows_ * decode_keys;
+        m.keep = m.hidden + rows_ * decode_keys;
+        m.keys = m.keep + rows_ * most_pack_lanes;
+        m.values = m.keys + decode_keys * p_.features;
+        return m;
+    }
     struct place {
         index head;
         index query;
     };
     place place_of(index kv_head, index r) const {
-        return {kv_head * (p_.heads / p_.kv_heads) + r / p_.queries, r % p_.queries};
+        return {kv_head * (p_.heads / p_.kv_heads) + r / queries_, first_query_ + r % queries_};
     }
     // A row's part of a tile whose head is the key/value head.
     cover cover_of(const tile& here, index r) const {
@@ -116,9 +152,9 @@ private:
             {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
     }
     // No row sees a key of the tile before this one.
-    index first_of_any(const tile& here) const {
+    index first_of(const tile& here) const {
         index first = here.key_end;
-        for (index r = 0; r < rows_ && first > here.key_begin; ++r) {
+        for (index r = 0; r < asked_ && first > here.key_begin; ++r) {
             const place at_row = place_of(here.head, r);
             const index mine = p_.first_of(
                 {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
@@ -126,11 +162,31 @@ private:
         }
         return first;
     }
-    bool seen_by_any(const tile& here) const {
-        for (index r = 0; r < rows_; ++r)
-            if (cover_of(here, r) != cover::empty) return true;
-        return false;
+    // Empty when no row sees a key of the tile, or what the first row that may look at it sees. Rows are
+    // (head, query): those of the first head answer for all where heads see alike.
+    cover seen(const tile& here) const {
+        for (index r = 0; r < asked_; ++r) {
+            const cover c = cover_of(here, r);
+            if (c != cover::empty) return c;
+        }
+        return cover::empty;
     }
+    // A mixed step without the packs that no row sees, on both ends.
+    void trim(tile& here) const {
+        tile part_ = here;
+        for (; here.key_begin < here.key_end; here.key_begin = part_.key_end) {
+            part_.key_begin = here.key_begin;
+            part_.key_end = least(here.key_begin + most_pack_lanes, here.key_end);
+            if (seen(part_) != cover::empty) break;
+        }
+        for (; here.key_begin < here.key_end; here.key_end = part_.key_begin) {
+            const index count = here.key_end - here.key_begin;
+            part_.key_begin = here.key_begin + (count - 1) / most_pack_lanes * most_pack_lanes;
+            part_.key_end = here.key_end;
+            if (seen(part_) != cover::empty) break;
+        }
+    }
+    static index least(index a, index b) { return a < b ? a : b; }
 
     // The keys of a tile for all rows; four rows at a time, the rest one by one.
     void step(const tile& here, const room& m, T* state) const {
@@ -198,7 +254,10 @@ private:
 
     const problem& p_;
     const exact_leaves<E>& leaf_;
+    index first_query_;
+    index queries_;
     index rows_;
+    index asked_;
     index q_stride_;
 };
 

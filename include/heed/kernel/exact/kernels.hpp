@@ -29,6 +29,19 @@ void compile_program(score_function<T>& score, score_function<T>& masked, score_
     HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop))
 }
 
+// The program of a problem; it outlives the run.
+template <class Program, class E>
+void set_program(exact_problem<E>& p, const Program& program) {
+    compile_program<Program>(p.score, p.score_masked, p.drop);
+    p.program = &program;
+    p.has_sinks = Program::has_sinks;
+    p.sink = &Program::sink;
+    if (Program::has_mask) p.classify = &Program::classify;
+    if (seeks_keys<decltype(program.mask)>) p.first_key = &Program::first_key;
+    p.grain = grain_of(program.mask);
+    p.group_sees_alike = sees_alike(program.mask, p.heads / p.kv_heads);
+}
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

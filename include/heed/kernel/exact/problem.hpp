@@ -82,11 +82,13 @@ struct exact_problem {
     index (*first_key)(const void* program, const tile&) = nullptr;  // nullptr: not known
     index grain = 0;         // queries at whose multiples the mask changes most; 0: no matter where it is cut
     bool visit_all = false;  // scores are written out, so no tile is skipped
+    bool group_sees_alike = false;  // classify answers the heads that share keys alike
 
     bool has_sinks = false;
     double (*sink)(const void* program, index head) = nullptr;
     strided<T> logsumexp;  // (batch, head, query)
     strided<T> weights;    // (batch, head, query, key)
+    strided<T> coverage;   // (batch, head, query)
 
     index kv_head(index head) const { return head / (heads / kv_heads); }
     cover cover_of(const tile& t) const {

@@ -72,11 +72,13 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
             char* const mine = base + each * static_cast<std::size_t>(lane);
             T* const sum = reinterpret_cast<T*>(mine + scratch);
             T* const next = reinterpret_cast<T*>(mine + scratch + state);
+            kernel.begin(task / p.kv_heads, task % p.kv_heads, mine);
             for (index i = 0; i < parts; ++i) {
                 index begin = 0;
                 index end = 0;
                 keys_of(i, begin, end);
-                kernel.part(task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
+                kernel.clear(i == 0 ? sum : next);
+                kernel.add(task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
                 if (i > 0) kernel.merge(sum, next);
             }
             kernel.finish(task / p.kv_heads, task % p.kv_heads, sum);

@@ -9,18 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// An output of the backward with the extents of what it is the gradient of, and memory of its own.
-template <class T, class X>
-void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
-                    std::string_view of_name, const view<const T>& of) {
-    check_extents(function, name, to);
-    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (to.extents[axis] != of.extents[axis])
-            fail(function, {name, " has ", to.extents[axis], " ", names[axis], ", ", of_name, " has ",
-                            of.extents[axis]});
-}
-
 template <class E, class T, class X>
 auto gradient_table_of(const view<X>& to) {
     using S = typename linear_problem<E>::T;

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward-inl.hpp: the leaves of the backward of exact attention
+//
+// All five products of a tile are numbers of one operand times rows of the other, in blocks of as many sums
+// as the registers hold.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+inline constexpr int gradient_rows = 4;
+inline constexpr int gradient_packs = HEED_SIMD_REGISTERS == 32 ? 4 : 3;
+
+template <int Rows, int Packs, class T>
+HEED_INLINE void gradient_block(const detail::gradient_product<T>& p, index r, index column) {
+    constexpr int w = lanes_of<T>;
+    const T* const a = p.a + r * p.a_row;
+    const T* const b = p.b + column * w;
+    T* const c = p.c + r * p.c_row + column * w;
+    bool add = p.add;
+    index i = 0;
+    do {
+        const index end = p.count - i < detail::gradient_run ? p.count : i + detail::gradient_run;
+        pack<T> sums[Rows][Packs];
+        clear(sums);
+        for (; i < end; ++i) add_products<T>(a + i * p.a_step, p.a_row, b + i * p.b_row, sums);
+        HEED_UNROLL
+        for (int q = 0; q < Rows; ++q) {
+            HEED_UNROLL
+            for (int j = 0; j < Packs; ++j) {
+                T* const to = c + q * p.c_row + j * w;
+                store(to, add ? load(to) + sums[q][j] : sums[q][j]);
+            }
+        }
+        add = true;
+    } while (i < p.count);
+}
+
+template <int Packs, class T>
+HEED_INLINE void gradient_columns(const detail::gradient_product<T>& p, index column) {
+    index r = 0;
+    for (; r + gradient_rows <= p.rows; r += gradient_rows)
+        gradient_block<gradient_rows, Packs>(p, r, column);
+    for (; r < p.rows; ++r) gradient_block<1, Packs>(p, r, column);
+}
+
+template <class T>
+HEED_NOINLINE void multiply_gradient(const detail::gradient_product<T>& p) {
+    index column = 0;
+    for (; column + gradient_packs <= p.columns; column += gradient_packs)
+        gradient_columns<gradient_packs>(p, column);
+    for (; column + 2 <= p.columns; column += 2) gradient_columns<2>(p, column);
+    if (column < p.columns) gradient_columns<1>(p, column);
+}
+
+template <class T>
+HEED_NOINLINE void multiply_seen_lanes(const detail::gradient_product<T>& p) {
+    constexpr int w = lanes_of<T>;
+    for (index r = 0; r < p.rows; ++r)
+        for (index j = 0; j < p.columns * w; j += w) {
+            pack<T> sum = set<pack<T>>(0);
+            for (index i = 0; i < p.count; ++i) {
+                const pack<T> added =
+                    set<pack<T>>(p.a[r * p.a_row + i * p.a_step]) * load(p.b + i * p.b_row + j) + sum;
+                sum = choose(is_minus_infinity(load(p.hidden + i * p.hidden_row + j)), sum, added);
+            }
+            T* const to = p.c + r * p.c_row + j;
+            store(to, p.add ? load(to) + sum : sum);
+        }
+}
+
+template <class T>
+HEED_NOINLINE void multiply_seen_terms(const detail::gradient_product<T>& p) {
+    constexpr int w = lanes_of<T>;
+    for (index r = 0; r < p.rows; ++r)
+        for (index j = 0; j < p.columns * w; j += w) {
+            pack<T> sum = set<pack<T>>(0);
+            for (index i = 0; i < p.count; ++i)
+                if (!detail::is_minus_infinity(p.hidden[r * p.hidden_row + i]))
+                    sum = set<pack<T>>(p.a[r * p.a_row + i * p.a_step]) * load(p.b + i * p.b_row + j) + sum;
+            T* const to = p.c + r * p.c_row + j;
+            store(to, p.add ? load(to) + sum : sum);
+        }
+}
+
+// A weight is at most 1, whatever rounding made of its score.
+template <class T>
+HEED_NOINLINE void softmax_gradient(T* s, index s_row, T* dp, index dp_row, index rows, int packs,
+                                    const T* lse, const T* delta, bool may_hide) {
+    constexpr int w = lanes_of<T>;
+    const pack<T> zero = set<pack<T>>(0);
+    for (index r = 0; r < rows; ++r, s += s_row, dp += dp_row) {
+        const pack<T> l = set<pack<T>>(lse[r]);
+        const pack<T> d = set<pack<T>>(delta[r]);
+        for (int j = 0; j < packs * w; j += w) {
+            const pack<T> score = load(s + j);
+            pack<T> x = score - l;
+            x = choose(x > zero, zero, x);
+            pack<T> p = exp_of_negative(x);
+            pack<T> g = p * (load(dp + j) - d);
+            if (may_hide) {
+                const auto hidden = is_minus_infinity(score);
+                p = choose(hidden, zero, p);
+                g = choose(hidden, zero, g);
+            }
+            store(s + j, p);
+            store(dp + j, g);
+        }
+    }
+}
+
+template <class T>
+HEED_NOINLINE void gradient_dots(const T* a, const T* b, index row, index rows, T* out) {
+    constexpr int w = lanes_of<T>;
+    const pack<T> zero = set<pack<T>>(0);
+    for (index r = 0; r < rows; ++r, a += row, b += row) {
+        pack<T> sum = zero;
+        for (index f = 0; f < row; f += w) {
+            const pack<T> y = load(b + f);
+            sum = choose(y == zero, sum, load(a + f) * y + sum);
+        }
+        T lane[w];
+        store(lane, sum);
+        T total = lane[0];
+        for (int l = 1; l < w; ++l) total += lane[l];
+        out[r] = total;
+    }
+}
+
+template <class T>
+HEED_NOINLINE void scale_gradient(T* x, index n, T factor) {
+    const pack<T> zero = set<pack<T>>(0);
+    const pack<T> s = set<pack<T>>(factor);
+    for (index i = 0; i < n; i += lanes_of<T>) store(x + i, load(x + i) * s + zero);
+}
+
+template <class E>
+const detail::gradient_leaves<E>& gradient_leaves() {
+    using T = typename detail::exact_problem<E>::T;
+    static constexpr detail::gradient_leaves<E> table{
+        lanes_of<T>,          &widen_rows<E, T>,     &narrow_row<T, E>,       &all_finite<T>,
+        &transpose_scaled<T>, &multiply_gradient<T>, &multiply_seen_lanes<T>, &multiply_seen_terms<T>,
+        &softmax_gradient<T>, &gradient_dots<T>,     &scale_gradient<T>,
+    };
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

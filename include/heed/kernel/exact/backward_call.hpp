@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward_call.hpp: from a backward call's tensors and options to a checked problem
+//
+// Everything a caller can get wrong is found here, before anything is written.
+#pragma once
+
+#include <heed/kernel/exact/backward_options.hpp>
+#include <heed/kernel/exact/backward_run.hpp>
+#include <heed/kernel/exact/derivative.hpp>
+#include <heed/kernel/exact/kernels.hpp>
+#include <heed/kernel/exact/setup.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// T's storage elements, or the type sums are kept in; const where X is.
+template <class T, class X>
+auto either_of(const view<X>& x) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    constexpr bool read = std::is_const_v<X>;
+    either_tensor<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
+    if constexpr (std::is_same_v<std::remove_const_t<X>, T>)
+        t.stored = strided_of<E>(x);
+    else
+        t.sums = strided_of<S>(x);
+    return t;
+}
+
+// One number a head.
+template <class S>
+strided<S> strided_of_numbers(const table<S>& t) {
+    return {t.data, {0, 0, 0, t.strides[3]}};
+}
+
+// dq, dk, dv hold T, or the type sums are kept in; so do dy and y.
+template <class T, class DX, class DY, class Y, class S>
+void exact_attention_backward(std::string_view function, const view<DX>& dq, const view<DX>& dk,
+                              const view<DX>& dv, const view<DY>& dy, const view<const T>& q,
+                              const view<const T>& k, const view<const T>& v, const view<Y>& y,
+                              const table<S>& lse, const auto&... options) {
+    using E = storage_t<T>;
+    check_shapes<const T>(function, q, k, v, static_cast<const view<const T>*>(nullptr));
+    const view<const T> answer(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
+    check_gradient(function, "dy", dy, "the output", answer);
+    check_gradient(function, "y", y, "the output", answer);
+    check_gradient(function, "dq", dq, "q", q);
+    check_gradient(function, "dk", dk, "k", k);
+    check_gradient(function, "dv", dv, "v", v);
+    exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
+    const problem_shape shape = shape_of(p);
+    const auto rows = exact_extents(function, "lse", lse, {1, shape.batch, shape.heads, shape.queries}, 3);
+
+    exact_gradients<E> g;
+    g.dy = either_of<T>(dy);
+    g.y = either_of<T>(y);
+    g.lse = {rows.data, {rows.strides[1], rows.strides[2], rows.strides[3], 0}};
+    g.q = either_of<T>(dq);
+    g.k = either_of<T>(dk);
+    g.v = either_of<T>(dv);
+
+    written_list outputs;
+    outputs.add("dq", bytes_of(dq));
+    outputs.add("dk", bytes_of(dk));
+    outputs.add("dv", bytes_of(dv));
+    const auto into = [&](const char* name, const auto& option_, const std::array<index, 4>& extents) {
+        static_assert(
+            std::is_same_v<decltype(option_.to), table<sum_t<T>>>,
+            "heed::attention_backward: the gradients of a bias, of slopes and of sinks are float, or "
+            "double where q, k and v are double");
+        outputs.add(name, bytes_of(option_.to));
+        return exact_extents(function, name, option_.to, extents, 4);
+    };
+    const auto& bias_to = pick<option_kind::bias_gradient>(options...);
+    if constexpr (!is_absent<decltype(bias_to)>) {
+        g.bias = into("the bias's gradient", bias_to, pick<option_kind::bias>(options...).values.extents);
+        for (std::size_t axis = 0; axis < 4; ++axis)
+            if (g.bias.extents[axis] == 1) g.bias.strides[axis] = 0;
+    }
+    const auto& slopes_to = pick<option_kind::slopes_gradient>(options...);
+    if constexpr (!is_absent<decltype(slopes_to)>)
+        g.slope = strided_of_numbers(into("the slopes' gradient", slopes_to, {1, 1, 1, shape.heads}));
+    const auto& sinks_to = pick<option_kind::sinks_gradient>(options...);
+    if constexpr (!is_absent<decltype(sinks_to)>)
+        g.sink = strided_of_numbers(into("the sinks' gradient", sinks_to, {1, 1, 1, shape.heads}));
+    outputs.check(function, {{"dy", bytes_of(dy)},
+                             {"q", bytes_of(q)},
+                             {"k", bytes_of(k)},
+                             {"v", bytes_of(v)},
+                             {"y", bytes_of(y)},
+                             {"lse", bytes_of(lse)}});
+    for (int i = 0; i < outputs.count; ++i)
+        check_read_by_options(function, outputs.names[i], outputs.spans[i], options...);
+
+    const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
+    const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);
+    const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);
+    const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
+    const auto& sinks_ = pick<option_kind::sinks>(options...);
+    const auto& dropout_ = pick<option_kind::dropout>(options...);
+    const auto& score_option_ = pick<option_kind::score>(options...);
+    const score_derivative<std::remove_cvref_t<decltype(softcap_)>,
+                           std::remove_cvref_t<decltype(score_option_)>>
+        derivative{softcap_, score_option_};
+    if constexpr (!decltype(derivative)::trivial) {
+        g.derivative_context = &derivative;
+        g.derivative = derivative_on_target<std::remove_const_t<decltype(derivative)>, sum_t<T>>();
+    }
+    workspace own;
+    workspace& memory = memory_of(own, options...);
+    const auto* const device_ = device_of(options...);
+    under_masks(
+        function, p, device_, memory,
+        [&](const auto& visible) {
+            const score_program program{no_step{}, softcap_, no_step{}, score_,   alibi_,
+                                        bias_,     visible,  no_step{}, dropout_, sinks_};
+            set_program<std::remove_const_t<decltype(program)>>(p, program);
+            // Without a head of keys there is nothing to write.
+            if (p.batch > 0 && k.heads() > 0) backward_run(p, g, device_, memory).run();
+        },
+        [](const auto& selector, const auto&) {
+            static_assert(!is_option<decltype(selector)>,
+                          "heed::attention_backward: this selector chooses keys while it works out the "
+                          "scores, and keeps no mask for a backward; use one that chooses before");
+        },
+        options...);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

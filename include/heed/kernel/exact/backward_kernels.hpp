@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward_kernels.hpp: the backward's leaves and derivatives, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/exact/backward_problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/backward-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/exact/backward_program-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+const gradient_leaves<E>& gradient_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(gradient_leaves<E>())
+}
+
+template <class Derivative, class T>
+derivative_function<T> derivative_on_target() {
+    HEED_RETURN_ON_TARGET(compile_derivative<Derivative, T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

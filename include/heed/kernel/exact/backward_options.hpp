@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward_options.hpp: which options the backward of exact attention takes
+#pragma once
+
+#include <heed/kernel/exact/options.hpp>
+#include <heed/score/gradients.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Every option is known by its kind; those a backward has no use for are named one by one.
+template <class... Options>
+constexpr void check_backward_attention() {
+    static_assert(count_of<option_kind::logsumexp, Options...> == 0,
+                  "heed::attention_backward: logsumexp(t) is an option of the forward; the backward reads it "
+                  "as the argument behind y");
+    static_assert(count_of<option_kind::weights, Options...> == 0,
+                  "heed::attention_backward: weights(t) is an option of the forward");
+    static_assert(count_of<option_kind::scores, Options...> == 0,
+                  "heed::attention_backward: scores(t, stage) is an option of the forward");
+    static_assert(count_of<option_kind::bias_gradient, Options...> <= 1 &&
+                      count_of<option_kind::slopes_gradient, Options...> <= 1 &&
+                      count_of<option_kind::sinks_gradient, Options...> <= 1,
+                  "heed::attention_backward: a gradient is given twice");
+    static_assert(count_of<option_kind::bias_gradient, Options...> <= count_of<option_kind::bias, Options...>,
+                  "heed::attention_backward: bias_gradient(t) needs bias(t) beside it");
+    static_assert(
+        count_of<option_kind::slopes_gradient, Options...> <= count_of<option_kind::alibi, Options...>,
+        "heed::attention_backward: slopes_gradient(t) needs alibi(slopes) beside it");
+    static_assert(
+        count_of<option_kind::sinks_gradient, Options...> <= count_of<option_kind::sinks, Options...>,
+        "heed::attention_backward: sinks_gradient(t) needs sinks(logits) beside it");
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward_problem.hpp: what the backward of exact attention is told beside the problem,
+// and the leaves that a target compiles for it
+#pragma once
+
+#include <heed/core/tensor.hpp>
+#include <heed/kernel/exact/problem.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A tile is this many queries, in rows, by a panel of keys, in lanes; a task takes a few panels together.
+// The same for every target, and tiles start at multiples: sums do not depend on where others begin.
+inline constexpr index gradient_queries = 64;
+inline constexpr index panel_keys = most_lanes;
+inline constexpr index gradient_panels = 2;
+inline constexpr index gradient_keys = gradient_panels * panel_keys;
+// Terms that are summed from zero before they are added to what was there.
+inline constexpr index gradient_run = 128;
+
+// A tensor of storage elements, or of the type sums are kept in.
+template <class E, class T>
+struct either_tensor {
+    strided<E> stored;
+    strided<T> sums;
+};
+
+// How a score changes with the product it came from: ds *= d score / d raw, for a block in rows of lanes.
+template <class T>
+using derivative_function = void (*)(const void* context, const T* raw, index raw_row, T* ds, index ds_row,
+                                     const lane_block& block, index lanes);
+
+template <class E>
+struct exact_gradients {
+    using T = typename exact_problem<E>::T;
+
+    either_tensor<const E, const T> dy;
+    either_tensor<const E, const T> y;
+    strided<const T> lse;  // (batch, head, query)
+    either_tensor<E, T> q;
+    either_tensor<E, T> k;
+    either_tensor<E, T> v;
+    table<T> bias;    // written where there is memory: strides 0 along the axes that are summed
+    strided<T> sink;  // (., ., ., head)
+    strided<T> slope;
+    const void* derivative_context = nullptr;
+    derivative_function<T> derivative = nullptr;  // nullptr: 1
+};
+
+// c = a b or c += a b: numbers of a, rows of b in packs. Where scores are given, the terms that they hide
+// (-inf) are left out rather than multiplied by zero.
+template <class T>
+struct gradient_product {
+    const T* a;
+    index a_row;
+    index a_step;
+    const T* b;
+    index b_row;
+    T* c;
+    index c_row;
+    index rows;
+    index count;    // terms of a sum
+    index columns;  // of b and c, in packs
+    bool add;
+    const T* hidden = nullptr;
+    index hidden_row = 0;
+};
+
+template <class E>
+struct gradient_leaves {
+    using T = typename exact_problem<E>::T;
+
+    int pack_lanes;
+    // As in exact_leaves.
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    void (*narrow)(const T* from, index n, E* to, index stride);
+    bool (*all_finite)(const T* rows, index row_stride, index count, index features);
+    void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
+
+    void (*multiply)(const gradient_product<T>&);
+    // The same where a hidden term may be infinite or NaN: by scores (term, lane), or (row, term).
+    void (*multiply_seen_lanes)(const gradient_product<T>&);
+    void (*multiply_seen_terms)(const gradient_product<T>&);
+    // Scores to p = e^(s - lse) and dp to ds = p (dp - delta), in place.
+    void (*softmax)(T* s, index s_row, T* dp, index dp_row, index rows, int packs, const T* lse,
+                    const T* delta, bool may_hide);
+    // out[r] = <a_r, b_r>, where zeros of b count nothing; rows of whole packs.
+    void (*dots)(const T* a, const T* b, index row, index rows, T* out);
+    // x = x factor, whole packs, and never -0.
+    void (*scale)(T* x, index n, T factor);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/backward_run.hpp: the backward cut into tasks, in which memory
+//
+// First delta and L of every row; then the keys of a head block by block, heads beside each other where
+// there are many, blocks of one head beside each other where there are few; then what is asked for beside.
+// Memory beside scratch: two numbers a row, and the gradients of the queries that are worked on.
+#pragma once
+
+#include <heed/kernel/exact/backward_sums.hpp>
+#include <heed/kernel/exact/backward_sweep.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E, class D>
+class backward_run {
+public:
+    using problem = exact_problem<E>;
+    using T = typename problem::T;
+
+    backward_run(const problem& p, const exact_gradients<E>& g, const D* device, workspace& memory)
+        : p_(p),
+          g_(g),
+          leaf_(gradient_leaves_on_target<E>()),
+          device_(device),
+          lanes_(detail::lanes_of(device)),
+          tile_(p, g, leaf_),
+          sweep_(p, g, leaf_),
+          bias_(p, g, leaf_, nullptr, nullptr),
+          plan_(p.batch * p.kv_heads, sweep_.key_blocks(), lanes_) {
+        const index rows = p.batch * p.heads * p.queries;
+        const index group = p.heads / p.kv_heads;
+        const index places = plan_.chains * group * sweep_.query_blocks();
+        head_size_ = rounded_up(group * p.queries * tile_.key_row(), 64 / static_cast<index>(sizeof(T)));
+        lane_ = cache_lines(sweep_.bytes());
+        if (g.bias.data != nullptr && cache_lines(bias_.bytes()) > lane_) lane_ = cache_lines(bias_.bytes());
+        const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(rows) * sizeof(T));
+        const std::size_t turns = plan_.whole ? 0 : static_cast<std::size_t>(places) * sizeof(chain_progress);
+        const std::size_t slopes =
+            g.slope.data == nullptr
+                ? 0
+                : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) * sizeof(double));
+        const std::size_t heads =
+            static_cast<std::size_t>(plan_.slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
+        const std::size_t pair =
+            2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
+        if (cache_lines(pair) > lane_) lane_ = cache_lines(pair);
+        char* at = static_cast<char*>(memory.reserve(2 * row_bytes + turns + slopes + heads +
+                                                     lane_ * static_cast<std::size_t>(plan_.lanes)));
+        const auto next = [&](std::size_t bytes) {
+            char* const here = at;
+            at += bytes;
+            return here;
+        };
+        lse_ = reinterpret_cast<T*>(next(row_bytes));
+        delta_ = reinterpret_cast<T*>(next(row_bytes));
+        progress_ = next(turns);
+        slopes_ = reinterpret_cast<double*>(next(slopes));
+        dq_ = reinterpret_cast<T*>(next(heads));
+        scratch_ = at;
+    }
+
+    void run() const {
+        weigh_rows();
+        sweep();
+        if (g_.bias.data != nullptr)
+            for_each_task(device_, plan_.lanes, bias_.tasks(), [&](index lane, index task) {
+                bias_sums<E>(p_, g_, leaf_, lse_, delta_, scratch(lane)).run(task);
+            });
+        if (g_.sink.data != nullptr) write_sinks(p_, g_, lse_, delta_);
+        if (g_.slope.data != nullptr) write_slopes(p_, g_, slopes_, plan_.links);
+    }
+
+private:
+    void* scratch(index lane) const { return scratch_ + lane_ * static_cast<std::size_t>(lane); }
+
+    // Delta of every row, and its L: +inf, so that every weight is 0, where the row sees nothing.
+    void weigh_rows() const {
+        const index blocks = sweep_.query_blocks();
+        for_each_task(device_, plan_.lanes, p_.batch * p_.heads * blocks, [&](index lane, index task) {
+            const index head = task / blocks;
+            const index b = head / p_.heads;
+            const index h = head % p_.heads;
+            const index first = task % blocks * gradient_queries;
+            const index count = least(p_.queries - first, gradient_queries);
+            const index row = tile_.value_row();
+            T* const dy = static_cast<T*>(scratch(lane));
+            T* const y = dy + gradient_queries * row;
+            tile_.bring_rows(g_.dy, b, h, first, count, p_.value_features, row, dy);
+            tile_.bring_rows(g_.y, b, h, first, count, p_.value_features, row, y);
+            leaf_.dots(dy, y, row, count, delta_ + head * p_.queries + first);
+            for (index i = 0; i < count; ++i) {
+                const T l = *g_.lse.row(b, h, first + i);
+                lse_[head * p_.queries + first + i] = is_minus_infinity(l) ? -minus_infinity<T>() : l;
+            }
+        });
+    }
+
+    void sweep() const {
+        const index group = p_.heads / p_.kv_heads;
+        std::atomic<bool> stopped{false};
+        auto* const progress = reinterpret_cast<chain_progress*>(progress_);
+        const index places = group * sweep_.query_blocks();
+        if (!plan_.whole)
+            for (index i = 0; i < plan_.chains * places; ++i) ::new (progress + i) chain_progress;
+        const auto run_link = [&](index lane, index slot, index chain, index link) {
+            head_gradients<T> head;
+            head.dq = dq_ + slot * head_size_;
+            head.lse = lse_ + chain * group * p_.queries;
+            head.delta = delta_ + chain * group * p_.queries;
+            head.slopes = g_.slope.data == nullptr ? nullptr : slopes_ + chain * group * plan_.links;
+            head.progress = plan_.whole ? nullptr : progress + chain * places;
+            head.stopped = &stopped;
+            gradient_sweep<E>(p_, g_, leaf_, scratch(lane))
+                .run(chain / p_.kv_heads, chain % p_.kv_heads, link, head);
+        };
+        if (plan_.whole)
+            for_each_task(device_, plan_.lanes, plan_.chains, [&](index lane, index chain) {
+                for (index link = 0; link < plan_.links; ++link) run_link(lane, lane, chain, link);
+            });
+        else
+            for_each_task(device_, plan_.lanes, plan_.chains * plan_.links, [&](index lane, index task) {
+                const index chain = task % plan_.chains;
+                run_link(lane, chain, chain, task / plan_.chains);
+            });
+    }
+
+    const problem& p_;
+    const exact_gradients<E>& g_;
+    const gradient_leaves<E>& leaf_;
+    const D* device_;
+    index lanes_;
+    gradient_tile<E> tile_;
+    gradient_sweep<E> sweep_;
+    bias_sums<E> bias_;
+    chain_plan plan_;
+    index head_size_;
+    std::size_t lane_;
+    T* lse_;
+    T* delta_;
+    char* progress_;
+    double* slopes_;
+    T* dq_;
+    char* scratch_;
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/setup.hpp: what forward and backward of exact attention make of a call's options
+#pragma once
+
+#include <cmath>
+
+#include <heed/core/check.hpp>
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+#include <heed/kernel/exact/options.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+problem_shape shape_of(const exact_problem<E>& p) {
+    return {p.batch, p.heads, p.queries, p.keys};
+}
+
+// A problem of tensors that fit together, without its outputs and its score program. Checks the options
+// that bind nothing.
+template <class E, class T>
+exact_problem<E> problem_of(std::string_view function, const view<const T>& q, const view<const T>& k,
+                            const view<const T>& v, const auto&... options) {
+    using S = sum_t<T>;
+    exact_problem<E> p;
+    p.q = strided_of<E>(q);
+    p.k = strided_of<E>(k);
+    p.v = strided_of<E>(v);
+    p.batch = q.batch();
+    p.heads = q.heads();
+    p.kv_heads = k.heads() > 0 ? k.heads() : 1;
+    p.queries = q.positions();
+    p.keys = k.positions();
+    p.features = q.features();
+    p.value_features = v.features();
+
+    const auto& factor = pick<option_kind::scale>(options...);
+    if constexpr (is_absent<decltype(factor)>) {
+        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
+    } else {
+        if (!(std::abs(factor.factor) <= 3e38))
+            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
+        p.scale = static_cast<S>(factor.factor);
+    }
+    const auto& sinks_ = pick<option_kind::sinks>(options...);
+    const auto& dropout_ = pick<option_kind::dropout>(options...);
+    if constexpr (!is_absent<decltype(sinks_)>) sinks_.check(function, shape_of(p));
+    if constexpr (!is_absent<decltype(dropout_)>) dropout_.check(function);
+    return p;
+}
+
+// No option may read what the call writes.
+void check_read_by_options(std::string_view function, const char* output, const byte_span& span,
+                           const auto&... options) {
+    const char* shared = nullptr;
+    ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
+    if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+}
+
+// The device of a call, and its workspace, or the call's own.
+const auto* device_of(const auto&... options) {
+    const auto& on_ = pick<option_kind::on>(options...);
+    if constexpr (is_absent<decltype(on_)>)
+        return static_cast<const one_thread*>(nullptr);
+    else
+        return on_.used;
+}
+workspace& memory_of(workspace& own, const auto&... options) {
+    const auto& use_ = pick<option_kind::use>(options...);
+    if constexpr (is_absent<decltype(use_)>)
+        return own;
+    else
+        return *use_.memory;
+}
+
+// run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
+// the problem itself gets run_itself(selector, visible).
+template <class E, class D, class Run, class RunItself>
+void under_masks(std::string_view function, const exact_problem<E>& p, const D* device, workspace& memory,
+                 const Run& run, const RunItself& run_itself, const auto&... options) {
+    const auto joined = joined_masks(options...);
+    const auto masks = joined.bind(function, shape_of(p));
+    const auto& select_ = pick<option_kind::select>(options...);
+    if constexpr (is_absent<decltype(select_)>) {
+        run(masks);
+    } else {
+        if constexpr (requires { select_.check(function, p); })
+            select_.check(function, p);
+        else
+            select_.check(function, shape_of(p));
+        if constexpr (requires { select_.choose(p, masks, device, memory); }) {
+            const auto chosen = select_.choose(p, masks, device, memory);
+            run(bound_and<std::remove_cvref_t<decltype(masks)>, std::remove_cvref_t<decltype(chosen)>>{
+                masks, chosen});
+        } else {
+            run_itself(select_, masks);
+        }
+    }
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

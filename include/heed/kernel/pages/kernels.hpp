@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/pages/kernels.hpp: bounds of pages of keys as kernels see them, and the leaves that make them
+#pragma once
+
+#include <heed/kernel/exact/kernels.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// For every (batch, key/value head): a row of 2 features for each page, the maxima of its keys' features,
+// then the minima; and the largest magnitude of each feature over all pages.
+//
+// With q+ = max(q, 0) and q- = min(q, 0) the bound of a page, sum_d max(q_d min_d, q_d max_d), is the product
+// of (q+, q-) with its row: a page is bounded as a key is scored, by the same leaf.
+template <class T>
+struct page_table {
+    const T* rows;
+    const T* largest;
+    index head_stride;  // numbers between the rows of two heads
+    index features;     // of a key
+    index page;         // keys of a page
+    index pages;
+
+    const T* row(index head, index p) const { return rows + head * head_stride + p * 2 * features; }
+    const T* largest_of(index head) const { return largest + head * features; }
+};
+
+template <class T>
+struct page_leaves {
+    void (*extremes)(const T* rows, index stride, index count, index features, T* high, T* low, T* largest);
+    void (*best)(const T* s, index row_stride, index rows, index count, const T* most, T* best);
+    T (*largest)(const T* s, index count);
+    void (*masses)(const T* s, index count, T shift, T most, T* to);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/pages/leaves-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const page_leaves<T>& page_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(page_leaves<T>())
+}
+
+// Keys that are converted at a time where they are not numbers of the sum type side by side.
+inline constexpr index page_room_keys = 16;
+
+// The bounds of no key.
+template <class T>
+void clear_page(T* row, index features) {
+    for (index f = 0; f < features; ++f) {
+        row[f] = minus_infinity<T>();
+        row[features + f] = -minus_infinity<T>();
+    }
+}
+
+// Joins keys [first, first + count) of a head to the bounds of a page.
+template <class E, class T>
+void widen_page(const exact_leaves<E>& leaf, const page_leaves<T>& pages, const strided<const E>& k, index b,
+                index kv_head, index first, index count, index features, T* row, T* largest, T* room) {
+    const bool direct = std::is_same_v<E, T> && k.stride[3] == 1;
+    const index most = direct ? count : page_room_keys;
+    for (index i = 0; i < count; i += most) {
+        const index n = count - i < most ? count - i : most;
+        const number_rows<T> keys = rows_of(leaf, k, b, kv_head, first + i, n, features, room);
+        pages.extremes(keys.data, keys.stride, n, features, row, row + features, largest);
+    }
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/pages/leaves-inl.hpp: what page bounds are made with, and what their estimates are read with
+//
+// A NaN stays in a bound, so that its page never looks harmless.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// The larger; NaN where either is NaN.
+template <class V>
+HEED_INLINE V larger_or_nan(V most, V x) {
+    return choose((x > most) | (x != x), x, most);
+}
+
+// high = max(high, x), low = min(low, x) over `count` rows, then largest = max(largest, high, -low).
+template <class T>
+HEED_NOINLINE void page_extremes(const T* rows, index stride, index count, index features, T* high, T* low,
+                                 T* largest) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    index f = 0;
+    for (; f + w <= features; f += w) {
+        V h = load(high + f);
+        V l = set<V>(0) - load(low + f);
+        for (index i = 0; i < count; ++i) {
+            const V x = load(rows + i * stride + f);
+            h = larger_or_nan(h, x);
+            l = larger_or_nan(l, set<V>(0) - x);
+        }
+        store(high + f, h);
+        store(low + f, set<V>(0) - l);
+        store(largest + f, larger_or_nan(larger_or_nan(load(largest + f), h), l));
+    }
+    for (; f < features; ++f) {
+        T h = high[f];
+        T l = 0 - low[f];
+        for (index i = 0; i < count; ++i) {
+            const T x = rows[i * stride + f];
+            h = (x > h) | (x != x) ? x : h;
+            l = (0 - x > l) | (x != x) ? 0 - x : l;
+        }
+        high[f] = h;
+        low[f] = 0 - l;
+        T m = largest[f];
+        m = (h > m) | (h != h) ? h : m;
+        largest[f] = (l > m) | (l != l) ? l : m;
+    }
+}
+
+// best[i] = max over rows of s[r][i] - most[r]; NaN where one is. Whole packs are read and written.
+template <class T>
+HEED_NOINLINE void page_best(const T* s, index row_stride, index rows, index count, const T* most, T* best) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    for (index i = 0; i < count; i += w) {
+        V b = load(s + i) - set<V>(most[0]);
+        for (index r = 1; r < rows; ++r) b = larger_or_nan(b, load(s + r * row_stride + i) - set<V>(most[r]));
+        store(best + i, b);
+    }
+}
+
+// The largest of a row; whole packs are read.
+template <class T>
+HEED_NOINLINE T page_largest(const T* s, index count) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    V most = load(s);
+    for (index i = w; i < count; i += w) most = larger_or_nan(most, load(s + i));
+    T lane[w];
+    store(lane, most);
+    T m = lane[0];
+    for (int l = 1; l < w; ++l) m = (lane[l] > m) | (lane[l] != lane[l]) ? lane[l] : m;
+    return m;
+}
+
+// to[i] = e^(s[i] + shift); what is above `most`, which must not overflow, becomes e^most. Whole packs are
+// read and written.
+template <class T>
+HEED_NOINLINE void page_masses(const T* s, index count, T shift, T most, T* to) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    const V limit = set<V>(most);
+    for (index i = 0; i < count; i += w) {
+        const V x = load(s + i) + set<V>(shift);
+        store(to + i, exp(choose(limit < x, limit, x)));
+    }
+}
+
+template <class T>
+const detail::page_leaves<T>& page_leaves() {
+    static constexpr detail::page_leaves<T> table{&page_extremes<T>, &page_best<T>, &page_largest<T>,
+                                                  &page_masses<T>};
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

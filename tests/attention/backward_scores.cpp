@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// tests/attention/backward_scores.cpp: gradients through softcap, alibi and a bias, and of slopes and biases
+#include "support/attention_gradient_call.hpp"
+#include "support/broadcast.hpp"
+
+namespace {
+
+// The sums of a pair's gradients that share an element, and their size.
+struct pair_sums {
+    std::vector<double> sum, size;
+    pair_sums(const reference::problem& p, const reference::gradients& d, long count,
+              const std::function<std::pair<long, double>(reference::place)>& to)
+        : sum(static_cast<std::size_t>(count)), size(sum.size()) {
+        std::size_t pair = 0;
+        for (long b = 0; b < p.batch; ++b)
+            for (long h = 0; h < p.heads; ++h)
+                for (long i = 0; i < p.queries; ++i)
+                    for (long j = 0; j < p.keys; ++j, ++pair) {
+                        const auto [element, factor] = to({b, h, i, j});
+                        sum[static_cast<std::size_t>(element)] += factor * d.scores[pair];
+                        size[static_cast<std::size_t>(element)] += std::fabs(factor * d.scores_size[pair]);
+                    }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("softcap") {
+    support::for_gradient_problems<float>(3141, 80, [](reference::problem& p, support::random& r) {
+        p.softcap = static_cast<double>(r.between(1, 8));
+        support::check_backward<float>(p, r, heed::softcap(p.softcap));
+    });
+}
+
+TEST_CASE("alibi and the gradient of its slopes, behind a softcap") {
+    support::for_gradient_problems<float>(3142, 80, [](reference::problem& p, support::random& r) {
+        std::vector<float> slopes(static_cast<std::size_t>(p.heads));
+        for (float& s : slopes) s = static_cast<float>(r.uniform(-0.2, 0.6));
+        const long shift = p.keys - p.queries;
+        const auto distance = [=](reference::place i) {
+            return std::fabs(static_cast<double>(i.query + shift - i.key));
+        };
+        p.softcap = 4;
+        p.bias = [=](reference::place i) {
+            return -static_cast<double>(slopes[static_cast<std::size_t>(i.head)]) * distance(i);
+        };
+        const support::backward_inputs<float> in(p, r, heed::softcap(4), heed::alibi(slopes));
+        const auto truth = reference::solve<double>(p);
+        const auto want = reference::differentiate(p, truth, in.from);
+        support::tensor<float, 1> dslopes(p.heads);
+        dslopes.setConstant(-77);
+        const auto got =
+            in.gradients(p, heed::softcap(4), heed::alibi(slopes), heed::slopes_gradient(dslopes));
+        support::check_gradients<float>(p, truth, want, got);
+        const pair_sums sums(p, want, p.heads, [&](reference::place i) {
+            return std::pair{i.head, -distance(i)};
+        });
+        CHECK(support::gradient_excess<float>(support::values(dslopes), sums.sum, sums.size,
+                                              support::gradient_size(p, truth)) <= 1);
+    });
+}
+
+TEST_CASE("a bias and its gradient, however it broadcasts, -inf in it, under causal") {
+    support::for_gradient_problems<float>(3143, 120, [](reference::problem& p, support::random& r) {
+        const support::broadcast_shape<4> shape(r, p);
+        support::tensor<float> bias(shape.extents), dbias(shape.extents);
+        for (long i = 0; i < bias.size(); ++i)
+            bias.data()[i] = r.chance(0.2) ? -HUGE_VALF : static_cast<float>(r.normal());
+        dbias.setConstant(-77);
+        const long shift = p.keys - p.queries;
+        p.visible = [=](reference::place i) { return i.key <= i.query + shift; };
+        p.bias = [&](reference::place i) { return support::widen(bias.data()[shape.index_of(i)]); };
+        const support::backward_inputs<float> in(p, r, heed::bias(bias), heed::causal);
+        const auto truth = reference::solve<double>(p);
+        const auto want = reference::differentiate(p, truth, in.from);
+        const auto got = in.gradients(p, heed::causal, heed::bias(bias), heed::bias_gradient(dbias));
+        support::check_gradients<float>(p, truth, want, got);
+        const pair_sums sums(p, want, bias.size(), [&](reference::place i) {
+            return std::pair{shape.index_of(i), 1.0};
+        });
+        INFO(support::describe(p));
+        CHECK(support::gradient_excess<float>(support::values(dbias), sums.sum, sums.size,
+                                              support::gradient_size(p, truth)) <= 1);
+    });
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// tests/support/attention_gradient.hpp: the gradients of exact attention from their definition, slowly
+//
+// No heed header and no Eigen. For one row with weights w and g_j = keep_j <dy, v_j>, what flows back into
+// y = sum_j w_j keep_j v_j:
+//
+//     ds_j = w_j (g_j - sum_m w_m g_m)        dsink = -w_sink sum_m w_m g_m
+//
+// then by the chain rule through score and softcap into the product, and from there into q and k. Beside each
+// gradient stands its size: the same sums over absolute values, what the rounding of a kernel is
+// proportional to.
+#pragma once
+
+#include "reference.hpp"
+
+namespace reference {
+
+// The derivative of problem::score by the score.
+using score_slope = std::function<double(double, place)>;
+
+struct gradients {
+    std::vector<double> q, k, v;
+    std::vector<double> scores;  // (batch, heads, queries, keys): of what bias and slopes are added to
+    std::vector<double> sinks;   // (heads)
+    std::vector<double> q_size, k_size, v_size, scores_size, sinks_size;
+};
+
+inline gradients differentiate(const problem& p, const answer<double>& a, const std::vector<double>& dy,
+                               const score_slope& slope = {}) {
+    const auto at = [](long i) { return static_cast<std::size_t>(i); };
+    gradients d;
+    for (auto* x : {&d.q, &d.q_size}) x->assign(p.q_size(), 0);
+    for (auto* x : {&d.k, &d.k_size}) x->assign(p.k_size(), 0);
+    for (auto* x : {&d.v, &d.v_size}) x->assign(p.v_size(), 0);
+    for (auto* x : {&d.scores, &d.scores_size}) x->assign(p.pairs(), 0);
+    for (auto* x : {&d.sinks, &d.sinks_size}) x->assign(p.sinks.size(), 0);
+    const double scale = p.scale ? *p.scale : 1 / std::sqrt(static_cast<double>(p.d_k));
+    std::vector<double> g(at(p.keys)), g_size(g.size());
+    for (long b = 0; b < p.batch; ++b)
+        for (long h = 0; h < p.heads; ++h)
+            for (long i = 0; i < p.queries; ++i) {
+                const long row = (b * p.heads + h) * p.queries + i;
+                const long kv = b * p.kv_heads + h / (p.heads / p.kv_heads);
+                const double* const from = dy.data() + row * p.d_v;
+                double mean = 0, mean_size = 0;
+                for (long j = 0; j < p.keys; ++j) {
+                    const std::size_t pair = at(row * p.keys + j);
+                    g[at(j)] = g_size[at(j)] = 0;
+                    if (a.biased[pair] == -std::numeric_limits<double>::infinity()) continue;
+                    const double keep = p.keep ? p.keep({b, h, i, j}) : 1;
+                    for (long f = 0; f < p.d_v; ++f) {
+                        const std::size_t value = at((kv * p.keys + j) * p.d_v + f);
+                        g[at(j)] += keep * from[f] * p.v[value];
+                        g_size[at(j)] += keep * std::fabs(from[f] * p.v[value]);
+                        d.v[value] += a.weights[pair] * keep * from[f];
+                        d.v_size[value] += a.weights[pair] * keep * std::fabs(from[f]);
+                    }
+                    mean += a.weights[pair] * g[at(j)];
+                    mean_size += a.weights[pair] * g_size[at(j)];
+                }
+                if (!p.sinks.empty()) {
+                    const double sink = p.sinks[at(h)], lse = a.lse[at(row)];
+                    const double weight = lse == sink ? 1 : std::exp(sink - lse);
+                    if (mean_size != 0) d.sinks[at(h)] -= weight * mean;
+                    d.sinks_size[at(h)] += weight * mean_size;
+                }
+                for (long j = 0; j < p.keys; ++j) {
+                    const std::size_t pair = at(row * p.keys + j);
+                    if (a.biased[pair] == -std::numeric_limits<double>::infinity()) continue;
+                    double ds = a.weights[pair] * (g[at(j)] - mean);
+                    double size = a.weights[pair] * (g_size[at(j)] + mean_size);
+                    d.scores[pair] = ds;
+                    d.scores_size[pair] = size;
+                    if (p.score) {
+                        const double s = slope(a.capped[pair], {b, h, i, j});
+                        ds *= s;
+                        size *= 1 + std::fabs(s);
+                    }
+                    if (p.softcap != 0) {
+                        const double t = std::tanh(a.raw[pair] / p.softcap);
+                        ds *= 1 - t * t;
+                    }
+                    for (long f = 0; f < p.d_k; ++f) {
+                        const std::size_t x = at(row * p.d_k + f), y = at((kv * p.keys + j) * p.d_k + f);
+                        d.q[x] += scale * ds * p.k[y];
+                        d.k[y] += scale * ds * p.q[x];
+                        d.q_size[x] += std::fabs(scale * size * p.k[y]);
+                        d.k_size[y] += std::fabs(scale * size * p.q[x]);
+                    }
+                }
+            }
+    return d;
+}
+
+}  // namespace reference
