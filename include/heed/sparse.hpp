@@ -8,8 +8,17 @@
 
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
+#include <heed/mask/block_window.hpp>
+#include <heed/mask/blocks.hpp>
+#include <heed/mask/dilated.hpp>
+#include <heed/mask/fixed.hpp>
+#include <heed/mask/global.hpp>
+#include <heed/mask/patterns.hpp>
+#include <heed/mask/random_blocks.hpp>
+#include <heed/mask/strided.hpp>
 #include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/page_bounds.hpp>
 #include <heed/select/quest.hpp>
+#include <heed/sparse/linformer.hpp>
 #include <heed/sparse/token_pruner.hpp>

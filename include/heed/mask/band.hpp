@@ -52,6 +52,13 @@ struct bound_band {
         if (most < r.low || least > r.high) return cover::empty;
         return least >= r.low && most <= r.high ? cover::full : cover::mixed;
     }
+    // The keys of the first query begin first, those of the last end last.
+    index first_key(const tile& t) const {
+        const bound_band_row r = row(t.batch);
+        const index least = t.query_begin + r.low;
+        if (t.query_end - 1 + r.high < t.key_begin || least >= t.key_end) return t.key_end;
+        return least > t.key_begin ? least : t.key_begin;
+    }
     bound_band_row lanes(const lane_block& block) const { return row(block.first.batch); }
 };
 

@@ -7,6 +7,8 @@
 // Cost: a bit for a pair of blocks; O(1) for a tile.
 #pragma once
 
+#include <cstring>
+
 #include <heed/mask/concept.hpp>
 
 namespace heed {
@@ -15,6 +17,13 @@ namespace detail {
 
 using bit_word = std::uint64_t;
 inline constexpr index word_bits = 64;
+
+// x / y and its remainder, rounded down; y > 0.
+constexpr index floor_divided(index x, index y) { return x >= 0 ? x / y : -((y - 1 - x) / y); }
+constexpr index floor_remainder(index x, index y) { return x - floor_divided(x, y) * y; }
+
+// Blocks of this length that positions fill; the last may be short.
+constexpr index blocks_of(index positions, index block) { return (positions + block - 1) / block; }
 
 // 64-bit words that hold this many bits.
 constexpr index words_of(index bits) { return (bits + word_bits - 1) / word_bits; }
@@ -35,6 +44,50 @@ inline cover cover_of_bits(const bit_word* row, index begin, index end) {
     }
     return any == 0 ? cover::empty : none == 0 ? cover::full : cover::mixed;
 }
+
+// The first set bit of [begin, end), or end.
+inline index first_bit(const bit_word* row, index begin, index end) {
+    for (index word = begin / word_bits; begin < end; begin = ++word * word_bits) {
+        const bit_word left = row[word] & ~bit_word{0} << (begin % word_bits);
+        if (left == 0) continue;
+        const index found = word * word_bits + std::countr_zero(left);
+        return found < end ? found : end;
+    }
+    return end;
+}
+
+// The scores of a block of lanes where sees(block of queries, block of keys) holds. Blocks of queries are
+// counted in positions, query + shift. Asked once for a run of lanes in one block; a row in the same block as
+// the one before it is a copy.
+struct seen_blocks {
+    std::int32_t visible[most_rows][most_lanes];  // 0 or ~0; bools would not become vector code
+
+    template <class Sees>
+    seen_blocks(const lane_block& block, index shift, index query_block, index key_block, const Sees& sees) {
+        const bool over_queries = block.lanes_are_queries();
+        const index query = block.first.query + shift;
+        const index lane_block_ = over_queries ? query_block : key_block;
+        const index row_block = over_queries ? key_block : query_block;
+        const index first_lane = over_queries ? query : block.first.key;
+        const index first_row = over_queries ? block.first.key : query;
+        for (std::int32_t x = 0; x < block.rows; ++x) {
+            const index of_row = floor_divided(first_row + x, row_block);
+            if (x > 0 && of_row * row_block != first_row + x) {
+                std::memcpy(visible[x], visible[x - 1], sizeof visible[x]);
+                continue;
+            }
+            for (index lane = 0, end = 0; lane < most_lanes; lane = end) {
+                const index of_lane = floor_divided(first_lane + lane, lane_block_);
+                end = (of_lane + 1) * lane_block_ - first_lane;
+                if (end > block.last) end = most_lanes;  // lanes past the last repeat it
+                const bool bit = over_queries ? sees(of_lane, of_row) : sees(of_row, of_lane);
+                std::memset(visible[x] + lane, bit ? 0xff : 0,
+                            static_cast<std::size_t>(end - lane) * sizeof(std::int32_t));
+            }
+        }
+    }
+    HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+};
 
 struct bound_blocks {
     const bit_word* bits;  // (batch, head / heads_of_row, query block, key block), rows of whole words
@@ -61,23 +114,21 @@ struct bound_blocks {
         return all;
     }
 
-    struct seen {
-        bool visible[most_rows][most_lanes];
-        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane]; }
-    };
-    seen lanes(const lane_block& block) const {
-        seen s;
-        const at& first = block.first;
-        for (std::int32_t l = 0; l < most_lanes; ++l) {
-            const std::int32_t lane = block.clamped(l);
-            const bit_word* r = row(first.batch, first.head, first.query + (lane & block.query_step));
-            for (std::int32_t x = 0; x < block.rows; ++x) {
-                if (!block.lanes_are_queries()) r = row(first.batch, first.head, first.query + x);
-                const index key = first.key + (block.lanes_are_queries() ? x : lane);
-                s.visible[x][l] = bit_at(r, key / key_block);
-            }
-        }
-        return s;
+    index first_key(const tile& t) const {
+        const index end = (t.key_end - 1) / key_block + 1;
+        index found = end;
+        for (index query = t.query_begin / query_block * query_block; query < t.query_end;
+             query += query_block)
+            found = first_bit(row(t.batch, t.head, query), t.key_begin / key_block, found);
+        if (found == end) return t.key_end;
+        return found * key_block > t.key_begin ? found * key_block : t.key_begin;
+    }
+    index grain() const { return query_block; }
+
+    seen_blocks lanes(const lane_block& block) const {
+        return seen_blocks(block, 0, query_block, key_block, [&](index query, index key) {
+            return bit_at(row(block.first.batch, block.first.head, query * query_block), key);
+        });
     }
 };
 

@@ -8,7 +8,14 @@
 //     bound.lanes(block)     -> f(at, place)   the mask on a block of up to 16 rows of lanes
 //
 // classify may answer `mixed` whenever it does not know, but never `empty` or `full` wrongly: empty tiles
-// are skipped and full ones run unmasked, which is where static sparsity comes from.
+// are skipped and full ones run unmasked, which is where static sparsity comes from. Where it can, a bound
+// mask also says
+//
+//     bound.first_key(tile)  -> index     no key of the tile before this one is seen; key_end: none is
+//     bound.grain()          -> index     queries at whose multiples it changes, 0: at any
+//
+// so that the walk jumps to the next keys instead of asking about every tile, and cuts the queries into
+// blocks that are hidden or seen as a whole.
 //
 // A bound mask may also say that it answers heads alike, those of each group of n neighbours, so that one
 // answer serves them all:
@@ -112,6 +119,33 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
             values[row][lane] = values[row][block.last];
 }
 
+// What a bound mask may leave unsaid: the first key that is seen, and the grain.
+template <class M>
+concept seeks_keys = requires(const M& m, const tile& t) {
+    m.first_key(t);
+};
+template <class M>
+index first_key_of(const M& m, const tile& t) {
+    if constexpr (seeks_keys<M>)
+        return m.first_key(t);
+    else
+        return t.key_begin;
+}
+template <class M>
+index grain_of(const M& m) {
+    if constexpr (requires { m.grain(); })
+        return m.grain();
+    else
+        return 0;
+}
+// Of two grains the finer one, where it cuts at every multiple of the other; else the coarser one.
+inline index joined_grain(index a, index b) {
+    if (a == 0 || b == 0) return a + b;
+    const index finer = a < b ? a : b;
+    const index coarser = a < b ? b : a;
+    return coarser % finer == 0 ? finer : coarser;
+}
+
 template <class M>
 bool sees_alike(const M& mask, index heads) {
     if constexpr (requires { mask.alike(heads); })
@@ -124,6 +158,12 @@ template <class A, class B>
 struct bound_and {
     A a;
     B b;
+    index first_key(const tile& t) const requires(seeks_keys<A> || seeks_keys<B>) {
+        const index x = first_key_of(a, t);
+        const index y = first_key_of(b, t);
+        return x > y ? x : y;
+    }
+    index grain() const { return joined_grain(grain_of(a), grain_of(b)); }
     bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
@@ -151,6 +191,12 @@ template <class A, class B>
 struct bound_or {
     A a;
     B b;
+    index first_key(const tile& t) const requires(seeks_keys<A>&& seeks_keys<B>) {
+        const index x = a.first_key(t);
+        const index y = b.first_key(t);
+        return x < y ? x : y;
+    }
+    index grain() const { return joined_grain(grain_of(a), grain_of(b)); }
     bool alike(index heads) const { return sees_alike(a, heads) && sees_alike(b, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);
@@ -177,6 +223,7 @@ private:
 template <class A>
 struct bound_not {
     A a;
+    index grain() const { return grain_of(a); }
     bool alike(index heads) const { return sees_alike(a, heads); }
     cover classify(const tile& t) const {
         const cover x = a.classify(t);

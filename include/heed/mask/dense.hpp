@@ -37,8 +37,8 @@ struct bound_dense {
     }
 
     struct block_bits {
-        bool visible[most_rows][most_lanes];
-        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane]; }
+        std::int32_t visible[most_rows][most_lanes];  // bools would not become vector code
+        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
     };
     block_bits lanes(const lane_block& block) const {
         block_bits bits;

@@ -160,6 +160,12 @@ struct bound_packed {
         if (q_last < k_first || k_last < q_first) return cover::empty;
         return q_first == q_last && k_first == k_last && q_first == k_first ? cover::full : cover::mixed;
     }
+    index first_key(const tile& t) const {
+        const index least = keys.offsets[queries.document(t.query_begin)];
+        const index end = keys.offsets[queries.document(t.query_end - 1) + 1];
+        if (end <= t.key_begin || least >= t.key_end) return t.key_end;
+        return least > t.key_begin ? least : t.key_begin;
+    }
 
     // For every row, the lanes' positions that lie in its document.
     struct intervals {

@@ -27,6 +27,7 @@ struct bound_key_end {
         const index e = end[t.batch];
         return t.key_begin >= e ? cover::empty : t.key_end <= e ? cover::full : cover::mixed;
     }
+    index first_key(const tile& t) const { return t.key_begin < end[t.batch] ? t.key_begin : t.key_end; }
     key_below lanes(const lane_block& block) const {
         return {static_cast<std::int32_t>(end[block.first.batch])};
     }

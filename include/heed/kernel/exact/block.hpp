@@ -8,7 +8,8 @@
 // values are then read as single numbers, straight from the caller's memory in whatever order it has:
 // nothing is packed, the maximum and the sum of a row never cross lanes, and a lane's arithmetic is the
 // same wherever it stands. Sums of a tile start at zero and are added once, so that thousands of tiles do
-// not drift. Tiles that the mask hides are neither read nor converted.
+// not drift. Tiles that the mask hides are neither read nor converted, and of one that it hides in part only
+// the packs of queries and the groups of keys in the middle that see each other are multiplied.
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
@@ -16,6 +17,17 @@
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
+
+// Strips of queries that share a converted tile and its place in the cache.
+inline constexpr index block_strips = 4;
+
+// The multiples at which strips are cut under a mask of this grain: no strip then lies in two of its blocks.
+// 0 where that gains nothing (a block holds few packs, which are left out one by one) or does not fit.
+inline index grain_of_strips(index grain, index pack_lanes) {
+    const index most = block_strips * panel_packs * pack_lanes;
+    while (grain > most && grain % 2 == 0) grain /= 2;
+    return grain > most || grain % pack_lanes != 0 || grain <= panel_packs * pack_lanes ? 0 : grain;
+}
 
 // One strip: `packs` packs of queries [begin, end).
 template <class T>
@@ -39,7 +51,10 @@ public:
     exact_block(const problem& p, const exact_leaves<E>& leaves, index queries)
         : p_(p), leaf_(leaves), w_(leaves.pack_lanes), lanes_(panel_packs * leaves.pack_lanes) {
         const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
-        strips_ = rounded_up(queries, lanes_) / lanes_;
+        const index grain = grain_of_strips(p.grain, w_);
+        grain_ = grain > 0 ? grain : rounded_up(queries, lanes_);
+        grain_strips_ = rounded_up(grain_, lanes_) / lanes_;
+        strips_ = strips_of(queries);
         query_size_ = rounded_up(p.features, w_) * lanes_;
         output_size_ = rounded_up(rounded_up(p.value_features, row_group), w_) * lanes_;
         scores_size_ = tile_rows * lanes_;
@@ -66,11 +81,13 @@ public:
         T* const tail = kv.padded + padded_size_;
         T* const keys = tail + tail_size_;
         T* const values = keys + key_size_;
-        const index count = rounded_up(query_end - query_begin, lanes_) / lanes_;
+        const index count = strips_of(query_end - query_begin);
         for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(strips, i, query_begin, query_end));
         for (index key = 0; key < p_.keys; key += tile_keys) {
-            tile here{b,         h,   query_begin,
-                      query_end, key, key + tile_keys < p_.keys ? key + tile_keys : p_.keys};
+            const index seen_from = p_.first_of({b, h, query_begin, query_end, key, p_.keys});
+            if (seen_from >= p_.keys) break;
+            key = seen_from / tile_keys * tile_keys;
+            tile here{b, h, query_begin, query_end, key, least(key + tile_keys, p_.keys)};
             if (p_.cover_of(here) == cover::empty) continue;
             bring_keys(here, kv, keys, values, tail);
             for (index i = 0; i < count; ++i) {
@@ -91,9 +108,16 @@ private:
         return std::is_same_v<std::remove_const_t<X>, T> && x.stride[3] == 1;
     }
     index strip_size() const { return query_size_ + output_size_ + 2 * lanes_; }
+    index strips_of(index queries) const {
+        return queries / grain_ * grain_strips_ + rounded_up(queries % grain_, lanes_) / lanes_;
+    }
 
-    // Strip i of a block. Three packs each; four that are left make two and two.
-    strip<T> strip_at(T* memory, index i, index query_begin, index query_end) const {
+    // Strip i of a block. Three packs each; four that are left of a grain make two and two.
+    strip<T> strip_at(T* strips, index strip_, index query_begin, index query_end) const {
+        T* const memory = strips + strip_ * strip_size();
+        const index i = strip_ % grain_strips_;
+        query_begin += strip_ / grain_strips_ * grain_;
+        query_end = least(query_begin + grain_, query_end);
         const index packs = rounded_up(query_end - query_begin, w_) / w_;
         const index count = rounded_up(packs, panel_packs) / panel_packs;
         const index even_from =
@@ -105,7 +129,7 @@ private:
         t.begin = query_begin + first * w_;
         t.end = t.begin + mine * w_ < query_end ? t.begin + mine * w_ : query_end;
         t.packs = static_cast<int>(mine < leaf_.fewest_packs ? leaf_.fewest_packs : mine);
-        t.query = memory + i * strip_size();
+        t.query = memory;
         t.output = t.query + query_size_;
         t.most = t.output + output_size_;
         t.sum = t.most + lanes_;
@@ -156,10 +180,18 @@ private:
     }
 
     // One tile of keys against one strip.
-    void take_tile(const strip<T>& t, const tile& here, cover seen, key_tile<T>& kv) const {
+    void take_tile(strip<T> t, tile here, cover seen, key_tile<T>& kv) const {
         index first = 0;
         index end = here.key_end - here.key_begin;
-        if (seen == cover::mixed && !p_.visit_all) trim(here, first, end);
+        if (seen == cover::mixed && !p_.visit_all) {
+            const bool narrower = narrow(here, t);
+            trim(here, first, end);
+            if (first >= end) return;
+            if (narrower || end - first < here.key_end - here.key_begin)
+                seen = p_.cover_of({here.batch, here.head, here.query_begin, here.query_end,
+                                    here.key_begin + first, here.key_begin + end});
+            if (seen == cover::empty) return;
+        }
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(here.head),
                         static_cast<std::int32_t>(here.query_begin),
                         static_cast<std::int32_t>(here.key_begin + first)};
@@ -200,13 +232,45 @@ private:
             leaf_.panel_outputs[t.packs - 1](kv, first, end, p_.value_features, t.output, keep);
     }
 
+    // Leaves out the packs of queries on both ends that see nothing of a mixed tile. True if there are some.
+    bool narrow(tile& here, strip<T>& t) const {
+        if (leaf_.fewest_packs > 1) return false;
+        const int packs = t.packs;
+        for (tile pack = here; t.packs > 1; --t.packs) {
+            pack.query_begin = t.begin + (t.packs - 1) * w_;
+            pack.query_end = t.end;
+            if (p_.cover_of(pack) != cover::empty) break;
+            t.end = pack.query_begin;
+        }
+        for (tile pack = here; t.packs > 1; --t.packs) {
+            pack.query_begin = t.begin;
+            pack.query_end = t.begin + w_;
+            if (p_.cover_of(pack) != cover::empty) break;
+            t.begin += w_;
+            t.query += w_;
+            t.output += w_;
+            t.most += w_;
+            t.sum += w_;
+        }
+        here.query_begin = t.begin;
+        here.query_end = t.end;
+        return t.packs < packs;
+    }
+
     // Which part of a mixed tile has visible keys: trimmed on both ends, in groups.
     void trim(tile t, index& first, index& end) const {
         const index origin = t.key_begin;
+        first = (p_.first_of(t) - origin) / row_group * row_group;
         for (; first < end; first = least(first + row_group, end)) {
             t.key_begin = origin + first;
             t.key_end = origin + least(first + row_group, end);
             if (p_.cover_of(t) != cover::empty) break;
+        }
+        // Often there is one group alone, a global key or a step of a pattern.
+        if (end - first > row_group) {
+            t.key_begin = origin + first + row_group;
+            t.key_end = origin + end;
+            if (p_.first_of(t) == t.key_end) end = first + row_group;
         }
         for (; first < end; end = (end - 1) / row_group * row_group) {
             t.key_begin = origin + (end - 1) / row_group * row_group;
@@ -263,6 +327,8 @@ private:
     const exact_leaves<E>& leaf_;
     index w_;
     index lanes_;
+    index grain_;  // queries between cuts, and the strips they make
+    index grain_strips_;
     index strips_;
     index query_size_;
     index output_size_;

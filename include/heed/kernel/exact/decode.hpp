@@ -62,6 +62,10 @@ public:
     void add(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
         const room m = room_in(memory);
         for (index span = key_begin; span < key_end; span += span_keys) {
+            // On to the span of the next key that anybody sees.
+            const index first = first_of({b, kv_head, 0, 1, span, key_end});
+            if (first >= key_end) return;
+            span += (first - span) / span_keys * span_keys;
             const index span_end = span + span_keys < key_end ? span + span_keys : key_end;
             if (p_.classify != nullptr && seen({b, kv_head, 0, 1, span, span_end}) == cover::empty) continue;
             for (index key = span; key < span_end; key += decode_keys) {
@@ -146,6 +150,17 @@ private:
         const place at_row = place_of(here.head, r);
         return p_.cover_of(
             {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
+    }
+    // No row sees a key of the tile before this one.
+    index first_of(const tile& here) const {
+        index first = here.key_end;
+        for (index r = 0; r < asked_ && first > here.key_begin; ++r) {
+            const place at_row = place_of(here.head, r);
+            const index mine = p_.first_of(
+                {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
+            first = mine < first ? mine : first;
+        }
+        return first;
     }
     // Empty when no row sees a key of the tile, or what the first row that may look at it sees. Rows are
     // (head, query): those of the first head answer for all where heads see alike.

@@ -37,6 +37,8 @@ void set_program(exact_problem<E>& p, const Program& program) {
     p.has_sinks = Program::has_sinks;
     p.sink = &Program::sink;
     if (Program::has_mask) p.classify = &Program::classify;
+    if (seeks_keys<decltype(program.mask)>) p.first_key = &Program::first_key;
+    p.grain = grain_of(program.mask);
     p.group_sees_alike = sees_alike(program.mask, p.heads / p.kv_heads);
 }
 

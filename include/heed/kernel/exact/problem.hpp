@@ -78,8 +78,10 @@ struct exact_problem {
     score_function<T> score = nullptr;         // without the mask; nullptr: scores stay as they are
     score_function<T> score_masked = nullptr;  // with it; hidden scores become -inf
     score_function<T> drop = nullptr;          // dropout, on the exponentials
-    cover (*classify)(const void* program, const tile&) = nullptr;  // nullptr: every tile is full
-    bool visit_all = false;         // scores are written out, so no tile is skipped
+    cover (*classify)(const void* program, const tile&) = nullptr;   // nullptr: every tile is full
+    index (*first_key)(const void* program, const tile&) = nullptr;  // nullptr: not known
+    index grain = 0;         // queries at whose multiples the mask changes most; 0: no matter where it is cut
+    bool visit_all = false;  // scores are written out, so no tile is skipped
     bool group_sees_alike = false;  // classify answers the heads that share keys alike
 
     bool has_sinks = false;
@@ -92,6 +94,10 @@ struct exact_problem {
     cover cover_of(const tile& t) const {
         if (visit_all) return cover::mixed;
         return classify == nullptr ? cover::full : classify(program, t);
+    }
+    // No key of the tile before this one is seen.
+    index first_of(const tile& t) const {
+        return visit_all || first_key == nullptr ? t.key_begin : first_key(program, t);
     }
 };
 

@@ -50,6 +50,9 @@ struct score_program {
     static cover classify(const void* program, const tile& t) {
         return static_cast<const score_program*>(program)->mask.classify(t);
     }
+    static index first_key(const void* program, const tile& t) {
+        return first_key_of(static_cast<const score_program*>(program)->mask, t);
+    }
     static double sink(const void* program, index head) {
         if constexpr (has_sinks)
             return static_cast<const score_program*>(program)->sinks[head];

@@ -20,8 +20,6 @@ namespace detail {
 inline constexpr index decode_queries = 4;
 // Keys of one part of a decode: at least this many, and no more than 64 parts.
 inline constexpr index decode_part_keys = 2048;
-// Strips of queries that share a converted tile and its place in the cache.
-inline constexpr index block_strips = 4;
 
 template <class E, class D>
 void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
@@ -32,7 +30,10 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D
     index together = block_strips;
     while (lanes > 1 && together > 1 && p.batch * p.heads * ((strips + together - 1) / together) < 8 * lanes)
         together /= 2;
-    const index block = together * strip_lanes;
+    index block = together * strip_lanes;
+    // Under a mask of blocks of queries, whole ones of those.
+    const index grain = grain_of_strips(p.grain, leaves.pack_lanes);
+    if (grain > 0) block = block < grain ? grain : block / grain * grain;
     const index blocks = (p.queries + block - 1) / block;
     const index tasks = p.batch * p.heads * blocks;
     if (lanes > tasks) lanes = tasks;

@@ -2,7 +2,6 @@
 // heed/kernel/linear/all-inl.hpp: the leaves of the linear kernels, in the order they need each other
 
 // clang-format off
-#include <heed/kernel/linear/matrix-inl.hpp>
 #include <heed/kernel/linear/features-inl.hpp>
 #include <heed/kernel/linear/rows-inl.hpp>
 #include <heed/kernel/linear/table-inl.hpp>

@@ -2,8 +2,7 @@
 // heed/kernel/linear/kernels.hpp: the linear leaves, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
-#include <heed/kernel/linear/problem.hpp>
+#include <heed/kernel/linear/matrix.hpp>
 
 #define HEED_FOREACH <heed/kernel/linear/all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

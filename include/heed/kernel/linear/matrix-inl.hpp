@@ -100,6 +100,11 @@ HEED_NOINLINE void multiply_matrix(const detail::matrix_product<T>& p) {
     if (column < p.columns) multiply_columns<Which, 1>(p, column);
 }
 
+template <class T>
+void multiply_whole_matrix(const detail::matrix_product<T>& p) {
+    multiply_matrix<terms::all>(p);
+}
+
 // Row groups against the columns up to their last row.
 template <class T>
 HEED_NOINLINE void multiply_to_lower(const detail::matrix_product<T>& p) {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/matrix.hpp: small matrix products and triangular solves, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/linear/problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/matrix-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// c (+ or -)= a b on the active target.
+template <class T>
+void multiply_on_target(const matrix_product<T>& p) {
+    HEED_RETURN_ON_TARGET(multiply_whole_matrix(p))
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

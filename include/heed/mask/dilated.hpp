@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// heed/mask/dilated.hpp: a window that skips: every step-th key around a query
+//
+//     |p - key| = c step, 0 <= c < width          p = query + (keys - queries)
+//
+// Looks both ways; heed::causal & dilated(width, step) looks back. The dilated window of Longformer
+// (arXiv 2004.05150).
+//
+// Cost: no storage, O(1) for a tile, which is answered exactly. But a tile holds every distance, so the
+// pattern costs as much as a full window of width * step keys a side. Where queries and keys of one remainder
+// belong together, attention over a view of every step-th position with heed::window costs what it keeps.
+#pragma once
+
+#include <heed/core/numbers.hpp>
+#include <heed/mask/block_bits.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Sees distances within `near`, and multiples of `step` within `far`.
+struct bound_steps {
+    index near;  // -1: none
+    index far;   // a multiple of step; -1: none
+    index step;
+    index shift;
+
+    bool sees(index distance) const {
+        const index d = distance < 0 ? -distance : distance;
+        return d <= near || (d <= far && d % step == 0);
+    }
+    bool alike(index) const { return true; }
+    cover classify(const tile& t) const {
+        // A tile holds every distance p - key from least to most.
+        const index least = t.query_begin + shift - (t.key_end - 1);
+        const index most = t.query_end - 1 + shift - t.key_begin;
+        const bool any_near = least <= near && most >= -near && near >= 0;
+        const index low = least < -far ? -far : least;
+        const index high = most > far ? far : most;
+        const bool any_far = far >= 0 && low <= high && floor_divided(high, step) * step >= low;
+        if (!any_near && !any_far) return cover::empty;
+        const bool all = (least >= -near && most <= near) || (least == most && sees(least)) ||
+                         (step == 1 && least >= -far && most <= far);
+        return all ? cover::full : cover::mixed;
+    }
+    index first_key(const tile& t) const {
+        const index reach = near > far ? near : far;
+        const index least = t.query_begin + shift - reach;
+        if (reach < 0 || t.query_end - 1 + shift + reach < t.key_begin || least >= t.key_end)
+            return t.key_end;
+        return least > t.key_begin ? least : t.key_begin;
+    }
+
+    // Equal remainders are a multiple apart.
+    struct remainders {
+        std::int32_t of_lane[most_lanes];
+        std::int32_t of_row[most_rows];
+        std::int32_t shift;
+        std::int32_t near;
+        std::int32_t far;
+        HEED_INLINE bool operator()(at i, place x) const {
+            const std::int32_t d = i.query + shift - i.key;
+            const std::int32_t distance = d < 0 ? -d : d;
+            const int multiple = int{of_lane[x.lane] == of_row[x.row]} & int{distance <= far};
+            return (int{distance <= near} | multiple) != 0;
+        }
+    };
+    remainders lanes(const lane_block& block) const {
+        remainders r;
+        const bool over_queries = block.lanes_are_queries();
+        const index query = block.first.query + shift;
+        const index key = block.first.key;
+        count_up(over_queries ? query : key, block.last + 1, r.of_lane);
+        for (index l = block.last + 1; l < most_lanes; ++l) r.of_lane[l] = r.of_lane[block.last];
+        count_up(over_queries ? key : query, block.rows, r.of_row);
+        r.shift = static_cast<std::int32_t>(shift);
+        r.near = static_cast<std::int32_t>(near);
+        r.far = static_cast<std::int32_t>(far);
+        return r;
+    }
+
+private:
+    void count_up(index from, index count, std::int32_t* to) const {
+        index r = floor_remainder(from, step);
+        for (index i = 0; i < count; ++i) {
+            to[i] = static_cast<std::int32_t>(r);
+            r = r + 1 == step ? 0 : r + 1;
+        }
+    }
+};
+
+struct dilated_mask : mask_base {
+    index width;
+    index step;
+    dilated_mask(index w, index s) : width(w), step(s) {}
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        if (!(width >= 0 && step >= 1))
+            fail(function, {"dilated got (", width, ", ", step,
+                            "), needs a count of keys that is not negative and a step of 1 or more"});
+        // No distance is longer than an axis.
+        const index s = step < longest_axis ? step : longest_axis;
+        const index most = longest_axis / s;
+        const index far = width == 0 ? -1 : (width - 1 < most ? width - 1 : most) * s;
+        return bound_steps{-1, far, s, shape.keys - shape.queries};
+    }
+};
+
+}  // namespace detail
+
+// `width` keys on each side, `step` apart, the own one counted on both.
+template <class W, class S>
+auto dilated(const W& width, const S& step) {
+    static_assert(detail::whole_number<W> && detail::whole_number<S>,
+                  "heed::dilated: needs two whole numbers, dilated(width, step)");
+    return detail::dilated_mask(detail::index_of(width), detail::index_of(step));
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// heed/mask/patterns.hpp: the patterns of two papers, put together from masks
+//
+//     longformer(w, ids)     window(w / 2, w / 2) | global(ids)                        arXiv 2004.05150
+//     bigbird(seed, blocks)  block_window | global_first | random_blocks               arXiv 2007.14062
+//
+// Both look both ways; heed::causal & longformer(…) looks back. One projection serves local and global rows.
+// Where global rows have a projection of their own, call attention for those queries apart.
+//
+// Cost: what their parts let through. Longformer: about queries x (w + ids) + ids x keys pairs; bigbird:
+// queries x block x (window + global + random), and the global rows.
+#pragma once
+
+#include <heed/mask/band.hpp>
+#include <heed/mask/block_window.hpp>
+#include <heed/mask/global.hpp>
+#include <heed/mask/random_blocks.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// A window of `width` keys in all, |p - key| <= width / 2, and global positions; keeps a reference to the
+// ids.
+template <class W, class R>
+auto longformer(const W& width, R&& global_ids) {
+    static_assert(detail::whole_number<W>,
+                  "heed::longformer: needs a whole number of keys and the global "
+                  "positions, longformer(width, ids)");
+    static_assert(!detail::integers<R> || detail::may_be_kept<R>,
+                  "heed::longformer: the ids are a temporary and would be gone; give them a name");
+    const index side = detail::index_of(width) < 0 ? -1 : detail::index_of(width) / 2;
+    return window(side, side) | global(std::forward<R>(global_ids));
+}
+
+// How many blocks a row of blocks sees, and their length in positions.
+struct bigbird_blocks {
+    index block = 64;
+    index window = 3;  // with its own
+    index global = 2;  // the first ones, which also see every block
+    index random = 3;  // some of which may be among the others
+};
+
+inline auto bigbird(std::uint64_t seed = 0, const bigbird_blocks& of = {}) {
+    // Wrong numbers pass through to the parts, which name them; a product that is too long is as good as all.
+    const index global_positions =
+        of.global > 0 && of.block > longest_axis / of.global ? longest_axis : of.global * of.block;
+    return block_window(of.window < 1 ? -1 : of.window / 2, of.block) | global_first(global_positions) |
+           random_blocks(of.random, of.block, seed);
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// heed/sparse/linformer.hpp: exact attention over a fixed number of mixtures of the keys
+//
+//     y = softmax(scale q (E k)^T) (F v)           E, F: (rank, keys)
+//
+//     auto y = heed::linformer(q, k, v, e, f);
+//     heed::linformer_into(y, q, k, v, e, f, heed::use(workspace));
+//
+// Shapes: q, k, v, y as in heed::attention; e and f (rank, keys), or (kv_head, rank, keys) for a projection
+// of each key/value head, of q's element type; both may be the same tensor. E k and F v are rounded to the
+// element type, sums are kept in float (double for double).
+//
+// Every mixture holds every key, so nothing can be hidden: no mask, and a NaN in any key reaches every row.
+// Options, each at most once: scale, softcap, sinks, dropout, logsumexp, on(device), use(workspace).
+//
+// Cost: keys x rank x (d_k + d_v) for the mixtures and queries x rank x (d_k + d_v) for attention; memory for
+// the mixtures. Source: Linformer (arXiv 2006.04768).
+//
+// Throws heed::error before y is written when the arguments do not fit. Allocates the result, and the
+// mixtures and scratch unless use(workspace) gives them.
+#pragma once
+
+#include <heed/attention.hpp>
+#include <heed/kernel/exact/project.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class O>
+inline constexpr bool linformer_takes =
+    option_of_kind<O, option_kind::scale> || option_of_kind<O, option_kind::softcap> ||
+    option_of_kind<O, option_kind::sinks> || option_of_kind<O, option_kind::dropout> ||
+    option_of_kind<O, option_kind::logsumexp> || option_of_kind<O, option_kind::on> ||
+    option_of_kind<O, option_kind::use>;
+
+template <class... Options>
+constexpr void check_linformer_options() {
+    static_assert(
+        (!option_of_kind<Options, option_kind::mask> && ...),
+        "heed::linformer: takes no mask, since every mixture of keys holds all of them; a causal or "
+        "masked call is heed::attention");
+    static_assert(
+        ((option_of_kind<Options, option_kind::mask> || linformer_takes<Options>)&&...),
+        "heed::linformer: takes scale, softcap, sinks, dropout, logsumexp, on and use as options, and "
+        "this is none of them");
+    check_exact_options<Options...>();
+}
+
+template <class T>
+void check_projection(std::string_view function, std::string_view argument, const view<const T>& p,
+                      const view<const T>& of, std::string_view of_name) {
+    check_extents(function, argument, p);
+    if (p.batch() != 1) fail(function, {argument, " has ", p.batch(), " batch entries, needs 1"});
+    if (p.heads() != 1 && p.heads() != of.heads())
+        fail(function,
+             {argument, " has ", p.heads(), " heads, needs 1 or the ", of.heads(), " of ", of_name});
+    if (p.features() != of.positions())
+        fail(function,
+             {argument, " has ", p.features(), " columns, ", of_name, " has ", of.positions(), " positions"});
+}
+
+template <class T, class Y, class... Options>
+void linformer_call(std::string_view function, const view<Y>& y, const view<const T>& q,
+                    const view<const T>& k, const view<const T>& v, const view<const T>& e,
+                    const view<const T>& f, const Options&... options) {
+    using E = storage_t<T>;
+    check_shapes(function, q, k, v, &y);
+    check_projection(function, "k_projection", e, k, "k");
+    check_projection(function, "v_projection", f, v, "v");
+    if (e.positions() != f.positions())
+        fail(function, {"v_projection has ", f.positions(), " rows, k_projection has ", e.positions()});
+    const std::pair<const char*, byte_span> inputs[] = {
+        {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"k_projection", bytes_of(e)}, {"v_projection", bytes_of(f)}};
+    const auto& lse = pick<option_kind::logsumexp>(options...);
+    for (const auto& [name, span] : inputs) {
+        check_overlap(function, "y", bytes_of(y), name, span);
+        if constexpr (!is_absent<decltype(lse)>)
+            check_overlap(function, "logsumexp", bytes_of(lse.to), name, span);
+    }
+
+    workspace own;
+    workspace* memory = &own;
+    const auto& use_ = pick<option_kind::use>(options...);
+    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+    // Without keys there is nothing to mix, and nothing to see.
+    const index rank = k.positions() == 0 ? 0 : e.positions();
+    const index heads = k.batch() * k.heads();
+    const index key_size = checked_product(function, checked_product(function, heads, rank), k.features());
+    const index value_size = checked_product(function, checked_product(function, heads, rank), v.features());
+    E* const mixed = static_cast<E*>(memory->reserve(
+        static_cast<std::size_t>(key_size + value_size) * sizeof(E), workspace::part::selection));
+
+    const auto of = [&](const view<const T>& by, const view<const T>& from, E* to) {
+        projection<E> p;
+        p.by = strided_of<E>(by);
+        if (by.heads() == 1) p.by.stride[1] = 0;
+        p.from = strided_of<E>(from);
+        p.to = to;
+        p.heads = from.heads();
+        p.rank = rank;
+        p.positions = from.positions();
+        p.features = from.features();
+        return p;
+    };
+    const auto& on_ = pick<option_kind::on>(options...);
+    const auto run = [&](const auto* device_) {
+        if (heads * rank > 0)
+            project(of(e, k, mixed), of(f, v, mixed + key_size), k.batch(), device_, *memory);
+    };
+    if constexpr (is_absent<decltype(on_)>)
+        run(static_cast<const one_thread*>(nullptr));
+    else
+        run(on_.used);
+
+    const auto dense = [&](const E* data, index features) {
+        const index head = rank * features;
+        return view<const T>{reinterpret_cast<const T*>(data),
+                             {k.batch(), k.heads(), rank, features},
+                             {k.heads() * head, head, features, 1}};
+    };
+    exact_attention<T, Y>(function, y, q, dense(mixed, k.features()), dense(mixed + key_size, v.features()),
+                          options...);
+}
+
+}  // namespace detail
+
+// Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
+// holds half or bfloat16.
+template <class Y, class Q, class K, class V, class E, class F, class... Options>
+void linformer_into(Y&& y, const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
+                    const Options&... options) {
+    static_assert(detail::one_element<const Q, const K, const V>,
+                  "heed: q, k and v hold different element types; convert them to one");
+    static_assert(detail::one_element<const Q, const E, const F>,
+                  "heed::linformer: the projections hold another element type than q; convert them");
+    detail::check_linformer_options<Options...>();
+    using T = detail::element_of_argument<const Q>;
+    const auto to = as_view(y);
+    using O = std::remove_pointer_t<decltype(to.data)>;
+    static_assert(detail::table_may_be_kept<Y>,
+                  "heed::linformer_into: y is a temporary, and the result would be gone; give it a name");
+    static_assert(
+        std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
+        "heed::linformer_into: y is const or holds another element type than q; needs q's, or float for a q "
+        "of half or bfloat16");
+    if constexpr ((detail::linformer_takes<Options> && ...))
+        detail::linformer_call<T, O>("linformer_into", to, as_view(q), as_view(k), as_view(v),
+                                     as_view(k_projection), as_view(v_projection), options...);
+}
+
+// A new tensor of q's kind.
+template <class Q, class K, class V, class E, class F, class... Options>
+auto linformer(const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
+               const Options&... options) {
+    static_assert(detail::one_element<const Q, const K, const V>,
+                  "heed: q, k and v hold different element types; convert them to one");
+    static_assert(detail::one_element<const Q, const E, const F>,
+                  "heed::linformer: the projections hold another element type than q; convert them");
+    detail::check_linformer_options<Options...>();
+    using T = detail::element_of_argument<const Q>;
+    const view<const T> from(as_view(q));
+    const view<const T> keys(as_view(k));
+    const view<const T> values(as_view(v));
+    detail::check_shapes<T>("linformer", from, keys, values, nullptr);
+    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
+    if constexpr ((detail::linformer_takes<Options> && ...))
+        detail::linformer_call<T, T>("linformer", detail::result_view(y), from, keys, values,
+                                     as_view(k_projection), as_view(v_projection), options...);
+    return y;
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed
