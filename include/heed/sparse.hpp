@@ -9,3 +9,5 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/select_top_k.hpp>
+#include <heed/select/top_k.hpp>
