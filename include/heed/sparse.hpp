@@ -9,5 +9,6 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/local_plus_top.hpp>
 #include <heed/select/select_top_k.hpp>
 #include <heed/select/top_k.hpp>

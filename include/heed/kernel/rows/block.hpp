@@ -8,7 +8,7 @@
 // row is then closed up to its kept scores in place, and its values are gathered tile by tile, for all rows
 // of the block in turn, so that a tile of values is read from the first cache.
 //
-// Memory: two rows of keys for every query of the block, and one for the selection.
+// Memory: two rows of keys for every query of the block, and two for the selection.
 #pragma once
 
 #include <heed/core/workspace.hpp>
@@ -149,7 +149,7 @@ private:
         m.tile = pieces.take(tile_keys * features);
         m.scores = pieces.take(rows_ * row_stride_);
         m.chosen = reinterpret_cast<std::int32_t*>(pieces.take(rows_ * row_stride_));
-        m.room = pieces.take(row_stride_);
+        m.room = pieces.take(2 * row_stride_);
         m.output = pieces.take(rows_ * p_.value_features);
         m.factor = pieces.take(rows_);
         constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));

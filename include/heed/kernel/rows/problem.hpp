@@ -31,7 +31,7 @@ struct score_row {
     const select_leaves<T>& leaf;
     T* scores;           // count numbers, -inf where hidden; room for select_slack more. May be changed
     std::int32_t* keys;  // to write, with the same room
-    T* room;             // scratch, count + select_slack numbers
+    T* room;             // scratch, 2 count + select_slack numbers
     index first;
     index count;
     index visible;   // how many are not hidden
