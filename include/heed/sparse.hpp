@@ -18,7 +18,10 @@
 #include <heed/mask/strided.hpp>
 #include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/local_plus_top.hpp>
 #include <heed/select/page_bounds.hpp>
 #include <heed/select/quest.hpp>
+#include <heed/select/select_top_k.hpp>
+#include <heed/select/top_k.hpp>
 #include <heed/sparse/linformer.hpp>
 #include <heed/sparse/token_pruner.hpp>
