@@ -37,9 +37,9 @@ bool not_a_number(T x) {
     return (scalar::bits_of(x) & ~constants<T>::sign_bit) > constants<T>::infinity_bits;
 }
 
-// Numbers as integers in their order.
+// Numbers as integers in their order, neighbours one step apart.
 template <class T>
-auto order_of(T x) {
+auto steps_of(T x) {
     const auto bits = scalar::bits_of(x);
     return bits < 0 ? static_cast<decltype(bits)>(bits ^ ~constants<T>::sign_bit) : bits;
 }
@@ -50,11 +50,11 @@ T number_at(I order) {
 // The neighbour of x that is larger, or smaller; -0 and +0 are one number.
 template <class T>
 T next_number(T x) {
-    return number_at<T>(x == T(0) ? 1 : order_of(x) + 1);
+    return number_at<T>(x == T(0) ? 1 : steps_of(x) + 1);
 }
 template <class T>
 T number_before(T x) {
-    return number_at<T>(x == T(0) ? -2 : order_of(x) - 1);
+    return number_at<T>(x == T(0) ? -2 : steps_of(x) - 1);
 }
 
 // A number in [low, high): where the rank would be if the numbers inside were spread evenly, or the middle.
@@ -62,8 +62,8 @@ template <class T>
 T guess(const bracket<T>& b, index rank, int step) {
     T c = b.high;
     if (step % 6 == 5) {
-        const auto low = order_of(b.low);
-        const auto high = order_of(b.high);
+        const auto low = steps_of(b.low);
+        const auto high = steps_of(b.high);
         c = number_at<T>(static_cast<decltype(low)>((low >> 1) + (high >> 1) + (low & high & 1)));
     } else {
         const T share =
