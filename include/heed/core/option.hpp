@@ -51,6 +51,7 @@ enum class option_kind {
     head_mix_gradient,
     select,
     coverage,
+    exponential,
 };
 
 namespace detail {
