@@ -10,5 +10,6 @@
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/sparse/polynomial_softmax.hpp>
+#include <heed/sparse/progressive_precision.hpp>
 #include <heed/sparse/quantise.hpp>
 #include <heed/sparse/schedule.hpp>
