@@ -12,6 +12,7 @@
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
+#include <heed/kernel/exact/queries.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -85,10 +86,9 @@ public:
     }
 
 private:
-    // Rows that a leaf can read where they stand.
     template <class X>
     static bool direct(const strided<X>& x) {
-        return std::is_same_v<std::remove_const_t<X>, T> && x.stride[3] == 1;
+        return stands_in_rows<T>(x);
     }
     index strip_size() const { return query_size_ + output_size_ + 2 * lanes_; }
 
@@ -119,24 +119,7 @@ private:
             t.most[l] = minus_infinity<T>();
             t.sum[l] = 0;
         }
-        T edge[most_pack_lanes * most_pack_lanes];
-        T factor[most_pack_lanes];
-        for (index i = 0; i < w_; ++i) factor[i] = p_.scale;
-        for (index q = 0; q < t.packs * w_; q += w_)
-            for (index f = 0; f < p_.features; f += w_) {
-                const auto* const at_query = p_.q.row(b, h, t.begin + q) + f * p_.q.stride[3];
-                const T* from = edge;
-                index stride = w_;
-                if (direct(p_.q) && t.begin + q + w_ <= t.end && f + w_ <= p_.features) {
-                    from = reinterpret_cast<const T*>(at_query);
-                    stride = p_.q.stride[2];
-                } else {
-                    for (index i = 0; i < w_ * w_; ++i) edge[i] = 0;
-                    leaf_.widen(at_query, p_.q.stride[2], p_.q.stride[3], least(t.end - t.begin - q, w_),
-                                least(p_.features - f, w_), edge, w_);
-                }
-                leaf_.transpose(from, stride, t.query + f * lanes_ + q, lanes_, factor);
-            }
+        queries_to_lanes(p_, leaf_, b, h, t.begin, t.end, t.packs, t.query);
     }
 
     // The keys and values of a tile, and the value features that do not fill a group.

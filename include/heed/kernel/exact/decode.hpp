@@ -8,6 +8,7 @@
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
+#include <heed/kernel/exact/queries.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -45,9 +46,7 @@ public:
         m.values = m.keys + decode_keys * p_.features;
         for (index r = 0; r < rows_; ++r) {
             const place at_row = place_of(kv_head, r);
-            T* const q = m.query + r * q_stride_;
-            leaf_.widen(p_.q.row(b, at_row.head, at_row.query), 0, p_.q.stride[3], 1, p_.features, q, 0);
-            for (index f = 0; f < p_.features; ++f) q[f] *= p_.scale;
+            query_to_row(p_, leaf_, b, at_row.head, at_row.query, m.query + r * q_stride_);
             state[r] = minus_infinity<T>();
             state[rows_ + r] = 0;
         }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/rows/kernels.hpp: the leaves of attention over rows of scores, compiled for every target
+#pragma once
+
+#include <heed/kernel/exact/kernels.hpp>
+#include <heed/kernel/rows/problem.hpp>
+#include <heed/kernel/select/kernels.hpp>
+
+#define HEED_FOREACH <heed/kernel/rows/rows-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const row_leaves<T>& row_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(row_leaves<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

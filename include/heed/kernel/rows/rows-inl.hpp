@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/rows/rows-inl.hpp: the leaves of attention over whole rows of scores
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+template <class T>
+HEED_NOINLINE void to_rows(const T* scores, index keys, index lanes, bool bounded, T* rows,
+                           index row_stride) {
+    constexpr int w = lanes_of<T>;
+    constexpr index next = detail::panel_packs * w;
+    using V = pack<T>;
+    const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
+    for (index lane = 0; lane < lanes; lane += w)
+        for (index key = 0; key < keys; key += w) {
+            V square[w];
+            HEED_UNROLL
+            for (int i = 0; i < w; ++i) square[i] = load(scores + (key + i) * next + lane);
+            transpose<T>(square);
+            HEED_UNROLL
+            for (int i = 0; i < w; ++i)
+                store(rows + (lane + i) * row_stride + key, larger(lowest, square[i]));
+        }
+}
+
+template <class T>
+HEED_NOINLINE T most_of(const T* x, index n) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    V most = set<V>(detail::minus_infinity<T>());
+    index i = 0;
+    for (; i + w <= n; i += w) most = larger(load(x + i), most);
+    T lane[w];
+    store(lane, most);
+    T largest = lane[0];
+    for (int l = 1; l < w; ++l) largest = lane[l] > largest ? lane[l] : largest;
+    for (; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+// The lanes behind the last number, up to a whole pack, become 0. Sums of this many packs are added to
+// sums, so that rounding does not grow with the length.
+inline constexpr index packs_of_sum = 32;
+
+template <class T>
+HEED_NOINLINE T exponentials(T* x, index n, T most) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    index whole = n;
+    for (; whole % w != 0; ++whole) x[whole] = detail::minus_infinity<T>();
+    V total = set<V>(0);
+    for (index i = 0; i < whole;) {
+        const index end = i + packs_of_sum * w < whole ? i + packs_of_sum * w : whole;
+        V sum = set<V>(0);
+        for (; i < end; i += w) {
+            const V e = exp_of_negative(load(x + i) - set<V>(most));
+            store(x + i, e);
+            sum = e + sum;
+        }
+        total = sum + total;
+    }
+    T lane[w];
+    store(lane, total);
+    T sum = lane[0];
+    for (int l = 1; l < w; ++l) sum += lane[l];
+    return sum;
+}
+
+template <int Packs, class T>
+HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i, std::int32_t first,
+                             std::int32_t end, const T* v, index stride, T* output) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    V sums[Packs];
+    HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[j] = set<V>(0);
+    for (; keys[i] < end; ++i) {
+        const T* const row = v + (keys[i] - first) * stride;
+        const V p = set<V>(weights[i]);
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) sums[j] = p * load(row + j * w) + sums[j];
+    }
+    HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) store(output + j * w, load(output + j * w) + sums[j]);
+    return i;
+}
+
+template <class T>
+HEED_NOINLINE index kept_outputs(const T* weights, const std::int32_t* keys, index begin, std::int32_t first,
+                                 std::int32_t end, const detail::number_rows<T>& v, index columns,
+                                 T* output) {
+    constexpr int w = lanes_of<T>;
+    index f = 0;
+    index i = begin;
+    for (; f + 4 * w <= columns; f += 4 * w)
+        i = kept_packs<4>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
+    for (; f + w <= columns; f += w)
+        i = kept_packs<1>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
+    for (; f < columns; ++f) {
+        T sum = 0;
+        for (i = begin; keys[i] < end; ++i)
+            sum = multiply_add(weights[i], v.data[(keys[i] - first) * v.stride + f], sum);
+        output[f] += sum;
+    }
+    return i;
+}
+
+template <class T>
+const detail::row_leaves<T>& row_leaves() {
+    static constexpr detail::row_leaves<T> table{&to_rows<T>, &most_of<T>, &exponentials<T>,
+                                                 &kept_outputs<T>};
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/rows/run.hpp: attention that keeps some keys of each row of scores, cut into tasks
+//
+// What a chooser and a weigher are: kernel/rows/problem.hpp. Up to decode_queries queries, the heads that
+// share keys are one task; else a task is a block of queries of one head. A row's bits do not depend on it.
+//
+// Memory: for each thread, from the workspace, 8 bytes (12 in double) for each key and each query of a
+// block, of which there are 48: 1.6 MiB for 4096 keys.
+#pragma once
+
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+#include <heed/kernel/exact/run.hpp>
+#include <heed/kernel/rows/block.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Queries that share a tile of keys, and of values.
+inline constexpr index rows_together = 48;
+
+template <class E, class Chooser, class Weigher, class D>
+void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, const D* device_,
+              workspace& memory) {
+    if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
+    const bool few = p.queries <= decode_queries;
+    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together, p.queries);
+    const index blocks = few ? 1 : (p.queries + rows - 1) / rows;
+    const index tasks = p.batch * (few ? p.kv_heads : p.heads) * blocks;
+    index lanes = lanes_of(device_);
+    if (lanes > tasks) lanes = tasks;
+    const rows_block<E, Chooser, Weigher> kernel(p, chooser, weigher, rows);
+    const std::size_t each = cache_lines(kernel.bytes());
+    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        char* const mine = base + each * static_cast<std::size_t>(lane);
+        if (few) return kernel.run_heads(task / p.kv_heads, task % p.kv_heads, mine);
+        // From the last queries to the first: under a causal mask those have most keys.
+        const index begin = (blocks - 1 - task % blocks) * rows;
+        const index head = task / blocks;
+        kernel.run_queries(head / p.heads, head % p.heads, begin, least(begin + rows, p.queries), mine);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

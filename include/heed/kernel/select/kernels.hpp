@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/select/kernels.hpp: the passes of selection, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/select/problem.hpp>
+
+#define HEED_FOREACH <heed/simd/lane_bits-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+#define HEED_FOREACH <heed/kernel/select/passes-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const select_leaves<T>& select_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(select_leaves<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/select/passes-inl.hpp: the passes over a row of numbers that selection is made of
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// Lanes from n on are left out.
+template <class T>
+HEED_INLINE lane_bits first_bits(index n) {
+    return n >= lanes_of<T> ? all_bits<T> : (lane_bits{1} << n) - 1;
+}
+// The last n numbers, fewer than a pack; the lanes behind them repeat the first.
+template <class T>
+HEED_INLINE pack<T> load_some(const T* x, index n) {
+    T lane[lanes_of<T>];
+    for (int l = 0; l < lanes_of<T>; ++l) lane[l] = x[l < n ? l : 0];
+    return load(static_cast<const T*>(lane));
+}
+
+template <class T>
+HEED_NOINLINE void count_from(const T* x, index n, T c, index& above, index& from) {
+    constexpr int w = lanes_of<T>;
+    const pack<T> limit = set<pack<T>>(c);
+    index low[2] = {0, 0};
+    index least[2] = {0, 0};
+    index i = 0;
+    for (; i + 2 * w <= n; i += 2 * w) {
+        HEED_UNROLL
+        for (int j = 0; j < 2; ++j) {
+            const pack<T> y = load(x + i + j * w);
+            low[j] += count_bits(below(y, limit));
+            least[j] += count_bits(up_to(y, limit));
+        }
+    }
+    for (; i < n; i += w) {
+        const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
+        low[0] += count_bits(below(y, limit) & first_bits<T>(n - i));
+        least[0] += count_bits(up_to(y, limit) & first_bits<T>(n - i));
+    }
+    above = n - least[0] - least[1];
+    from = n - low[0] - low[1];
+}
+
+template <class T>
+HEED_NOINLINE void range_of(const T* x, index n, T& low, T& high) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    V most = set<V>(detail::minus_infinity<T>());
+    V least = most;  // of the numbers with the other sign
+    for (index i = 0; i < n; i += w) {
+        const V y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
+        most = larger(y, most);
+        least = larger(-y, least);
+    }
+    T lane[w];
+    T other[w];
+    store(lane, most);
+    store(other, least);
+    high = lane[0];
+    low = other[0];
+    for (int l = 1; l < w; ++l) {
+        high = lane[l] > high ? lane[l] : high;
+        low = other[l] > low ? other[l] : low;
+    }
+    low = -low;
+}
+
+template <class T>
+HEED_NOINLINE index within(const T* x, index n, T low, T high, T* to, index& above) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    const V bottom = set<V>(low);
+    const V top = set<V>(high);
+    index found = 0;
+    index not_above = 0;
+    for (index i = 0; i < n; i += w) {
+        const V y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
+        const lane_bits fits = up_to(y, top) & first_bits<T>(n - i);
+        const lane_bits chosen = fits & ~below(y, bottom);
+        store_chosen(to + found, y, chosen);
+        not_above += count_bits(fits);
+        found += count_bits(chosen);
+    }
+    above = n - not_above;
+    return found;
+}
+
+template <class T>
+HEED_NOINLINE void sample(const T* x, index step, index count, T* to) {
+    for (index i = 0; i < count; ++i) to[i] = x[i * step];
+}
+
+template <class T>
+HEED_NOINLINE T largest(const T* x, index n, index rank, index& above, index& equal) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    T c = x[0];
+    for (index candidate = 0; candidate < n; ++candidate) {
+        c = x[candidate];
+        const V limit = set<V>(c);
+        index low = 0;
+        index least = 0;
+        index i = 0;
+        for (; i + w <= n; i += w) {
+            low += count_bits(below(load(x + i), limit));
+            least += count_bits(up_to(load(x + i), limit));
+        }
+        if (i < n) {
+            const V y = load_some(x + i, n - i);
+            low += count_bits(below(y, limit) & first_bits<T>(n - i));
+            least += count_bits(up_to(y, limit) & first_bits<T>(n - i));
+        }
+        above = n - least;
+        equal = least - low;
+        if (above < rank && rank <= above + equal) break;
+    }
+    return c;
+}
+
+template <class T>
+HEED_NOINLINE index behind_equal(const T* x, index n, T c, index count) {
+    constexpr int w = lanes_of<T>;
+    const pack<T> limit = set<pack<T>>(c);
+    index i = 0;
+    for (; i + w <= n; i += w) {
+        const pack<T> y = load(x + i);
+        const index here = count_bits(up_to(y, limit) & ~below(y, limit));
+        if (here >= count) break;
+        count -= here;
+    }
+    for (; i < n && count > 0; ++i) count -= x[i] == c ? 1 : 0;
+    return i;
+}
+
+template <bool Above, bool Values, class T>
+HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t first, std::int32_t* indices,
+                             T* values, index room) {
+    constexpr int w = lanes_of<T>;
+    index found = 0;
+    index i = 0;
+    for (; i + w <= n && found + w <= room; i += w) {
+        const pack<T> y = load(x + i);
+        const lane_bits chosen = ~(Above ? up_to(y, limit) : below(y, limit)) & all_bits<T>;
+        store_indices<T>(indices + found, first + static_cast<std::int32_t>(i), chosen);
+        if constexpr (Values) store_chosen(values + found, y, chosen);
+        found += count_bits(chosen);
+    }
+    for (; i < n && found < room; i += w) {
+        const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
+        const lane_bits chosen = ~(Above ? up_to(y, limit) : below(y, limit)) & first_bits<T>(n - i);
+        T lane[w];
+        store(lane, y);
+        for (int l = 0; l < w && found < room; ++l) {
+            if ((chosen >> l & 1) == 0) continue;
+            indices[found] = first + static_cast<std::int32_t>(i) + l;
+            if constexpr (Values) values[found] = lane[l];
+            ++found;
+        }
+    }
+    return found;
+}
+
+template <class T>
+HEED_NOINLINE index emit(const T* x, index n, T c, bool above, std::int32_t first, std::int32_t* indices,
+                         T* values, index room) {
+    const pack<T> limit = set<pack<T>>(c);
+    if (values == nullptr)
+        return above ? emit_where<true, false>(x, n, limit, first, indices, values, room)
+                     : emit_where<false, false>(x, n, limit, first, indices, values, room);
+    return above ? emit_where<true, true>(x, n, limit, first, indices, values, room)
+                 : emit_where<false, true>(x, n, limit, first, indices, values, room);
+}
+
+template <class T>
+const detail::select_leaves<T>& select_leaves() {
+    static constexpr detail::select_leaves<T> table{
+        lanes_of<T>, &count_from<T>, &range_of<T>,     &within<T>,
+        &sample<T>,  &largest<T>,    &behind_equal<T>, &emit<T>,
+    };
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
