@@ -9,6 +9,8 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/psa.hpp>
+#include <heed/select/psa_backward.hpp>
 #include <heed/select/select_top_k.hpp>
 #include <heed/select/top_k.hpp>
 #include <heed/sparse/polynomial_softmax.hpp>
