@@ -79,8 +79,10 @@ void keep_largest(const std::vector<T>& x, double fraction, char* kept) {
         if (x[j] != -infinity) order.push_back(j);
     const double share = fraction * static_cast<double>(order.size());
     const auto wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(share - 1e-12)));
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return std::isnan(x[a]) ? !std::isnan(x[b]) : x[a] > x[b];
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        if (std::isnan(x[a]) || std::isnan(x[b]))
+            return std::isnan(x[a]) != std::isnan(x[b]) ? std::isnan(x[a]) : a < b;
+        return x[a] != x[b] ? x[a] > x[b] : a < b;
     });
     for (std::size_t j = 0; j < x.size(); ++j) kept[j] = 0;
     for (std::size_t i = 0; i < order.size() && i < wanted; ++i) kept[order[i]] = 1;

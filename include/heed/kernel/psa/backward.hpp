@@ -105,18 +105,19 @@ public:
         const index i = row.place.query;
         const index count = plan_.chooser.choose(row);
         const std::int32_t* const chosen = row.keys;
+        row.keys[count] = INT32_MAX;
+        const row_leaves<T>& leaf = row_leaves_on_target<T>();
         copy(static_cast<const T*>(row.scores), scores_, count);
         T most = 0;
         T sum = 0;
-        plan_.weigher.weigh(row_leaves_on_target<T>(), row.scores, count, most, sum);
+        plan_.weigher.weigh(leaf, row.scores, count, most, sum);
         T* const weights = row.scores;
         const T inverse = T(1) / sum;
         query_to_row(p, plan_.leaf, b, h, i, query_);
         plan_.leaf.widen(plan_.g.dy.row(b, h, i), 0, plan_.g.dy.stride[3], 1, p.value_features, dy_, 0);
-        for (index j = 0; j < count; ++j) {
-            slope_[j] = plan_.psa.dot(dy_, v_.data + chosen[j] * v_.stride, p.value_features);
-            plan_.psa.add(weights[j] * inverse, dy_, p.value_features, dv_ + chosen[j] * p.value_features);
-        }
+        plan_.psa.chosen_dots(dy_, v_, chosen, count, p.value_features, slope_);
+        for (index f = 0; f < p.value_features; ++f) dy_[f] *= inverse;
+        plan_.psa.add_to_chosen(weights, dy_, chosen, count, p.value_features, dv_);
         const T mean = plan_.psa.dot(weights, slope_, count) * inverse;
         if (plan_.chooser.reading == psa_reading::intended) {
             const T total = plan_.psa.weight_gradients(scores_, weights, count, most, mean, inverse, slope_,
@@ -130,10 +131,9 @@ public:
             plan_.psa.exponent_gradients(scores_, weights, count, mean, inverse, slope_, plan_.chooser.e);
         }
         clear(dq_, p.features);
-        for (index j = 0; j < count; ++j) {
-            plan_.psa.add(slope_[j] * p.scale, k_.data + chosen[j] * k_.stride, p.features, dq_);
-            plan_.psa.add(slope_[j], query_, p.features, dk_ + chosen[j] * p.features);
-        }
+        leaf.outputs(slope_, chosen, 0, 0, INT32_MAX, k_, p.features, dq_);
+        for (index f = 0; f < p.features; ++f) dq_[f] *= p.scale;
+        plan_.psa.add_to_chosen(slope_, query_, chosen, count, p.features, dk_);
         plan_.queries.clear_others(plan_.leaf, plan_.select, b, h, i, dq_, features_);
         plan_.g.q.write(plan_.leaf, dq_, p.features, b, h, i);
         return 0;

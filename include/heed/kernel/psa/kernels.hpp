@@ -19,7 +19,12 @@ struct psa_leaves {
     void (*exponent_gradients)(const T* s, const T* w, index n, T dot, T inverse, T* d,
                                const exponential_numbers<T>& e);
     T (*dot)(const T* a, const T* b, index n);
-    void (*add)(T factor, const T* x, index n, T* to);
+    // out[i] = <x, rows[keys[i]]>; out has room for whole packs.
+    void (*chosen_dots)(const T* x, const number_rows<T>& rows, const std::int32_t* keys, index count,
+                        index n, T* out);
+    // to[keys[i]] += factors[i] x
+    void (*add_to_chosen)(const T* factors, const T* x, const std::int32_t* keys, index count, index n,
+                          T* to);
 };
 
 }  // namespace detail

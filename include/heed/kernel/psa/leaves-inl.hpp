@@ -2,7 +2,7 @@
 // heed/kernel/psa/leaves-inl.hpp: the leaves of progressive sparse attention
 //
 // What this adds to kernel/sparse/polynomial-inl.hpp: weights left undivided, the polynomial as an exponent,
-// the gradients of both, and the two steps of products with single rows.
+// the gradients of both, and products with the chosen rows of a table.
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -74,21 +74,53 @@ HEED_NOINLINE T row_dot(const T* a, const T* b, index n) {
         sum = load_or(a + i, n - i, T(0)) * load_or(b + i, n - i, T(0)) + sum;
     return lanes_sum<T>(sum);
 }
-// to += factor x
+// out[i] = <x, rows[keys[i]]>. A pack of keys at a time, whose sums are reduced together; numbers behind the
+// last key's are written up to a whole pack.
 template <class T>
-HEED_NOINLINE void row_add(T factor, const T* x, index n, T* to) {
+HEED_NOINLINE void chosen_dots(const T* x, const detail::number_rows<T>& rows, const std::int32_t* keys,
+                               index count, index n, T* out) {
     using V = pack<T>;
-    for (index i = 0; i < n; i += lanes_of<T>)
-        store_some(to + i, n - i,
-                   set<V>(factor) * load_or(x + i, n - i, T(0)) +
-                       load_or(static_cast<const T*>(to) + i, n - i, T(0)));
+    constexpr int w = lanes_of<T>;
+    const index whole = n / w * w;
+    for (index i = 0; i < count; i += w) {
+        const T* row[w];
+        V sums[w];
+        HEED_UNROLL
+        for (int l = 0; l < w; ++l) {
+            row[l] = rows.data + keys[i + l < count ? i + l : count - 1] * rows.stride;
+            sums[l] = set<V>(0);
+        }
+        for (index f = 0; f < whole; f += w) {
+            const V y = load(x + f);
+            HEED_UNROLL
+            for (int l = 0; l < w; ++l) sums[l] = y * load(row[l] + f) + sums[l];
+        }
+        store(out + i, lane_sums<T>(sums));
+        for (index f = whole; f < n; ++f)
+            for (int l = 0; l < w; ++l) out[i + l] = multiply_add(x[f], row[l][f], out[i + l]);
+    }
+}
+// to[keys[i]] += factors[i] x, dense rows of n numbers.
+template <class T>
+HEED_NOINLINE void add_to_chosen(const T* factors, const T* x, const std::int32_t* keys, index count, index n,
+                                 T* to) {
+    using V = pack<T>;
+    constexpr int w = lanes_of<T>;
+    for (index i = 0; i < count; ++i) {
+        T* const row = to + keys[i] * n;
+        const T factor = factors[i];
+        index f = 0;
+        for (; f + w <= n; f += w)
+            store(row + f, set<V>(factor) * load(x + f) + load(static_cast<const T*>(row) + f));
+        for (; f < n; ++f) row[f] = multiply_add(factor, x[f], row[f]);
+    }
 }
 
 template <class T>
 const detail::psa_leaves<T>& psa_leaves() {
-    static constexpr detail::psa_leaves<T> table{&weigh_row<T>,        &exponent_row<T>,
-                                                 &weight_gradients<T>, &exponent_gradients<T>,
-                                                 &row_dot<T>,          &row_add<T>};
+    static constexpr detail::psa_leaves<T> table{
+        &weigh_row<T>, &exponent_row<T>, &weight_gradients<T>, &exponent_gradients<T>,
+        &row_dot<T>,   &chosen_dots<T>,  &add_to_chosen<T>};
     return table;
 }
 

@@ -23,27 +23,22 @@ namespace detail {
 // A query in all its bits: whole numbers, and what a product of them is multiplied with.
 template <class T>
 struct split_query {
-    const signed char* numbers;
+    const T* numbers;
     T factor;
 };
 
 template <class T>
 struct split_leaves {
     T (*split)(const T* x, index n, index padded, signed char* high, signed char* low);
-    // From the high plane, and from both.
+    // Of a tile, from the high plane, and from both.
     void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
-                      const T* steps, index padded, index count, T* scores);
+                      const T* steps, index padded, T* scores);
 };
-
-// Sums of 16 * 119 * 7 and 119 * 8 a feature stay below 2^31.
-inline constexpr index most_split_features = 131072;
 
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed
 
-// At the higher level, which turns the sums into vector code.
-#define HEED_REGION_OF_CALLABLES
 #define HEED_FOREACH <heed/kernel/sparse/precision-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
@@ -67,52 +62,53 @@ public:
           leaf_(leaves_on_target<E>()),
           split_(split_leaves_on_target<T>()),
           threshold_(static_cast<T>(threshold)),
-          padded_(rounded_up(p.features, 64)),
+          padded_(rounded_up(p.features, 4)),
           keys_(rounded_up(p.keys, most_lanes)) {
-        const index rows = p.batch * p.kv_heads * p.keys;
+        const index rows = p.batch * p.kv_heads * keys_;
         steps_ = static_cast<T*>(planes);
-        high_ = reinterpret_cast<signed char*>(steps_ + rounded_up(rows, 64));
+        high_ = reinterpret_cast<signed char*>(steps_ + rows);
         low_ = high_ + rows * padded_;
     }
 
     static std::size_t bytes_of_planes(const problem& p) {
-        const index rows = p.batch * p.kv_heads * p.keys;
-        return static_cast<std::size_t>(rounded_up(rows, 64)) * sizeof(T) +
-               static_cast<std::size_t>(2 * rows * rounded_up(p.features, 64));
+        const index rows = p.batch * p.kv_heads * rounded_up(p.keys, most_lanes);
+        return static_cast<std::size_t>(rows) *
+               (sizeof(T) + 2 * static_cast<std::size_t>(rounded_up(p.features, 4)));
     }
     // Scratch of a lane.
     std::size_t bytes() const {
-        const index numbers = rounded_up(p_.features, 64) + 2 * keys_ + rounded_up(p_.value_features, 64) +
-                              tile_keys * p_.value_features;
+        const index numbers = 2 * rounded_up(p_.features, 64) + 2 * keys_ +
+                              rounded_up(p_.value_features, 64) + tile_keys * p_.value_features;
         return cache_lines(static_cast<std::size_t>(numbers) * sizeof(T) +
-                           static_cast<std::size_t>(3 * padded_));
+                           static_cast<std::size_t>(2 * padded_));
     }
 
-    // Keys [first, end) of a key/value head to their planes.
-    void split_keys(index b, index kv_head, index first, index end, void* memory) const {
-        T* const converted = static_cast<T*>(memory);
-        const index at_row = (b * p_.kv_heads + kv_head) * p_.keys;
-        for (index j = first; j < end; ++j) {
-            const number_rows<T> k = rows_of(leaf_, p_.k, b, kv_head, j, 1, p_.features, converted);
-            steps_[at_row + j] = split_.split(k.data, p_.features, padded_, high_ + (at_row + j) * padded_,
-                                              low_ + (at_row + j) * padded_);
+    // The keys of a tile to their planes; those behind the last are zeros.
+    void split_keys(index b, index kv_head, index first, void* memory) const {
+        const room r = room_in(memory);
+        const index at = (b * p_.kv_heads + kv_head) * keys_ + first;
+        clear(high_ + at * padded_, most_lanes * padded_);
+        clear(low_ + at * padded_, most_lanes * padded_);
+        for (index j = 0; j < most_lanes; ++j) {
+            steps_[at + j] = 0;
+            if (first + j >= p_.keys) continue;
+            const number_rows<T> k = rows_of(leaf_, p_.k, b, kv_head, first + j, 1, p_.features, r.query);
+            steps_[at + j] = split_.split(k.data, p_.features, padded_, r.high, r.low);
+            for (index f = 0; f < padded_; ++f) {
+                const index to = at * padded_ + f / 4 * 4 * most_lanes + 4 * j + f % 4;
+                high_[to] = r.high[f];
+                low_[to] = r.low[f];
+            }
         }
     }
 
     // One row from its query to its output. True when it was made again with all bits.
     bool row(index b, index head, index query, void* memory) const {
-        room r;
-        r.query = static_cast<T*>(memory);
-        r.scores = r.query + rounded_up(p_.features, 64);
-        r.weights = r.scores + keys_;
-        r.output = r.weights + keys_;
-        r.values = r.output + rounded_up(p_.value_features, 64);
-        signed char* const numbers = reinterpret_cast<signed char*>(r.values + tile_keys * p_.value_features);
+        const room r = room_in(memory);
         const number_rows<T> q = rows_of(leaf_, p_.q, b, head, query, 1, p_.features, r.query);
-        const T step = split_.split(q.data, p_.features, padded_, numbers + padded_, numbers + 2 * padded_);
-        for (index f = 0; f < padded_; ++f)
-            numbers[f] = static_cast<signed char>(16 * numbers[padded_ + f] + numbers[2 * padded_ + f]);
-        const split_query<T> whole{numbers, step * p_.scale};
+        const T step = split_.split(q.data, p_.features, padded_, r.high, r.low);
+        for (index f = 0; f < padded_; ++f) r.numbers[f] = static_cast<T>(16 * r.high[f] + r.low[f]);
+        const split_query<T> whole{r.numbers, step * p_.scale};
 
         T most = 0;
         T sum = 0;
@@ -130,8 +126,23 @@ private:
         T* scores;   // after masks and steps, -inf where hidden
         T* weights;  // their exponentials
         T* output;
-        T* values;  // a tile of values, where they are converted
+        T* values;          // a tile of values, where they are converted
+        T* numbers;         // the query, whole
+        signed char* high;  // a row's halves
+        signed char* low;
     };
+    room room_in(void* memory) const {
+        room r;
+        r.query = static_cast<T*>(memory);
+        r.numbers = r.query + rounded_up(p_.features, 64);
+        r.scores = r.numbers + rounded_up(p_.features, 64);
+        r.weights = r.scores + keys_;
+        r.output = r.weights + keys_;
+        r.values = r.output + rounded_up(p_.value_features, 64);
+        r.high = reinterpret_cast<signed char*>(r.values + tile_keys * p_.value_features);
+        r.low = r.high + padded_;
+        return r;
+    }
 
     cover cover_of(index b, index head, index query, index key, index end) const {
         return p_.cover_of({b, head, query, query + 1, key, end});
@@ -145,7 +156,7 @@ private:
     // Scores of the high plane, or of both, to weights against their maximum.
     void softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
                  T& most, T& sum) const {
-        const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * p_.keys;
+        const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * keys_;
         bool changed = false;
         most = minus_infinity<T>();
         sum = 0;
@@ -157,7 +168,7 @@ private:
                 for (index i = 0; i < most_lanes; ++i) s[i] = minus_infinity<T>();
             } else {
                 split_.scores[all_bits](q, high_ + (at_row + key) * padded_, low_ + (at_row + key) * padded_,
-                                        steps_ + at_row + key, padded_, end - key, s);
+                                        steps_ + at_row + key, padded_, s);
                 // Lanes past the last key repeat its score, as block_of repeats its place.
                 for (index i = end - key; i < most_lanes; ++i) s[i] = s[end - key - 1];
                 const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
@@ -238,8 +249,6 @@ inline constexpr index precision_task_rows = 16;
 // Gives how many rows were made again.
 template <class E, class D>
 index run_precision(const exact_problem<E>& p, double threshold, const D* device_, workspace& memory) {
-    if (p.features > most_split_features)
-        fail("progressive_precision", {"q and k have ", p.features, " features, needs at most 131072"});
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return 0;
     void* const planes = memory.reserve(precision_rows<E>::bytes_of_planes(p), workspace::part::selection);
     const precision_rows<E> rows(p, threshold, planes);
@@ -248,12 +257,10 @@ index run_precision(const exact_problem<E>& p, double threshold, const D* device
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     const auto room_of = [&](index lane) { return base + each * static_cast<std::size_t>(lane); };
 
-    const index parts = (p.keys + tile_keys - 1) / tile_keys;
+    const index parts = (p.keys + most_lanes - 1) / most_lanes;
     for_each_task(device_, lanes, p.batch * p.kv_heads * parts, [&](index lane, index task) {
         const index head = task / parts;
-        const index first = task % parts * tile_keys;
-        rows.split_keys(head / p.kv_heads, head % p.kv_heads, first, least(first + tile_keys, p.keys),
-                        room_of(lane));
+        rows.split_keys(head / p.kv_heads, head % p.kv_heads, task % parts * most_lanes, room_of(lane));
     });
     std::atomic<index> again{0};
     const index blocks = (p.queries + precision_task_rows - 1) / precision_task_rows;
