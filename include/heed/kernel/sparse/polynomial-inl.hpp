@@ -4,13 +4,14 @@
 // t = s - m is brought into the range of the polynomial before it is raised to any power, so that nothing
 // overflows; what lay below gets weight 0 by a selection. A NaN fails the comparison and stays.
 //
-// Sums are made in blocks of 1024 numbers, so that their error does not grow with the row.
+// Sums are made in blocks of 32 packs, so that their error does not grow with the row.
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-inline constexpr index polynomial_block = 1024;
+template <class T>
+inline constexpr index polynomial_block = 32 * lanes_of<T>;
 
 template <class V>
 HEED_INLINE V cubic_of(V x, const element_of<V>* a) {
@@ -89,8 +90,8 @@ HEED_INLINE T row_weights(const T* x, index n, T m, T* y, const detail::exponent
     using V = pack<T>;
     constexpr int w = lanes_of<T>;
     T sum = 0;
-    for (index begin = 0; begin < n; begin += polynomial_block) {
-        const index end = begin + polynomial_block < n ? begin + polynomial_block : n;
+    for (index begin = 0; begin < n; begin += polynomial_block<T>) {
+        const index end = begin + polynomial_block<T> < n ? begin + polynomial_block<T> : n;
         V part = set<V>(0);
         for (index i = begin; i < end; i += w) {
             const V p =
@@ -125,8 +126,8 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
     const T sum = row_weights<Table>(x, n, m, weights, e);
     const T inverse = sum == T(0) ? T(0) : T(1) / sum;
     T dot = 0;
-    for (index begin = 0; begin < n; begin += polynomial_block) {
-        const index end = begin + polynomial_block < n ? begin + polynomial_block : n;
+    for (index begin = 0; begin < n; begin += polynomial_block<T>) {
+        const index end = begin + polynomial_block<T> < n ? begin + polynomial_block<T> : n;
         V part = zero;
         for (index i = begin; i < end; i += w) {
             const V p = load_or(weights + i, end - i, T(0));
@@ -137,8 +138,8 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
     }
     dot *= inverse;
     T total = 0;
-    for (index begin = 0; begin < n; begin += polynomial_block) {
-        const index end = begin + polynomial_block < n ? begin + polynomial_block : n;
+    for (index begin = 0; begin < n; begin += polynomial_block<T>) {
+        const index end = begin + polynomial_block<T> < n ? begin + polynomial_block<T> : n;
         V part = zero;
         for (index i = begin; i < end; i += w) {
             const V p = load_or(weights + i, end - i, T(0));
