@@ -56,6 +56,7 @@ enum class option_kind {
     direction,
     head_mix,
     head_mix_gradient,
+    exponential,
 };
 
 namespace detail {

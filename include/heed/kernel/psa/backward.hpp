@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/psa/backward.hpp: the gradients of progressive sparse attention
+//
+// With P = w / sum w over the kept keys, dP_j = <dy, v_j> and D = sum P dP:
+//
+//     dv_j += P_j dy
+//     ds_j  = (dP_j - D) / sum w * pi'(s_j - m) where w_j > 0             intended, and
+//     ds_m -= sum ds                                                      for the largest score, the first of
+//     equals ds_j  = P_j (dP_j - D) pi'(s_j) where -clamp <= s_j <= clamp        masked, literal dq   +=
+//     scale ds_j k_j,   dk_j += scale ds_j q
+//
+// Scores and the choice are made by the forward's own kernel: this is a chooser of kernel/rows that keeps
+// nothing. A task is a key/value head with all queries that read it, in order, so that sums do not depend on
+// threads. Cost: 4 (features + value features) flops a kept pair beside the scores. Memory of a thread: that
+// of the rows kernel and two numbers for each number of k and v.
+#pragma once
+
+#include <heed/kernel/psa/policies.hpp>
+#include <heed/kernel/psa/sparsify.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Where a gradient goes: storage elements, or the type sums are kept in.
+template <class E, class T = typename exact_problem<E>::T>
+struct psa_target {
+    strided<E> stored;
+    strided<T> sums;
+
+    void write(const exact_leaves<E>& leaf, const T* row, index n, index b, index h, index p) const {
+        if (sums.data != nullptr)
+            write_row(leaf, row, n, sums.row(b, h, p), sums.stride[3]);
+        else
+            write_row(leaf, row, n, stored.row(b, h, p), stored.stride[3]);
+    }
+};
+
+template <class E>
+struct psa_gradients {
+    strided<const E> dy;
+    psa_target<E> q;
+    psa_target<E> k;
+    psa_target<E> v;
+};
+
+// What all tasks share.
+template <class E>
+struct psa_backward_plan {
+    using T = typename exact_problem<E>::T;
+    exact_problem<E> p;  // with sparser queries and keys
+    psa_gradients<E> g;
+    psa_chooser<T> chooser;
+    psa_weigher<T> weigher;
+    sparse_copy<E> queries;  // which features of the caller's rows stayed
+    sparse_copy<E> keys;
+    const exact_leaves<E>& leaf;
+    const select_leaves<T>& select;
+    const psa_leaves<T>& psa;
+};
+
+// A chooser that takes a row's gradients, and leaves nothing for the output.
+template <class E>
+class psa_gradient_rows {
+public:
+    using T = typename exact_problem<E>::T;
+
+    psa_gradient_rows(const psa_backward_plan<E>& plan, void* memory) : plan_(plan) {
+        const exact_problem<E>& p = plan.p;
+        room<T> pieces(memory);
+        dk_ = pieces.take(p.keys * p.features);
+        dv_ = pieces.take(p.keys * p.value_features);
+        keys_ = pieces.take(p.keys * p.features);
+        values_ = pieces.take(p.keys * p.value_features);
+        scores_ = pieces.take(p.keys + select_slack);
+        slope_ = pieces.take(p.keys + select_slack);
+        query_ = pieces.take(p.features);
+        dq_ = pieces.take(p.features);
+        dy_ = pieces.take(p.value_features);
+        nothing_ = pieces.take(p.value_features);
+        features_ = pieces.take(static_cast<index>(sparse_copy<E>::row_bytes(p.features) / sizeof(T)));
+        bytes_ = pieces.bytes();
+    }
+    std::size_t bytes() const { return bytes_; }
+    // Where the rows kernel writes the output that nobody wants.
+    strided<T> nothing() const { return {nothing_, {0, 0, 0, 1}}; }
+
+    void begin(index b, index kv_head) {
+        const exact_problem<E>& p = plan_.p;
+        k_ = rows_of(plan_.leaf, p.k, b, kv_head, 0, p.keys, p.features, keys_);
+        v_ = rows_of(plan_.leaf, p.v, b, kv_head, 0, p.keys, p.value_features, values_);
+        clear(dk_, p.keys * p.features);
+        clear(dv_, p.keys * p.value_features);
+        // Rows that see nothing are never asked for.
+        clear(dq_, p.features);
+        const index group = p.heads / p.kv_heads;
+        for (index h = kv_head * group; h < (kv_head + 1) * group; ++h)
+            for (index i = 0; i < p.queries; ++i) plan_.g.q.write(plan_.leaf, dq_, p.features, b, h, i);
+    }
+
+    index choose(score_row<T>& row) const {
+        const exact_problem<E>& p = plan_.p;
+        const index b = row.place.batch;
+        const index h = row.place.head;
+        const index i = row.place.query;
+        const index count = plan_.chooser.choose(row);
+        const std::int32_t* const chosen = row.keys;
+        row.keys[count] = INT32_MAX;
+        const row_leaves<T>& leaf = row_leaves_on_target<T>();
+        copy(static_cast<const T*>(row.scores), scores_, count);
+        T most = 0;
+        T sum = 0;
+        plan_.weigher.weigh(leaf, row.scores, count, most, sum);
+        T* const weights = row.scores;
+        const T inverse = T(1) / sum;
+        query_to_row(p, plan_.leaf, b, h, i, query_);
+        plan_.leaf.widen(plan_.g.dy.row(b, h, i), 0, plan_.g.dy.stride[3], 1, p.value_features, dy_, 0);
+        plan_.psa.chosen_dots(dy_, v_, chosen, count, p.value_features, slope_);
+        for (index f = 0; f < p.value_features; ++f) dy_[f] *= inverse;
+        plan_.psa.add_to_chosen(weights, dy_, chosen, count, p.value_features, dv_);
+        const T mean = plan_.psa.dot(weights, slope_, count) * inverse;
+        if (plan_.chooser.reading == psa_reading::intended) {
+            const T total = plan_.psa.weight_gradients(scores_, weights, count, most, mean, inverse, slope_,
+                                                       plan_.chooser.e);
+            for (index j = 0; j < count; ++j)
+                if (scores_[j] == most) {
+                    slope_[j] -= total;
+                    break;
+                }
+        } else {
+            plan_.psa.exponent_gradients(scores_, weights, count, mean, inverse, slope_, plan_.chooser.e);
+        }
+        clear(dq_, p.features);
+        leaf.outputs(slope_, chosen, 0, 0, INT32_MAX, k_, p.features, dq_);
+        for (index f = 0; f < p.features; ++f) dq_[f] *= p.scale;
+        plan_.psa.add_to_chosen(slope_, query_, chosen, count, p.features, dk_);
+        plan_.queries.clear_others(plan_.leaf, plan_.select, b, h, i, dq_, features_);
+        plan_.g.q.write(plan_.leaf, dq_, p.features, b, h, i);
+        return 0;
+    }
+
+    void finish(index b, index kv_head) {
+        const exact_problem<E>& p = plan_.p;
+        for (index j = 0; j < p.keys; ++j) {
+            T* const dk = dk_ + j * p.features;
+            plan_.keys.clear_others(plan_.leaf, plan_.select, b, kv_head, j, dk, features_);
+            plan_.g.k.write(plan_.leaf, dk, p.features, b, kv_head, j);
+            plan_.g.v.write(plan_.leaf, dv_ + j * p.value_features, p.value_features, b, kv_head, j);
+        }
+    }
+
+private:
+    const psa_backward_plan<E>& plan_;
+    number_rows<T> k_{};
+    number_rows<T> v_{};
+    T* dk_;
+    T* dv_;
+    T* keys_;  // where they are converted
+    T* values_;
+    T* scores_;
+    T* slope_;  // dP, then ds
+    T* query_;  // scaled
+    T* dq_;
+    T* dy_;
+    T* nothing_;
+    T* features_;
+    std::size_t bytes_;
+};
+
+template <class E, class D>
+void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, workspace& memory) {
+    const exact_problem<E>& p = plan.p;
+    const index tasks = p.batch * p.kv_heads;
+    if (tasks == 0) return;
+    const bool few = p.queries <= decode_queries;
+    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together, p.queries);
+    using rows_of_gradients = rows_block<E, psa_gradient_rows<E>, softmax_weights>;
+    const softmax_weights weigher;
+    const psa_gradient_rows<E> no_rows(plan, nullptr);
+    const std::size_t own = cache_lines(no_rows.bytes());
+    const std::size_t each = own + cache_lines(rows_of_gradients(p, no_rows, weigher, rows).bytes());
+    index lanes = lanes_of(device_);
+    if (lanes > tasks) lanes = tasks;
+    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        char* const mine = base + each * static_cast<std::size_t>(lane);
+        const index b = task / p.kv_heads;
+        const index kv_head = task % p.kv_heads;
+        psa_gradient_rows<E> gradients(plan, mine);
+        gradients.begin(b, kv_head);
+        exact_problem<E> problem = p;
+        problem.y_sum = gradients.nothing();
+        const rows_of_gradients kernel(problem, gradients, weigher, rows);
+        const index group = p.heads / p.kv_heads;
+        if (p.queries > 0 && few) kernel.run_heads(b, kv_head, mine + own);
+        for (index h = kv_head * group; !few && h < (kv_head + 1) * group; ++h)
+            for (index i = 0; i < p.queries; i += rows)
+                kernel.run_queries(b, h, i, least(i + rows, p.queries), mine + own);
+        gradients.finish(b, kv_head);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/psa/sparsify.hpp: rows of queries and keys with only their largest features
+//
+// Copies, in part::selection of the workspace. Of equal magnitudes the first stay; a NaN counts as largest.
+#pragma once
+
+#include <heed/kernel/psa/kernels.hpp>
+#include <heed/select/top_k.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A dense copy of x (batch, head, position, feature) in `to`, features beyond the largest share of a row 0.
+template <class E>
+struct sparse_copy {
+    using T = typename exact_problem<E>::T;
+    strided<const E> from;
+    index heads;
+    index positions;
+    index features;
+    double fraction;
+    E* to;
+
+    static std::size_t bytes(index batch, index heads, index positions, index features) {
+        return cache_lines(static_cast<std::size_t>(batch * heads * positions * features) * sizeof(E));
+    }
+    strided<const E> result() const {
+        return {to, {heads * positions * features, positions * features, features, 1}};
+    }
+    // Room of a row: its magnitudes, scratch, and the features that stay.
+    static std::size_t row_bytes(index features) {
+        return cache_lines(static_cast<std::size_t>(features + select_slack) *
+                           (2 * sizeof(T) + sizeof(std::int32_t)));
+    }
+    // The features of a row that stay, ascending, in the room of a row.
+    std::int32_t* kept(const exact_leaves<E>& leaf, const select_leaves<T>& select, const E* row,
+                       void* memory, index& count) const {
+        T* const size = static_cast<T*>(memory);
+        T* const room = size + features + select_slack;
+        std::int32_t* const indices = reinterpret_cast<std::int32_t*>(room + features + select_slack);
+        leaf.widen(row, 0, from.stride[3], 1, features, size, 0);
+        for (index f = 0; f < features; ++f)
+            size[f] = scalar::float_of(scalar::bits_of(size[f]) & ~constants<T>::sign_bit);
+        const threshold<T> t =
+            find_threshold(select, size, features, share_of(fraction, features), features, room);
+        count = emit_chosen(select, t, size, 0, features, 0, indices, static_cast<T*>(nullptr),
+                            features + select_slack);
+        return indices;
+    }
+    void row(const exact_leaves<E>& leaf, const select_leaves<T>& select, index r, void* memory) const {
+        const E* const source = from.row(r / positions / heads, r / positions % heads, r % positions);
+        E* const row_to = to + r * features;
+        index count = 0;
+        const std::int32_t* const indices = kept(leaf, select, source, memory, count);
+        for (index f = 0; f < features; ++f) row_to[f] = E{};
+        for (index i = 0; i < count; ++i) row_to[indices[i]] = source[indices[i] * from.stride[3]];
+    }
+    // Gradients of the features that were taken as 0 are 0.
+    void clear_others(const exact_leaves<E>& leaf, const select_leaves<T>& select, index b, index h, index p,
+                      T* gradient, void* memory) const {
+        if (fraction >= 1) return;
+        index count = 0;
+        const std::int32_t* next = kept(leaf, select, from.row(b, h, p), memory, count);
+        const std::int32_t* const end = next + count;
+        for (index f = 0; f < features; ++f) {
+            if (next != end && *next == f)
+                ++next;
+            else
+                gradient[f] = 0;
+        }
+    }
+};
+
+// The problem with sparser queries and keys, where a fraction below 1 asks for them.
+template <class E, class D>
+exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double of_keys, const D* device_,
+                            workspace& memory) {
+    exact_problem<E> q = p;
+    if (of_queries >= 1 && of_keys >= 1) return q;
+    using copy_of = sparse_copy<E>;
+    copy_of queries{p.q, p.heads, p.queries, p.features, of_queries, nullptr};
+    copy_of keys{p.k, p.kv_heads, p.keys, p.features, of_keys, nullptr};
+    const std::size_t query_bytes =
+        of_queries >= 1 ? 0 : copy_of::bytes(p.batch, p.heads, p.queries, p.features);
+    const std::size_t key_bytes = of_keys >= 1 ? 0 : copy_of::bytes(p.batch, p.kv_heads, p.keys, p.features);
+    char* const copies =
+        static_cast<char*>(memory.reserve(query_bytes + key_bytes, workspace::part::selection));
+    queries.to = reinterpret_cast<E*>(copies);
+    keys.to = reinterpret_cast<E*>(copies + query_bytes);
+    const index query_rows = of_queries >= 1 ? 0 : p.batch * p.heads * p.queries;
+    const index key_rows = of_keys >= 1 ? 0 : p.batch * p.kv_heads * p.keys;
+    const index together = 64;
+    const index query_tasks = (query_rows + together - 1) / together;
+    const index key_tasks = (key_rows + together - 1) / together;
+    const index lanes = lanes_of(device_);
+    const std::size_t each = copy_of::row_bytes(p.features);
+    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+    const exact_leaves<E>& leaf = leaves_on_target<E>();
+    const auto& select = select_leaves_on_target<typename exact_problem<E>::T>();
+    for_each_task(device_, lanes, query_tasks + key_tasks, [&](index lane, index task) {
+        char* const room = base + each * static_cast<std::size_t>(lane);
+        const bool query = task < query_tasks;
+        const index first = (query ? task : task - query_tasks) * together;
+        const index end = least(first + together, query ? query_rows : key_rows);
+        for (index r = first; r < end; ++r) (query ? queries : keys).row(leaf, select, r, room);
+    });
+    if (query_rows > 0) q.q = queries.result();
+    if (key_rows > 0) q.k = keys.result();
+    return q;
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

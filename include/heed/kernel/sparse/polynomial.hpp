@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/sparse/polynomial.hpp: the rows of polynomial_softmax, compiled for every target
+#pragma once
+
+#include <heed/kernel/sparse/rows.hpp>
+#include <heed/sparse/exponential.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Without and with the table.
+template <class T>
+struct polynomial_leaves {
+    void (*forward[2])(const T* x, index n, T* y, const exponential_numbers<T>& e);
+    void (*backward[2])(const T* dy, const T* x, index n, T* dx, T* weights, const exponential_numbers<T>& e);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/sparse/polynomial-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+polynomial_leaves<T> polynomial_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(polynomial_leaves<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/sparse/precision.hpp: attention whose scores are made of few bits first, and of all where
+// needed
+//
+// Keys become two planes of small integers, once per call (part::selection). A row of scores is the product
+// of the query with the high plane; where the largest probability that follows is below the threshold, the
+// row is made again of both planes. The rest, masks and score steps by blocks of 64 keys, softmax and the
+// product with the values, is that of the decode kernel on a whole row.
+#pragma once
+
+#include <atomic>
+
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+#include <heed/kernel/exact/finish.hpp>
+#include <heed/kernel/exact/kernels.hpp>
+#include <heed/kernel/room.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A query in all its bits: whole numbers, and what a product of them is multiplied with.
+template <class T>
+struct split_query {
+    const T* numbers;
+    T factor;
+};
+
+template <class T>
+struct split_leaves {
+    T (*split)(const T* x, index n, index padded, signed char* high, signed char* low);
+    // Of a tile, from the high plane, and from both.
+    void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
+                      const T* steps, index padded, T* scores);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/sparse/precision-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+split_leaves<T> split_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(split_leaves<T>())
+}
+
+template <class E>
+class precision_rows {
+public:
+    using problem = exact_problem<E>;
+    using T = typename problem::T;
+
+    precision_rows(const problem& p, double threshold, void* planes)
+        : p_(p),
+          leaf_(leaves_on_target<E>()),
+          split_(split_leaves_on_target<T>()),
+          threshold_(static_cast<T>(threshold)),
+          padded_(rounded_up(p.features, 4)),
+          keys_(rounded_up(p.keys, most_lanes)) {
+        const index rows = p.batch * p.kv_heads * keys_;
+        steps_ = static_cast<T*>(planes);
+        high_ = reinterpret_cast<signed char*>(steps_ + rows);
+        low_ = high_ + rows * padded_;
+    }
+
+    static std::size_t bytes_of_planes(const problem& p) {
+        const index rows = p.batch * p.kv_heads * rounded_up(p.keys, most_lanes);
+        return static_cast<std::size_t>(rows) *
+               (sizeof(T) + 2 * static_cast<std::size_t>(rounded_up(p.features, 4)));
+    }
+    // Scratch of a lane.
+    std::size_t bytes() const {
+        const index numbers = 2 * rounded_up(p_.features, 64) + 2 * keys_ +
+                              rounded_up(p_.value_features, 64) + tile_keys * p_.value_features;
+        return cache_lines(static_cast<std::size_t>(numbers) * sizeof(T) +
+                           static_cast<std::size_t>(2 * padded_));
+    }
+
+    // The keys of a tile to their planes; those behind the last are zeros.
+    void split_keys(index b, index kv_head, index first, void* memory) const {
+        const room r = room_in(memory);
+        const index at = (b * p_.kv_heads + kv_head) * keys_ + first;
+        clear(high_ + at * padded_, most_lanes * padded_);
+        clear(low_ + at * padded_, most_lanes * padded_);
+        for (index j = 0; j < most_lanes; ++j) {
+            steps_[at + j] = 0;
+            if (first + j >= p_.keys) continue;
+            const number_rows<T> k = rows_of(leaf_, p_.k, b, kv_head, first + j, 1, p_.features, r.query);
+            steps_[at + j] = split_.split(k.data, p_.features, padded_, r.high, r.low);
+            for (index f = 0; f < padded_; ++f) {
+                const index to = at * padded_ + f / 4 * 4 * most_lanes + 4 * j + f % 4;
+                high_[to] = r.high[f];
+                low_[to] = r.low[f];
+            }
+        }
+    }
+
+    // One row from its query to its output. True when it was made again with all bits.
+    bool row(index b, index head, index query, void* memory) const {
+        const room r = room_in(memory);
+        const number_rows<T> q = rows_of(leaf_, p_.q, b, head, query, 1, p_.features, r.query);
+        const T step = split_.split(q.data, p_.features, padded_, r.high, r.low);
+        for (index f = 0; f < padded_; ++f) r.numbers[f] = static_cast<T>(16 * r.high[f] + r.low[f]);
+        const split_query<T> whole{r.numbers, step * p_.scale};
+
+        T most = 0;
+        T sum = 0;
+        softmax(b, head, query, whole, false, r, most, sum);
+        const bool again = p_.keys > 0 && top_of(head, most, sum) < threshold_;
+        if (again) softmax(b, head, query, whole, true, r, most, sum);
+        const T factor = finish_row(p_, leaf_, b, head, query, true, most, sum);
+        outputs(b, head, query, r, factor);
+        return again;
+    }
+
+private:
+    struct room {
+        T* query;
+        T* scores;   // after masks and steps, -inf where hidden
+        T* weights;  // their exponentials
+        T* output;
+        T* values;          // a tile of values, where they are converted
+        T* numbers;         // the query, whole
+        signed char* high;  // a row's halves
+        signed char* low;
+    };
+    room room_in(void* memory) const {
+        room r;
+        r.query = static_cast<T*>(memory);
+        r.numbers = r.query + rounded_up(p_.features, 64);
+        r.scores = r.numbers + rounded_up(p_.features, 64);
+        r.weights = r.scores + keys_;
+        r.output = r.weights + keys_;
+        r.values = r.output + rounded_up(p_.value_features, 64);
+        r.high = reinterpret_cast<signed char*>(r.values + tile_keys * p_.value_features);
+        r.low = r.high + padded_;
+        return r;
+    }
+
+    cover cover_of(index b, index head, index query, index key, index end) const {
+        return p_.cover_of({b, head, query, query + 1, key, end});
+    }
+    lane_block block_of(index b, index head, index query, index key, index end) const {
+        const at corner{static_cast<std::int32_t>(b), static_cast<std::int32_t>(head),
+                        static_cast<std::int32_t>(query), static_cast<std::int32_t>(key)};
+        return {corner, 0, -1, static_cast<std::int32_t>(end - key) - 1, 1};
+    }
+
+    // Scores of the high plane, or of both, to weights against their maximum.
+    void softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
+                 T& most, T& sum) const {
+        const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * keys_;
+        bool changed = false;
+        most = minus_infinity<T>();
+        sum = 0;
+        for (index key = 0; key < p_.keys; key += most_lanes) {
+            const index end = least(key + most_lanes, p_.keys);
+            T* const s = r.scores + key;
+            const cover seen = cover_of(b, head, query, key, end);
+            if (seen == cover::empty) {
+                for (index i = 0; i < most_lanes; ++i) s[i] = minus_infinity<T>();
+            } else {
+                split_.scores[all_bits](q, high_ + (at_row + key) * padded_, low_ + (at_row + key) * padded_,
+                                        steps_ + at_row + key, padded_, s);
+                // Lanes past the last key repeat its score, as block_of repeats its place.
+                for (index i = end - key; i < most_lanes; ++i) s[i] = s[end - key - 1];
+                const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
+                if (change != nullptr)
+                    change(p_.program, s, 0, block_of(b, head, query, key, end),
+                           rounded_up(end - key, leaf_.pack_lanes));
+                changed = changed || change != nullptr;
+            }
+            changed = changed || seen == cover::empty;
+            for (index i = 0; i < end - key; ++i) most = s[i] > most ? s[i] : most;
+        }
+        // A score may have overflowed to -inf; it is small, not hidden.
+        if (!changed && is_minus_infinity(most) && p_.keys > 0) most = constants<T>::lowest;
+        for (index key = 0; key < p_.keys; key += tile_keys) {
+            const index count = least(tile_keys, p_.keys - key);
+            copy(r.scores + key, r.weights + key, count);
+            T keep = 1;
+            leaf_.row_softmax(r.weights + key, count, !changed, most, sum, keep);
+        }
+        if (p_.weights.data == nullptr) return;
+        T* const to = p_.weights.row(b, head, query);
+        for (index j = 0; j < p_.keys; ++j) to[j * p_.weights.stride[3]] = r.scores[j];
+    }
+
+    // The largest probability: e^0 over the sum, the sink in it.
+    T top_of(index head, T most, T sum) const {
+        if (sum == T(0)) return 1;
+        if (!p_.has_sinks) return T(1) / sum;
+        const T sink = static_cast<T>(p_.sink(p_.program, head));
+        const T joint = sink > most ? sink : most;
+        const T safe = is_minus_infinity(joint) ? T(0) : joint;
+        const T part = scalar::exp_of_negative(most - safe);
+        const T of_sink = sink >= most ? T(1) : scalar::exp_of_negative(sink - safe);
+        return part / (part * sum + of_sink);
+    }
+
+    void outputs(index b, index head, index query, const room& r, T factor) const {
+        const index columns = p_.value_features;
+        const T keep = 1;
+        clear(r.output, columns);
+        for (index key = 0; key < p_.keys; key += tile_keys) {
+            const index end = least(key + tile_keys, p_.keys);
+            if (cover_of(b, head, query, key, end) == cover::empty) continue;
+            for (index first = key; p_.drop != nullptr && first < end; first += most_lanes) {
+                const index last = least(first + most_lanes, end);
+                p_.drop(p_.program, r.weights + first, 0, block_of(b, head, query, first, last),
+                        rounded_up(last - first, leaf_.pack_lanes));
+            }
+            const number_rows<T> v =
+                rows_of(leaf_, p_.v, b, p_.kv_head(head), key, end - key, columns, r.values);
+            if (leaf_.all_finite(v.data, v.stride, end - key, columns))
+                leaf_.row_outputs[0](r.weights + key, v, end - key, columns, r.output, &keep);
+            else
+                leaf_.row_visible_outputs(r.weights + key, r.scores + key, v, end - key, 0, columns, r.output,
+                                          keep);
+        }
+        for (index f = 0; f < columns; ++f) r.output[f] *= factor;
+        if (p_.y_sum.data != nullptr)
+            write_row(leaf_, r.output, columns, p_.y_sum.row(b, head, query), p_.y_sum.stride[3]);
+        else
+            write_row(leaf_, r.output, columns, p_.y.row(b, head, query), p_.y.stride[3]);
+    }
+
+    const problem& p_;
+    const exact_leaves<E>& leaf_;
+    split_leaves<T> split_;
+    T threshold_;
+    index padded_;
+    index keys_;
+    T* steps_ = nullptr;
+    signed char* high_ = nullptr;
+    signed char* low_ = nullptr;
+};
+
+// Rows of a task: their number shows in nothing but the load of the threads.
+inline constexpr index precision_task_rows = 16;
+
+// Gives how many rows were made again.
+template <class E, class D>
+index run_precision(const exact_problem<E>& p, double threshold, const D* device_, workspace& memory) {
+    if (p.batch == 0 || p.heads == 0 || p.queries == 0) return 0;
+    void* const planes = memory.reserve(precision_rows<E>::bytes_of_planes(p), workspace::part::selection);
+    const precision_rows<E> rows(p, threshold, planes);
+    const index lanes = lanes_of(device_);
+    const std::size_t each = rows.bytes();
+    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+    const auto room_of = [&](index lane) { return base + each * static_cast<std::size_t>(lane); };
+
+    const index parts = (p.keys + most_lanes - 1) / most_lanes;
+    for_each_task(device_, lanes, p.batch * p.kv_heads * parts, [&](index lane, index task) {
+        const index head = task / parts;
+        rows.split_keys(head / p.kv_heads, head % p.kv_heads, task % parts * most_lanes, room_of(lane));
+    });
+    std::atomic<index> again{0};
+    const index blocks = (p.queries + precision_task_rows - 1) / precision_task_rows;
+    for_each_task(device_, lanes, p.batch * p.heads * blocks, [&](index lane, index task) {
+        const index head = task / blocks;
+        const index first = task % blocks * precision_task_rows;
+        const index end = least(first + precision_task_rows, p.queries);
+        index mine = 0;
+        for (index i = first; i < end; ++i)
+            mine += rows.row(head / p.heads, head % p.heads, i, room_of(lane)) ? 1 : 0;
+        again.fetch_add(mine);
+    });
+    return again.load();
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

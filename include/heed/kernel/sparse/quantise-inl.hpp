@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/sparse/quantise-inl.hpp: a row of numbers to the nearest multiples of 2^-level
+//
+// A number of at least 2^(mantissa - level) is such a multiple already. Any other is rounded, ties to even,
+// by adding and taking away a number so large that its last place is 1. The compiler must not see that the
+// two cancel, or it may fold them (-ffast-math).
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+#if HEED_VECTOR_EXTENSIONS
+template <class V>
+HEED_INLINE V as_computed(V x) {
+#if defined(__x86_64__) && HEED_REGION == HEED_RANK_avx512
+    __asm__("" : "+v"(x));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#else
+    __asm__("" : "+m"(x));
+#endif
+    return x;
+}
+#else
+template <class V>
+HEED_INLINE V as_computed(V x) {
+    return x;
+}
+#endif
+
+template <class V>
+HEED_INLINE V nearest_multiple(V x, V up, V down, V already) {
+    using C = constants<element_of<V>>;
+    const V whole = already * up;  // 2^mantissa
+    const auto sign = bits_of(x) & C::sign_bit;
+    const V size = float_of(bits_of(x) ^ sign);
+    const auto small = size < already;
+    const V scaled = choose(small, size, set<V>(0)) * up;
+    const V rounded_ = as_computed(scaled + whole) - whole;
+    return choose(small, float_of(bits_of(rounded_ * down) | sign), x);
+}
+
+// y may be x.
+template <class T>
+HEED_NOINLINE void quantise_row(const T* x, index n, T* y, T up, T down, T already) {
+    using V = pack<T>;
+    constexpr int w = lanes_of<T>;
+    for (index i = 0; i < n; i += w)
+        store_some(y + i, n - i,
+                   nearest_multiple(load_or(x + i, n - i, T(0)), set<V>(up), set<V>(down), set<V>(already)));
+}
+
+template <class T>
+detail::quantise_leaf<T> quantise_leaf() {
+    return &quantise_row<T>;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/sparse/rows.hpp: functions of the last axis of a tensor, row by row over threads
+//
+// A row whose elements are neighbours of the type sums are kept in is worked on where it stands; any other
+// goes through scratch. Rows are cut into tasks; a row's bits do not depend on its task.
+#pragma once
+
+#include <heed/core/check.hpp>
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/room.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A row of elements to the type sums are kept in, and back.
+template <class E>
+struct row_conversions {
+    using T = std::conditional_t<std::is_same_v<E, double>, double, float>;
+    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
+    void (*narrow)(const T* from, index n, E* to, index stride);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/sparse/rows-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+row_conversions<E> row_conversions_on_target() {
+    HEED_RETURN_ON_TARGET(row_conversions<E>())
+}
+
+template <class E, class T = typename row_conversions<E>::T>
+const T* read_row(const row_conversions<E>& convert, const strided<const E>& x, index b, index h, index p,
+                  index n, T* room) {
+    const E* const row = x.row(b, h, p);
+    if constexpr (std::is_same_v<E, T>)
+        if (x.stride[3] == 1) return row;
+    convert.widen(row, 0, x.stride[3], 1, n, room, 0);
+    return room;
+}
+// Where a row is to be written: in place, or into the room; put_row brings it from there.
+template <class E, class T = typename row_conversions<E>::T>
+T* row_to_write(const strided<E>& y, index b, index h, index p, T* room) {
+    if constexpr (std::is_same_v<E, T>)
+        if (y.stride[3] == 1) return y.row(b, h, p);
+    return room;
+}
+template <class E, class T = typename row_conversions<E>::T>
+void put_row(const row_conversions<E>& convert, const strided<E>& y, index b, index h, index p, index n,
+             const T* room) {
+    if constexpr (std::is_same_v<E, T>)
+        if (y.stride[3] == 1) return;
+    convert.narrow(room, n, y.row(b, h, p), y.stride[3]);
+}
+
+// body(batch, head, position, room) for every row of these extents, with room for `rooms` rows of T.
+template <class T, class Body, class... Options>
+void for_each_row(const std::array<index, 4>& extents, index rooms, const Body& body,
+                  const Options&... options) {
+    const index n = extents[3];
+    const index rows = extents[0] * extents[1] * extents[2];
+    if (rows == 0 || n == 0) return;
+    const auto& on_ = pick<option_kind::on>(options...);
+    const auto& use_ = pick<option_kind::use>(options...);
+    workspace own;
+    workspace* memory = &own;
+    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+    const auto* const device_ = [&] {
+        if constexpr (is_absent<decltype(on_)>)
+            return static_cast<const one_thread*>(nullptr);
+        else
+            return on_.used;
+    }();
+    const index together = n >= 4096 ? 1 : 4096 / n;
+    const index tasks = (rows + together - 1) / together;
+    index lanes = lanes_of(device_);
+    if (lanes > tasks) lanes = tasks;
+    const index row_room = rounded_up(n, 64 / static_cast<index>(sizeof(T)));
+    T* const room =
+        static_cast<T*>(memory->reserve(static_cast<std::size_t>(lanes * rooms * row_room) * sizeof(T)));
+    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        const index end = least((task + 1) * together, rows);
+        for (index r = task * together; r < end; ++r)
+            body(r / extents[2] / extents[1], r / extents[2] % extents[1], r % extents[2],
+                 room + lane * rooms * row_room);
+    });
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

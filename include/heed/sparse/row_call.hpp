@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// heed/sparse/row_call.hpp: what the functions of a tensor's last axis ask of their arguments
+#pragma once
+
+#include <heed/kernel/sparse/rows.hpp>
+#include <heed/mask/dense.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class X>
+using row_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+template <option_kind Kind, option_kind... Kinds>
+inline constexpr bool one_of_kinds = ((Kind == Kinds) || ...);
+
+// Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
+template <option_kind... Kinds>
+struct row_options {
+    template <class... Options>
+    static constexpr bool check() {
+        static_assert((is_option<Options> && ...),
+                      "heed: an argument after the tensors is not an option; options are values such as "
+                      "heed::cubic_exponential{} or heed::on(pool)");
+        if constexpr ((is_option<Options> && ...)) {
+            static_assert((one_of_kinds<std::remove_cvref_t<Options>::kind, Kinds...> && ...),
+                          "heed: this call does not take one of these options; its header lists those it "
+                          "takes");
+            static_assert(count_of<option_kind::exponential, Options...> <= 1,
+                          "heed::polynomial_softmax: two exponentials are given, needs one");
+            static_assert(count_of<option_kind::on, Options...> <= 1, "heed: on(device) is given twice");
+            static_assert(count_of<option_kind::use, Options...> <= 1, "heed: use(workspace) is given twice");
+        }
+        return (is_option<Options> && ...);
+    }
+};
+
+// An output that can be written, of the element type of what is read.
+template <class Y, class... Inputs>
+constexpr bool check_row_output() {
+    using O = std::remove_pointer_t<decltype(as_view(std::declval<Y&>()).data)>;
+    constexpr bool same = (std::is_same_v<std::remove_const_t<O>, row_element<const Inputs>> && ...);
+    static_assert(table_may_be_kept<Y>,
+                  "heed: the output is a temporary, and the result would be gone; give it a name");
+    static_assert(!std::is_const_v<O>, "heed: the output is written, and this tensor is const");
+    static_assert(same, "heed: the tensors of a call hold different element types; convert them to one");
+    return !std::is_const_v<O> && same;
+}
+
+// `name` has the extents of `other`.
+template <class A, class B>
+void check_same_rows(std::string_view function, const char* name, const view<A>& x, const char* other,
+                     const view<B>& needed) {
+    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
+    check_extents(function, name, x);
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (x.extents[axis] != needed.extents[axis])
+            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
+                            needed.extents[axis]});
+}
+// An output with elements of its own, which may be the input itself.
+inline void check_replaces(std::string_view function, const char* output, const byte_span& o,
+                           const char* input, const byte_span& i) {
+    check_distinct_elements(function, output, o);
+    if (!same_elements(o, i) && overlap(o, i))
+        fail(function,
+             {output, " overlaps ", input, ", needs to be ", input, " itself or memory of its own"});
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
