@@ -165,17 +165,18 @@ private:
         const double slack =
             1 + (256 + static_cast<double>(p_.keys) / 2048) * std::numeric_limits<T>::epsilon();
         constexpr double flushed = std::numeric_limits<T>::min();
-        left[count] = 0;
+        const double keys = slack * static_cast<double>(table_.page);
+        const double keys_of_last = slack * static_cast<double>(p_.keys - (pages_ - 1) * table_.page);
+        double sum = left[count] = 0;
         for (index i = count; i-- > first;) {
             const index page = page_at(i);
-            double mass = 0;
-            if (!is_minus_infinity(bounds[page])) {
-                const double keys = static_cast<double>(std::min(table_.page, p_.keys - page * table_.page));
-                const bool known =
-                    !nothing_yet && order_of(bounds[page] + shift) < order_of(largest_exponent);
-                mass = known ? keys * slack * (static_cast<double>(masses_[page]) + flushed) : HUGE_VAL;
-            }
-            left[i] = left[i + 1] + mass;
+            // A mass as large as the limit may be any larger one; a NaN is no mass that is known.
+            if (!(masses_[page] < largest_mass) || nothing_yet)
+                sum = is_minus_infinity(bounds[page]) ? sum : HUGE_VAL;
+            else if (!is_minus_infinity(bounds[page]))
+                sum += (page + 1 < pages_ ? keys : keys_of_last) *
+                       (static_cast<double>(masses_[page]) + flushed);
+            left[i] = sum;
         }
     }
     // Sums that are finite now, and were not before: a maximum has come since.
@@ -238,7 +239,9 @@ private:
                 end = std::max(end, earliest_stop(r, place, count));
             }
             if (enough) return;
-            end = std::min(count, std::max(end, place + 1 + place / 16));
+            end = std::max(end, place + 1 + place / 16);
+            // So little would be left that a round of its own costs more.
+            if (count - end < count / 16) end = count;
         }
     }
 
@@ -275,6 +278,7 @@ private:
     static constexpr index most_keys = 2048;
     // e to this is far from overflow; a mass above it stops nobody.
     static constexpr T largest_exponent = std::is_same_v<T, double> ? T(600) : T(80);
+    static constexpr T largest_mass = std::is_same_v<T, double> ? T(1e260) : T(5e34);
 
     const exact_problem<E>& p_;
     const exact_leaves<E>& leaf_;
