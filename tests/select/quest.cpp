@@ -41,19 +41,19 @@ bool same(const support::tensor<float>& a, const support::tensor<float>& b) {
 
 TEST_CASE("quest keeps the pages with the largest bounds") {
     long checked = 0;
-    support::for_problems<float>(711, 120, [&](reference::problem& p, support::random& r) {
+    support::for_problems<float>(711, 72, [&](reference::problem& p, support::random& r) {
         const long page = r.skewed(1, 12), budget = some_budget(r, p);
         if (r.chance(0.4)) p.scale = r.chance(0.5) ? -0.3 : 0.7;
         const double scale = p.scale ? *p.scale : 1 / std::sqrt(static_cast<double>(p.d_k));
         checked +=
             check_selection<float>(p, page, budget, false, heed::quest(page, budget), heed::scale(scale));
     });
-    CHECK(checked > 80);
+    CHECK(checked > 45);
 }
 
 TEST_CASE("pages that a mask hides take no budget, and hidden keys enter no bound") {
     long checked = 0;
-    support::for_problems<float>(712, 100, [&](reference::problem& p, support::random& r) {
+    support::for_problems<float>(712, 64, [&](reference::problem& p, support::random& r) {
         const long page = r.skewed(1, 12), budget = some_budget(r, p), shift = p.keys - p.queries;
         std::vector<long> lengths(static_cast<std::size_t>(p.batch));
         for (long& n : lengths) n = r.between(0, p.keys);
@@ -69,12 +69,12 @@ TEST_CASE("pages that a mask hides take no budget, and hidden keys enter no boun
         checked += check_selection<float>(p, page, budget, false, heed::quest(page, budget), heed::causal,
                                           heed::key_lengths(lengths));
     });
-    CHECK(checked > 60);
+    CHECK(checked > 40);
 }
 
 TEST_CASE("a predicate may differ from head to head") {
     long checked = 0;
-    support::for_problems<float>(713, 60, [&](reference::problem& p, support::random& r) {
+    support::for_problems<float>(713, 40, [&](reference::problem& p, support::random& r) {
         const long page = r.skewed(1, 9), budget = some_budget(r, p);
         p.visible = [](reference::place i) {
             return (i.key / 5 + i.query + 2 * i.head) % 3 != 0 && i.key % 7 != i.head % 2;
@@ -84,7 +84,7 @@ TEST_CASE("a predicate may differ from head to head") {
         });
         checked += check_selection<float>(p, page, budget, false, heed::quest(page, budget), mask);
     });
-    CHECK(checked > 35);
+    CHECK(checked > 24);
 }
 
 template <class T>
@@ -101,10 +101,10 @@ void carried(std::uint64_t seed, int count) {
     });
 }
 TEST_CASE("bounds may be carried, for every element type") {
-    carried<float>(714, 60);
-    carried<double>(715, 30);
-    carried<Eigen::half>(716, 30);
-    carried<Eigen::bfloat16>(717, 30);
+    carried<float>(714, 40);
+    carried<double>(715, 16);
+    carried<Eigen::half>(716, 16);
+    carried<Eigen::bfloat16>(717, 16);
 }
 
 TEST_CASE("one query over a long cache") {
@@ -136,6 +136,31 @@ TEST_CASE("a budget of all keys gives the bits of the call without quest") {
         const auto y = solve(in, heed::causal);
         CHECK(same(y, solve(in, heed::causal, heed::quest(8, keys + 7))));
         CHECK(same(y, solve(in, heed::causal, heed::quest(1000000, 1))));
+    }
+}
+
+TEST_CASE("weights and scores are written with a selection") {
+    support::random r(725);
+    for (const long queries : {1L, 30L}) {
+        auto p = support::problem<float>(r, 1, 4, 2, queries, 90, 10, 6);
+        const auto chosen = support::choose_pages(p, 5, 20);
+        const support::inputs<float> in(p);
+        support::tensor<float> weights(1, 4, queries, 90), raw(1, 4, queries, 90), biased(1, 4, queries, 90);
+        solve(in, heed::quest(5, 20), heed::weights(weights), heed::scores(raw, heed::stage::raw));
+        solve(in, heed::quest(5, 20), heed::scores(biased, heed::stage::biased));
+        const auto truth = reference::solve<double>(p);
+        long wrong = 0;
+        for (long h = 0; h < 4; ++h)
+            for (long i = 0; i < queries; ++i)
+                for (long j = 0; j < 90; ++j) {
+                    const bool kept = chosen.keeps(p, {0, h, i, j}, 5);
+                    wrong += (weights(0, h, i, j) != 0) != kept;
+                    wrong += (biased(0, h, i, j) != -HUGE_VALF) != kept;
+                    const double s = truth.raw[static_cast<std::size_t>((h * queries + i) * 90 + j)];
+                    wrong += !(std::fabs(static_cast<double>(raw(0, h, i, j)) - s) < 1e-4);
+                }
+        CHECK(chosen.closest > nearly);
+        CHECK(wrong == 0);
     }
 }
 

@@ -85,8 +85,8 @@ auto certified(double tau, B&& bounds) {
         "certified(0.99), certified(0.99, bounds)");
     static_assert(std::is_lvalue_reference_v<B>,
                   "heed::certified: the page bounds are a temporary and would be gone; give them a name");
-    detail::carried_pages table{&bounds};
-    return detail::certified_option<decltype(table)>(table, tau);
+    const detail::carried_pages table(bounds);
+    return detail::certified_option<std::remove_const_t<decltype(table)>>(table, tau);
 }
 
 // Beside certified(tau): also writes the share of the mass that each row is sure to have kept, (batch, head,

@@ -31,6 +31,7 @@ struct own_pages {
 template <class T>
 struct carried_pages {
     const page_bounds<T>* bounds;
+    explicit carried_pages(const page_bounds<T>& b) : bounds(&b) {}
 
     index page() const { return bounds->page(); }
     template <class E>

@@ -61,8 +61,8 @@ auto quest(P&& pages, const N& budget) {
     static_assert(!carried || std::is_lvalue_reference_v<P>,
                   "heed::quest: the page bounds are a temporary and would be gone; give them a name");
     if constexpr (carried) {
-        detail::carried_pages table{&pages};
-        return detail::quest_option<decltype(table)>(table, detail::index_of(budget));
+        const detail::carried_pages table(pages);
+        return detail::quest_option<std::remove_const_t<decltype(table)>>(table, detail::index_of(budget));
     } else {
         return detail::quest_option<detail::own_pages>({detail::index_of(pages)}, detail::index_of(budget));
     }

@@ -40,11 +40,12 @@ struct call_bounds {
     T* rows;
     T* largest;  // one set for each task, joined into the first of its head
     T* room;     // for each lane
+    index lanes_;
     index tasks_of_head;
 
     static constexpr index pages_of_task = 64;
 
-    call_bounds(const exact_problem<E>& p, index page, index lanes, carved& memory) {
+    call_bounds(const exact_problem<E>& p, index page, index lanes, carved& memory) : lanes_(lanes) {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         tasks_of_head = pages == 0 ? 1 : (pages + pages_of_task - 1) / pages_of_task;
         rows = memory.take<T>(heads * pages * 2 * p.features);
@@ -53,12 +54,11 @@ struct call_bounds {
     }
 
     template <class M, class D>
-    page_table<T> make(const exact_problem<E>& p, index page, const M& mask, const D* device_,
-                       index lanes) const {
+    page_table<T> make(const exact_problem<E>& p, index page, const M& mask, const D* device_) const {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         const exact_leaves<E>& leaf = leaves_on_target<E>();
         const page_leaves<T>& leaf_of_pages = page_leaves_on_target<T>();
-        for_each_task(device_, lanes, heads * tasks_of_head, [&](index lane, index task) {
+        for_each_task(device_, lanes_, heads * tasks_of_head, [&](index lane, index task) {
             const index head = task / tasks_of_head, b = head / p.kv_heads, kv = head % p.kv_heads;
             const index first = task % tasks_of_head * pages_of_task;
             const page_readers readers = readers_of(mask, b, kv, p.heads / p.kv_heads, p.keys, page);
@@ -129,12 +129,16 @@ public:
             }
         }
     }
-    // The bounds of pages [first, first + count), at most decode_keys of them: to[r * decode_keys + i].
+    // The bounds of pages [first, first + count), at most decode_keys of them: to[r * decode_keys + i]. The
+    // rest of a row repeats the last one, so that whole packs may be read.
     void bounds(index first, index count, T* to) const {
         const number_rows<T> rows{table_.row(head_, first), 2 * p_.features};
         for (index r = 0; r < count_; r += r + 4 <= count_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= count_](q_ + r * stride_, stride_, rows, count, 2 * p_.features,
                                               to + r * decode_keys);
+        for (index r = 0; r < count_; ++r)
+            for (index i = count; i < decode_keys; ++i)
+                to[r * decode_keys + i] = to[r * decode_keys + count - 1];
     }
     // How much the scores of a row may exceed its bounds by rounding.
     double margin(index r) const {

@@ -13,6 +13,12 @@ HEED_INLINE V larger_or_nan(V most, V x) {
     return choose((x > most) | (x != x), x, most);
 }
 
+// The same of single numbers.
+template <class T>
+HEED_INLINE T larger_number(T most, T x) {
+    return ((x > most) | (x != x)) ? x : most;
+}
+
 // high = max(high, x), low = min(low, x) over `count` rows, then largest = max(largest, high, -low).
 template <class T>
 HEED_NOINLINE void page_extremes(const T* rows, index stride, index count, index features, T* high, T* low,
@@ -37,14 +43,12 @@ HEED_NOINLINE void page_extremes(const T* rows, index stride, index count, index
         T l = 0 - low[f];
         for (index i = 0; i < count; ++i) {
             const T x = rows[i * stride + f];
-            h = (x > h) | (x != x) ? x : h;
-            l = (0 - x > l) | (x != x) ? 0 - x : l;
+            h = larger_number<T>(h, x);
+            l = larger_number<T>(l, 0 - x);
         }
         high[f] = h;
         low[f] = 0 - l;
-        T m = largest[f];
-        m = (h > m) | (h != h) ? h : m;
-        largest[f] = (l > m) | (l != l) ? l : m;
+        largest[f] = larger_number<T>(larger_number<T>(largest[f], h), l);
     }
 }
 
@@ -70,7 +74,7 @@ HEED_NOINLINE T page_largest(const T* s, index count) {
     T lane[w];
     store(lane, most);
     T m = lane[0];
-    for (int l = 1; l < w; ++l) m = (lane[l] > m) | (lane[l] != lane[l]) ? lane[l] : m;
+    for (int l = 1; l < w; ++l) m = larger_number<T>(m, lane[l]);
     return m;
 }
 

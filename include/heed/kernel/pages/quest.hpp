@@ -77,14 +77,14 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
         return m;
     };
     carved shared{nullptr}, own{nullptr};
-    if (carried == nullptr) call_bounds<E>(p, page, lanes, shared);
+    if (carried == nullptr) call_bounds<E>(p, page, lanes_of(device_), shared);
     room_of(own);
     char* const base =
         static_cast<char*>(memory.reserve(shared.used + own.used * static_cast<std::size_t>(lanes)));
     carved bounds_memory{base};
     table = carried != nullptr
                 ? *carried
-                : call_bounds<E>(p, page, lanes, bounds_memory).make(p, page, mask, device_, lanes);
+                : call_bounds<E>(p, page, lanes_of(device_), bounds_memory).make(p, page, mask, device_);
 
     for_each_task(device_, lanes, heads * blocks, [&](index lane, index task) {
         carved mine{base + shared.used + own.used * static_cast<std::size_t>(lane)};

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/pages/certified_walk.hpp: pages in the order of their bounds, until the rest cannot matter
+//
+// For the rows of one query and one group of heads, each with its online state (m, l, o):
+//
+//     R = sum over unvisited pages p of |p| e^(ub_p + margin - m)       the mass that may be left
+//     stop when l / (l + R) >= tau for every row
+//
+// Pages go in rounds. A round takes every page without which no row could stop, whatever the scores turn
+// out to be: with l + R fixed at what it is now, the mass left behind has to fall to (1 - tau) of it. So a
+// round never visits too much, its pages are walked in the order of memory, and noise, where all pages are
+// needed, is read almost as a dense walk reads it.
+//
+// R is kept in double, as sums from the last page to the first.
+//
+// Cost: two keys' scores and one exponential a page and row, sorting the pages, then the keys visited.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <heed/kernel/exact/decode.hpp>
+#include <heed/kernel/pages/estimate.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class E>
+class certified_walk {
+public:
+    using T = typename exact_problem<E>::T;
+
+    // As many numbers as rows and pages need; memory for it is bytes() long.
+    certified_walk(const exact_problem<E>& p, const page_table<T>& table, index pages, double tau)
+        : p_(p),
+          leaf_(leaves_on_target<E>()),
+          leaf_of_pages_(page_leaves_on_target<T>()),
+          table_(table),
+          estimate_(p, table, 1),
+          tau_(tau),
+          rows_(p.heads / p.kv_heads),
+          pages_(pages),
+          padded_(rounded_up(pages, decode_keys)) {
+        carved count{nullptr};
+        layout(count);
+        bytes_ = count.used;
+    }
+
+    std::size_t bytes() const { return bytes_; }
+
+    template <class M>
+    void run(index b, index kv_head, index query, const M& mask, void* memory) {
+        carved from{static_cast<char*>(memory)};
+        layout(from);
+        const exact_decode<E> kernel(p_, leaf_, query, 1);
+        const page_readers readers = readers_of(mask, b, kv_head, rows_, p_.keys, table_.page);
+        kernel.begin(b, kv_head, scratch_);
+        kernel.clear(sum_);
+        if (p_.weights.data != nullptr) hide_weights(b, kv_head, query);
+        const index count = pages_seen(mask, readers, query, pages_, seen_);
+        if (count > 0) {
+            bound_rows(b, kv_head, query);
+            sort_pages(count);
+            walk(kernel, b, kv_head, count);
+        } else {
+            for (index r = 0; r < rows_; ++r) kept_[r] = 1;
+        }
+        kernel.finish(b, kv_head, sum_);
+        for (index r = 0; p_.coverage.data != nullptr && r < rows_; ++r)
+            *p_.coverage.row(b, kv_head * rows_ + r, query) = kept_[r];
+    }
+
+private:
+    void layout(carved& from) {
+        const exact_decode<E> kernel(p_, leaf_, 0, 1);
+        scratch_ = from.take<char>(static_cast<index>(kernel.bytes()));
+        sum_ = from.take<T>(kernel.state_size());
+        next_ = from.take<T>(kernel.state_size());
+        q_ = from.take<T>(estimate_.size());
+        scores_ = from.take<T>(rows_ * decode_keys);
+        bounds_ = from.take<T>(rows_ * padded_);
+        best_ = from.take<T>(padded_);
+        masses_ = from.take<T>(padded_);
+        left_ = from.take<double>(rows_ * (pages_ + 1));
+        order_ = from.take<std::uint64_t>(pages_);
+        seen_ = from.take<bit_word>(words_of(pages_));
+        round_ = from.take<bit_word>(words_of(pages_));
+        margin_ = from.take<double>(rows_);
+        most_ = from.take<T>(rows_);
+        reference_ = from.take<T>(rows_);
+        kept_ = from.take<T>(rows_);
+    }
+
+    // Weights of keys that are never visited are those of hidden ones.
+    void hide_weights(index b, index kv_head, index query) const {
+        for (index r = 0; r < rows_; ++r) {
+            T* const row = p_.weights.row(b, kv_head * rows_ + r, query);
+            for (index i = 0; i < p_.keys; ++i) row[i * p_.weights.stride[3]] = minus_infinity<T>();
+        }
+    }
+
+    // The bound of every row and page, -inf for pages that nobody sees, and each row's largest.
+    void bound_rows(index b, index kv_head, index query) {
+        estimate_.load(b, kv_head, query, 1, q_);
+        for (index first = 0; first < padded_; first += decode_keys) {
+            const index n = std::min(decode_keys, pages_ - first);
+            estimate_.bounds(first, n, scores_);
+            for (index r = 0; r < rows_; ++r) {
+                T* const s = scores_ + r * decode_keys;
+                // The only change of a score that gets here is a softcap: monotone, so it bounds too.
+                if (p_.score != nullptr) {
+                    const at corner{static_cast<std::int32_t>(b),
+                                    static_cast<std::int32_t>(kv_head * rows_ + r),
+                                    static_cast<std::int32_t>(query), 0};
+                    p_.score(p_.program, s, 0, {corner, 0, -1, 0, 1}, decode_keys);
+                }
+                for (index i = 0; i < decode_keys; ++i)
+                    if (i >= n || !bit_at(seen_, first + i)) s[i] = minus_infinity<T>();
+                std::copy_n(s, decode_keys, bounds_ + r * padded_ + first);
+            }
+        }
+        for (index r = 0; r < rows_; ++r) {
+            if (!p_.group_sees_alike) hide_pages(b, kv_head * rows_ + r, query, bounds_ + r * padded_);
+            margin_[r] = estimate_.margin(r);
+            most_[r] = leaf_of_pages_.largest(bounds_ + r * padded_, padded_);
+            if (is_minus_infinity(most_[r])) most_[r] = 0;
+        }
+    }
+    // Where heads see different keys: pages that this one does not see hold no mass of it.
+    void hide_pages(index b, index head, index query, T* bounds) const {
+        for (index i = 0; i < pages_; ++i) {
+            const index end = std::min((i + 1) * table_.page, p_.keys);
+            if (p_.cover_of({b, head, query, query + 1, i * table_.page, end}) == cover::empty)
+                bounds[i] = minus_infinity<T>();
+        }
+    }
+
+    // Seen pages, those first that come nearest to a row's largest bound.
+    void sort_pages(index count) {
+        leaf_of_pages_.best(bounds_, padded_, rows_, padded_, most_, best_);
+        index n = 0;
+        for (index i = 0; i < pages_ && n < count; ++i) {
+            if (!bit_at(seen_, i)) continue;
+            const auto descending = static_cast<std::uint32_t>(~order_of(kept_finite<float>(best_[i]))) ^
+                                    std::uint32_t{0x80000000};
+            order_[n++] = std::uint64_t{descending} << 32 | static_cast<std::uint64_t>(i);
+        }
+        std::sort(order_, order_ + n);
+    }
+    index page_at(index place) const { return static_cast<index>(order_[place] & 0xffffffffu); }
+
+    // The sums of one row from page `first` of the order on, relative to its present maximum.
+    void sum_rest(index r, index first, index count) {
+        double* const left = left_ + r * (pages_ + 1);
+        const T* const bounds = bounds_ + r * padded_;
+        const bool nothing_yet = is_minus_infinity(sum_[r]);
+        const T shift = nothing_yet ? T(0) : static_cast<T>(margin_[r] - static_cast<double>(sum_[r]));
+        reference_[r] = sum_[r];
+        leaf_of_pages_.masses(bounds, padded_, shift, largest_exponent, masses_);
+        // Rounding of the exponentials, of their sum and of l: 1 ULP each and less than one an addition. What
+        // the exponential flushes to zero is below the least normal number.
+        const double slack =
+            1 + (256 + static_cast<double>(p_.keys) / 2048) * std::numeric_limits<T>::epsilon();
+        constexpr double flushed = std::numeric_limits<T>::min();
+        const double keys = slack * static_cast<double>(table_.page);
+        const double keys_of_last = slack * static_cast<double>(p_.keys - (pages_ - 1) * table_.page);
+        double sum = left[count] = 0;
+        for (index i = count; i-- > first;) {
+            const index page = page_at(i);
+            // A mass as large as the limit may be any larger one; a NaN is no mass that is known.
+            if (!(masses_[page] < largest_mass) || nothing_yet)
+                sum = is_minus_infinity(bounds[page]) ? sum : HUGE_VAL;
+            else if (!is_minus_infinity(bounds[page]))
+                sum += (page + 1 < pages_ ? keys : keys_of_last) *
+                       (static_cast<double>(masses_[page]) + flushed);
+            left[i] = sum;
+        }
+    }
+    // Sums that are finite now, and were not before: a maximum has come since.
+    bool stale(index r, index place) const {
+        return !(left_[r * (pages_ + 1) + place] < HUGE_VAL) && sum_[r] > reference_[r];
+    }
+    double rest(index r, index place) const {
+        const double left = left_[r * (pages_ + 1) + place];
+        // A maximum that grew makes the rest smaller.
+        return left == 0 || !(left < HUGE_VAL)
+                   ? left
+                   : left * std::exp(static_cast<double>(reference_[r]) - static_cast<double>(sum_[r]));
+    }
+
+    // The share of a row's mass that is kept at least, rounded down.
+    T share(index r, double left) const {
+        if (left == 0) return 1;
+        const double l = static_cast<double>(sum_[rows_ + r]);
+        const double c = l / (l + left);
+        if (!(c >= 0)) return 0;
+        const T rounded = static_cast<T>(c);
+        return static_cast<double>(rounded) > c || rounded >= T(1) ? std::nextafter(rounded, T(0)) : rounded;
+    }
+
+    // The first place of the order where row r could stop, if the pages up to it had all the mass they may.
+    index earliest_stop(index r, index place, index count) const {
+        const double here = rest(r, place);
+        const double factor = here < HUGE_VAL && left_[r * (pages_ + 1) + place] > 0
+                                  ? here / left_[r * (pages_ + 1) + place]
+                                  : 1;
+        const double enough =
+            here < HUGE_VAL ? (1 - tau_) * (static_cast<double>(sum_[rows_ + r]) + here) : HUGE_VAL;
+        index low = place, high = count;
+        while (low < high) {
+            const index middle = low + (high - low) / 2;
+            const double left = left_[r * (pages_ + 1) + middle];
+            if (left < HUGE_VAL && left * factor <= enough)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return low;
+    }
+
+    void walk(const exact_decode<E>& kernel, index b, index kv_head, index count) {
+        // Until something is known of the maxima, a sixty-fourth.
+        index place = 0;
+        index end = std::min(count, std::max(index{4}, count / 64));
+        for (;;) {
+            visit(kernel, b, kv_head, place, end);
+            const bool first = place == 0;
+            place = end;
+            bool enough = true;
+            for (index r = 0; r < rows_; ++r) {
+                if (place < count && (first || stale(r, place))) sum_rest(r, place, count);
+                const double left = place == count ? 0 : rest(r, place);
+                kept_[r] = share(r, left);
+                if (left == 0 || static_cast<double>(kept_[r]) >= tau_) continue;
+                enough = false;
+                end = std::max(end, earliest_stop(r, place, count));
+            }
+            if (enough) return;
+            end = std::max(end, place + 1 + place / 16);
+            // So little would be left that a round of its own costs more.
+            if (count - end < count / 16) end = count;
+        }
+    }
+
+    // Pages [place, end) of the order, in the order of memory; neighbours as one run of keys.
+    void visit(const exact_decode<E>& kernel, index b, index kv_head, index place, index end) {
+        for (index word = 0; word < words_of(pages_); ++word) round_[word] = 0;
+        for (; place < end; ++place) set_bit(round_, page_at(place));
+        index since = 0;  // keys in the state beside, which short sums keep from drifting
+        kernel.clear(next_);
+        for (index page = 0; page < pages_;) {
+            if (!bit_at(round_, page)) {
+                page = round_[page / word_bits] >> (page % word_bits) == 0
+                           ? (page / word_bits + 1) * word_bits
+                           : page + 1;
+                continue;
+            }
+            const index first = page;
+            while (page < pages_ && bit_at(round_, page)) ++page;
+            const index stop = std::min(page * table_.page, p_.keys);
+            for (index key = first * table_.page; key < stop;) {
+                const index until = std::min(stop, key + most_keys - since);
+                kernel.add(b, kv_head, key, until, next_, scratch_);
+                since += until - key;
+                key = until;
+                if (since < most_keys) continue;
+                kernel.merge(sum_, next_);
+                kernel.clear(next_);
+                since = 0;
+            }
+        }
+        kernel.merge(sum_, next_);
+    }
+
+    static constexpr index most_keys = 2048;
+    // e to this is far from overflow; a mass above it stops nobody.
+    static constexpr T largest_exponent = std::is_same_v<T, double> ? T(600) : T(80);
+    static constexpr T largest_mass = std::is_same_v<T, double> ? T(1e260) : T(5e34);
+
+    const exact_problem<E>& p_;
+    const exact_leaves<E>& leaf_;
+    const page_leaves<T>& leaf_of_pages_;
+    const page_table<T>& table_;
+    page_estimate<E> estimate_;
+    double tau_;
+    index rows_;
+    index pages_;
+    index padded_;
+    std::size_t bytes_ = 0;
+
+    char* scratch_ = nullptr;         // of the decode kernel
+    T* sum_ = nullptr;                // the state of the rows
+    T* next_ = nullptr;               // of the keys that join it next
+    T* q_ = nullptr;                  // (row, q+ and q-)
+    T* scores_ = nullptr;             // (row, some pages)
+    T* bounds_ = nullptr;             // (row, page)
+    T* best_ = nullptr;               // (page)
+    T* masses_ = nullptr;             // (page)
+    double* left_ = nullptr;          // (row, place in the order): the mass from there on
+    std::uint64_t* order_ = nullptr;  // pages, behind what sorts them
+    bit_word* seen_ = nullptr;        // pages that somebody sees
+    bit_word* round_ = nullptr;       // pages of a round
+    double* margin_ = nullptr;        // (row)
+    T* most_ = nullptr;               // (row): the largest bound
+    T* reference_ = nullptr;          // (row): the maximum that left_ is relative to
+    T* kept_ = nullptr;               // (row)
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
