@@ -229,6 +229,9 @@ bool print_figures(std::ostream& out, runner& run) {
     m.two_threads("linear", self(2, 16384, 64), 1.8);
     m.two_threads("linear", self(1, 16384, 64), 1.8);
     m.two_threads("linear_back", self(1, 16384, 64), 1.8);
+    m.faster("blocks", "plain", self(1, 16384, 64), 1 / (1.15 * 0.1));
+    m.faster("longformer", "plain", self(1, 32768, 64), 20);
+    m.faster("longformer_spread", "plain", self(1, 32768, 64), 20);
     return m.all_met();
 }
 
