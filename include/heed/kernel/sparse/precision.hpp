@@ -184,7 +184,8 @@ private:
         if (!changed && is_minus_infinity(most) && p_.keys > 0) most = constants<T>::lowest;
         for (index key = 0; key < p_.keys; key += tile_keys) {
             const index count = least(tile_keys, p_.keys - key);
-            copy(r.scores + key, r.weights + key, count);
+            // To a whole pack, which is what the softmax reads.
+            copy(r.scores + key, r.weights + key, rounded_up(count, leaf_.pack_lanes));
             T keep = 1;
             leaf_.row_softmax(r.weights + key, count, !changed, most, sum, keep);
         }
