@@ -201,6 +201,13 @@ bool print_figures(std::ostream& out, runner& run) {
     m.two_threads("linear", self(2, 16384, 64), 1.8);
     m.two_threads("linear", self(1, 16384, 64), 1.8);
     m.two_threads("linear_back", self(1, 16384, 64), 1.8);
+
+    m.share_of_peak("plain_back", self(8, 2048, 64), 0.65);
+    m.share_of_peak("plain_back", self(8, 2048, 128), 0.65);
+    m.share_of_peak("causal_back", self(8, 2048, 64), 0.65);
+    m.share_of_peak("causal_back", self(8, 2048, 128), 0.65);
+    m.two_threads("plain_back", self(8, 2048, 64), 1.8);
+    m.two_threads("causal_back", self(1, 2048, 64), 1.6);
     return m.all_met();
 }
 
