@@ -232,6 +232,13 @@ bool print_figures(std::ostream& out, runner& run) {
     m.faster("blocks", "plain", self(1, 16384, 64), 1 / (1.15 * 0.1));
     m.faster("longformer", "plain", self(1, 32768, 64), 20);
     m.faster("longformer_spread", "plain", self(1, 32768, 64), 20);
+
+    m.share_of_peak("plain_back", self(8, 2048, 64), 0.65);
+    m.share_of_peak("plain_back", self(8, 2048, 128), 0.65);
+    m.share_of_peak("causal_back", self(8, 2048, 64), 0.65);
+    m.share_of_peak("causal_back", self(8, 2048, 128), 0.65);
+    m.two_threads("plain_back", self(8, 2048, 64), 1.8);
+    m.two_threads("causal_back", self(1, 2048, 64), 1.6);
     return m.all_met();
 }
 
