@@ -9,3 +9,5 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/sparse/compressed_keys.hpp>
+#include <heed/sparse/native.hpp>

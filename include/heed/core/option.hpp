@@ -51,6 +51,9 @@ enum class option_kind {
     head_mix_gradient,
     select,
     coverage,
+    native_blocks,
+    compressed,
+    compressed_gradient,
 };
 
 namespace detail {

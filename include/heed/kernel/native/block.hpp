@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/native/block.hpp: a block of queries of one group of heads through the three branches
+//
+//     p_h = softmax(scale q_h compressed_k^T)     importance[j] = sum over the heads h of the group and the
+//     compressed keys i of p_h[i] * (chunks that i and block j share)
+//
+// All three branches run on the tiled kernel of exact attention. Where all keys of a range count (compressed,
+// sliding), lanes are queries: the heads of a group stand one behind the other, so that they share a tile.
+// Where every query has keys of its own (selected), lanes are the heads of the group, and the tiles are the
+// blocks that the query chose: a key is read once for the group and no mask is needed. Calls of few queries
+// put all queries and heads side by side in the lanes.
+//
+// Scores of compressed keys are worked out once. The kernel shows each tile of exponentials to an observer,
+// which sums them up by selection block (a quarter of their number at the sizes of the paper) and notes the
+// maximum they are relative to; once the log-sum-exp is known, what was noted is added with its factor.
+//
+// Memory, in numbers: a block of queries times (3 value features + features) times heads of the group, and
+// times selection blocks of all keys; linear in a block of queries.
+#pragma once
+
+#include <heed/kernel/exact/run.hpp>
+#include <heed/kernel/native/choose.hpp>
+#include <heed/kernel/native/importance.hpp>
+#include <heed/kernel/native/problem.hpp>
+#include <heed/kernel/native/ranges.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// What a block of queries has found: rows are head of the group * rows + query of the block.
+template <class T>
+struct native_found {
+    index rows;
+    T* output[native_branches];  // (row, value feature), before the gates
+    T* lse[native_branches];     // (row)
+    std::int32_t* chosen;        // (query, select_count), ascending
+    std::int32_t* chosen_count;  // (query)
+};
+
+template <class E>
+class native_block {
+public:
+    using problem = native_problem<E>;
+    using T = typename problem::T;
+
+    native_block(const problem& p, index queries)
+        : p_(p), leaf_(leaves_on_target<E>()), sum_leaf_(leaves_on_target<T>()) {
+        const index lanes = panel_packs * leaf_.pack_lanes;
+        stacked_ = queries > decode_queries;
+        rows_ = stacked_ ? lanes : queries;
+        together_ = least(stacked_ ? index{block_strips} : (block_strips * lanes - 1) / rows_ + 1, p.group());
+    }
+
+    // Queries of a block: one strip of lanes, or all of a few.
+    index queries() const { return rows_; }
+
+    std::size_t bytes() const {
+        carving counted(nullptr);
+        return carve(counted).bytes;
+    }
+
+    // Queries [begin, end) of the heads of one group; memory is bytes() long.
+    native_found<T> run(index b, index kv_head, index begin, index end, void* memory) const {
+        carving c(static_cast<char*>(memory));
+        scratch m = carve(c);
+        task t{b, kv_head, begin, end - begin};
+        bring_queries(t, m);
+        see_compressed(t, m);
+        choose(t, m);
+        see_selected(t, m);
+        see_window(t, m);
+        return m.found;
+    }
+
+    // Outputs times their gates to the caller's y. A branch that sees nothing is left out.
+    void finish(index b, index kv_head, index begin, index end, const native_found<T>& x, T* row) const {
+        for (index h = 0; h < p_.group(); ++h)
+            for (index query = begin; query < end; ++query) {
+                const index head = kv_head * p_.group() + h;
+                const index at_row = (h * x.rows + query - begin) * p_.value_features;
+                for (index f = 0; f < p_.value_features; ++f) row[f] = 0;
+                for (const native_branch c : {compressed_branch, selected_branch, sliding_branch}) {
+                    if (!p_.sees(c, query)) continue;
+                    const T gate = p_.gate(b, head, query, c);
+                    for (index f = 0; f < p_.value_features; ++f) row[f] += gate * x.output[c][at_row + f];
+                }
+                if (p_.y_sum.data != nullptr)
+                    write_row(leaf_, row, p_.value_features, p_.y_sum.row(b, head, query),
+                              p_.y_sum.stride[3]);
+                else
+                    write_row(leaf_, row, p_.value_features, p_.y.row(b, head, query), p_.y.stride[3]);
+            }
+    }
+
+private:
+    struct task {
+        index batch;
+        index kv_head;
+        index begin;
+        index count;
+    };
+    struct scratch {
+        std::size_t bytes;
+        native_found<T> found;
+        E* query;      // (row, feature)
+        T* query_sum;  // the same in the sum type
+        std::int32_t* low;
+        std::int32_t* high;
+        block_importance<T> importance;
+        weighed_block<T>* heap;
+        void* exact;
+    };
+    // Memory handed out piece by piece, on cache lines; without memory it only counts.
+    class carving {
+    public:
+        explicit carving(char* memory) : memory_(memory) {}
+        template <class X>
+        void take(X*& to, index n) {
+            to = memory_ == nullptr ? nullptr : reinterpret_cast<X*>(memory_ + taken_);
+            taken_ += cache_lines(static_cast<std::size_t>(n) * sizeof(X));
+        }
+        std::size_t taken() const { return taken_; }
+
+    private:
+        char* memory_;
+        std::size_t taken_ = 0;
+    };
+
+    scratch carve(carving& c) const {
+        scratch m{};
+        const index all = p_.group() * rows_;
+        m.found.rows = rows_;
+        for (int i = 0; i < native_branches; ++i) {
+            c.take(m.found.output[i], all * p_.value_features);
+            c.take(m.found.lse[i], all);
+        }
+        c.take(m.found.chosen, rows_ * count_chosen());
+        c.take(m.found.chosen_count, rows_);
+        c.take(m.heap, count_chosen());
+        c.take(m.query, all * p_.features);
+        if constexpr (std::is_same_v<E, T>)
+            m.query_sum = m.query;
+        else
+            c.take(m.query_sum, all * p_.features);
+        c.take(m.low, rows_);
+        c.take(m.high, rows_);
+        const index compressed = p_.blocks.compressed_of(p_.keys);
+        m.importance =
+            block_importance<T>(p_.blocks, panel_packs * leaf_.pack_lanes, leaf_.pack_lanes, rows_, stacked_);
+        const index strips =
+            stacked_ ? together_ : rounded_up(together_ * rows_, leaf_.pack_lanes) / leaf_.pack_lanes;
+        c.take(m.importance.weights, blocks_of(p_.keys) * rows_);
+        c.take(m.importance.notes, m.importance.most_notes(compressed, strips));
+        c.take(m.importance.numbers, m.importance.most_notes(compressed, strips) * m.importance.note_size());
+        std::size_t most = 0;
+        const auto room_of = [&](const auto& kernel) {
+            most = kernel.bytes() > most ? kernel.bytes() : most;
+        };
+        const auto x = compressed_problem({0, 0, 0, 0}, m, 0, together_);
+        room_of(exact_block<T>(x, sum_leaf_, x.queries));
+        const auto y = window_problem({0, 0, 0, 0}, m, 0, together_, p_.keys);
+        room_of(exact_block<E>(y, leaf_, y.queries));
+        const auto z = selected_problem({0, 0, 0, 0}, m, 0);
+        room_of(exact_block<E>(z, leaf_, z.queries));
+        char* exact = nullptr;
+        c.take(exact, static_cast<index>(most));
+        m.exact = exact;
+        m.bytes = c.taken();
+        return m;
+    }
+
+    index blocks_of(index keys) const { return (keys + p_.blocks.select_block - 1) / p_.blocks.select_block; }
+    index count_chosen() const { return least(p_.blocks.select_count, blocks_of(p_.keys)); }
+
+    // The queries as (head, query of the block, feature); those past the last are zero.
+    void bring_queries(const task& t, const scratch& m) const {
+        const index n = p_.features;
+        for (index h = 0; h < p_.group(); ++h)
+            for (index q = 0; q < rows_; ++q) {
+                E* const to = m.query + (h * rows_ + q) * n;
+                if (q < t.count) {
+                    const E* from = p_.q.row(t.batch, t.kv_head * p_.group() + h, t.begin + q);
+                    for (index f = 0; f < n; ++f) to[f] = from[f * p_.q.stride[3]];
+                } else {
+                    for (index f = 0; f < n; ++f) to[f] = E{};
+                }
+                if constexpr (!std::is_same_v<E, T>)
+                    leaf_.widen(to, 0, 1, 1, n, m.query_sum + (h * rows_ + q) * n, n);
+            }
+    }
+
+    // A problem of one head: its rows of queries, keys and values where they stand.
+    template <class X>
+    exact_problem<X> branch_problem(const X* q, index q_stride, index queries, const X* k, index k_stride,
+                                    index k_step, const X* v, index v_stride, index v_step, index keys,
+                                    T* output, index output_stride, T* lse, index lse_stride) const {
+        exact_problem<X> x;
+        x.q = {q, {0, 0, q_stride, 1}};
+        x.k = {k, {0, 0, k_stride, k_step}};
+        x.v = {v, {0, 0, v_stride, v_step}};
+        x.y_sum = {output, {0, 0, output_stride, 1}};
+        x.logsumexp = {lse, {0, 0, lse_stride, 0}};
+        x.batch = x.heads = x.kv_heads = 1;
+        x.queries = queries;
+        x.keys = keys;
+        x.features = p_.features;
+        x.value_features = p_.value_features;
+        x.scale = p_.scale;
+        return x;
+    }
+    // `heads` heads of the group from `first` on.
+    exact_problem<T> compressed_problem(const task& t, const scratch& m, index first, index heads) const {
+        const index row = first * rows_;
+        const auto& k = p_.compressed_k;
+        const auto& v = p_.compressed_v;
+        return branch_problem<T>(
+            m.query_sum + row * p_.features, p_.features, heads * rows_, k.row(t.batch, t.kv_head, 0),
+            k.stride[2], k.stride[3], v.row(t.batch, t.kv_head, 0), v.stride[2], v.stride[3],
+            p_.blocks.compressed_of(p_.keys), m.found.output[compressed_branch] + row * p_.value_features,
+            p_.value_features, m.found.lse[compressed_branch] + row, 1);
+    }
+    exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads,
+                                    index keys) const {
+        const index row = first * rows_;
+        return branch_problem<E>(m.query + row * p_.features, p_.features, heads * rows_,
+                                 p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
+                                 p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], keys,
+                                 m.found.output[sliding_branch] + row * p_.value_features, p_.value_features,
+                                 m.found.lse[sliding_branch] + row, 1);
+    }
+    // All heads of a group for one query.
+    exact_problem<E> selected_problem(const task& t, const scratch& m, index query) const {
+        return branch_problem<E>(m.query + query * p_.features, rows_ * p_.features, p_.group(),
+                                 p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
+                                 p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], p_.keys,
+                                 m.found.output[selected_branch] + query * p_.value_features,
+                                 rows_ * p_.value_features, m.found.lse[selected_branch] + query, rows_);
+    }
+
+    // Heads of the group, as many at a time as share a tile, every query with its range of keys.
+    template <class X, class Problem, class After>
+    void see_ranges(const exact_leaves<X>& leaf, const scratch& m, index keys, const Problem& problem_of,
+                    const After& after) const {
+        const ranges_program program{{}, {}, {}, {}, {}, {}, {m.low, m.high, rows_}, {}, {}, {}};
+        for (index first = 0; first < p_.group(); first += together_) {
+            const index heads = least(together_, p_.group() - first);
+            exact_problem<X> x = problem_of(first, heads);
+            x.keys = keys;
+            x.program = &program;
+            x.classify = &ranges_program::classify;
+            compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
+            exact_block<X>(x, leaf, x.queries).run(0, 0, 0, x.queries, m.exact);
+            after(first, heads);
+        }
+    }
+
+    void see_compressed(const task& t, scratch& m) const {
+        for (index q = 0; q < rows_; ++q) {
+            m.low[q] = 0;
+            m.high[q] = static_cast<std::int32_t>(p_.blocks.compressed_of(position(t, q) + 1));
+        }
+        m.importance.clear(blocks_of(last_position(t) + 1));
+        see_ranges(
+            sum_leaf_, m, m.high[t.count - 1],
+            [&](index first, index heads) {
+                auto x = compressed_problem(t, m, first, heads);
+                x.observe = &block_importance<T>::observe;
+                x.observer = &m.importance;
+                return x;
+            },
+            [&](index first, index) {
+                m.importance.add_notes(m.found.lse[compressed_branch] + first * rows_);
+            });
+    }
+
+    void choose(const task& t, const scratch& m) const {
+        for (index q = 0; q < t.count; ++q) {
+            const index p = position(t, q);
+            m.found.chosen_count[q] =
+                p < 0 ? 0
+                      : static_cast<std::int32_t>(choose_blocks(
+                            m.importance.weights + q, rows_, p / p_.blocks.select_block,
+                            p_.blocks.select_count, m.heap, m.found.chosen + q * count_chosen()));
+        }
+    }
+
+    void see_selected(const task& t, const scratch& m) const {
+        exact_problem<E> x = selected_problem(t, m, 0);
+        const exact_block<E> kernel(x, leaf_, x.queries);
+        for (index q = 0; q < t.count; ++q) {
+            const exact_problem<E> here = selected_problem(t, m, q);
+            x.q = here.q;
+            x.y_sum = here.y_sum;
+            x.logsumexp = here.logsumexp;
+            kernel.run(0, 0, 0, x.queries, m.exact, [&](const auto& take) {
+                for_chosen_keys(m.found, q, position(t, q) + 1, tile_keys, take);
+            });
+        }
+    }
+
+    void see_window(const task& t, const scratch& m) const {
+        const index last = last_position(t);
+        const index first_key = greatest(position(t, 0) - p_.blocks.window + 1, 0);
+        for (index q = 0; q < rows_; ++q) {
+            const index p = position(t, q);
+            const index low = greatest(p - p_.blocks.window + 1, 0);
+            m.low[q] = static_cast<std::int32_t>(p < 0 ? 0 : low - first_key);
+            m.high[q] = static_cast<std::int32_t>(p < 0 ? 0 : p + 1 - first_key);
+        }
+        const index keys = last < 0 ? 0 : last + 1 - first_key;
+        see_ranges(
+            leaf_, m, keys,
+            [&](index first, index heads) {
+                auto x = window_problem(t, m, first, heads, keys);
+                x.k.data += first_key * x.k.stride[2];
+                x.v.data += first_key * x.v.stride[2];
+                return x;
+            },
+            [](index, index) {});
+    }
+
+public:
+    // take(begin, end) for the keys that a query of the block chose, up to `most` at a time, in order;
+    // neighbouring blocks together, keys from `keys` on left out.
+    template <class Take>
+    void for_chosen_keys(const native_found<T>& found, index query, index keys, index most,
+                         const Take& take) const {
+        const std::int32_t* const chosen = found.chosen + query * count_chosen();
+        const index count = found.chosen_count[query];
+        for (index i = 0; i < count;) {
+            index key = chosen[i] * p_.blocks.select_block;
+            index end = key;
+            for (; i < count && chosen[i] * p_.blocks.select_block == end; ++i) end += p_.blocks.select_block;
+            end = least(end, keys);
+            for (; key < end; key += most) take(key, least(key + most, end));
+        }
+    }
+
+private:
+    // Queries past the last stand where it does.
+    index position(const task& t, index q) const { return p_.position(t.begin + least(q, t.count - 1)); }
+    index last_position(const task& t) const { return p_.position(t.begin + t.count - 1); }
+    static index least(index a, index b) { return a < b ? a : b; }
+    static index greatest(index a, index b) { return a > b ? a : b; }
+
+    const problem& p_;
+    const exact_leaves<E>& leaf_;
+    const exact_leaves<T>& sum_leaf_;
+    bool stacked_;    // every head has a strip of its own
+    index rows_;      // queries of a block, as memory counts them
+    index together_;  // heads that share a tile
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
