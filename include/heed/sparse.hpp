@@ -11,3 +11,4 @@
 #include <heed/select/concept.hpp>
 #include <heed/sparse/compressed_keys.hpp>
 #include <heed/sparse/native.hpp>
+#include <heed/sparse/native_backward.hpp>

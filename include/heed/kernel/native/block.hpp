@@ -19,6 +19,7 @@
 #pragma once
 
 #include <heed/kernel/exact/run.hpp>
+#include <heed/kernel/native/carving.hpp>
 #include <heed/kernel/native/choose.hpp>
 #include <heed/kernel/native/importance.hpp>
 #include <heed/kernel/native/problem.hpp>
@@ -48,7 +49,7 @@ public:
         : p_(p), leaf_(leaves_on_target<E>()), sum_leaf_(leaves_on_target<T>()) {
         const index lanes = panel_packs * leaf_.pack_lanes;
         stacked_ = queries > decode_queries;
-        rows_ = stacked_ ? lanes : queries;
+        rows_ = stacked_ ? lanes : greatest(queries, 1);
         together_ = least(stacked_ ? index{block_strips} : (block_strips * lanes - 1) / rows_ + 1, p.group());
     }
 
@@ -110,21 +111,6 @@ private:
         block_importance<T> importance;
         weighed_block<T>* heap;
         void* exact;
-    };
-    // Memory handed out piece by piece, on cache lines; without memory it only counts.
-    class carving {
-    public:
-        explicit carving(char* memory) : memory_(memory) {}
-        template <class X>
-        void take(X*& to, index n) {
-            to = memory_ == nullptr ? nullptr : reinterpret_cast<X*>(memory_ + taken_);
-            taken_ += cache_lines(static_cast<std::size_t>(n) * sizeof(X));
-        }
-        std::size_t taken() const { return taken_; }
-
-    private:
-        char* memory_;
-        std::size_t taken_ = 0;
     };
 
     scratch carve(carving& c) const {
@@ -190,8 +176,9 @@ private:
             }
     }
 
-    // A problem of one head: its rows of queries, keys and values where they stand.
-    template <class X>
+    // A problem of one head: its rows of queries, keys and values where they stand; with Ranges, a range of
+    // keys for each row.
+    template <class X, bool Ranges>
     exact_problem<X> branch_problem(const X* q, index q_stride, index queries, const X* k, index k_stride,
                                     index k_step, const X* v, index v_stride, index v_step, index keys,
                                     T* output, index output_stride, T* lse, index lse_stride) const {
@@ -207,6 +194,7 @@ private:
         x.features = p_.features;
         x.value_features = p_.value_features;
         x.scale = p_.scale;
+        if (Ranges) compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
         return x;
     }
     // `heads` heads of the group from `first` on.
@@ -214,7 +202,7 @@ private:
         const index row = first * rows_;
         const auto& k = p_.compressed_k;
         const auto& v = p_.compressed_v;
-        return branch_problem<T>(
+        return branch_problem<T, true>(
             m.query_sum + row * p_.features, p_.features, heads * rows_, k.row(t.batch, t.kv_head, 0),
             k.stride[2], k.stride[3], v.row(t.batch, t.kv_head, 0), v.stride[2], v.stride[3],
             p_.blocks.compressed_of(p_.keys), m.found.output[compressed_branch] + row * p_.value_features,
@@ -223,19 +211,19 @@ private:
     exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads,
                                     index keys) const {
         const index row = first * rows_;
-        return branch_problem<E>(m.query + row * p_.features, p_.features, heads * rows_,
-                                 p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
-                                 p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], keys,
-                                 m.found.output[sliding_branch] + row * p_.value_features, p_.value_features,
-                                 m.found.lse[sliding_branch] + row, 1);
+        return branch_problem<E, true>(m.query + row * p_.features, p_.features, heads * rows_,
+                                       p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
+                                       p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], keys,
+                                       m.found.output[sliding_branch] + row * p_.value_features,
+                                       p_.value_features, m.found.lse[sliding_branch] + row, 1);
     }
     // All heads of a group for one query.
     exact_problem<E> selected_problem(const task& t, const scratch& m, index query) const {
-        return branch_problem<E>(m.query + query * p_.features, rows_ * p_.features, p_.group(),
-                                 p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
-                                 p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], p_.keys,
-                                 m.found.output[selected_branch] + query * p_.value_features,
-                                 rows_ * p_.value_features, m.found.lse[selected_branch] + query, rows_);
+        return branch_problem<E, false>(
+            m.query + query * p_.features, rows_ * p_.features, p_.group(), p_.k.row(t.batch, t.kv_head, 0),
+            p_.k.stride[2], p_.k.stride[3], p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3],
+            p_.keys, m.found.output[selected_branch] + query * p_.value_features, rows_ * p_.value_features,
+            m.found.lse[selected_branch] + query, rows_);
     }
 
     // Heads of the group, as many at a time as share a tile, every query with its range of keys.
@@ -249,7 +237,6 @@ private:
             x.keys = keys;
             x.program = &program;
             x.classify = &ranges_program::classify;
-            compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
             exact_block<X>(x, leaf, x.queries).run(0, 0, 0, x.queries, m.exact);
             after(first, heads);
         }
