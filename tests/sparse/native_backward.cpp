@@ -22,21 +22,24 @@ double loss(const native_reference::problem& p, const std::vector<double>& dy,
     return sum;
 }
 
-// d loss / d x, for x one of the vectors of p.
-std::vector<double> differences(native_reference::problem p,
-                                std::vector<double> native_reference::problem::*x,
-                                const std::vector<double>& dy, const std::vector<std::vector<long>>& chosen) {
-    std::vector<double> g;
-    for (double& element : p.*x) {
-        const double kept = element, step = 1e-5;
-        element = kept + step;
+// How far `got` is from d loss / d x, x being one of the vectors of p: at up to a dozen of its elements.
+double off_by(native_reference::problem p, std::vector<double> native_reference::problem::*x,
+              const std::vector<double>& got, const std::vector<double>& dy,
+              const std::vector<std::vector<long>>& chosen, generator& r) {
+    std::vector<double>& all = p.*x;
+    if (got.size() != all.size()) return HUGE_VAL;
+    double worst = 0;
+    for (int i = 0; i < 12 && !all.empty(); ++i) {
+        const auto at = static_cast<std::size_t>(r.between(0, long(all.size()) - 1));
+        const double kept = all[at], step = 1e-5;
+        all[at] = kept + step;
         const double above = loss(p, dy, chosen);
-        element = kept - step;
+        all[at] = kept - step;
         const double below = loss(p, dy, chosen);
-        element = kept;
-        g.push_back((above - below) / (2 * step));
+        all[at] = kept;
+        worst = std::fmax(worst, std::fabs(got[at] - (above - below) / (2 * step)));
     }
-    return g;
+    return worst;
 }
 
 native_reference::problem small_problem(generator& r) {
@@ -70,7 +73,7 @@ using wide = tensor<double>;
 TEST_CASE("gradients of queries, keys, values and gates") {
     generator r(951);
     int checked = 0;
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < 50; ++round) {
         const auto p = small_problem(r);
         const auto truth = native_reference::solve(p);
         if (!decided(truth)) continue;
@@ -81,12 +84,12 @@ TEST_CASE("gradients of queries, keys, values and gates") {
         const auto g = heed::native_sparse_attention_backward(d, in.q, in.k, in.v, in.gates, sizes_of(p));
         INFO(describe(p));
         using problem = native_reference::problem;
-        CHECK(max_error(values(g.q), differences(p, &problem::q, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(g.k), differences(p, &problem::k, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(g.v), differences(p, &problem::v, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(g.gates), differences(p, &problem::gates, dy, truth.chosen)) < 1e-6);
+        CHECK(off_by(p, &problem::q, values(g.q), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::k, values(g.k), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::v, values(g.v), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::gates, values(g.gates), dy, truth.chosen, r) < 1e-6);
     }
-    CHECK(checked > 50);
+    CHECK(checked > 40);
 }
 
 TEST_CASE("gradients of the caller's own compressed keys") {
@@ -111,12 +114,12 @@ TEST_CASE("gradients of the caller's own compressed keys") {
                                                     heed::compressed_gradient(dck, dcv));
         INFO(describe(p));
         using problem = native_reference::problem;
-        CHECK(max_error(values(dq), differences(p, &problem::q, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(dk), differences(p, &problem::k, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(dv), differences(p, &problem::v, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(dgates), differences(p, &problem::gates, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(dck), differences(p, &problem::ck, dy, truth.chosen)) < 1e-6);
-        CHECK(max_error(values(dcv), differences(p, &problem::cv, dy, truth.chosen)) < 1e-6);
+        CHECK(off_by(p, &problem::q, values(dq), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::k, values(dk), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::v, values(dv), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::gates, values(dgates), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::ck, values(dck), dy, truth.chosen, r) < 1e-6);
+        CHECK(off_by(p, &problem::cv, values(dcv), dy, truth.chosen, r) < 1e-6);
     }
 }
 

@@ -201,6 +201,11 @@ private:
 
 namespace detail {
 
+template <class X>
+inline constexpr bool is_compressed_keys = false;
+template <class T>
+inline constexpr bool is_compressed_keys<compressed_keys<T>> = true;
+
 template <class S>
 struct compressed_option : option<option_kind::compressed> {
     view<const S> keys;
@@ -220,7 +225,7 @@ struct compressed_option : option<option_kind::compressed> {
 template <class X>
 auto compressed(X&& keys) {
     static_assert(
-        requires { keys.truncate(index{}); },
+        detail::is_compressed_keys<std::remove_cvref_t<X>>,
         "heed::compressed: needs a heed::compressed_keys<T>, or two tensors of compressed keys and values");
     static_assert(
         std::is_lvalue_reference_v<X>,
