@@ -36,6 +36,15 @@ public:
 
     // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
     void part(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
+        part(b, kv_head, state, memory, [&](const auto& take) {
+            for (index key = key_begin; key < key_end; key += decode_keys)
+                take(key, key + decode_keys < key_end ? key + decode_keys : key_end);
+        });
+    }
+
+    // The same for the keys that tiles(take) hands to take(begin, end): up to decode_keys at a time.
+    template <class Tiles>
+    void part(index b, index kv_head, T* state, void* memory, const Tiles& tiles) const {
         room m;
         m.query = static_cast<T*>(memory);
         m.scores = m.query + rows_ * q_stride_;
@@ -52,10 +61,10 @@ public:
             state[rows_ + r] = 0;
         }
         for (index x = 2 * rows_; x < state_size(); ++x) state[x] = 0;
-        for (index key = key_begin; key < key_end; key += decode_keys) {
-            const tile here{b, kv_head, 0, 1, key, key + decode_keys < key_end ? key + decode_keys : key_end};
+        tiles([&](index key_begin, index key_end) {
+            const tile here{b, kv_head, 0, 1, key_begin, key_end};
             if (seen_by_any(here)) step(here, m, state);
-        }
+        });
     }
 
     // Adds another part of the keys to a state.
@@ -146,6 +155,7 @@ private:
             if (p_.drop != nullptr)
                 p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
         }
+        if (p_.observe_rows != nullptr) p_.observe_rows(p_.observer, here, rows_, m.scores, state);
         T* const output = state + 2 * rows_;
         if (careful) {
             for (index r = 0; r < rows_; ++r)

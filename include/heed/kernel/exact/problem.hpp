@@ -80,10 +80,12 @@ struct exact_problem {
     score_function<T> drop = nullptr;          // dropout, on the exponentials
     cover (*classify)(const void* program, const tile&) = nullptr;  // nullptr: every tile is full
     bool visit_all = false;  // scores are written out, so no tile is skipped
-    // Who looks on while the tiled kernel runs: called with the exponentials e^(s - most) of keys [first,
-    // end) of a tile, key r of lane l at e[r * row_stride + l], before dropout.
+    // Who looks on while a kernel runs: called with the exponentials e^(s - most) of a tile. The tiled
+    // kernel has keys [first, end) of it, key r of lane l at e[r * row_stride + l], before dropout; the
+    // decode kernel all keys, key i of row r at e[r * decode_keys + i].
     void (*observe)(void* observer, const tile&, index first, index end, const T* e, index row_stride,
                     const T* most) = nullptr;
+    void (*observe_rows)(void* observer, const tile&, index rows, const T* e, const T* most) = nullptr;
     void* observer = nullptr;
 
     bool has_sinks = false;

@@ -4,11 +4,12 @@
 //     p_h = softmax(scale q_h compressed_k^T)     importance[j] = sum over the heads h of the group and the
 //     compressed keys i of p_h[i] * (chunks that i and block j share)
 //
-// All three branches run on the tiled kernel of exact attention. Where all keys of a range count (compressed,
+// All three branches run on the kernels of exact attention. Where all keys of a range count (compressed,
 // sliding), lanes are queries: the heads of a group stand one behind the other, so that they share a tile.
 // Where every query has keys of its own (selected), lanes are the heads of the group, and the tiles are the
 // blocks that the query chose: a key is read once for the group and no mask is needed. Calls of few queries
-// put all queries and heads side by side in the lanes.
+// put all queries and heads side by side in the lanes. Where that would fill half a pack at most, the decode
+// kernel takes them row by row instead (lanes are features).
 //
 // Scores of compressed keys are worked out once. The kernel shows each tile of exponentials to an observer,
 // which sums them up by selection block (a quarter of their number at the sizes of the paper) and notes the
@@ -18,7 +19,7 @@
 // times selection blocks of all keys; linear in a block of queries.
 #pragma once
 
-#include <heed/kernel/exact/run.hpp>
+#include <heed/kernel/native/branch.hpp>
 #include <heed/kernel/native/carving.hpp>
 #include <heed/kernel/native/choose.hpp>
 #include <heed/kernel/native/importance.hpp>
@@ -144,11 +145,11 @@ private:
             most = kernel.bytes() > most ? kernel.bytes() : most;
         };
         const auto x = compressed_problem({0, 0, 0, 0}, m, 0, together_);
-        room_of(exact_block<T>(x, sum_leaf_, x.queries));
+        room_of(branch_kernel<T>(x, sum_leaf_));
         const auto y = window_problem({0, 0, 0, 0}, m, 0, together_, p_.keys);
-        room_of(exact_block<E>(y, leaf_, y.queries));
+        room_of(branch_kernel<E>(y, leaf_));
         const auto z = selected_problem({0, 0, 0, 0}, m, 0);
-        room_of(exact_block<E>(z, leaf_, z.queries));
+        room_of(branch_kernel<E>(z, leaf_));
         char* exact = nullptr;
         c.take(exact, static_cast<index>(most));
         m.exact = exact;
@@ -237,7 +238,11 @@ private:
             x.keys = keys;
             x.program = &program;
             x.classify = &ranges_program::classify;
-            exact_block<X>(x, leaf, x.queries).run(0, 0, 0, x.queries, m.exact);
+            const branch_kernel<X> kernel(x, leaf);
+            kernel.run(m.exact, [&](const auto& take) {
+                for (index key = 0; key < keys; key += kernel.tile())
+                    take(key, least(key + kernel.tile(), keys));
+            });
             after(first, heads);
         }
     }
@@ -253,6 +258,7 @@ private:
             [&](index first, index heads) {
                 auto x = compressed_problem(t, m, first, heads);
                 x.observe = &block_importance<T>::observe;
+                x.observe_rows = &block_importance<T>::observe_rows;
                 x.observer = &m.importance;
                 return x;
             },
@@ -274,14 +280,14 @@ private:
 
     void see_selected(const task& t, const scratch& m) const {
         exact_problem<E> x = selected_problem(t, m, 0);
-        const exact_block<E> kernel(x, leaf_, x.queries);
+        const branch_kernel<E> kernel(x, leaf_);
         for (index q = 0; q < t.count; ++q) {
             const exact_problem<E> here = selected_problem(t, m, q);
             x.q = here.q;
             x.y_sum = here.y_sum;
             x.logsumexp = here.logsumexp;
-            kernel.run(0, 0, 0, x.queries, m.exact, [&](const auto& take) {
-                for_chosen_keys(m.found, q, position(t, q) + 1, tile_keys, take);
+            kernel.run(m.exact, [&](const auto& take) {
+                for_chosen_keys(m.found, q, position(t, q) + 1, kernel.tile(), take);
             });
         }
     }

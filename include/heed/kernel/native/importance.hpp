@@ -38,7 +38,10 @@ struct block_importance {
           queries_(queries),
           whole_(whole) {}
 
-    index most_notes(index keys, index strips) const { return (keys + tile_keys - 1) / tile_keys * strips; }
+    index most_notes(index keys, index strips) const {
+        const index each = whole_ ? tile_keys : decode_keys;
+        return (keys + each - 1) / each * strips;
+    }
     index note_size() const { return lanes_ * (1 + (tile_keys + chunks_ - 2) / select_chunks_ + 2); }
 
     void clear(index blocks) {
@@ -49,6 +52,10 @@ struct block_importance {
     static void observe(void* self, const tile& t, index first, index end, const T* e, index row_stride,
                         const T* most) {
         static_cast<block_importance*>(self)->take(t, first, end, e, row_stride, most);
+    }
+
+    static void observe_rows(void* self, const tile& t, index rows, const T* e, const T* most) {
+        static_cast<block_importance*>(self)->take_rows(t, rows, e, most);
     }
 
     // Adds what was noted down; lse is that of row 0.
@@ -79,19 +86,40 @@ private:
         return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
     }
 
-    void take(const tile& t, index first, index end, const T* e, index row_stride, const T* most) {
-        T* const to = numbers + count_ * note_size();
+    const note& next_note(index row, index count, index key, index key_end) {
         note& x = notes[count_++];
-        const int packs = packs_of(t.query_end - t.query_begin);
-        x.row = t.query_begin;
-        x.count = t.query_end - t.query_begin;
-        const index key = t.key_begin + first;
-        const index key_end = t.key_begin + end;
+        x.row = row;
+        x.count = count;
         x.block_begin = key / select_chunks_;
         x.block_end = (key_end - 1 + chunks_ - 1) / select_chunks_ + 1;
+        return x;
+    }
+
+    void take(const tile& t, index first, index end, const T* e, index row_stride, const T* most) {
+        T* const to = numbers + count_ * note_size();
+        const int packs = packs_of(t.query_end - t.query_begin);
+        const index key = t.key_begin + first;
+        const index key_end = t.key_begin + end;
+        const note& x = next_note(t.query_begin, t.query_end - t.query_begin, key, key_end);
         for (index l = 0; l < lanes_; ++l) to[l] = l < packs * pack_ ? most[l] : minus_infinity<T>();
         leaf_->pool_weights[packs - 1](e + first * row_stride, key, key_end, chunks_, select_chunks_,
                                        x.block_begin, x.block_end, to + lanes_);
+    }
+
+    // All rows of a call, at most half a pack of them.
+    void take_rows(const tile& t, index rows, const T* e, const T* most) {
+        T* const to = numbers + count_ * note_size();
+        const note& x = next_note(0, rows, t.key_begin, t.key_end);
+        for (index r = 0; r < rows; ++r) {
+            to[r] = most[r];
+            T* const blocks = to + lanes_ + r;
+            for (index j = x.block_begin; j < x.block_end; ++j) blocks[(j - x.block_begin) * lanes_] = 0;
+            for (index i = t.key_begin; i < t.key_end; ++i)
+                for (index c = i; c < i + chunks_; ++c)
+                    blocks[(c / select_chunks_ - x.block_begin) * lanes_] +=
+                        e[r * decode_keys + i - t.key_begin];
+        }
+        for (index l = rows; l < lanes_; ++l) to[l] = minus_infinity<T>();
     }
 
     void add_single(const note& x, const T* from, const T* factor, const T* lse) {

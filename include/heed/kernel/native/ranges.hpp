@@ -28,6 +28,7 @@ struct bound_ranges {
         return t.key_begin >= low[last] && t.key_end <= high[first] ? cover::full : cover::mixed;
     }
 
+    // Of one row where lanes are keys, as the decode kernel asks.
     struct seen {
         std::int32_t low[most_lanes];
         std::int32_t high[most_lanes];
@@ -35,11 +36,10 @@ struct bound_ranges {
             return (i.key >= low[x.lane]) & (i.key < high[x.lane]);
         }
     };
-    // Lanes are queries: these rows are for the tiled kernel alone.
     seen lanes(const lane_block& block) const {
         seen s;
         for (std::int32_t l = 0; l < most_lanes; ++l) {
-            const index row = (block.first.query + block.clamped(l)) % rows;
+            const index row = (block.first.query + (block.clamped(l) & block.query_step)) % rows;
             s.low[l] = low[row];
             s.high[l] = high[row];
         }
