@@ -159,9 +159,10 @@ private:
             }
             if (!seen) continue;
             if (c == selected_branch) {
-                forward_.for_chosen_keys(found, in_block, p + 1, decode_keys, [&](index begin, index end) {
-                    take_keys(m.keys, m.values, begin, end, rows, m, m.dk, m.dv);
-                });
+                for_chosen_keys(found.chosen[in_block], p_.blocks.select_block, p + 1, decode_keys,
+                                [&](index begin, index end) {
+                                    take_keys(m.keys, m.values, begin, end, rows, m, m.dk, m.dv);
+                                });
                 continue;
             }
             const bool pooled = c == compressed_branch;

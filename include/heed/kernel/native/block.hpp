@@ -21,7 +21,6 @@
 
 #include <heed/kernel/native/branch.hpp>
 #include <heed/kernel/native/carving.hpp>
-#include <heed/kernel/native/choose.hpp>
 #include <heed/kernel/native/importance.hpp>
 #include <heed/kernel/native/problem.hpp>
 #include <heed/kernel/native/ranges.hpp>
@@ -29,16 +28,6 @@
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
-
-// What a block of queries has found: rows are head of the group * rows + query of the block.
-template <class T>
-struct native_found {
-    index rows;
-    T* output[native_branches];  // (row, value feature), before the gates
-    T* lse[native_branches];     // (row)
-    std::int32_t* chosen;        // (query, select_count), ascending
-    std::int32_t* chosen_count;  // (query)
-};
 
 template <class E>
 class native_block {
@@ -75,26 +64,6 @@ public:
         return m.found;
     }
 
-    // Outputs times their gates to the caller's y. A branch that sees nothing is left out.
-    void finish(index b, index kv_head, index begin, index end, const native_found<T>& x, T* row) const {
-        for (index h = 0; h < p_.group(); ++h)
-            for (index query = begin; query < end; ++query) {
-                const index head = kv_head * p_.group() + h;
-                const index at_row = (h * x.rows + query - begin) * p_.value_features;
-                for (index f = 0; f < p_.value_features; ++f) row[f] = 0;
-                for (const native_branch c : {compressed_branch, selected_branch, sliding_branch}) {
-                    if (!p_.sees(c, query)) continue;
-                    const T gate = p_.gate(b, head, query, c);
-                    for (index f = 0; f < p_.value_features; ++f) row[f] += gate * x.output[c][at_row + f];
-                }
-                if (p_.y_sum.data != nullptr)
-                    write_row(leaf_, row, p_.value_features, p_.y_sum.row(b, head, query),
-                              p_.y_sum.stride[3]);
-                else
-                    write_row(leaf_, row, p_.value_features, p_.y.row(b, head, query), p_.y.stride[3]);
-            }
-    }
-
 private:
     struct task {
         index batch;
@@ -110,6 +79,7 @@ private:
         std::int32_t* low;
         std::int32_t* high;
         block_importance<T> importance;
+        std::int32_t* chosen;  // (query, select_count)
         weighed_block<T>* heap;
         void* exact;
     };
@@ -122,8 +92,8 @@ private:
             c.take(m.found.output[i], all * p_.value_features);
             c.take(m.found.lse[i], all);
         }
-        c.take(m.found.chosen, rows_ * count_chosen());
-        c.take(m.found.chosen_count, rows_);
+        c.take(m.found.chosen, rows_);
+        c.take(m.chosen, rows_ * count_chosen());
         c.take(m.heap, count_chosen());
         c.take(m.query, all * p_.features);
         if constexpr (std::is_same_v<E, T>)
@@ -146,7 +116,7 @@ private:
         };
         const auto x = compressed_problem({0, 0, 0, 0}, m, 0, together_);
         room_of(branch_kernel<T>(x, sum_leaf_));
-        const auto y = window_problem({0, 0, 0, 0}, m, 0, together_, p_.keys);
+        const auto y = window_problem({0, 0, 0, 0}, m, 0, together_);
         room_of(branch_kernel<E>(y, leaf_));
         const auto z = selected_problem({0, 0, 0, 0}, m, 0);
         room_of(branch_kernel<E>(z, leaf_));
@@ -177,54 +147,48 @@ private:
             }
     }
 
-    // A problem of one head: its rows of queries, keys and values where they stand; with Ranges, a range of
-    // keys for each row.
-    template <class X, bool Ranges>
-    exact_problem<X> branch_problem(const X* q, index q_stride, index queries, const X* k, index k_stride,
-                                    index k_step, const X* v, index v_stride, index v_step, index keys,
-                                    T* output, index output_stride, T* lse, index lse_stride) const {
+    // Rows [first, …) of a branch's outputs and log-sum-exps, `step` rows apart.
+    template <class X>
+    exact_problem<X> branch_problem(const scratch& m, native_branch c, index row, index step) const {
         exact_problem<X> x;
-        x.q = {q, {0, 0, q_stride, 1}};
-        x.k = {k, {0, 0, k_stride, k_step}};
-        x.v = {v, {0, 0, v_stride, v_step}};
-        x.y_sum = {output, {0, 0, output_stride, 1}};
-        x.logsumexp = {lse, {0, 0, lse_stride, 0}};
+        x.y_sum = {m.found.output[c] + row * p_.value_features, {0, 0, step * p_.value_features, 1}};
+        x.logsumexp = {m.found.lse[c] + row, {0, 0, step, 0}};
         x.batch = x.heads = x.kv_heads = 1;
-        x.queries = queries;
-        x.keys = keys;
         x.features = p_.features;
         x.value_features = p_.value_features;
         x.scale = p_.scale;
-        if (Ranges) compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
         return x;
     }
     // `heads` heads of the group from `first` on.
     exact_problem<T> compressed_problem(const task& t, const scratch& m, index first, index heads) const {
-        const index row = first * rows_;
-        const auto& k = p_.compressed_k;
-        const auto& v = p_.compressed_v;
-        return branch_problem<T, true>(
-            m.query_sum + row * p_.features, p_.features, heads * rows_, k.row(t.batch, t.kv_head, 0),
-            k.stride[2], k.stride[3], v.row(t.batch, t.kv_head, 0), v.stride[2], v.stride[3],
-            p_.blocks.compressed_of(p_.keys), m.found.output[compressed_branch] + row * p_.value_features,
-            p_.value_features, m.found.lse[compressed_branch] + row, 1);
+        auto x = branch_problem<T>(m, compressed_branch, first * rows_, 1);
+        x.q = {m.query_sum + first * rows_ * p_.features, {0, 0, p_.features, 1}};
+        x.k = rows_of_head(p_.compressed_k, t.batch, t.kv_head);
+        x.v = rows_of_head(p_.compressed_v, t.batch, t.kv_head);
+        x.queries = heads * rows_;
+        x.keys = p_.blocks.compressed_of(p_.keys);
+        compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
+        return x;
     }
-    exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads,
-                                    index keys) const {
-        const index row = first * rows_;
-        return branch_problem<E, true>(m.query + row * p_.features, p_.features, heads * rows_,
-                                       p_.k.row(t.batch, t.kv_head, 0), p_.k.stride[2], p_.k.stride[3],
-                                       p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3], keys,
-                                       m.found.output[sliding_branch] + row * p_.value_features,
-                                       p_.value_features, m.found.lse[sliding_branch] + row, 1);
+    exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads) const {
+        auto x = branch_problem<E>(m, sliding_branch, first * rows_, 1);
+        x.q = {m.query + first * rows_ * p_.features, {0, 0, p_.features, 1}};
+        x.k = rows_of_head(p_.k, t.batch, t.kv_head);
+        x.v = rows_of_head(p_.v, t.batch, t.kv_head);
+        x.queries = heads * rows_;
+        x.keys = p_.keys;
+        compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
+        return x;
     }
     // All heads of a group for one query.
     exact_problem<E> selected_problem(const task& t, const scratch& m, index query) const {
-        return branch_problem<E, false>(
-            m.query + query * p_.features, rows_ * p_.features, p_.group(), p_.k.row(t.batch, t.kv_head, 0),
-            p_.k.stride[2], p_.k.stride[3], p_.v.row(t.batch, t.kv_head, 0), p_.v.stride[2], p_.v.stride[3],
-            p_.keys, m.found.output[selected_branch] + query * p_.value_features, rows_ * p_.value_features,
-            m.found.lse[selected_branch] + query, rows_);
+        auto x = branch_problem<E>(m, selected_branch, query, rows_);
+        x.q = {m.query + query * p_.features, {0, 0, rows_ * p_.features, 1}};
+        x.k = rows_of_head(p_.k, t.batch, t.kv_head);
+        x.v = rows_of_head(p_.v, t.batch, t.kv_head);
+        x.queries = p_.group();
+        x.keys = p_.keys;
+        return x;
     }
 
     // Heads of the group, as many at a time as share a tile, every query with its range of keys.
@@ -270,11 +234,12 @@ private:
     void choose(const task& t, const scratch& m) const {
         for (index q = 0; q < t.count; ++q) {
             const index p = position(t, q);
-            m.found.chosen_count[q] =
-                p < 0 ? 0
-                      : static_cast<std::int32_t>(choose_blocks(
-                            m.importance.weights + q, rows_, p / p_.blocks.select_block,
-                            p_.blocks.select_count, m.heap, m.found.chosen + q * count_chosen()));
+            std::int32_t* const list = m.chosen + q * count_chosen();
+            m.found.chosen[q] = {list, 0};
+            if (p < 0) continue;
+            m.found.chosen[q].count =
+                choose_blocks(m.importance.weights + q, rows_, p / p_.blocks.select_block,
+                              p_.blocks.select_count, m.heap, list);
         }
     }
 
@@ -287,7 +252,19 @@ private:
             x.y_sum = here.y_sum;
             x.logsumexp = here.logsumexp;
             kernel.run(m.exact, [&](const auto& take) {
-                for_chosen_keys(m.found, q, position(t, q) + 1, kernel.tile(), take);
+                // A tile behind the one whose lines are fetched: blocks stand anywhere in memory.
+                index begin = 0;
+                index end = 0;
+                const index keys = position(t, q) + 1;
+                for_chosen_keys(m.found.chosen[q], p_.blocks.select_block, keys, kernel.tile(),
+                                [&](index next, index next_end) {
+                                    fetch_rows(x.k, next, next_end, p_.features);
+                                    fetch_rows(x.v, next, next_end, p_.value_features);
+                                    if (begin < end) take(begin, end);
+                                    begin = next;
+                                    end = next_end;
+                                });
+                if (begin < end) take(begin, end);
             });
         }
     }
@@ -305,7 +282,7 @@ private:
         see_ranges(
             leaf_, m, keys,
             [&](index first, index heads) {
-                auto x = window_problem(t, m, first, heads, keys);
+                auto x = window_problem(t, m, first, heads);
                 x.k.data += first_key * x.k.stride[2];
                 x.v.data += first_key * x.v.stride[2];
                 return x;
@@ -313,24 +290,6 @@ private:
             [](index, index) {});
     }
 
-public:
-    // take(begin, end) for the keys that a query of the block chose, up to `most` at a time, in order;
-    // neighbouring blocks together, keys from `keys` on left out.
-    template <class Take>
-    void for_chosen_keys(const native_found<T>& found, index query, index keys, index most,
-                         const Take& take) const {
-        const std::int32_t* const chosen = found.chosen + query * count_chosen();
-        const index count = found.chosen_count[query];
-        for (index i = 0; i < count;) {
-            index key = chosen[i] * p_.blocks.select_block;
-            index end = key;
-            for (; i < count && chosen[i] * p_.blocks.select_block == end; ++i) end += p_.blocks.select_block;
-            end = least(end, keys);
-            for (; key < end; key += most) take(key, least(key + most, end));
-        }
-    }
-
-private:
     // Queries past the last stand where it does.
     index position(const task& t, index q) const { return p_.position(t.begin + least(q, t.count - 1)); }
     index last_position(const task& t) const { return p_.position(t.begin + t.count - 1); }

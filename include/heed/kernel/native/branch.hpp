@@ -12,6 +12,23 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// One head of a tensor as a tensor of its own.
+template <class X>
+strided<X> rows_of_head(const strided<X>& x, index b, index h) {
+    return {x.row(b, h, 0), {0, 0, x.stride[2], x.stride[3]}};
+}
+
+// Rows [begin, end) of one head to the second-level cache.
+template <class X>
+void fetch_rows(const strided<X>& x, index begin, index end, index features) {
+#if HEED_VECTOR_EXTENSIONS
+    constexpr index line = 64 / static_cast<index>(sizeof(X));
+    for (index row = begin; row < end; ++row)
+        for (index f = 0; f < features; f += line)
+            __builtin_prefetch(x.row(0, 0, row) + f * x.stride[3], 0, 2);
+#endif
+}
+
 template <class E>
 class branch_kernel {
 public:

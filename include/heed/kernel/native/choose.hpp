@@ -23,6 +23,25 @@ struct weighed_block {
     }
 };
 
+// The blocks of a query, ascending.
+struct chosen_blocks {
+    const std::int32_t* blocks;
+    index count;
+};
+
+// take(begin, end) for the keys of blocks of `block` keys, up to `most` at a time, in order; neighbouring
+// blocks together, keys from `keys` on left out.
+template <class Take>
+void for_chosen_keys(const chosen_blocks& x, index block, index keys, index most, const Take& take) {
+    for (index i = 0; i < x.count;) {
+        index key = x.blocks[i] * block;
+        index end = key;
+        for (; i < x.count && x.blocks[i] * block == end; ++i) end += block;
+        if (end > keys) end = keys;
+        for (; key < end; key += most) take(key, key + most < end ? key + most : end);
+    }
+}
+
 // Writes the chosen blocks in ascending order and gives their number, at most `count`. Block j weighs
 // weights[j * stride]; `heap` has room for `count` entries.
 template <class T>

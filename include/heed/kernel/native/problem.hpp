@@ -3,6 +3,7 @@
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/native/choose.hpp>
 #include <heed/sparse/native_blocks.hpp>
 
 namespace heed {
@@ -46,6 +47,15 @@ struct native_problem {
         return read_gate(gates, b * gate_stride[0] + h * gate_stride[1] + query * gate_stride[2] +
                                     static_cast<index>(branch) * gate_stride[3]);
     }
+};
+
+// What a block of queries has found: rows are head of the group * rows + query of the block.
+template <class T>
+struct native_found {
+    index rows;
+    T* output[native_branches];  // (row, value feature), before the gates
+    T* lse[native_branches];     // (row)
+    chosen_blocks* chosen;       // (query)
 };
 
 }  // namespace detail

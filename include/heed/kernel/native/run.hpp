@@ -67,6 +67,30 @@ void make_compressed(native_problem<E>& p, const D* device_, workspace& memory) 
     p.compressed_v = dense(v, p.value_features);
 }
 
+// Outputs of a block times their gates to the caller's y. A branch that sees nothing is left out. `row` has
+// room for the value features.
+template <class E, class T>
+void write_gated(const native_problem<E>& p, index b, index kv_head, index begin, index end,
+                 const native_found<T>& x, T* row) {
+    const exact_leaves<E>& leaf = leaves_on_target<E>();
+    const index n = p.value_features;
+    for (index h = 0; h < p.group(); ++h)
+        for (index query = begin; query < end; ++query) {
+            const index head = kv_head * p.group() + h;
+            const index from = (h * x.rows + query - begin) * n;
+            for (index f = 0; f < n; ++f) row[f] = 0;
+            for (const native_branch c : {compressed_branch, selected_branch, sliding_branch}) {
+                if (!p.sees(c, query)) continue;
+                const T gate = p.gate(b, head, query, c);
+                for (index f = 0; f < n; ++f) row[f] += gate * x.output[c][from + f];
+            }
+            if (p.y_sum.data != nullptr)
+                write_row(leaf, row, n, p.y_sum.row(b, head, query), p.y_sum.stride[3]);
+            else
+                write_row(leaf, row, n, p.y.row(b, head, query), p.y.stride[3]);
+        }
+}
+
 template <class E, class D>
 void run_native(const native_problem<E>& p, const D* device_, workspace& memory) {
     using T = typename native_problem<E>::T;
@@ -86,8 +110,8 @@ void run_native(const native_problem<E>& p, const D* device_, workspace& memory)
         const index end = begin + kernel.queries() < p.queries ? begin + kernel.queries() : p.queries;
         const index head = task / blocks;
         const auto found = kernel.run(head / p.kv_heads, head % p.kv_heads, begin, end, mine);
-        kernel.finish(head / p.kv_heads, head % p.kv_heads, begin, end, found,
-                      reinterpret_cast<T*>(mine + scratch));
+        write_gated(p, head / p.kv_heads, head % p.kv_heads, begin, end, found,
+                    reinterpret_cast<T*>(mine + scratch));
     });
 }
 
