@@ -41,7 +41,7 @@ native_reference::problem problem_of(generator& r, long heads, long kv_heads, lo
 
 TEST_CASE("compressed, selected and sliding keys, of float") { check_problems<float>(901, 150); }
 TEST_CASE("the same of double") { check_problems<double>(902, 60); }
-TEST_CASE("the same of bfloat16") { check_problems<Eigen::bfloat16>(904, 60); }
+TEST_CASE("the same of half") { check_problems<Eigen::half>(904, 60); }
 
 TEST_CASE("the block sizes of the paper are the default") {
     generator r(905);

@@ -219,8 +219,8 @@ private:
         m.importance.clear(blocks_of(last_position(t) + 1));
         see_ranges(
             sum_leaf_, m, m.high[t.count - 1],
-            [&](index first, index heads) {
-                auto x = compressed_problem(t, m, first, heads);
+            [&](index first, index heads_) {
+                auto x = compressed_problem(t, m, first, heads_);
                 x.observe = &block_importance<T>::observe;
                 x.observe_rows = &block_importance<T>::observe_rows;
                 x.observer = &m.importance;
@@ -281,8 +281,8 @@ private:
         const index keys = last < 0 ? 0 : last + 1 - first_key;
         see_ranges(
             leaf_, m, keys,
-            [&](index first, index heads) {
-                auto x = window_problem(t, m, first, heads);
+            [&](index first, index heads_) {
+                auto x = window_problem(t, m, first, heads_);
                 x.k.data += first_key * x.k.stride[2];
                 x.v.data += first_key * x.v.stride[2];
                 return x;
