@@ -239,6 +239,8 @@ bool print_figures(std::ostream& out, runner& run) {
     m.share_of_peak("causal_back", self(8, 2048, 128), 0.65);
     m.two_threads("plain_back", self(8, 2048, 64), 1.8);
     m.two_threads("causal_back", self(1, 2048, 64), 1.6);
+    m.faster("native_decode", "causal", {1, 32, 2, 1, 65536, 128}, 8);
+    m.faster("native_prefill", "causal", {1, 16, 1, 2048, 65536, 64}, 9);
     return m.all_met();
 }
 

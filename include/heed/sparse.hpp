@@ -25,7 +25,10 @@
 #include <heed/select/quest.hpp>
 #include <heed/select/select_top_k.hpp>
 #include <heed/select/top_k.hpp>
+#include <heed/sparse/compressed_keys.hpp>
 #include <heed/sparse/linformer.hpp>
+#include <heed/sparse/native.hpp>
+#include <heed/sparse/native_backward.hpp>
 #include <heed/sparse/polynomial_softmax.hpp>
 #include <heed/sparse/progressive_precision.hpp>
 #include <heed/sparse/quantise.hpp>

@@ -57,6 +57,9 @@ enum class option_kind {
     head_mix,
     head_mix_gradient,
     exponential,
+    native_blocks,
+    compressed,
+    compressed_gradient,
 };
 
 namespace detail {

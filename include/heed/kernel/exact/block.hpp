@@ -72,8 +72,22 @@ public:
                sizeof(T);
     }
 
-    // Queries [query_begin, query_end) of one head.
+    // Queries [query_begin, query_end) of one head against all keys.
     void run(index b, index h, index query_begin, index query_end, void* memory) const {
+        run(b, h, query_begin, query_end, memory, [&](const auto& take) {
+            for (index key = 0; key < p_.keys; key += tile_keys) {
+                const index seen_from = p_.first_of({b, h, query_begin, query_end, key, p_.keys});
+                if (seen_from >= p_.keys) break;
+                key = seen_from / tile_keys * tile_keys;
+                take(key, least(key + tile_keys, p_.keys));
+            }
+        });
+    }
+
+    // The same against the keys that tiles(take) hands to take(key_begin, key_end): up to tile_keys at a
+    // time.
+    template <class Tiles>
+    void run(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
         T* const strips = static_cast<T*>(memory);
         key_tile<T> kv{};
         kv.scores = strips + strips_ * strip_size();
@@ -84,12 +98,9 @@ public:
         T* const values = keys + key_size_;
         const index count = strips_of(query_end - query_begin);
         for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(strips, i, query_begin, query_end));
-        for (index key = 0; key < p_.keys; key += tile_keys) {
-            const index seen_from = p_.first_of({b, h, query_begin, query_end, key, p_.keys});
-            if (seen_from >= p_.keys) break;
-            key = seen_from / tile_keys * tile_keys;
-            tile here{b, h, query_begin, query_end, key, least(key + tile_keys, p_.keys)};
-            if (p_.cover_of(here) == cover::empty) continue;
+        tiles([&](index key_begin, index key_end) {
+            tile here{b, h, query_begin, query_end, key_begin, key_end};
+            if (p_.cover_of(here) == cover::empty) return;
             bring_keys(here, kv, keys, values, tail);
             for (index i = 0; i < count; ++i) {
                 const strip<T> t = strip_at(strips, i, query_begin, query_end);
@@ -98,7 +109,7 @@ public:
                 const cover seen = p_.cover_of(here);
                 if (seen != cover::empty) take_tile(t, here, seen, kv);
             }
-        }
+        });
         for (index i = 0; i < count; ++i) finish(b, h, strip_at(strips, i, query_begin, query_end));
     }
 
@@ -208,6 +219,7 @@ private:
         }
         leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
+        if (p_.observe != nullptr) p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
         if (careful)
             leaf_.visible_outputs(kv, first, end, p_.value_features, t.output, keep, t.packs);

@@ -67,13 +67,9 @@ public:
             span += (first - span) / span_keys * span_keys;
             const index span_end = span + span_keys < key_end ? span + span_keys : key_end;
             if (p_.classify != nullptr && seen({b, kv_head, 0, 1, span, span_end}) == cover::empty) continue;
-            for (index key = span; key < span_end; key += decode_keys) {
-                tile here{b, kv_head, 0, 1, key, key + decode_keys < span_end ? key + decode_keys : span_end};
-                const cover any = seen(here);
-                if (any == cover::empty) continue;
-                if (any == cover::mixed && !p_.visit_all) trim(here);
-                if (here.key_begin < here.key_end) step(here, m, state);
-            }
+            for (index key = span; key < span_end; key += decode_keys)
+                take({b, kv_head, 0, 1, key, key + decode_keys < span_end ? key + decode_keys : span_end}, m,
+                     state);
         }
     }
     // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
@@ -81,6 +77,16 @@ public:
         begin(b, kv_head, memory);
         clear(state);
         add(b, kv_head, key_begin, key_end, state, memory);
+    }
+    // The same for the keys that tiles(take) hands to take(begin, end): up to decode_keys at a time.
+    template <class Tiles>
+    void part(index b, index kv_head, T* state, void* memory, const Tiles& tiles) const {
+        begin(b, kv_head, memory);
+        clear(state);
+        const room m = room_in(memory);
+        tiles([&](index key_begin, index key_end) {
+            take({b, kv_head, 0, 1, key_begin, key_end}, m, state);
+        });
     }
 
     // Adds another part of the keys to a state.
@@ -187,6 +193,14 @@ private:
     }
     static index least(index a, index b) { return a < b ? a : b; }
 
+    // The part of a tile that anybody sees, added to the state.
+    void take(tile here, const room& m, T* state) const {
+        const cover any = seen(here);
+        if (any == cover::empty) return;
+        if (any == cover::mixed && !p_.visit_all) trim(here);
+        if (here.key_begin < here.key_end) step(here, m, state);
+    }
+
     // The keys of a tile for all rows; four rows at a time, the rest one by one.
     void step(const tile& here, const room& m, T* state) const {
         const index count = here.key_end - here.key_begin;
@@ -215,6 +229,7 @@ private:
             if (p_.drop != nullptr)
                 p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
         }
+        if (p_.observe_rows != nullptr) p_.observe_rows(p_.observer, here, rows_, m.scores, state);
         T* const output = state + 2 * rows_;
         if (careful) {
             for (index r = 0; r < rows_; ++r)

@@ -83,6 +83,13 @@ struct exact_problem {
     index grain = 0;         // queries at whose multiples the mask changes most; 0: no matter where it is cut
     bool visit_all = false;  // scores are written out, so no tile is skipped
     bool group_sees_alike = false;  // classify answers the heads that share keys alike
+    // Who looks on while a kernel runs: called with the exponentials e^(s - most) of a tile. The tiled
+    // kernel has keys [first, end) of it, key r of lane l at e[r * row_stride + l], before dropout; the
+    // decode kernel all keys, key i of row r at e[r * decode_keys + i].
+    void (*observe)(void* observer, const tile&, index first, index end, const T* e, index row_stride,
+                    const T* most) = nullptr;
+    void (*observe_rows)(void* observer, const tile&, index rows, const T* e, const T* most) = nullptr;
+    void* observer = nullptr;
 
     bool has_sinks = false;
     double (*sink)(const void* program, index head) = nullptr;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/native/backward_call.hpp: from the tensors of a backward to a checked problem
+#pragma once
+
+#include <heed/kernel/native/backward.hpp>
+#include <heed/kernel/native/call.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class S>
+struct compressed_gradient_option : option<option_kind::compressed_gradient> {
+    view<S> keys;
+    view<S> values;
+};
+
+template <class G, class S>
+void write_gate(void* gates, index at, S x) {
+    G& gate = static_cast<G*>(gates)[at];
+    if constexpr (std::is_same_v<G, double>)
+        gate = x;
+    else
+        gate = static_cast<G>(static_cast<float>(x));
+}
+
+template <class X, class Y>
+void check_like(std::string_view function, const char* name, const view<X>& x, const char* other,
+                const view<Y>& y) {
+    check_extents(function, name, x);
+    if (x.extents != y.extents)
+        fail(function, {name,  " is (",       x.batch(), ", ",         x.heads(),
+                        ", ",  x.positions(), ", ",      x.features(), "), needs the extents of ",
+                        other, ", (",         y.batch(), ", ",         y.heads(),
+                        ", ",  y.positions(), ", ",      y.features(), ")"});
+}
+
+// X: T, or the type sums are kept in; GX likewise.
+template <class T, class X, class G, class GX>
+void native_gradients(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
+                      const view<GX>& dgates, const view<const T>& dy, const view<const T>& q,
+                      const view<const T>& k, const view<const T>& v, const view<const G>& gates,
+                      const auto&... options) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    check_shapes<T>(function, q, k, v, nullptr);
+    native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
+    const view<const T> like_y(dy.data, {q.batch(), q.heads(), q.positions(), v.features()});
+    check_like(function, "dy", dy, "y", like_y);
+    check_like(function, "dq", dq, "q", q);
+    check_like(function, "dk", dk, "k", k);
+    check_like(function, "dv", dv, "v", v);
+    check_like(function, "dgates", dgates, "gates", gates);
+
+    native_gradient_problem<E> g;
+    g.dy = strided_of<E>(dy);
+    if constexpr (std::is_same_v<X, T>) {
+        g.dq = strided_of<E>(dq);
+        g.dk = strided_of<E>(dk);
+        g.dv = strided_of<E>(dv);
+    } else {
+        g.dq_sum = strided_of<S>(dq);
+        g.dk_sum = strided_of<S>(dk);
+        g.dv_sum = strided_of<S>(dv);
+    }
+    g.dgates = dgates.data;
+    for (std::size_t axis = 0; axis < 4; ++axis) g.dgate_stride[axis] = dgates.strides[axis];
+    g.write_gate = &write_gate<GX, S>;
+
+    written_list written;
+    written.add("dq", bytes_of(dq));
+    written.add("dk", bytes_of(dk));
+    written.add("dv", bytes_of(dv));
+    written.add("dgates", bytes_of(dgates));
+    const auto& given = pick<option_kind::compressed>(options...);
+    const auto& wanted = pick<option_kind::compressed_gradient>(options...);
+    if constexpr (!is_absent<decltype(wanted)>) {
+        static_assert(!is_absent<decltype(given)>,
+                      "heed::native_sparse_attention_backward: compressed_gradient needs compressed");
+        static_assert(std::is_same_v<decltype(wanted.keys), view<S>>,
+                      "heed::native_sparse_attention_backward: gradients of compressed keys are float, or "
+                      "double where q, k and v are double");
+        check_like(function, "the gradient of the compressed keys", wanted.keys, "them", given.keys);
+        check_like(function, "the gradient of the compressed values", wanted.values, "them", given.values);
+        g.dcompressed_k = strided_of<S>(wanted.keys);
+        g.dcompressed_v = strided_of<S>(wanted.values);
+        written.add("the gradient of the compressed keys", bytes_of(wanted.keys));
+        written.add("the gradient of the compressed values", bytes_of(wanted.values));
+    } else if constexpr (!is_absent<decltype(given)>) {
+        if (given.length < 0)
+            fail(function,
+                 {"compressed(keys, values) are the caller's own, needs compressed_gradient(dk, dv) "
+                  "for their gradients"});
+    }
+    written.check(function, {{"dy", bytes_of(dy)},
+                             {"q", bytes_of(q)},
+                             {"k", bytes_of(k)},
+                             {"v", bytes_of(v)},
+                             {"gates", bytes_of(gates)}});
+    for (int i = 0; i < written.count; ++i) {
+        const char* shared = nullptr;
+        ((shared = shared != nullptr ? shared : overlapped_by(options, written.spans[i])), ...);
+        if (shared != nullptr)
+            fail(function, {written.names[i], " overlaps ", shared, ", needs memory of its own"});
+    }
+    if (k.heads() == 0) return;
+    with_native_memory(
+        [&](const auto* device_, workspace& memory) {
+            if constexpr (is_absent<decltype(given)>) make_compressed(p, device_, memory);
+            run_native_backward(p, g, device_, memory);
+        },
+        options...);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/native/branch.hpp: the problem of one branch, on the kernel of exact attention that suits it
+//
+// One head, all rows against the same list of tiles. Rows that fill more than half a pack are lanes of the
+// tiled kernel; fewer go to the decode kernel, where lanes are features and a row costs what it costs. The
+// choice depends on the number of rows alone.
+#pragma once
+
+#include <heed/kernel/exact/run.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// One head of a tensor as a tensor of its own.
+template <class X>
+strided<X> rows_of_head(const strided<X>& x, index b, index h) {
+    return {x.row(b, h, 0), {0, 0, x.stride[2], x.stride[3]}};
+}
+
+// Rows [begin, end) of one head to the second-level cache.
+template <class X>
+void fetch_rows(const strided<X>& x, index begin, index end, index features) {
+#if HEED_VECTOR_EXTENSIONS
+    constexpr index line = 64 / static_cast<index>(sizeof(X));
+    for (index row = begin; row < end; ++row)
+        for (index f = 0; f < features; f += line)
+            __builtin_prefetch(x.row(0, 0, row) + f * x.stride[3], 0, 2);
+#endif
+}
+
+template <class E>
+class branch_kernel {
+public:
+    using T = typename exact_problem<E>::T;
+
+    branch_kernel(const exact_problem<E>& p, const exact_leaves<E>& leaves)
+        : p_(p),
+          by_row_(p.queries <= leaves.pack_lanes / 2),
+          lanes_(p, leaves, p.queries),
+          rows_(p, leaves) {}
+
+    std::size_t bytes() const {
+        return by_row_ ? cache_lines(rows_.bytes()) + static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
+                       : lanes_.bytes();
+    }
+    // The most keys that a tile may have.
+    index tile() const { return by_row_ ? decode_keys : tile_keys; }
+
+    // All rows against the keys that tiles(take) hands out.
+    template <class Tiles>
+    void run(void* memory, const Tiles& tiles) const {
+        if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, memory, tiles);
+        T* const state = reinterpret_cast<T*>(static_cast<char*>(memory) + cache_lines(rows_.bytes()));
+        rows_.part(0, 0, state, memory, tiles);
+        rows_.finish(0, 0, state);
+    }
+
+private:
+    const exact_problem<E>& p_;
+    bool by_row_;
+    exact_block<E> lanes_;
+    exact_decode<E> rows_;
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

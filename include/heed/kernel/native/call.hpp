@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/native/call.hpp: from a call's tensors and options to a checked problem
+#pragma once
+
+#include <cmath>
+
+#include <heed/core/check.hpp>
+#include <heed/core/device.hpp>
+#include <heed/kernel/native/run.hpp>
+#include <heed/score/scale.hpp>
+#include <heed/sparse/compressed_keys.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class X>
+using element_of_native =
+    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+
+template <bool Backward, class Q, class K, class V, class G, class... Options>
+constexpr bool native_call() {
+    using T = element_of_native<const Q>;
+    static_assert(
+        std::is_same_v<T, element_of_native<const K>> && std::is_same_v<T, element_of_native<const V>>,
+        "heed::native_sparse_attention: q, k and v hold different element types; convert them to one");
+    using H = element_of_native<const G>;
+    static_assert(
+        std::is_same_v<H, T> || std::is_same_v<H, sum_t<T>>,
+        "heed::native_sparse_attention: gates hold another element type than q; needs q's, or float "
+        "for a q of half or bfloat16");
+    static_assert((is_option<Options> && ...),
+                  "heed::native_sparse_attention: an argument after q, k, v, gates is not an option; options "
+                  "are values such as heed::native_blocks{.window = 256} or heed::scale(0.125f)");
+    if constexpr ((is_option<Options> && ...)) {
+        constexpr auto taken = [](option_kind kind) {
+            return kind == option_kind::scale || kind == option_kind::on || kind == option_kind::use ||
+                   kind == option_kind::native_blocks || kind == option_kind::compressed ||
+                   (Backward && kind == option_kind::compressed_gradient);
+        };
+        static_assert((taken(std::remove_cvref_t<Options>::kind) && ...),
+                      "heed::native_sparse_attention: an option is one that it does not take; it takes "
+                      "native_blocks, compressed, scale, on and use, and is causal by itself");
+        static_assert(count_of<option_kind::scale, Options...> <= 1,
+                      "heed::native_sparse_attention: scale is given twice");
+        static_assert(count_of<option_kind::on, Options...> <= 1,
+                      "heed::native_sparse_attention: on(device) is given twice");
+        static_assert(count_of<option_kind::use, Options...> <= 1,
+                      "heed::native_sparse_attention: use(workspace) is given twice");
+        static_assert(count_of<option_kind::native_blocks, Options...> <= 1,
+                      "heed::native_sparse_attention: native_blocks is given twice");
+        static_assert(count_of<option_kind::compressed, Options...> <= 1,
+                      "heed::native_sparse_attention: compressed is given twice");
+        static_assert(count_of<option_kind::compressed_gradient, Options...> <= 1,
+                      "heed::native_sparse_attention: compressed_gradient is given twice");
+        return (taken(std::remove_cvref_t<Options>::kind) && ...);
+    } else {
+        return false;
+    }
+}
+
+template <class G, class S>
+S read_gate(const void* gates, index at) {
+    const G& gate = static_cast<const G*>(gates)[at];
+    if constexpr (std::is_same_v<G, double>)
+        return static_cast<S>(gate);
+    else
+        return static_cast<S>(static_cast<float>(gate));
+}
+
+template <class S>
+void check_compressed(std::string_view function, const view<const S>& x, const char* name, index batch,
+                      index heads, index needed, index features) {
+    check_extents(function, name, x);
+    if (x.batch() != batch) fail(function, {name, " have ", x.batch(), " batch entries, needs ", batch});
+    if (x.heads() != heads) fail(function, {name, " have ", x.heads(), " heads, k has ", heads});
+    if (x.features() != features)
+        fail(function, {name, " have ", x.features(), " features, needs ", features});
+    if (x.positions() != needed)
+        fail(function, {name, " are ", x.positions(), ", needs one for each whole block of keys, ", needed});
+}
+
+// Everything but the outputs, checked; compressed keys that are not given are made later.
+template <class T, class G>
+native_problem<storage_t<T>> native_problem_of(std::string_view function, const view<const T>& q,
+                                               const view<const T>& k, const view<const T>& v,
+                                               const view<const G>& gates, const auto&... options) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    native_problem<E> p;
+    check_extents(function, "gates", gates);
+    const std::array<index, 4> needed{q.batch(), q.heads(), q.positions(), native_branches};
+    if (gates.extents != needed)
+        fail(function, {"gates is (", gates.batch(), ", ", gates.heads(), ", ", gates.positions(), ", ",
+                        gates.features(), "), needs (", needed[0], ", ", needed[1], ", ", needed[2],
+                        ", 3): a weight for each query and branch"});
+    const auto& sizes = pick<option_kind::native_blocks>(options...);
+    if constexpr (!is_absent<decltype(sizes)>) p.blocks = sizes;
+    p.blocks.check(function);
+    p.q = strided_of<E>(q);
+    p.k = strided_of<E>(k);
+    p.v = strided_of<E>(v);
+    p.gates = gates.data;
+    for (std::size_t axis = 0; axis < 4; ++axis) p.gate_stride[axis] = gates.strides[axis];
+    p.read_gate = &read_gate<G, S>;
+    p.batch = q.batch();
+    p.heads = q.heads();
+    p.kv_heads = k.heads() > 0 ? k.heads() : 1;
+    p.queries = q.positions();
+    p.keys = k.positions();
+    p.features = q.features();
+    p.value_features = v.features();
+    const auto& factor = pick<option_kind::scale>(options...);
+    if constexpr (is_absent<decltype(factor)>) {
+        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
+    } else {
+        if (!(std::abs(factor.factor) <= 3e38))
+            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
+        p.scale = static_cast<S>(factor.factor);
+    }
+    const auto& given = pick<option_kind::compressed>(options...);
+    if constexpr (!is_absent<decltype(given)>) {
+        static_assert(std::is_same_v<decltype(given.keys), view<const S>>,
+                      "heed::native_sparse_attention: compressed keys are float, or double where q, k and v "
+                      "are double");
+        if (given.length >= 0) {
+            if (given.block != p.blocks.compress_block || given.stride != p.blocks.compress_stride)
+                fail(function, {"the compressed keys are blocks of ", given.block, " every ", given.stride,
+                                ", needs ", p.blocks.compress_block, " every ", p.blocks.compress_stride});
+            if (given.length != p.keys)
+                fail(function, {"the compressed keys have taken in ", given.length, " keys, k has ", p.keys});
+        }
+        const index count = p.blocks.compressed_of(p.keys);
+        check_compressed(function, given.keys, "the compressed keys", p.batch, k.heads(), count, p.features);
+        check_compressed(function, given.values, "the compressed values", p.batch, k.heads(), count,
+                         p.value_features);
+        p.compressed_k = strided_of<S>(given.keys);
+        p.compressed_v = strided_of<S>(given.values);
+    }
+    return p;
+}
+
+// f(device, workspace) with those of the call, or one thread and memory of its own.
+template <class F>
+void with_native_memory(const F& f, const auto&... options) {
+    const auto& on_ = pick<option_kind::on>(options...);
+    const auto& use_ = pick<option_kind::use>(options...);
+    workspace own;
+    workspace* memory = &own;
+    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+    if constexpr (is_absent<decltype(on_)>)
+        f(static_cast<const one_thread*>(nullptr), *memory);
+    else
+        f(on_.used, *memory);
+}
+
+template <class T, class Y, class G>
+void native_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
+                      const view<const T>& k, const view<const T>& v, const view<const G>& gates,
+                      const auto&... options) {
+    using E = storage_t<T>;
+    check_shapes(function, q, k, v, &y);
+    native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
+    if constexpr (std::is_same_v<Y, T>)
+        p.y = strided_of<E>(y);
+    else
+        p.y_sum = strided_of<sum_t<T>>(y);
+    check_overlap(function, "y", bytes_of(y), "gates", bytes_of(gates));
+    const char* shared = nullptr;
+    ((shared = shared != nullptr ? shared : overlapped_by(options, bytes_of(y))), ...);
+    if (shared != nullptr) fail(function, {"y overlaps ", shared, ", needs memory of its own"});
+    with_native_memory(
+        [&](const auto* device_, workspace& memory) {
+            if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
+                make_compressed(p, device_, memory);
+            run_native(p, device_, memory);
+        },
+        options...);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/native/importance.hpp: how much every block of keys weighs for the queries of a block
+//
+// While the tiled kernel runs over the compressed keys, each tile of exponentials is summed up by selection
+// block and noted down together with the maximum it is relative to. Once the log-sum-exp L of the rows is
+// known, weights[j] += e^(m - L) * noted[j], heads one after the other. A row that is not a number adds
+// nothing, so that it does not decide for the other heads of its group.
+#pragma once
+
+#include <heed/kernel/native/kernels.hpp>
+#include <heed/sparse/native_blocks.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+struct block_importance {
+    struct note {
+        index row;
+        index count;
+        index block_begin;
+        index block_end;
+    };
+
+    T* weights = nullptr;   // (selection block, query)
+    note* notes = nullptr;  // one for each tile and strip of a run
+    T* numbers = nullptr;   // of a note: (maxima, then blocks) of a strip of lanes
+
+    block_importance() = default;
+    // Rows are head * queries + query; with `whole` strips every strip is one head.
+    block_importance(const native_blocks& blocks, index lanes, index pack, index queries, bool whole)
+        : leaf_(&native_leaves_on_target<T>()),
+          chunks_(blocks.chunks()),
+          select_chunks_(blocks.select_chunks()),
+          lanes_(lanes),
+          pack_(pack),
+          queries_(queries),
+          whole_(whole) {}
+
+    index most_notes(index keys, index strips) const {
+        const index each = whole_ ? tile_keys : decode_keys;
+        return (keys + each - 1) / each * strips;
+    }
+    index note_size() const { return lanes_ * (1 + (tile_keys + chunks_ - 2) / select_chunks_ + 2); }
+
+    void clear(index blocks) {
+        count_ = 0;
+        for (index x = 0; x < blocks * queries_; ++x) weights[x] = 0;
+    }
+
+    static void observe(void* self, const tile& t, index first, index end, const T* e, index row_stride,
+                        const T* most) {
+        static_cast<block_importance*>(self)->take(t, first, end, e, row_stride, most);
+    }
+
+    static void observe_rows(void* self, const tile& t, index rows, const T* e, const T* most) {
+        static_cast<block_importance*>(self)->take_rows(t, rows, e, most);
+    }
+
+    // Adds what was noted down; lse is that of row 0.
+    void add_notes(const T* lse) {
+        T factor[panel_packs * most_pack_lanes];
+        for (index i = 0; i < count_; ++i) {
+            const note& x = notes[i];
+            const T* const most = numbers + i * note_size();
+            bool numbers_only = true;
+            for (index l = 0; l < lanes_; ++l) {
+                const T sum = l < x.count ? lse[x.row + l] : minus_infinity<T>();
+                factor[l] = is_minus_infinity(sum) ? T(0) : scalar::exp_of_negative(most[l] - sum);
+                numbers_only = numbers_only && (is_finite(sum) || is_minus_infinity(sum));
+            }
+            const index rows = x.block_end - x.block_begin;
+            if (whole_ && numbers_only)
+                leaf_->add_weights(most + lanes_, rows, packs_of(x.count), factor,
+                                   weights + x.block_begin * queries_ + x.row % queries_);
+            else
+                add_single(x, most + lanes_, factor, lse);
+        }
+        count_ = 0;
+    }
+
+private:
+    int packs_of(index rows) const { return static_cast<int>((rows + pack_ - 1) / pack_); }
+    static bool is_finite(T x) {
+        return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
+    }
+
+    const note& next_note(index row, index count, index key, index key_end) {
+        note& x = notes[count_++];
+        x.row = row;
+        x.count = count;
+        x.block_begin = key / select_chunks_;
+        x.block_end = (key_end - 1 + chunks_ - 1) / select_chunks_ + 1;
+        return x;
+    }
+
+    void take(const tile& t, index first, index end, const T* e, index row_stride, const T* most) {
+        T* const to = numbers + count_ * note_size();
+        const int packs = packs_of(t.query_end - t.query_begin);
+        const index key = t.key_begin + first;
+        const index key_end = t.key_begin + end;
+        const note& x = next_note(t.query_begin, t.query_end - t.query_begin, key, key_end);
+        for (index l = 0; l < lanes_; ++l) to[l] = l < packs * pack_ ? most[l] : minus_infinity<T>();
+        leaf_->pool_weights[packs - 1](e + first * row_stride, key, key_end, chunks_, select_chunks_,
+                                       x.block_begin, x.block_end, to + lanes_);
+    }
+
+    // All rows of a call, at most half a pack of them.
+    void take_rows(const tile& t, index rows, const T* e, const T* most) {
+        T* const to = numbers + count_ * note_size();
+        const note& x = next_note(0, rows, t.key_begin, t.key_end);
+        for (index r = 0; r < rows; ++r) {
+            to[r] = most[r];
+            T* const blocks = to + lanes_ + r;
+            for (index j = x.block_begin; j < x.block_end; ++j) blocks[(j - x.block_begin) * lanes_] = 0;
+            for (index i = t.key_begin; i < t.key_end; ++i)
+                for (index c = i; c < i + chunks_; ++c)
+                    blocks[(c / select_chunks_ - x.block_begin) * lanes_] +=
+                        e[r * decode_keys + i - t.key_begin];
+        }
+        for (index l = rows; l < lanes_; ++l) to[l] = minus_infinity<T>();
+    }
+
+    void add_single(const note& x, const T* from, const T* factor, const T* lse) {
+        for (index j = x.block_begin; j < x.block_end; ++j, from += lanes_)
+            for (index l = 0; l < x.count; ++l)
+                if (is_finite(lse[x.row + l]))  // one that saw nothing has nothing to add
+                    weights[j * queries_ + (x.row + l) % queries_] += from[l] * factor[l];
+    }
+
+    const native_leaves<T>* leaf_ = nullptr;
+    index chunks_ = 1;
+    index select_chunks_ = 1;
+    index lanes_ = 0;
+    index pack_ = 1;
+    index queries_ = 0;
+    bool whole_ = false;
+    index count_ = 0;
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// heed/sparse/native.hpp: native sparse attention: compressed, selected and sliding keys, weighed by gates
+//
+//     y = g_0 attend(q, compressed keys) + g_1 attend(q, selected blocks) + g_2 attend(q, last keys)
+//
+//     auto y = heed::native_sparse_attention(q, k, v, gates);               a new tensor of q's kind
+//     heed::native_sparse_attention_into(y, q, k, v, gates);                into memory of the caller's
+//
+// Shapes: q (batch, head, query, d_k), k (batch, kv_head, key, d_k), v (batch, kv_head, key, d_v), gates
+// (batch, head, query, 3) for the branches in this order, y (batch, head, query, d_v). Gates are used as they
+// are: a sigmoid is the caller's. Query head h reads key/value head h / (heads / kv_heads).
+//
+// A query stands at p = query + (keys - queries) and sees keys up to p.
+//     compressed   the means of blocks of 32 keys, one every 16, whose last key is at p at most
+//     selected     all keys up to p of 16 blocks of 64: the first, its own, the one before, and those that
+//     the
+//                  softmax over the compressed keys weighs most, summed over the heads that share keys; of
+//                  equals the lower. A block counts a compressed key by the chunks of 16 keys they share
+//     sliding      the keys p - 511 … p
+// A branch without a visible key adds nothing; a query without any gets +0.
+//
+// Options, in any order, each at most once:
+//     native_blocks{…}        the numbers above                               heed/sparse/native_blocks.hpp
+//     compressed(keys)        compressed keys carried from call to call       heed/sparse/compressed_keys.hpp
+//     compressed(ck, cv)      the caller's own, one for each whole block of keys, of float (double for
+//     double) scale(x), on(device), use(workspace)
+//
+// What stands behind p never enters arithmetic. Bits depend on neither threads nor batch.
+//
+// Cost: 4 d (keys / 16 + 1024 + 512) flops a query and head, for keys up to p. Selected keys are read with
+// the heads of a group as lanes: it pays for groups of about a pack (16 floats with AVX-512), and for a
+// single head this branch is no faster than for sixteen. Memory: the compressed keys unless they are given;
+// for each thread a few hundred numbers for each query of a block of up to 48 and head of a group, and two
+// for each query and selection block. Throws heed::error before anything is written; std::bad_alloc. Source:
+// Yuan et al., Native Sparse Attention (arXiv 2502.11089). There every branch has keys and values of its own;
+// here they share them, as far as compressed(ck, cv) does not say otherwise.
+#pragma once
+
+#include <heed/kernel/native/call.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
+// holds half or bfloat16.
+template <class Y, class Q, class K, class V, class G, class... Options>
+void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, const G& gates,
+                                  const Options&... options) {
+    if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
+        using T = detail::element_of_native<const Q>;
+        using H = detail::element_of_native<const G>;
+        const auto to = as_view(y);
+        using O = std::remove_pointer_t<decltype(to.data)>;
+        static_assert(detail::table_may_be_kept<Y>,
+                      "heed::native_sparse_attention_into: y is a temporary, and the result would be gone; "
+                      "give it a name");
+        static_assert(std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
+                      "heed::native_sparse_attention_into: y is const or holds another element type than q; "
+                      "needs q's, or float for a q of half or bfloat16");
+        detail::native_attention<T, O, H>("native_sparse_attention_into", to, as_view(q), as_view(k),
+                                          as_view(v), as_view(gates), options...);
+    }
+}
+
+// A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
+template <class Q, class K, class V, class G, class... Options>
+auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates, const Options&... options) {
+    using T = detail::element_of_native<const Q>;
+    const view<const T> from(as_view(q));
+    if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
+        using H = detail::element_of_native<const G>;
+        const view<const T> keys(as_view(k));
+        const view<const T> values(as_view(v));
+        detail::check_shapes<T>("native_sparse_attention", from, keys, values, nullptr);
+        auto y =
+            detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
+        detail::native_attention<T, T, H>("native_sparse_attention", detail::result_view(y), from, keys,
+                                          values, as_view(gates), options...);
+        return y;
+    }
+}
+
+}  // namespace HEED_ABI
+}  // namespace heed
