@@ -62,7 +62,8 @@ T number_before(T x) {
 template <class T>
 T guess(const bracket<T>& b, index rank, index few, int step) {
     T c = b.high;
-    if (step % 6 == 5) {
+    // An infinite bound gives nothing to interpolate.
+    if (step % 6 == 5 || is_minus_infinity(b.low) || is_minus_infinity(-b.high)) {
         const auto low = order_of(b.low);
         const auto high = order_of(b.high);
         c = number_at<T>(static_cast<decltype(low)>((low >> 1) + (high >> 1) + (low & high & 1)));
@@ -72,8 +73,9 @@ T guess(const bracket<T>& b, index rank, index few, int step) {
         const T beyond = static_cast<T>(few) / 3;
         const T aim = place + place < inside ? place + beyond : place - beyond;
         const T share = step % 3 == 2 || aim <= 0 || aim >= inside ? T(0.5) : aim / inside;
-        c = b.high - (b.high - b.low) * share;
-        // An infinite bound gives nothing to interpolate.
+        // In halves: the whole may overflow.
+        const T half = b.high * T(0.5) - b.low * T(0.5);
+        c = b.high - half * share - half * share;
         if (!(c >= b.low && c < b.high)) return guess(b, rank, few, 5);
     }
     return c < b.low ? b.low : c < b.high ? c : b.low;
