@@ -240,7 +240,11 @@ bool print_figures(std::ostream& out, runner& run) {
     m.two_threads("plain_back", self(8, 2048, 64), 1.8);
     m.two_threads("causal_back", self(1, 2048, 64), 1.6);
     m.faster("native_decode", "causal", {1, 32, 2, 1, 65536, 128}, 8);
-    m.faster("native_prefill", "causal", {1, 16, 1, 2048, 65536, 64}, 9);
+    m.faster("native_prefill", "causal", {1, 16, 1, 2048, 65536, 64}, 5);
+
+    m.faster("select_top_k", "nth_element", self(1, 4096, 64), 4);
+    m.overhead("top_fraction", "plain", self(1, 4096, 64), 1);
+    m.overhead("top_fraction", "plain", self(8, 4096, 64), 1);
     return m.all_met();
 }
 
