@@ -109,9 +109,9 @@ variant sparse(variant v) {
     return v;
 }
 
-const registered table(sparse(approximate("plain", "blocks", ", blocks(one in ten of 128 x 128))",
-                                          table_pairs, table_rule, made_of<table_blocks>())));
-const registered first_ids(sparse(approximate("plain", "longformer", ", longformer(512, first 16))",
+const registered table(sparse(approximate("plain", "blocks", ", blocks(one in ten of 128 x 128)", table_pairs,
+                                          table_rule, made_of<table_blocks>())));
+const registered first_ids(sparse(approximate("plain", "longformer", ", longformer(512, first 16)",
                                               longformer_pairs<false>, longformer_rule<false>,
                                               made_of<longformer_ids<false>>())));
 const registered spread_ids(sparse(approximate("plain", "longformer_spread", ", longformer(512, 16 spread)",

@@ -18,33 +18,33 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// Sees distances within `near`, and multiples of `step` within `far`.
+// Sees distances within `inner`, and multiples of `step` within `outer`.
 struct bound_steps {
-    index near;  // -1: none
-    index far;   // a multiple of step; -1: none
+    index inner;  // -1: none
+    index outer;  // a multiple of step; -1: none
     index step;
     index shift;
 
     bool sees(index distance) const {
         const index d = distance < 0 ? -distance : distance;
-        return d <= near || (d <= far && d % step == 0);
+        return d <= inner || (d <= outer && d % step == 0);
     }
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         // A tile holds every distance p - key from least to most.
         const index least = t.query_begin + shift - (t.key_end - 1);
         const index most = t.query_end - 1 + shift - t.key_begin;
-        const bool any_near = least <= near && most >= -near && near >= 0;
-        const index low = least < -far ? -far : least;
-        const index high = most > far ? far : most;
-        const bool any_far = far >= 0 && low <= high && floor_divided(high, step) * step >= low;
-        if (!any_near && !any_far) return cover::empty;
-        const bool all = (least >= -near && most <= near) || (least == most && sees(least)) ||
-                         (step == 1 && least >= -far && most <= far);
+        const bool any_inner = least <= inner && most >= -inner && inner >= 0;
+        const index low = least < -outer ? -outer : least;
+        const index high = most > outer ? outer : most;
+        const bool any_outer = outer >= 0 && low <= high && floor_divided(high, step) * step >= low;
+        if (!any_inner && !any_outer) return cover::empty;
+        const bool all = (least >= -inner && most <= inner) || (least == most && sees(least)) ||
+                         (step == 1 && least >= -outer && most <= outer);
         return all ? cover::full : cover::mixed;
     }
     index first_key(const tile& t) const {
-        const index reach = near > far ? near : far;
+        const index reach = inner > outer ? inner : outer;
         const index least = t.query_begin + shift - reach;
         if (reach < 0 || t.query_end - 1 + shift + reach < t.key_begin || least >= t.key_end)
             return t.key_end;
@@ -56,13 +56,13 @@ struct bound_steps {
         std::int32_t of_lane[most_lanes];
         std::int32_t of_row[most_rows];
         std::int32_t shift;
-        std::int32_t near;
-        std::int32_t far;
+        std::int32_t inner;
+        std::int32_t outer;
         HEED_INLINE bool operator()(at i, place x) const {
             const std::int32_t d = i.query + shift - i.key;
             const std::int32_t distance = d < 0 ? -d : d;
-            const int multiple = int{of_lane[x.lane] == of_row[x.row]} & int{distance <= far};
-            return (int{distance <= near} | multiple) != 0;
+            const int multiple = int{of_lane[x.lane] == of_row[x.row]} & int{distance <= outer};
+            return (int{distance <= inner} | multiple) != 0;
         }
     };
     remainders lanes(const lane_block& block) const {
@@ -74,8 +74,8 @@ struct bound_steps {
         for (index l = block.last + 1; l < most_lanes; ++l) r.of_lane[l] = r.of_lane[block.last];
         count_up(over_queries ? key : query, block.rows, r.of_row);
         r.shift = static_cast<std::int32_t>(shift);
-        r.near = static_cast<std::int32_t>(near);
-        r.far = static_cast<std::int32_t>(far);
+        r.inner = static_cast<std::int32_t>(inner);
+        r.outer = static_cast<std::int32_t>(outer);
         return r;
     }
 
@@ -100,8 +100,8 @@ struct dilated_mask : mask_base {
         // No distance is longer than an axis.
         const index s = step < longest_axis ? step : longest_axis;
         const index most = longest_axis / s;
-        const index far = width == 0 ? -1 : (width - 1 < most ? width - 1 : most) * s;
-        return bound_steps{-1, far, s, shape.keys - shape.queries};
+        const index outer = width == 0 ? -1 : (width - 1 < most ? width - 1 : most) * s;
+        return bound_steps{-1, outer, s, shape.keys - shape.queries};
     }
 };
 

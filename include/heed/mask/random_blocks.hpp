@@ -31,7 +31,7 @@ constexpr std::uint32_t inverse_modulo_2_32(std::uint32_t a) {
 class random_permutation {
 public:
     random_permutation(std::uint32_t key, std::uint32_t n) : n_(n) {
-        const int bits = std::bit_width(n - 1) > 1 ? std::bit_width(n - 1) : 1;
+        const int bits = n > 2 ? static_cast<int>(std::bit_width(n - 1)) : 1;
         mask_ = bits == 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << bits) - 1;
         shift_ = (bits + 1) / 2;
         for (std::uint32_t& k : keys_) k = key = mixed_bits(key + 0x9e3779b9u);

@@ -6,8 +6,9 @@
 // The strided pattern of the Sparse Transformer (arXiv 1904.10509), mirrored for keys ahead; heed::causal &
 // strided(l) looks back.
 //
-// Cost: no storage, O(1) for a tile, which is answered exactly. But tiles hold every distance: from l = 128
-// up only the groups of 8 keys that hold a multiple are computed, below that all keys are.
+// Cost: no storage, O(1) for a tile, which is answered exactly. But a tile holds every distance: a multiple
+// of l costs every strip of queries (48 in float with AVX-512) nearly twice as many keys as it has queries,
+// so that it pays from l = 256 up; below 128 all keys are computed.
 #pragma once
 
 #include <heed/mask/dilated.hpp>

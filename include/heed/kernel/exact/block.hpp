@@ -14,21 +14,11 @@
 
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
+#include <heed/kernel/exact/strips.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
-
-// Strips of queries that share a converted tile and its place in the cache.
-inline constexpr index block_strips = 4;
-
-// The multiples at which strips are cut under a mask of this grain: no strip then lies in two of its blocks.
-// 0 where that gains nothing (a block holds few packs, which are left out one by one) or does not fit.
-inline index grain_of_strips(index grain, index pack_lanes) {
-    const index most = block_strips * panel_packs * pack_lanes;
-    while (grain > most && grain % 2 == 0) grain /= 2;
-    return grain > most || grain % pack_lanes != 0 || grain <= panel_packs * pack_lanes ? 0 : grain;
-}
 
 // One strip: `packs` packs of queries [begin, end).
 template <class T>
@@ -50,12 +40,13 @@ public:
 
     // A block of up to `queries` queries; memory for it is bytes() long and aligned to a cache line.
     exact_block(const problem& p, const exact_leaves<E>& leaves, index queries)
-        : p_(p), leaf_(leaves), w_(leaves.pack_lanes), lanes_(panel_packs * leaves.pack_lanes) {
+        : p_(p),
+          leaf_(leaves),
+          w_(leaves.pack_lanes),
+          lanes_(panel_packs * leaves.pack_lanes),
+          cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs) {
         const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
-        const index grain = grain_of_strips(p.grain, w_);
-        grain_ = grain > 0 ? grain : rounded_up(queries, lanes_);
-        grain_strips_ = rounded_up(grain_, lanes_) / lanes_;
-        strips_ = strips_of(queries);
+        strips_ = cuts_.count(queries);
         query_size_ = rounded_up(p.features, w_) * lanes_;
         output_size_ = rounded_up(rounded_up(p.value_features, row_group), w_) * lanes_;
         scores_size_ = tile_rows * lanes_;
@@ -88,29 +79,29 @@ public:
     // time.
     template <class Tiles>
     void run(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
-        T* const strips = static_cast<T*>(memory);
+        T* const base = static_cast<T*>(memory);
         key_tile<T> kv{};
-        kv.scores = strips + strips_ * strip_size();
+        kv.scores = base + strips_ * strip_size();
         kv.hidden = kv.scores + scores_size_;
         kv.padded = kv.hidden + hidden_size_;
         T* const tail = kv.padded + padded_size_;
         T* const keys = tail + tail_size_;
         T* const values = keys + key_size_;
-        const index count = strips_of(query_end - query_begin);
-        for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(strips, i, query_begin, query_end));
+        const index count = cuts_.count(query_end - query_begin);
+        for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(base, i, query_begin, query_end));
         tiles([&](index key_begin, index key_end) {
             tile here{b, h, query_begin, query_end, key_begin, key_end};
             if (p_.cover_of(here) == cover::empty) return;
             bring_keys(here, kv, keys, values, tail);
             for (index i = 0; i < count; ++i) {
-                const strip<T> t = strip_at(strips, i, query_begin, query_end);
+                const strip<T> t = strip_at(base, i, query_begin, query_end);
                 here.query_begin = t.begin;
                 here.query_end = t.end;
                 const cover seen = p_.cover_of(here);
                 if (seen != cover::empty) take_tile(t, here, seen, kv);
             }
         });
-        for (index i = 0; i < count; ++i) finish(b, h, strip_at(strips, i, query_begin, query_end));
+        for (index i = 0; i < count; ++i) finish(b, h, strip_at(base, i, query_begin, query_end));
     }
 
 private:
@@ -119,28 +110,13 @@ private:
         return stands_in_rows<T>(x);
     }
     index strip_size() const { return query_size_ + output_size_ + 2 * lanes_; }
-    index strips_of(index queries) const {
-        return queries / grain_ * grain_strips_ + rounded_up(queries % grain_, lanes_) / lanes_;
-    }
-
-    // Strip i of a block. Three packs each; four that are left of a grain make two and two.
-    strip<T> strip_at(T* strips, index strip_, index query_begin, index query_end) const {
-        T* const memory = strips + strip_ * strip_size();
-        const index i = strip_ % grain_strips_;
-        query_begin += strip_ / grain_strips_ * grain_;
-        query_end = least(query_begin + grain_, query_end);
-        const index packs = rounded_up(query_end - query_begin, w_) / w_;
-        const index count = rounded_up(packs, panel_packs) / panel_packs;
-        const index even_from =
-            packs % panel_packs == 1 && packs > 1 && leaf_.fewest_packs < 3 ? count - 2 : count;
-        const index first = i < even_from ? i * panel_packs : even_from * panel_packs + (i - even_from) * 2;
-        const index most = i < even_from ? index{panel_packs} : index{2};
-        const index mine = packs - first < most ? packs - first : most;
+    strip<T> strip_at(T* base, index i, index query_begin, index query_end) const {
+        const strip_cuts::piece piece = cuts_.piece_at(i, query_end - query_begin);
         strip<T> t;
-        t.begin = query_begin + first * w_;
-        t.end = t.begin + mine * w_ < query_end ? t.begin + mine * w_ : query_end;
-        t.packs = static_cast<int>(mine < leaf_.fewest_packs ? leaf_.fewest_packs : mine);
-        t.query = memory;
+        t.begin = query_begin + piece.begin;
+        t.end = query_begin + piece.end;
+        t.packs = piece.packs;
+        t.query = base + i * strip_size();
         t.output = t.query + query_size_;
         t.most = t.output + output_size_;
         t.sum = t.most + lanes_;
@@ -322,8 +298,7 @@ private:
     const exact_leaves<E>& leaf_;
     index w_;
     index lanes_;
-    index grain_;  // queries between cuts, and the strips they make
-    index grain_strips_;
+    strip_cuts cuts_;
     index strips_;
     index query_size_;
     index output_size_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/linear/matrix.hpp>
 #include <heed/kernel/room.hpp>
