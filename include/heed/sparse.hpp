@@ -9,6 +9,7 @@
 #include <heed/attention.hpp>
 #include <heed/mask/block_bits.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/local_plus_top.hpp>
 #include <heed/select/psa.hpp>
 #include <heed/select/psa_backward.hpp>
 #include <heed/select/select_top_k.hpp>

@@ -46,9 +46,7 @@ using number_of_row = std::remove_cv_t<std::remove_pointer_t<decltype(number_row
 template <class T>
 index select_top_k(const T* scores, index n, index k, std::int32_t* indices, index room, workspace& memory) {
     const select_leaves<T>& leaf = select_leaves_on_target<T>();
-    index above = 0;
-    index candidates = 0;
-    leaf.count(scores, n, constants<T>::lowest, above, candidates);
+    const index candidates = leaf.count_not_below(scores, n, constants<T>::lowest);
     const index found = k < candidates ? k : candidates;
     if (found > room) fail("select_top_k", {"indices has room for ", room, ", needs ", found});
     if (found == 0) return 0;

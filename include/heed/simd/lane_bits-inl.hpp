@@ -22,19 +22,47 @@ HEED_INLINE int count_bits(lane_bits bits) {
 #endif
 }
 
-// Lanes where x < c, and where x <= c. NaN is in neither.
+// The same for any 32 bits.
+HEED_INLINE int count_all_bits(lane_bits bits) {
+#if HEED_SIMD_BYTES >= 32
+    return __builtin_popcount(bits);
+#else
+    bits = bits - (bits >> 1 & 0x55555555u);
+    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+    return static_cast<int>(((bits + (bits >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24);
+#endif
+}
+
+// Lanes where x < c, where x <= c, and where they are not; NaN is in the latter two. Of these lanes alone
+// in within_bits: those where x is in [low, high], given those where it is not above high.
 #if HEED_REGION == HEED_RANK_avx512
-HEED_INLINE lane_bits below(pack<float> x, pack<float> c) {
-    return __builtin_ia32_cmpps512_mask(x, c, 0x11, static_cast<unsigned short>(-1), 4);
+template <int Predicate>
+HEED_INLINE lane_bits compared(pack<float> x, pack<float> c, lane_bits among) {
+    return __builtin_ia32_cmpps512_mask(x, c, Predicate, static_cast<unsigned short>(among), 4);
 }
-HEED_INLINE lane_bits up_to(pack<float> x, pack<float> c) {
-    return __builtin_ia32_cmpps512_mask(x, c, 0x12, static_cast<unsigned short>(-1), 4);
+template <int Predicate>
+HEED_INLINE lane_bits compared(pack<double> x, pack<double> c, lane_bits among) {
+    return __builtin_ia32_cmppd512_mask(x, c, Predicate, static_cast<unsigned char>(among), 4);
 }
-HEED_INLINE lane_bits below(pack<double> x, pack<double> c) {
-    return __builtin_ia32_cmppd512_mask(x, c, 0x11, static_cast<unsigned char>(-1), 4);
+template <class V>
+HEED_INLINE lane_bits below(V x, V c) {
+    return compared<0x11>(x, c, ~lane_bits{0});
 }
-HEED_INLINE lane_bits up_to(pack<double> x, pack<double> c) {
-    return __builtin_ia32_cmppd512_mask(x, c, 0x12, static_cast<unsigned char>(-1), 4);
+template <class V>
+HEED_INLINE lane_bits up_to(V x, V c) {
+    return compared<0x12>(x, c, ~lane_bits{0});
+}
+template <class V>
+HEED_INLINE lane_bits not_below(V x, V c) {
+    return compared<0x15>(x, c, ~lane_bits{0});
+}
+template <class V>
+HEED_INLINE lane_bits above(V x, V c) {
+    return compared<0x16>(x, c, ~lane_bits{0});
+}
+template <class V>
+HEED_INLINE lane_bits within_bits(V x, V low, lane_bits not_above) {
+    return compared<0x1d>(x, low, not_above);
 }
 #elif HEED_SIMD_VECTORS
 template <class M>
@@ -73,6 +101,21 @@ HEED_INLINE lane_bits below(T x, T c) {
 template <class T>
 HEED_INLINE lane_bits up_to(T x, T c) {
     return x <= c ? 1 : 0;
+}
+#endif
+
+#if HEED_REGION != HEED_RANK_avx512
+template <class V>
+HEED_INLINE lane_bits not_below(V x, V c) {
+    return ~below(x, c) & all_bits<element_of<V>>;
+}
+template <class V>
+HEED_INLINE lane_bits above(V x, V c) {
+    return ~up_to(x, c) & all_bits<element_of<V>>;
+}
+template <class V>
+HEED_INLINE lane_bits within_bits(V x, V low, lane_bits not_above) {
+    return not_above & ~below(x, low);
 }
 #endif
 

@@ -8,9 +8,10 @@
 // row is then closed up to its kept scores in place, and its values are gathered tile by tile, for all rows
 // of the block in turn, so that a tile of values is read from the first cache.
 //
-// Memory: two rows of keys for every query of the block, and one for the selection.
+// Memory: two rows of keys for every query of the block, and two for the selection.
 #pragma once
 
+#include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
 #include <heed/kernel/room.hpp>
@@ -38,10 +39,11 @@ public:
           rows_(rounded_up(rows, leaf_.pack_lanes)),
           lanes_(panel_packs * leaf_.pack_lanes),
           row_stride_(rounded_up(p.keys, most_pack_lanes) + 2 * select_slack),
-          query_stride_(rounded_up(p.features, most_pack_lanes)) {
-        // 16 KiB of values, half of a first-level cache, in a number of keys that no call changes.
+          query_stride_(rounded_up(p.features, most_pack_lanes)),
+          value_stride_(rounded_up(p.value_features, most_pack_lanes)) {
+        // 32 KiB of values in a number of keys that no call changes.
         value_keys_ = 4096 * static_cast<index>(sizeof(float)) / static_cast<index>(sizeof(T));
-        while (value_keys_ * p.value_features > 4096 && value_keys_ > 16) value_keys_ /= 2;
+        while (value_keys_ * p.value_features > 8192 && value_keys_ > 16) value_keys_ /= 2;
         if (value_keys_ > tile_keys) value_keys_ = tile_keys;
         sums_.weights.data = nullptr;  // written here: finish_row would look for scores in them
     }
@@ -140,14 +142,14 @@ private:
         places m{};
         room<T> pieces(memory);
         const index strips = (rows_ + lanes_ - 1) / lanes_;
-        const index features = p_.features > p_.value_features ? p_.features : p_.value_features;
+        const index features = p_.features > value_stride_ ? p_.features : value_stride_;
         m.query = pieces.take(query_stride_ * (strips * lanes_ > rows_ ? strips * lanes_ : rows_));
         m.padded = pieces.take(row_group * p_.features);
         m.panel = pieces.take(tile_keys * (lanes_ > 4 ? lanes_ : 4));
         m.tile = pieces.take(tile_keys * features);
         m.scores = pieces.take(rows_ * row_stride_);
         m.chosen = reinterpret_cast<std::int32_t*>(pieces.take(rows_ * row_stride_));
-        m.room = pieces.take(row_stride_);
+        m.room = pieces.take(2 * row_stride_);
         m.output = pieces.take(rows_ * p_.value_features);
         m.factor = pieces.take(rows_);
         constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));
@@ -231,19 +233,32 @@ private:
             row[i] = change == nullptr && is_minus_infinity(s[i]) ? constants<T>::lowest : s[i];
     }
 
+    // Values in rows that begin with a cache line: a pack that crosses lines costs two loads, and every row
+    // of the block pays for it.
+    number_rows<T> values_of(const places& m, index key, index count) const {
+        const auto* const from = p_.v.row(m.where.batch, m.where.kv_head, key);
+        const auto bytes = [](index n) { return static_cast<std::uintptr_t>(n) * sizeof(T); };
+        const std::uintptr_t crossed =
+            (reinterpret_cast<std::uintptr_t>(from) | bytes(p_.v.stride[2])) % workspace::alignment;
+        if (stands_in_rows<T>(p_.v) && crossed == 0)
+            return {reinterpret_cast<const T*>(from), p_.v.stride[2]};
+        leaf_.widen(from, p_.v.stride[2], p_.v.stride[3], count, p_.value_features, m.tile, value_stride_);
+        return {m.tile, value_stride_};
+    }
+
     // Chooses, weighs, gathers and writes.
     void finish(places& m) const {
         for (index r = 0; r < m.where.rows; ++r) choose(m, r);
         clear(m.output, m.where.rows * p_.value_features);
         for (index key = m.first; key < m.end;) {
             const index end = least((key / value_keys_ + 1) * value_keys_, m.end);
-            const number_rows<T> v = rows_of(leaf_, p_.v, m.where.batch, m.where.kv_head, key, end - key,
-                                             p_.value_features, m.tile);
-            for (index r = 0; r < m.where.rows; ++r)
-                m.next[r] = row_leaf_.outputs(m.scores + r * row_stride_ + m.first,
-                                              m.chosen + r * row_stride_, m.next[r],
-                                              static_cast<std::int32_t>(key), static_cast<std::int32_t>(end),
-                                              v, p_.value_features, m.output + r * p_.value_features);
+            const number_rows<T> v = values_of(m, key, end - key);
+            const T* ahead = nullptr;
+            if (end < m.end && stands_in_rows<T>(p_.v))
+                ahead = reinterpret_cast<const T*>(p_.v.row(m.where.batch, m.where.kv_head, end));
+            row_leaf_.outputs(m.scores + m.first, m.chosen, row_stride_, m.where.rows, m.next,
+                              static_cast<std::int32_t>(key), static_cast<std::int32_t>(end), v, ahead,
+                              p_.value_features, m.output);
             key = end;
         }
         for (index r = 0; r < m.where.rows; ++r) {
@@ -265,9 +280,11 @@ private:
         place.key = static_cast<std::int32_t>(m.first);
         T* const scores = m.scores + r * row_stride_ + m.first;
         std::int32_t* const keys = m.chosen + r * row_stride_;
-        index above = 0;
-        index visible = 0;
-        select_.count(scores, m.end - m.first, constants<T>::lowest, above, visible);
+        const index seen = m.end - m.first;
+        // Without a mask and score functions nothing is -inf: what overflowed was lifted.
+        const bool all = p_.classify == nullptr && p_.score_masked == nullptr && p_.score == nullptr;
+        const index visible =
+            all || seen == 0 ? seen : select_.count_not_below(scores, seen, constants<T>::lowest);
         index count = 0;
         if (visible > 0) {
             score_row<T> row{select_, scores,  keys,
@@ -311,6 +328,7 @@ private:
     index lanes_;
     index row_stride_;
     index query_stride_;
+    index value_stride_;
     index value_keys_;
 };
 

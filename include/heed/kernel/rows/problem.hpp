@@ -31,7 +31,7 @@ struct score_row {
     const select_leaves<T>& leaf;
     T* scores;           // count numbers, -inf where hidden; room for select_slack more. May be changed
     std::int32_t* keys;  // to write, with the same room
-    T* room;             // scratch, count + select_slack numbers
+    T* room;             // scratch, 2 count + select_slack numbers
     index first;
     index count;
     index visible;   // how many are not hidden
@@ -47,10 +47,12 @@ struct row_leaves {
     T (*most)(const T* x, index n);
     // x to e^(x - most) in place, a pack of lanes at a time; gives the sum.
     T (*exponentials)(T* x, index n, T most);
-    // o += the sum over keys[i] < end of weights[i] v[keys[i] - first], i from begin on; gives the i behind
-    // the last. A number not below `end` stands behind the keys.
-    index (*outputs)(const T* weights, const std::int32_t* keys, index begin, std::int32_t first,
-                     std::int32_t end, const number_rows<T>& v, index columns, T* output);
+    // For each of some rows o += the sum over keys[i] < end of weights[i] v[keys[i] - first], i from
+    // next[row] on, which becomes the i behind the last. A number not below `end` stands behind the keys. The
+    // values of the next tile stand at `ahead`, or nullptr.
+    void (*outputs)(const T* weights, const std::int32_t* keys, index row_stride, index rows, index* next,
+                    std::int32_t first, std::int32_t end, const number_rows<T>& v, const T* ahead,
+                    index columns, T* output);
 };
 
 // The weights of the softmax.

@@ -67,6 +67,7 @@ HEED_NOINLINE T exponentials(T* x, index n, T most) {
     return sum;
 }
 
+// One row: o += the sum of the kept values of a tile, for Packs packs of value features.
 template <int Packs, class T>
 HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i, std::int32_t first,
                              std::int32_t end, const T* v, index stride, T* output) {
@@ -75,9 +76,10 @@ HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i
     V sums[Packs];
     HEED_UNROLL
     for (int j = 0; j < Packs; ++j) sums[j] = set<V>(0);
-    for (; keys[i] < end; ++i) {
-        const T* const row = v + (keys[i] - first) * stride;
+    for (index key = keys[i]; key < end; key = keys[i]) {
+        const T* const row = v + (key - first) * stride;
         const V p = set<V>(weights[i]);
+        ++i;
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) sums[j] = p * load(row + j * w) + sums[j];
     }
@@ -87,23 +89,36 @@ HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i
 }
 
 template <class T>
-HEED_NOINLINE index kept_outputs(const T* weights, const std::int32_t* keys, index begin, std::int32_t first,
-                                 std::int32_t end, const detail::number_rows<T>& v, index columns,
-                                 T* output) {
+HEED_NOINLINE void kept_outputs(const T* weights, const std::int32_t* keys, index row_stride, index rows,
+                                index* next, std::int32_t first, std::int32_t end,
+                                const detail::number_rows<T>& v, const T* ahead, index columns, T* output) {
     constexpr int w = lanes_of<T>;
-    index f = 0;
-    index i = begin;
-    for (; f + 4 * w <= columns; f += 4 * w)
-        i = kept_packs<4>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
-    for (; f + w <= columns; f += w)
-        i = kept_packs<1>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
-    for (; f < columns; ++f) {
-        T sum = 0;
-        for (i = begin; keys[i] < end; ++i)
-            sum = multiply_add(weights[i], v.data[(keys[i] - first) * v.stride + f], sum);
-        output[f] += sum;
+    constexpr index line = 64 / static_cast<index>(sizeof(T));
+    const index lines = ((end - first) * columns / line + rows - 1) / rows;
+    for (index r = 0; r < rows; ++r) {
+        if (r + 2 < rows) {
+            __builtin_prefetch(weights + 2 * row_stride + next[r + 2]);
+            __builtin_prefetch(keys + 2 * row_stride + next[r + 2]);
+        }
+        for (index i = 0; ahead != nullptr && i < lines; ++i, ahead += line) __builtin_prefetch(ahead);
+        const index begin = next[r];
+        index f = 0;
+        index i = begin;
+        for (; f + 4 * w <= columns; f += 4 * w)
+            i = kept_packs<4>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
+        for (; f + w <= columns; f += w)
+            i = kept_packs<1>(weights, keys, begin, first, end, v.data + f, v.stride, output + f);
+        for (; f < columns; ++f) {
+            T sum = 0;
+            for (i = begin; keys[i] < end; ++i)
+                sum = multiply_add(weights[i], v.data[(keys[i] - first) * v.stride + f], sum);
+            output[f] += sum;
+        }
+        next[r] = i;
+        weights += row_stride;
+        keys += row_stride;
+        output += columns;
     }
-    return i;
 }
 
 template <class T>

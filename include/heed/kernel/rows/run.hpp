@@ -4,8 +4,8 @@
 // What a chooser and a weigher are: kernel/rows/problem.hpp. Up to decode_queries queries, the heads that
 // share keys are one task; else a task is a block of queries of one head. A row's bits do not depend on it.
 //
-// Memory: for each thread, from the workspace, 8 bytes (12 in double) for each key and each query of a
-// block, of which there are 48: 1.6 MiB for 4096 keys.
+// Memory: for each thread, from the workspace, 8 bytes (16 in double) for each key and each query of a
+// block, which has 96 queries up to 8192 keys and 48 beyond: 3.2 MiB for 4096 keys, 25 MiB for 65536.
 #pragma once
 
 #include <heed/core/device.hpp>
@@ -17,15 +17,15 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// Queries that share a tile of keys, and of values.
-inline constexpr index rows_together = 48;
+// Queries that share a tile of keys, and of values; fewer where their scores fill no cache.
+inline index rows_together(index keys) { return keys <= 8192 ? 96 : 48; }
 
 template <class E, class Chooser, class Weigher, class D>
 void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, const D* device_,
               workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const bool few = p.queries <= decode_queries;
-    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together, p.queries);
+    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together(p.keys), p.queries);
     const index blocks = few ? 1 : (p.queries + rows - 1) / rows;
     const index tasks = p.batch * (few ? p.kv_heads : p.heads) * blocks;
     index lanes = lanes_of(device_);

@@ -43,6 +43,26 @@ HEED_NOINLINE void count_from(const T* x, index n, T c, index& above, index& fro
 }
 
 template <class T>
+HEED_NOINLINE index count_not_below(const T* x, index n, T c) {
+    constexpr int w = lanes_of<T>;
+    constexpr int together = lanes_of<T> >= 4 ? 32 / lanes_of<T> : 1;
+    const pack<T> limit = set<pack<T>>(c);
+    index low = 0;
+    index i = 0;
+    for (; lanes_of<T> >= 4 && i + together * w <= n; i += together * w) {
+        lane_bits bits = 0;
+        HEED_UNROLL
+        for (int j = 0; j < together; ++j) bits |= below(load(x + i + j * w), limit) << (j * w);
+        low += count_all_bits(bits);
+    }
+    for (; i < n; i += w) {
+        const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
+        low += count_bits(below(y, limit) & first_bits<T>(n - i));
+    }
+    return n - low;
+}
+
+template <class T>
 HEED_NOINLINE void range_of(const T* x, index n, T& low, T& high) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
@@ -67,28 +87,39 @@ HEED_NOINLINE void range_of(const T* x, index n, T& low, T& high) {
 }
 
 template <class T>
-HEED_NOINLINE index within(const T* x, index n, T low, T high, T* to, index& above) {
+HEED_NOINLINE index within(const T* x, index n, T low, T high, T* to, index& above_high) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     const V bottom = set<V>(low);
     const V top = set<V>(high);
     index found = 0;
     index not_above = 0;
-    for (index i = 0; i < n; i += w) {
-        const V y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
-        const lane_bits fits = up_to(y, top) & first_bits<T>(n - i);
-        const lane_bits chosen = fits & ~below(y, bottom);
+    index i = 0;
+    for (; i + w <= n; i += w) {
+        const V y = load(x + i);
+        const lane_bits fits = up_to(y, top);
+        const lane_bits chosen = within_bits(y, bottom, fits);
         store_chosen(to + found, y, chosen);
         not_above += count_bits(fits);
         found += count_bits(chosen);
     }
-    above = n - not_above;
+    if (i < n) {
+        const V y = load_some(x + i, n - i);
+        const lane_bits fits = up_to(y, top) & first_bits<T>(n - i);
+        const lane_bits chosen = within_bits(y, bottom, fits);
+        store_chosen(to + found, y, chosen);
+        not_above += count_bits(fits);
+        found += count_bits(chosen);
+    }
+    above_high = n - not_above;
     return found;
 }
 
 template <class T>
-HEED_NOINLINE void sample(const T* x, index step, index count, T* to) {
-    for (index i = 0; i < count; ++i) to[i] = x[i * step];
+HEED_NOINLINE void sample(const T* x, index step, index runs, T* to) {
+    for (index i = 0; i < runs; ++i)
+        __builtin_memcpy(to + i * detail::sample_run, x + i * step,
+                         static_cast<std::size_t>(detail::sample_run) * sizeof(T));
 }
 
 template <class T>
@@ -141,14 +172,14 @@ HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t fi
     index i = 0;
     for (; i + w <= n && found + w <= room; i += w) {
         const pack<T> y = load(x + i);
-        const lane_bits chosen = ~(Above ? up_to(y, limit) : below(y, limit)) & all_bits<T>;
+        const lane_bits chosen = Above ? above(y, limit) : not_below(y, limit);
         store_indices<T>(indices + found, first + static_cast<std::int32_t>(i), chosen);
         if constexpr (Values) store_chosen(values + found, y, chosen);
         found += count_bits(chosen);
     }
     for (; i < n && found < room; i += w) {
         const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
-        const lane_bits chosen = ~(Above ? up_to(y, limit) : below(y, limit)) & first_bits<T>(n - i);
+        const lane_bits chosen = (Above ? above(y, limit) : not_below(y, limit)) & first_bits<T>(n - i);
         T lane[w];
         store(lane, y);
         for (int l = 0; l < w && found < room; ++l) {
@@ -175,8 +206,8 @@ HEED_NOINLINE index emit(const T* x, index n, T c, bool above, std::int32_t firs
 template <class T>
 const detail::select_leaves<T>& select_leaves() {
     static constexpr detail::select_leaves<T> table{
-        lanes_of<T>, &count_from<T>, &range_of<T>,     &within<T>,
-        &sample<T>,  &largest<T>,    &behind_equal<T>, &emit<T>,
+        lanes_of<T>, &count_from<T>, &count_not_below<T>, &range_of<T>, &within<T>,
+        &sample<T>,  &largest<T>,    &behind_equal<T>,    &emit<T>,
     };
     return table;
 }

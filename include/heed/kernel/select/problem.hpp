@@ -18,6 +18,9 @@ namespace detail {
 // Numbers of room behind what a pass writes: whole packs are stored.
 inline constexpr index select_slack = 16;
 
+// Numbers that a sample takes side by side: a compromise between what neighbours tell and reading lines.
+inline constexpr index sample_run = 4;
+
 // Which numbers of a row are chosen: x[i] that is not below `least` for i < cut, x[i] that is neither below
 // nor equal to it for cut <= i < end. So ties are kept up to the cut.
 template <class T>
@@ -32,13 +35,14 @@ struct select_leaves {
     int pack_lanes;
     // How many are above c, and how many are not below it.
     void (*count)(const T* x, index n, T c, index& above, index& from);
+    index (*count_not_below)(const T* x, index n, T c);
     // The smallest and the largest, NaN left out; +inf and -inf where there is no number.
     void (*range)(const T* x, index n, T& low, T& high);
     // Those in [low, high] to `to`, which may be x and has room for select_slack more. Gives how many;
     // `above` is how many are above high.
     index (*within)(const T* x, index n, T low, T high, T* to, index& above);
-    // x[0], x[step], x[2 step], …
-    void (*sample)(const T* x, index step, index count, T* to);
+    // Runs of sample_run numbers from x, x + step, x + 2 step, …
+    void (*sample)(const T* x, index step, index runs, T* to);
     // The rank-th largest of a few numbers (rank from 1, none of them NaN): how many are above, and equal.
     T (*largest)(const T* x, index n, index rank, index& above, index& equal);
     // The index behind the count-th of those equal to c.

@@ -95,16 +95,6 @@ bracket<T> narrowed(const select_leaves<T>& leaf, const T* x, index n, index ran
     }
     return b;
 }
-template <class T>
-bracket<T> bracket_of(const select_leaves<T>& leaf, const T* x, index n, index rank, index few) {
-    bracket<T> b{};
-    index from = 0;
-    leaf.range(x, n, b.low, b.high);
-    leaf.count(x, n, b.high, b.above, from);
-    b.inside = n - b.above;
-    return b.is_nan(rank) ? b : narrowed(leaf, x, n, rank, few, b);
-}
-
 // Rows up to this length are narrowed as they are, and this few numbers are compared each with all.
 inline constexpr index unsampled_row = 512;
 inline constexpr index few_numbers = 32;
@@ -112,10 +102,9 @@ inline constexpr index few_numbers = 32;
 // A bracket that holds the rank-th largest, most likely, by a sample.
 template <class T>
 bracket<T> likely_bracket(const select_leaves<T>& leaf, const T* x, index n, index rank, T* room) {
-    const index wanted = n / 16 < 256 ? 256 : n / 16 > 4096 ? 4096 : n / 16;
-    const index step = n / wanted;
-    const index count = n / step < wanted ? n / step : wanted;
-    leaf.sample(x, step, count, room);
+    const index runs = (n / 16 < 256 ? 256 : n / 16 > 4096 ? 4096 : n / 16) / sample_run;
+    const index count = runs * sample_run;
+    leaf.sample(x, (n - sample_run) / (runs - 1), runs, room);
     const double share = static_cast<double>(rank) / static_cast<double>(n);
     const double at_rank = share * static_cast<double>(count);
     const double margin = 1 + 2.5 * std::sqrt(at_rank * (1 - share));
@@ -127,18 +116,26 @@ bracket<T> likely_bracket(const select_leaves<T>& leaf, const T* x, index n, ind
     leaf.range(room, count, all.low, all.high);
     leaf.count(room, count, all.high, all.above, from);
     all.inside = count - all.above;
-    const index few = 2 + static_cast<index>(margin) / 4;
-    if (upper > all.above) b.high = narrowed(leaf, room, count, upper, few, all).high;
+    const index few = 2 + static_cast<index>(margin) / 2;
+    if (upper > all.above) {
+        const bracket<T> top = narrowed(leaf, room, count, upper, few, all);
+        b.high = top.high;
+        // The lower rank is not above this one.
+        all = {all.low, top.high, top.above, all.inside + all.above - top.above};
+    }
     if (lower > all.above && lower <= count) b.low = narrowed(leaf, room, count, lower, few, all).low;
     return b;
 }
 
-// The rank-th largest of numbers without NaN, which are overwritten.
+// The rank-th largest of numbers in [low, high], which are overwritten.
 template <class T>
-T find_largest(const select_leaves<T>& leaf, T* x, index n, index rank, index& above, index& equal) {
+T find_largest(const select_leaves<T>& leaf, T* x, index n, T low, T high, index rank, index& above,
+               index& equal) {
     above = 0;
     if (n > few_numbers) {
-        const bracket<T> b = bracket_of(leaf, x, n, rank, few_numbers);
+        // An infinite bound says nothing.
+        if (is_minus_infinity(low) || is_minus_infinity(-high)) leaf.range(x, n, low, high);
+        const bracket<T> b = narrowed<T>(leaf, x, n, rank, few_numbers, {low, high, 0, n});
         above = b.above;
         equal = b.inside;
         if (b.found()) return b.low;
@@ -163,10 +160,14 @@ threshold<T> find_threshold(const select_leaves<T>& leaf, const T* x, index n, i
     index count = leaf.within(x, n, b.low, b.high, room, b.above);
     if (b.is_nan(k) && b.high < infinity) {
         // Too high a bracket by half: what is above it, without NaN.
-        count = leaf.within(x, n, next_number(b.high), infinity, room, b.above);
+        b.low = next_number(b.high);
+        b.high = infinity;
+        count = leaf.within(x, n, b.low, b.high, room, b.above);
     } else if (b.above + count < k) {
         const index seen = b.above + count;
-        count = leaf.within(x, n, minus_infinity<T>(), number_before(b.low), room, b.above);
+        b.high = number_before(b.low);
+        b.low = minus_infinity<T>();
+        count = leaf.within(x, n, b.low, b.high, room, b.above);
         b.above = seen;
     }
     // More NaN than are asked for: the first of them.
@@ -177,7 +178,7 @@ threshold<T> find_threshold(const select_leaves<T>& leaf, const T* x, index n, i
     }
     index above = 0;
     index equal = 0;
-    const T least = find_largest(leaf, room, count, k - b.above, above, equal);
+    const T least = find_largest(leaf, room, count, b.low, b.high, k - b.above, above, equal);
     const index ties = k - b.above - above;
     return {least, ties == equal ? n : leaf.behind_equal(x, n, least, ties), n};
 }
