@@ -131,7 +131,8 @@ public:
             plan_.psa.exponent_gradients(scores_, weights, count, mean, inverse, slope_, plan_.chooser.e);
         }
         clear(dq_, p.features);
-        leaf.outputs(slope_, chosen, 0, 0, INT32_MAX, k_, p.features, dq_);
+        index next = 0;
+        leaf.outputs(slope_, chosen, 0, 1, &next, 0, INT32_MAX, k_, nullptr, p.features, dq_);
         for (index f = 0; f < p.features; ++f) dq_[f] *= p.scale;
         plan_.psa.add_to_chosen(slope_, query_, chosen, count, p.features, dk_);
         plan_.queries.clear_others(plan_.leaf, plan_.select, b, h, i, dq_, features_);
@@ -173,7 +174,7 @@ void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, worksp
     const index tasks = p.batch * p.kv_heads;
     if (tasks == 0) return;
     const bool few = p.queries <= decode_queries;
-    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together, p.queries);
+    const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together(p.keys), p.queries);
     using rows_of_gradients = rows_block<E, psa_gradient_rows<E>, softmax_weights>;
     const softmax_weights weigher;
     const psa_gradient_rows<E> no_rows(plan, nullptr);

@@ -31,14 +31,14 @@ struct sparse_copy {
     // Room of a row: its magnitudes, scratch, and the features that stay.
     static std::size_t row_bytes(index features) {
         return cache_lines(static_cast<std::size_t>(features + select_slack) *
-                           (2 * sizeof(T) + sizeof(std::int32_t)));
+                           (3 * sizeof(T) + sizeof(std::int32_t)));
     }
     // The features of a row that stay, ascending, in the room of a row.
     std::int32_t* kept(const exact_leaves<E>& leaf, const select_leaves<T>& select, const E* row,
                        void* memory, index& count) const {
         T* const size = static_cast<T*>(memory);
         T* const room = size + features + select_slack;
-        std::int32_t* const indices = reinterpret_cast<std::int32_t*>(room + features + select_slack);
+        std::int32_t* const indices = reinterpret_cast<std::int32_t*>(room + 2 * (features + select_slack));
         leaf.widen(row, 0, from.stride[3], 1, features, size, 0);
         for (index f = 0; f < features; ++f)
             size[f] = scalar::float_of(scalar::bits_of(size[f]) & ~constants<T>::sign_bit);
