@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/sparse/native.cpp: native sparse attention against the oracle
+#include <array>
+
 #include "support/native_call.hpp"
 #include "support/traps.hpp"
 
@@ -47,14 +49,17 @@ TEST_CASE("the block sizes of the paper are the default") {
     generator r(905);
     native_reference::problem p;
     p.block = 32, p.stride = 16, p.select_block = 64, p.count = 16, p.window = 512;
-    p.heads = 4, p.kv_heads = 1, p.queries = 70, p.keys = 2600, p.d_k = p.d_v = 16;
-    fill<float>(p, r);
-    const native_inputs<float> in(p);
-    long close = 0;
-    const auto y = heed::native_sparse_attention(in.q, in.k, in.v, in.gates);
-    check_native<float>(p, y, close);
-    CHECK(close < 10);
-    CHECK(same_bits(elements(y), elements(attend<float>(p, in))));
+    p.heads = 4, p.kv_heads = 1, p.keys = 2600, p.d_k = p.d_v = 16;
+    for (const long queries : {70L, 3L, 1L}) {
+        p.queries = queries;
+        fill<float>(p, r);
+        const native_inputs<float> in(p);
+        long close = 0;
+        const auto y = heed::native_sparse_attention(in.q, in.k, in.v, in.gates);
+        check_native<float>(p, y, close);
+        CHECK(close < 10);
+        CHECK(same_bits(elements(y), elements(attend<float>(p, in))));
+    }
 }
 
 TEST_CASE("more blocks than there are, and windows longer than the keys: each branch is exact attention") {
@@ -103,6 +108,17 @@ TEST_CASE("a query without keys is +0, and a branch without keys adds nothing") 
     const tensor<float> none(1, 1, 0, 9), no_values(1, 1, 0, 11);
     const auto empty = heed::native_sparse_attention(in.q, none, no_values, in.gates, sizes_of(p));
     CHECK(positive_zero(empty.data(), static_cast<std::size_t>(empty.size())));
+}
+
+TEST_CASE("calls without queries, heads or batch entries") {
+    const heed::native_blocks sizes;
+    for (const auto& [batch, heads, queries] : {std::array{0L, 2L, 3L}, {1L, 0L, 3L}, {1L, 2L, 0L}}) {
+        const tensor<float> q(batch, heads, queries, 4), k(batch, heads, 70, 4), v(batch, heads, 70, 5);
+        const tensor<float> gates(batch, heads, queries, 3);
+        const auto y = heed::native_sparse_attention(q, k, v, gates, sizes);
+        CHECK(y.dimension(3) == 5);
+        CHECK(y.size() == 0);
+    }
 }
 
 TEST_CASE("equal weights choose the lowest blocks") {

@@ -27,13 +27,17 @@
 //
 // What stands behind p never enters arithmetic. Bits depend on neither threads nor batch.
 //
-// Cost: 4 d (keys / 16 + 1024 + 512) flops a query and head, for keys up to p. Selected keys are read with
-// the heads of a group as lanes: it pays for groups of about a pack (16 floats with AVX-512), and for a
-// single head this branch is no faster than for sixteen. Memory: the compressed keys unless they are given;
-// for each thread a few hundred numbers for each query of a block of up to 48 and head of a group, and two
-// for each query and selection block. Throws heed::error before anything is written; std::bad_alloc. Source:
-// Yuan et al., Native Sparse Attention (arXiv 2502.11089). There every branch has keys and values of its own;
-// here they share them, as far as compressed(ck, cv) does not say otherwise.
+// Cost: 4 d (keys / 16 + 1024 + 512) flops a query and head, for keys up to p. The branch of selected keys is
+// made for groups: heads that fill more than half a pack (16 floats with AVX-512) are its lanes, fewer are
+// taken one by one. Calls of up to four queries use a thread for each group of heads at most.
+//
+// Memory: the compressed keys unless they are given; for each thread three outputs for each query of a block
+// (48 with AVX-512) and head of a group, and a number for each of its queries and selection blocks, for up to
+// five heads at a time.
+//
+// Throws heed::error before anything is written; std::bad_alloc.
+// Source: Yuan et al., Native Sparse Attention (arXiv 2502.11089). There every branch has keys and values of
+// its own; here they share them, as far as compressed(ck, cv) does not say otherwise.
 #pragma once
 
 #include <heed/kernel/native/call.hpp>

@@ -169,6 +169,7 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
     const char* shared = nullptr;
     ((shared = shared != nullptr ? shared : overlapped_by(options, bytes_of(y))), ...);
     if (shared != nullptr) fail(function, {"y overlaps ", shared, ", needs memory of its own"});
+    if (y.size() == 0) return;
     with_native_memory(
         [&](const auto* device_, workspace& memory) {
             if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
