@@ -18,13 +18,16 @@
 #include <heed/mask/strided.hpp>
 #include <heed/select/certified.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/entropy_budget.hpp>
 #include <heed/select/local_plus_top.hpp>
+#include <heed/select/lsh.hpp>
 #include <heed/select/page_bounds.hpp>
 #include <heed/select/psa.hpp>
 #include <heed/select/psa_backward.hpp>
 #include <heed/select/quest.hpp>
 #include <heed/select/select_top_k.hpp>
 #include <heed/select/top_k.hpp>
+#include <heed/select/vertical_slash.hpp>
 #include <heed/sparse/compressed_keys.hpp>
 #include <heed/sparse/linformer.hpp>
 #include <heed/sparse/native.hpp>
