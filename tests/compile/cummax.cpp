@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/compile/cummax.cpp: calls of the running maximum and its attention that must not compile
 //
-// Each case is one mistake a user makes; CMakeLists.txt holds the sentence the compiler must say.
+// Each case is one mistake a user makes; the .cmake file beside it holds the sentence the compiler must say.
 #include <heed/heed.hpp>
 
 #include <vector>

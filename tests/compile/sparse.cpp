@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/compile/sparse.cpp: patterns and linformer, called wrongly
 //
-// Each case is one mistake a user makes; CMakeLists.txt holds the sentence the compiler must say.
+// Each case is one mistake a user makes; the .cmake file beside it holds the sentence the compiler must say.
 #include <heed/heed.hpp>
 
 #include <vector>

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+heed_must_not_compile(vertical_slash_of_share MESSAGE "heed::vertical_slash: needs two whole numbers, vertical_slash.columns, diagonals.")
+heed_must_not_compile(vertical_slash_of_range MESSAGE "heed::vertical_slash: needs two whole numbers")
+heed_must_not_compile(entropy_budget_of_share MESSAGE "heed::entropy_budget: needs two whole numbers of keys, entropy_budget.k_min, k_max.")
+heed_must_not_compile(entropy_budget_of_text MESSAGE "heed::entropy_budget: needs two whole numbers of keys")
+heed_must_not_compile(entropy_budget_kappa_of_text MESSAGE "heed::entropy_budget: kappa is a number")
+heed_must_not_compile(lsh_of_share MESSAGE "heed::lsh: needs three whole numbers, lsh.rounds, buckets, seed.")
+heed_must_not_compile(lsh_seed_of_real MESSAGE "heed::lsh: needs three whole numbers")
+heed_must_not_compile(two_selectors MESSAGE "heed::attention: two selectors of keys are given")
+heed_must_not_compile(selector_as_mask MESSAGE "heed: only masks combine with & and |")

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+heed_must_not_compile(number_as_option MESSAGE "heed::rotary: an argument after x, cos and sin is not an option")
+heed_must_not_compile(option_of_attention MESSAGE "heed::rotary: takes interleaved, positions and on.device.")
+heed_must_not_compile(interleaved_twice MESSAGE "heed::rotary: interleaved is given twice")
+heed_must_not_compile(positions_twice MESSAGE "heed::rotary: positions is given twice")
+heed_must_not_compile(positions_temporary MESSAGE "heed::positions: the ids are a temporary")
+heed_must_not_compile(positions_column_major MESSAGE "heed::positions: this tensor is column-major")
+heed_must_not_compile(result_const MESSAGE "heed::rotary: the result is written, and this tensor is const")
+heed_must_not_compile(result_of_other_element MESSAGE "heed::rotary: the result holds another element type")
+heed_must_not_compile(caches_differ MESSAGE "heed::rotary: cos and sin hold different element types")
+heed_must_not_compile(caches_of_other_element MESSAGE "heed::rotary: cos and sin hold another element type")
+heed_must_not_compile(table_of_integers MESSAGE "heed::rotary_table<T>: T is float")

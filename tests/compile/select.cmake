@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+heed_must_not_compile(top_k_of_fractions MESSAGE "heed::top_k: needs a whole number of keys; a share of them is heed::top_fraction")
+heed_must_not_compile(top_k_of_numbers MESSAGE "heed::top_k: needs a whole number of keys")
+heed_must_not_compile(top_fraction_of_text MESSAGE "heed::top_fraction: needs a number above 0 and up to 1")
+heed_must_not_compile(local_of_fractions MESSAGE "heed::local_plus_top: needs a whole number of keys and the share")
+heed_must_not_compile(two_selectors MESSAGE "heed::attention: two selectors of keys are given")
+heed_must_not_compile(selector_and_mask MESSAGE "only masks combine with & and .")
+heed_must_not_compile(select_of_integers MESSAGE "heed::select_top_k: scores are a contiguous range of float or double")
+heed_must_not_compile(select_of_pointers MESSAGE "heed::select_top_k: scores are a contiguous range of float or double")
+heed_must_not_compile(select_a_share MESSAGE "heed::select_top_k: k is a whole number")
+heed_must_not_compile(select_to_numbers MESSAGE "heed::select_top_k: indices are a contiguous range of 32-bit integers")
+heed_must_not_compile(select_to_long MESSAGE "heed::select_top_k: indices are a contiguous range of 32-bit integers")
+heed_must_not_compile(select_to_const MESSAGE "heed::select_top_k: indices are written")
