@@ -39,7 +39,8 @@ void set_program(exact_problem<E>& p, const Program& program) {
     if (Program::has_mask) p.classify = &Program::classify;
     if (seeks_keys<decltype(program.mask)>) p.first_key = &Program::first_key;
     p.grain = grain_of(program.mask);
-    p.group_sees_alike = sees_alike(program.mask, p.heads / p.kv_heads);
+    const index group = p.heads / p.kv_heads;
+    p.group_sees_alike = group > 0 && sees_alike(program.mask, group);
 }
 
 }  // namespace detail
