@@ -2,6 +2,7 @@
 // heed/mask.hpp: every mask, and the algebra & | !
 #pragma once
 
+#include <heed/mask/algebra.hpp>
 #include <heed/mask/band.hpp>
 #include <heed/mask/custom.hpp>
 #include <heed/mask/dense.hpp>

@@ -5,4 +5,5 @@
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/transpose-inl.hpp>
 #include <heed/kernel/multiply_add-inl.hpp>
+#include <heed/kernel/rounded-inl.hpp>
 // clang-format on

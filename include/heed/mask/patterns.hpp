@@ -11,6 +11,7 @@
 // queries x block x (window + global + random), and the global rows.
 #pragma once
 
+#include <heed/mask/algebra.hpp>
 #include <heed/mask/band.hpp>
 #include <heed/mask/block_window.hpp>
 #include <heed/mask/global.hpp>

@@ -4,6 +4,7 @@
 
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/exact/problem.hpp>
+#include <heed/mask/algebra.hpp>
 #include <heed/score/alibi.hpp>
 #include <heed/score/bias.hpp>
 #include <heed/score/custom.hpp>

@@ -9,27 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-#if HEED_VECTOR_EXTENSIONS
-template <class V>
-HEED_INLINE V as_computed(V x) {
-#if defined(__x86_64__) && HEED_REGION == HEED_RANK_avx512
-    __asm__("" : "+v"(x));
-#elif defined(__x86_64__)
-    __asm__("" : "+x"(x));
-#elif defined(__aarch64__)
-    __asm__("" : "+w"(x));
-#else
-    __asm__("" : "+m"(x));
-#endif
-    return x;
-}
-#else
-template <class V>
-HEED_INLINE V as_computed(V x) {
-    return x;
-}
-#endif
-
 template <class V>
 HEED_INLINE V nearest_multiple(V x, V up, V down, V already) {
     using C = constants<element_of<V>>;
@@ -38,7 +17,7 @@ HEED_INLINE V nearest_multiple(V x, V up, V down, V already) {
     const V size = float_of(bits_of(x) ^ sign);
     const auto small = size < already;
     const V scaled = choose(small, size, set<V>(0)) * up;
-    const V rounded_ = as_computed(scaled + whole) - whole;
+    const V rounded_ = rounded(scaled + whole) - whole;
     return choose(small, float_of(bits_of(rounded_ * down) | sign), x);
 }
 
