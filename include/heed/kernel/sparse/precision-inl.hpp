@@ -92,9 +92,22 @@ HEED_NOINLINE void split_scores(const detail::split_query<T>& q, const signed ch
     }
 }
 
+// The largest of `most` and a tile of scores; a NaN is passed over.
+template <class T>
+HEED_NOINLINE T split_most(const T* s, T most) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    V largest = set<V>(most);
+    for (int i = 0; i < detail::most_lanes; i += w) largest = larger(load(s + i), largest);
+    T t[w];
+    store(t, largest);
+    for (int l = 0; l < w; ++l) most = t[l] > most ? t[l] : most;
+    return most;
+}
+
 template <class T>
 detail::split_leaves<T> split_leaves() {
-    return {&split_row<T>, {&split_scores<false, T>, &split_scores<true, T>}};
+    return {&split_row<T>, {&split_scores<false, T>, &split_scores<true, T>}, &split_most<T>};
 }
 
 }  // namespace HEED_SIMD

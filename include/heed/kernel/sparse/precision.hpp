@@ -33,6 +33,8 @@ struct split_leaves {
     // Of a tile, from the high plane, and from both.
     void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
                       const T* steps, index padded, T* scores);
+    // The largest of a tile of scores and `most`.
+    T (*most)(const T* scores, T most);
 };
 
 }  // namespace detail
@@ -112,11 +114,11 @@ public:
 
         T most = 0;
         T sum = 0;
-        softmax(b, head, query, whole, false, r, most, sum);
+        const bool hidden = softmax(b, head, query, whole, false, r, most, sum);
         const bool again = p_.keys > 0 && top_of(head, most, sum) < threshold_;
         if (again) softmax(b, head, query, whole, true, r, most, sum);
         const T factor = finish_row(p_, leaf_, b, head, query, true, most, sum);
-        outputs(b, head, query, r, factor);
+        outputs(b, head, query, hidden, r, factor);
         return again;
     }
 
@@ -154,7 +156,8 @@ private:
     }
 
     // Scores of the high plane, or of both, to weights against their maximum.
-    void softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
+    // True when keys may be hidden.
+    bool softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
                  T& most, T& sum) const {
         const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * keys_;
         bool changed = false;
@@ -169,16 +172,18 @@ private:
             } else {
                 split_.scores[all_bits](q, high_ + (at_row + key) * padded_, low_ + (at_row + key) * padded_,
                                         steps_ + at_row + key, padded_, s);
-                // Lanes past the last key repeat its score, as block_of repeats its place.
+                // Lanes past the last key repeat its score, as block_of repeats its place; before the steps,
+                // and after them for the maximum.
                 for (index i = end - key; i < most_lanes; ++i) s[i] = s[end - key - 1];
                 const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
                 if (change != nullptr)
                     change(p_.program, s, 0, block_of(b, head, query, key, end),
                            rounded_up(end - key, leaf_.pack_lanes));
+                for (index i = end - key; i < most_lanes; ++i) s[i] = s[end - key - 1];
                 changed = changed || change != nullptr;
             }
             changed = changed || seen == cover::empty;
-            for (index i = 0; i < end - key; ++i) most = s[i] > most ? s[i] : most;
+            most = split_.most(s, most);
         }
         // A score may have overflowed to -inf; it is small, not hidden.
         if (!changed && is_minus_infinity(most) && p_.keys > 0) most = constants<T>::lowest;
@@ -189,9 +194,10 @@ private:
             T keep = 1;
             leaf_.row_softmax(r.weights + key, count, !changed, most, sum, keep);
         }
-        if (p_.weights.data == nullptr) return;
+        if (p_.weights.data == nullptr) return changed;
         T* const to = p_.weights.row(b, head, query);
         for (index j = 0; j < p_.keys; ++j) to[j * p_.weights.stride[3]] = r.scores[j];
+        return changed;
     }
 
     // The largest probability: e^0 over the sum, the sink in it.
@@ -206,7 +212,7 @@ private:
         return part / (part * sum + of_sink);
     }
 
-    void outputs(index b, index head, index query, const room& r, T factor) const {
+    void outputs(index b, index head, index query, bool hidden, const room& r, T factor) const {
         const index columns = p_.value_features;
         const T keep = 1;
         clear(r.output, columns);
@@ -220,7 +226,8 @@ private:
             }
             const number_rows<T> v =
                 rows_of(leaf_, p_.v, b, p_.kv_head(head), key, end - key, columns, r.values);
-            if (leaf_.all_finite(v.data, v.stride, end - key, columns))
+            // What is hidden may be infinite or NaN.
+            if (!hidden || leaf_.all_finite(v.data, v.stride, end - key, columns))
                 leaf_.row_outputs[0](r.weights + key, v, end - key, columns, r.output, &keep);
             else
                 leaf_.row_visible_outputs(r.weights + key, r.scores + key, v, end - key, 0, columns, r.output,
