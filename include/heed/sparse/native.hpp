@@ -12,9 +12,8 @@
 //
 // A query stands at p = query + (keys - queries) and sees keys up to p.
 //     compressed   the means of blocks of 32 keys, one every 16, whose last key is at p at most
-//     selected     all keys up to p of 16 blocks of 64: the first, its own, the one before, and those that
-//     the
-//                  softmax over the compressed keys weighs most, summed over the heads that share keys; of
+//     selected     keys of 16 blocks of 64, up to p: the first block, its own, the one before, and those that
+//                  the softmax over compressed keys weighs most, summed over the heads that share keys; of
 //                  equals the lower. A block counts a compressed key by the chunks of 16 keys they share
 //     sliding      the keys p - 511 … p
 // A branch without a visible key adds nothing; a query without any gets +0.
@@ -22,8 +21,8 @@
 // Options, in any order, each at most once:
 //     native_blocks{…}        the numbers above                               heed/sparse/native_blocks.hpp
 //     compressed(keys)        compressed keys carried from call to call       heed/sparse/compressed_keys.hpp
-//     compressed(ck, cv)      the caller's own, one for each whole block of keys, of float (double for
-//     double) scale(x), on(device), use(workspace)
+//     compressed(ck, cv)      the caller's own, float (double for double): one for each whole block of keys
+//     scale(x), on(device), use(workspace)
 //
 // What stands behind p never enters arithmetic. Bits depend on neither threads nor batch.
 //
