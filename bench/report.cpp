@@ -92,9 +92,9 @@ void write_table_foot(std::ostream& out, const report& r) {
         for (const crossover& c : found) out << sentence(c) << '\n';
     }
     out << '\n';
-    for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
+    for (const column& c : columns()) out << std::left << std::setw(16) << c.title << c.meaning << '\n';
     out << '\n';
-    for (const variant& v : variants()) out << std::left << std::setw(14) << v.name << v.formula << '\n';
+    for (const variant& v : variants()) out << std::left << std::setw(16) << v.name << v.formula << '\n';
 }
 
 }  // namespace heed_bench
