@@ -32,9 +32,11 @@ const model models[] = {
     {"Llama-3-8B prompt: 32 query heads over 8, 1024 tokens, D=128, causal",
      {"causal"},
      {1, 32, 8, 1024, 1024, 128}},
-    {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128", {"causal"}, {1, 32, 8, 1, 32768, 128}},
+    {"Llama-3-8B decode: 1 query, 32 heads over 8, 32768 keys, D=128",
+     {"causal", "native_decode"},
+     {1, 32, 8, 1, 32768, 128}},
     {"One more position of a stream after 16384: 8 heads, D=64",
-     {"causal", "linear_decode", "cummax_decode"},
+     {"causal", "linear_decode", "cummax_decode", "native_decode"},
      {1, 8, 8, 1, 16384, 64},
      true},
 };

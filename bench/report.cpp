@@ -109,11 +109,11 @@ void write_table_foot(std::ostream& out, const report& r) {
     }
     if (!r.groups.empty()) {
         out << '\n';
-        for (const column& c : columns()) out << std::left << std::setw(14) << c.title << c.meaning << '\n';
+        for (const column& c : columns()) out << std::left << std::setw(20) << c.title << c.meaning << '\n';
     }
     write_quality_foot(out, r);
     out << '\n';
-    for (const variant* v : shown(r)) out << std::left << std::setw(14) << v->name << v->formula << '\n';
+    for (const variant* v : shown(r)) out << std::left << std::setw(20) << v->name << v->formula << '\n';
 }
 
 }  // namespace heed_bench

@@ -148,7 +148,7 @@ void write_quality_foot(std::ostream& out, const report& r) {
     if (r.quality.empty()) return;
     out << "\nTime against error:\n";
     for (const quality_column& c : quality_columns())
-        out << std::left << std::setw(14) << c.title << c.meaning << '\n';
+        out << std::left << std::setw(20) << c.title << c.meaning << '\n';
     for (const std::string& note : quality_notes(r)) out << note << '\n';
 }
 
