@@ -201,6 +201,10 @@ bool print_figures(std::ostream& out, runner& run) {
     m.two_threads("linear", self(2, 16384, 64), 1.8);
     m.two_threads("linear", self(1, 16384, 64), 1.8);
     m.two_threads("linear_back", self(1, 16384, 64), 1.8);
+
+    m.faster("select_top_k", "nth_element", self(1, 4096, 64), 4);
+    m.overhead("top_fraction", "plain", self(1, 4096, 64), 1);
+    m.overhead("top_fraction", "plain", self(8, 4096, 64), 1);
     return m.all_met();
 }
 

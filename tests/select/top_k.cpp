@@ -25,7 +25,7 @@ void causal(reference::problem& p) {
 }  // namespace
 
 TEST_CASE("the k best keys, ties to the lowest") {
-    support::for_problems<float>(801, 120, [](reference::problem& p, support::random& r) {
+    support::for_problems<float>(801, 72, [](reference::problem& p, support::random& r) {
         support::make_whole(p, r);
         const long k = r.skewed(1, p.keys + 3);
         if (r.chance(0.5)) {
@@ -40,7 +40,7 @@ TEST_CASE("the k best keys, ties to the lowest") {
 }
 
 TEST_CASE("the best share of what a query sees, rounded up") {
-    support::for_problems<float>(802, 120, [](reference::problem& p, support::random& r) {
+    support::for_problems<float>(802, 72, [](reference::problem& p, support::random& r) {
         support::make_whole(p, r);
         const double fraction = r.chance(0.2) ? 1.0 : r.chance(0.5) ? 0.25 : r.uniform(1e-3, 1);
         causal(p);
@@ -59,7 +59,7 @@ TEST_CASE("a share that is a whole number is not rounded up") {
 }
 
 TEST_CASE("the best key alone gives its value") {
-    support::for_problems<float>(804, 60, [](reference::problem& p, support::random& r) {
+    support::for_problems<float>(804, 32, [](reference::problem& p, support::random& r) {
         support::make_whole(p, r, 1);
         causal(p);
         support::keep_only(p, best(1));
@@ -82,7 +82,7 @@ TEST_CASE("the best key alone gives its value") {
 }
 
 TEST_CASE("all keys are kept where k is larger, with the result of no selection") {
-    support::for_problems<float>(805, 60, [](reference::problem& p, support::random& r) {
+    support::for_problems<float>(805, 40, [](reference::problem& p, support::random& r) {
         causal(p);
         support::check_call<float>(p, heed::causal, heed::top_k(p.keys + r.between(0, 5)));
         support::check_call<float>(p, heed::causal, heed::top_fraction(1));

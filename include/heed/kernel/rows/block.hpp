@@ -133,7 +133,6 @@ private:
         T* room;               // of the selection
         T* output;             // (row, value feature)
         T* factor;             // of a row's output
-        index* count;          // kept keys of a row
         index* next;           // the first whose value is still to come
         std::size_t bytes;
     };
@@ -153,7 +152,6 @@ private:
         m.output = pieces.take(rows_ * p_.value_features);
         m.factor = pieces.take(rows_);
         constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));
-        m.count = reinterpret_cast<index*>(pieces.take(rows_ * numbers));
         m.next = reinterpret_cast<index*>(pieces.take(rows_ * numbers));
         m.bytes = pieces.bytes();
         return m;
@@ -296,7 +294,6 @@ private:
         T most = minus_infinity<T>();
         T sum = 0;
         if (count > 0) weigher_.weigh(row_leaf_, scores, count, most, sum);
-        m.count[r] = count;
         m.next[r] = 0;
         m.factor[r] = finish_row(sums_, leaf_, place.batch, place.head, place.query, true, most, sum);
         if (p_.weights.data != nullptr) {

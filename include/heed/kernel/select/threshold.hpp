@@ -58,19 +58,25 @@ T number_before(T x) {
 }
 
 // A number in [low, high): where the rank would be if the numbers inside were spread evenly, or the middle.
+// It aims a little beyond the rank, seen from the nearer bound, so that this bound comes close next time.
 template <class T>
-T guess(const bracket<T>& b, index rank, int step) {
+T guess(const bracket<T>& b, index rank, index few, int step) {
     T c = b.high;
-    if (step % 6 == 5) {
+    // An infinite bound gives nothing to interpolate.
+    if (step % 6 == 5 || is_minus_infinity(b.low) || is_minus_infinity(-b.high)) {
         const auto low = order_of(b.low);
         const auto high = order_of(b.high);
         c = number_at<T>(static_cast<decltype(low)>((low >> 1) + (high >> 1) + (low & high & 1)));
     } else {
-        const T share =
-            step % 3 == 2 ? T(0.5) : (static_cast<T>(rank - b.above) - T(0.5)) / static_cast<T>(b.inside);
-        c = b.high - (b.high - b.low) * share;
-        // An infinite bound gives nothing to interpolate.
-        if (!(c >= b.low && c < b.high)) return guess(b, rank, 5);
+        const T place = static_cast<T>(rank - b.above) - T(0.5);
+        const T inside = static_cast<T>(b.inside);
+        const T beyond = static_cast<T>(few) / 3;
+        const T aim = place + place < inside ? place + beyond : place - beyond;
+        const T share = step % 3 == 2 || aim <= 0 || aim >= inside ? T(0.5) : aim / inside;
+        // In halves: the whole may overflow.
+        const T half = b.high * T(0.5) - b.low * T(0.5);
+        c = b.high - half * share - half * share;
+        if (!(c >= b.low && c < b.high)) return guess(b, rank, few, 5);
     }
     return c < b.low ? b.low : c < b.high ? c : b.low;
 }
@@ -79,7 +85,7 @@ T guess(const bracket<T>& b, index rank, int step) {
 template <class T>
 bracket<T> narrowed(const select_leaves<T>& leaf, const T* x, index n, index rank, index few, bracket<T> b) {
     for (int step = 0; b.inside > few && !b.found(); ++step) {
-        const T c = guess(b, rank, step);
+        const T c = guess(b, rank, few, step);
         index above = 0;
         index from = 0;
         leaf.count(x, n, c, above, from);
