@@ -115,12 +115,10 @@ variant exact(std::string name, std::string options, pairs_of pairs, Rule rule, 
     return v;
 }
 
-// `of` names the exact variant it stands in for.
-template <class Rule, class... Options>
-variant approximate(std::string of, std::string name, std::string options, pairs_of pairs, Rule rule,
-                    Options... given) {
-    variant v =
-        stands_in_for(std::move(of), exact(std::move(name), std::move(options), pairs, rule, given...));
+// A variant of these options of heed::attention, beside the exact one that it stands in for.
+template <class... Options>
+variant approximating(std::string of, variant v, Options... given) {
+    v = stands_in_for(std::move(of), std::move(v));
     v.weigh = [make = options_made::by(given...)](const problem& p, tensor& weights) {
         const auto made = make(p);
         tensor y(p.q.dimensions());
@@ -131,6 +129,13 @@ variant approximate(std::string of, std::string name, std::string options, pairs
             options_made::in(made));
     };
     return v;
+}
+
+template <class Rule, class... Options>
+variant approximate(std::string of, std::string name, std::string options, pairs_of pairs, Rule rule,
+                    Options... given) {
+    return approximating(std::move(of), exact(std::move(name), std::move(options), pairs, rule, given...),
+                         given...);
 }
 
 }  // namespace heed_bench

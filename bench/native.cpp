@@ -128,19 +128,23 @@ variant native(std::string name, std::string options) {
 }
 
 // Compressed keys are made in the call.
+bound_call bind_with(std::shared_ptr<tensor> gates, const problem& p, tensor& y,
+                     const heed::thread_pool& pool) {
+    auto workspace = std::make_shared<heed::workspace>();
+    return bound_call{[=, &p, &y, &pool] {
+                          heed::native_sparse_attention_into(y, p.q, p.k, p.v, *gates, heed::on(pool),
+                                                             heed::use(*workspace));
+                      },
+                      [workspace] { return workspace->bytes(); }};
+}
+
 variant prefill() {
     variant v = native("native_prefill", "");
     v.bytes = qkv_bytes;
     v.takes = [](const shape& s) { return s.queries > 1 && s.queries <= s.keys; };
     v.overtakes = "causal";
     v.bind = [](const problem& p, tensor& y, const heed::thread_pool& pool) {
-        auto workspace = std::make_shared<heed::workspace>();
-        auto gates = std::make_shared<tensor>(make_gates(p.extent));
-        return bound_call{[=, &p, &y, &pool] {
-                              heed::native_sparse_attention_into(y, p.q, p.k, p.v, *gates, heed::on(pool),
-                                                                 heed::use(*workspace));
-                          },
-                          [workspace] { return workspace->bytes(); }};
+        return bind_with(std::make_shared<tensor>(make_gates(p.extent)), p, y, pool);
     };
     return v;
 }
@@ -173,7 +177,25 @@ variant decode() {
     return v;
 }
 
+// The branch of selected keys alone, beside exact attention: the other two are other functions.
+variant selected() {
+    variant v = stands_in_for("causal", prefill());
+    v.name = "native_selected";
+    v.formula += ", gates (0, 1, 0)";
+    v.reference = {};
+    v.overtakes = {};
+    v.takes = [](const shape& s) { return s.queries == s.keys && s.keys >= 1024 && s.keys <= 8192; };
+    v.bind = [](const problem& p, tensor& y, const heed::thread_pool& pool) {
+        auto gates = std::make_shared<tensor>(p.extent.batch, p.extent.heads, p.extent.queries, 3);
+        gates->setZero();
+        gates->chip(1, 3).setConstant(1);
+        return bind_with(gates, p, y, pool);
+    };
+    return v;
+}
+
 const registered last_queries(prefill());
+const registered selected_alone(selected());
 const registered step(decode());
 
 }  // namespace

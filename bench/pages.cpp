@@ -5,7 +5,7 @@
 // certified keeps 0.99 of the mass of every row, and how many keys that takes is the input's affair.
 #include <heed/sparse.hpp>
 
-#include "variant.hpp"
+#include "attention_variant.hpp"
 
 namespace heed_bench {
 namespace {
@@ -70,6 +70,22 @@ variant certified() {
     return v;
 }
 
+// Whole prompts, for the table of errors; bounds are made in the call.
+template <class Option>
+variant prompt(std::string name, std::string call, pairs_of pairs, Option option) {
+    variant v = approximate("causal", std::move(name), ", causal, " + std::move(call), pairs, chosen_by_data,
+                            heed::causal, option);
+    v.family = "sparse";
+    v.takes = [](const shape& s) { return s.queries == s.keys && s.keys >= 1024 && s.keys <= 8192; };
+    return v;
+}
+constexpr size prompt_budget = 512;
+double quest_pairs(const shape& s) { return double(s.queries) * pages(s) + band_pairs(s, prompt_budget - 1); }
+
+const registered quest_prompt(prompt("quest", "quest(32, 512)", quest_pairs,
+                                     heed::quest(page, prompt_budget)));
+const registered certified_prompt(prompt("certified", "certified(0.99)", causal_pairs,
+                                         heed::certified(share)));
 const registered quest_decode(quest());
 const registered certified_decode(certified());
 

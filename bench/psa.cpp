@@ -9,12 +9,11 @@
 
 #include <heed/sparse.hpp>
 
-#include "variant.hpp"
+#include "attention_variant.hpp"
 
 namespace heed_bench {
 namespace {
 
-constexpr double hidden = -std::numeric_limits<double>::infinity();
 constexpr double fraction = 0.25;
 
 double kept(const shape& s) { return std::ceil(fraction * double(s.keys)); }
@@ -43,50 +42,36 @@ true_row reference(const problem& p, heed::psa_reading reading, size b, size h, 
 }
 
 template <class Option>
-variant forward(std::string name, std::string option, const Option& given) {
-    variant v;
+variant forward(std::string name, std::string option, pairs_of pairs, const Option& given) {
+    variant v = approximate("plain", std::move(name), ", " + std::move(option), pairs, chosen_by_data, given);
     v.family = "psa";
-    v.name = std::move(name);
-    v.formula = "heed::attention(q, k, v, " + std::move(option) + ")";
-    v.bytes = qkv_bytes;
     v.overtakes = "plain";
-    v.bind = [given](const problem& p, tensor& y, const heed::thread_pool& pool) {
-        auto workspace = std::make_shared<heed::workspace>();
-        return bound_call{[=, &p, &y, &pool] {
-                              heed::attention_into(y, p.q, p.k, p.v, given, heed::on(pool),
-                                                   heed::use(*workspace));
-                          },
-                          [workspace] { return workspace->bytes(); }};
-    };
     return v;
 }
 
 variant psa(std::string name, std::string option, heed::psa_reading reading) {
-    variant v =
-        forward(std::move(name), std::move(option), heed::psa({.fraction = fraction, .reading = reading}));
-    v.flops = [reading](const shape& s) {
+    // Scores of all pairs, values of the kept: half a pair's work each.
+    const auto pairs = [reading](const shape& s) {
         const double values = reading == heed::psa_reading::literal ? double(s.keys) : kept(s);
-        return 2.0 * double(s.batch * s.heads * s.head_dim * s.queries) * (double(s.keys) + values);
+        return double(s.queries) * (double(s.keys) + values) / 2;
     };
+    variant v = forward(std::move(name), std::move(option), pairs,
+                        heed::psa({.fraction = fraction, .reading = reading}));
     v.reference = [reading](const problem& p, size b, size h, size query) {
         return reference(p, reading, b, h, query);
     };
     return v;
 }
 
-// Counted are the products with all bits; the truth is exact attention, so the error is that of the bits.
 variant precision() {
-    variant v = forward("psa_precision", "progressive_precision(0.1)", heed::progressive_precision(0.1));
-    v.flops = [](const shape& s) {
-        return 4.0 * double(s.batch * s.heads * s.head_dim) * double(s.queries) * double(s.keys);
-    };
+    variant v =
+        forward("psa_precision", "progressive_precision(0.1)", all_pairs, heed::progressive_precision(0.1));
     v.reference = [](const problem& p, size b, size h, size query) {
         return softmax_row(p, b, h, query, [](double score, const place&) { return score; });
     };
     return v;
 }
 
-// The gradients of q, k and v for dy = q: scores of all keys, and four products of the kept ones.
 variant backward() {
     variant v;
     v.family = "psa";

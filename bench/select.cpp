@@ -10,12 +10,11 @@
 
 #include <heed/sparse.hpp>
 
-#include "variant.hpp"
+#include "attention_variant.hpp"
 
 namespace heed_bench {
 namespace {
 
-constexpr double hidden = -std::numeric_limits<double>::infinity();
 constexpr double quarter = 0.25;
 constexpr size few = 64;
 constexpr size window = 512;
@@ -63,32 +62,18 @@ true_row best_row(const problem& p, size b, size h, size query, bool causal, siz
 
 template <class... Options>
 variant best(std::string name, std::string options, bool causal, size local, kept_of kept, Options... given) {
-    variant v;
-    v.family = "select";
-    v.name = std::move(name);
-    v.formula = "heed::attention(q, k, v" + std::move(options) + ")";
-    v.flops = [causal, kept](const shape& s) {
-        double pairs = 0;
+    const auto pairs = [causal, kept](const shape& s) {
+        // Scores of all that are visible, values of the kept: half a pair's work each.
+        double counted = 0;
         for (size query = 0; query < s.queries; ++query) {
             const size seen = visible_to(s, query, causal);
-            pairs += double(seen) + kept(seen);
+            counted += (double(seen) + kept(seen)) / 2;
         }
-        return 2.0 * double(s.batch * s.heads * s.head_dim) * pairs;
+        return counted;
     };
-    v.bytes = qkv_bytes;
-    v.bind = [given = std::tuple(given...)](const problem& p, tensor& y, const heed::thread_pool& pool) {
-        auto workspace = std::make_shared<heed::workspace>();
-        bound_call call;
-        call.run = [&p, &y, &pool, given, workspace] {
-            std::apply(
-                [&](const auto&... option) {
-                    heed::attention_into(y, p.q, p.k, p.v, option..., heed::on(pool), heed::use(*workspace));
-                },
-                given);
-        };
-        call.extra_bytes = [workspace] { return workspace->bytes(); };
-        return call;
-    };
+    variant v = approximate(causal ? "causal" : "plain", std::move(name), std::move(options), pairs,
+                            chosen_by_data, given...);
+    v.family = "select";
     v.reference = [=](const problem& p, size b, size h, size query) {
         return best_row(p, b, h, query, causal, local, kept);
     };
