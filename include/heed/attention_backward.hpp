@@ -16,7 +16,10 @@
 // Options: those of the forward, the same as it was called with, but for logsumexp, weights and scores; a
 // mask is a constant. Beside them
 //     bias_gradient(t), slopes_gradient(t), sinks_gradient(t)             heed/score/gradients.hpp
-// A selector of keys has to choose what it chose in the forward: the backward asks it again.
+// A selector of keys has to choose what it chose in the forward: the backward asks it again, and takes the
+// choice for constant. One that chooses from the scores (top_k, top_fraction, hard_attention,
+// local_plus_top) works them out once more and keeps a bit for each, keys / 8 bytes a query and head, from
+// the workspace; certified and psa are not taken, psa_backward is a call of its own.
 //
 // A query that saw nothing has a gradient of +0 and adds nothing; the gradients of a key that nobody sees
 // are +0. What a mask hides enters nothing: infinities and NaN in hidden keys and values change no bit, nor

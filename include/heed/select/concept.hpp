@@ -19,7 +19,12 @@
 //     selector.run(problem, device, workspace)             or, with the bound mask besides,
 //     selector.run(problem, mask, device, workspace)
 //
-// Both see `problem` checked and complete but for, in choose, its score program. What a mask hides from
+// heed::attention_backward asks a selector to choose once more. One that runs the problem has a backward if
+// it can say which keys it kept, as a bound mask in the place of the one above:
+//
+//     bound = selector.keep(problem, device, workspace)
+//
+// All see `problem` checked and complete but for, in choose, its score program. What a mask hides from
 // every query of a call enters no estimate. Choices depend on the row (or the group of heads that shares
 // keys), never on threads. A selector that some options would prove wrong has beside<Options...>() with a
 // static_assert for each; one that writes coverage(t) says `guarantees_mass = true`.

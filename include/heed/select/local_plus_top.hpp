@@ -4,8 +4,8 @@
 //     auto y = heed::attention(q, k, v, heed::causal, heed::local_plus_top(512, 0.25));
 //
 // A query at p = query + (keys - queries) keeps the keys p - window < key <= p that it sees, and of the n
-// others that it sees the max(1, ceil(fraction n)) best. Scores, ties, NaN and memory are those of top_k
-// (select/top_k.hpp).
+// others that it sees the max(1, ceil(fraction n)) best. Scores, ties, NaN, memory and the backward are
+// those of top_k (select/top_k.hpp).
 //
 // Cost: all scores, as with top_k. At 65536 keys, half of them hidden by causal, a window of 512 and a
 // quarter of the rest leave 26 % of the values to read, and all of the scores to compute.
@@ -17,7 +17,7 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-struct local_plus_top_option : selector_base {
+struct local_plus_top_option : row_selector<local_plus_top_option> {
     index window;
     double fraction;
     local_plus_top_option(index width, double share) : window(width), fraction(share) {}
@@ -51,11 +51,6 @@ struct local_plus_top_option : selector_base {
         index kept = emit(row, best, 0, begin, 0);
         kept += emit(row, visible, begin, end, kept);
         return kept + emit(row, best, end, row.count, kept);
-    }
-
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
-        run_rows(p, *this, softmax_weights{}, device_, memory);
     }
 
 private:

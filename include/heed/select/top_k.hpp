@@ -12,10 +12,14 @@
 //
 // Cost: all scores, 2 queries keys features flops; 1 ns for four of them to choose; and the values of the
 // kept keys alone. Scratch: kernel/rows/run.hpp.
+//
+// Backward: heed::attention_backward with the same options chooses once more, to the bit, and takes the
+// choice for constant. It is as fast as under a mask of any pairs, and keeps a bit for each score: keys / 8
+// bytes a query and head, 8 MiB a head for 8192 queries and keys.
 #pragma once
 
 #include <heed/core/numbers.hpp>
-#include <heed/kernel/rows/run.hpp>
+#include <heed/kernel/rows/kept.hpp>
 #include <heed/kernel/select/threshold.hpp>
 #include <heed/select/concept.hpp>
 
@@ -43,7 +47,23 @@ inline void check_fraction(std::string_view function, std::string_view selector,
         fail(function, {selector, " is given the fraction ", fraction, ", needs one above 0 and up to 1"});
 }
 
-struct top_k_option : selector_base {
+// What selectors by rows of scores have in common: Self chooses in a row.
+template <class Self>
+struct row_selector : selector_base {
+    template <class E, class D>
+    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+        run_rows(p, self(), softmax_weights{}, device_, memory);
+    }
+    template <class E, class D>
+    kept_keys keep(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+        return kept_rows(p, self(), device_, memory);
+    }
+
+private:
+    const Self& self() const { return static_cast<const Self&>(*this); }
+};
+
+struct top_k_option : row_selector<top_k_option> {
     index k;
     explicit top_k_option(index n) : k(n) {}
     void check(std::string_view function, const problem_shape&) const {
@@ -53,13 +73,9 @@ struct top_k_option : selector_base {
     index choose(score_row<T>& row) const {
         return keep_best(row, k);
     }
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
-        run_rows(p, *this, softmax_weights{}, device_, memory);
-    }
 };
 
-struct top_fraction_option : selector_base {
+struct top_fraction_option : row_selector<top_fraction_option> {
     double fraction;
     explicit top_fraction_option(double share) : fraction(share) {}
     void check(std::string_view function, const problem_shape&) const {
@@ -68,10 +84,6 @@ struct top_fraction_option : selector_base {
     template <class T>
     index choose(score_row<T>& row) const {
         return keep_best(row, share_of(fraction, row.visible));
-    }
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
-        run_rows(p, *this, softmax_weights{}, device_, memory);
     }
 };
 

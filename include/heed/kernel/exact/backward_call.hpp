@@ -110,19 +110,32 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     workspace own;
     workspace& memory = memory_of(own, options...);
     const auto* const device_ = device_of(options...);
+    const auto program_of = [&](const auto& visible) {
+        return score_program{no_step{}, softcap_, no_step{}, score_,   alibi_,
+                             bias_,     visible,  no_step{}, dropout_, sinks_};
+    };
+    const auto run = [&](const auto& visible) {
+        const auto program = program_of(visible);
+        set_program(p, program);
+        // Without a head of keys there is nothing to write.
+        if (p.batch > 0 && k.heads() > 0) backward_run(p, g, device_, memory).run();
+    };
     under_masks(
-        function, p, device_, memory,
-        [&](const auto& visible) {
-            const score_program program{no_step{}, softcap_, no_step{}, score_,   alibi_,
-                                        bias_,     visible,  no_step{}, dropout_, sinks_};
-            set_program<std::remove_const_t<decltype(program)>>(p, program);
-            // Without a head of keys there is nothing to write.
-            if (p.batch > 0 && k.heads() > 0) backward_run(p, g, device_, memory).run();
-        },
-        [](const auto& selector, const auto&) {
-            static_assert(!is_option<decltype(selector)>,
-                          "heed::attention_backward: this selector chooses keys while it works out the "
-                          "scores, and keeps no mask for a backward; use one that chooses before");
+        function, p, device_, memory, run,
+        [&](const auto& selector, const auto& visible) {
+            // The forward's program, so that the choice is the forward's.
+            const auto program = program_of(visible);
+            exact_problem<E> asked = p;
+            set_program(asked, program);
+            if constexpr (requires { selector.keep(asked, device_, memory); }) {
+                const auto kept = selector.keep(asked, device_, memory);
+                run(bound_and<std::remove_cvref_t<decltype(visible)>, std::remove_cvref_t<decltype(kept)>>{
+                    visible, kept});
+            } else {
+                static_assert(!is_option<decltype(selector)>,
+                              "heed::attention_backward: this selector chooses keys while it works out the "
+                              "scores, and keeps no mask for a backward; use one that chooses before");
+            }
         },
         options...);
 }

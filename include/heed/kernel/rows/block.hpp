@@ -244,9 +244,19 @@ private:
         return {m.tile, value_stride_};
     }
 
-    // Chooses, weighs, gathers and writes.
+    // Chooses, weighs, gathers and writes; or chooses and says what.
     void finish(places& m) const {
-        for (index r = 0; r < m.where.rows; ++r) choose(m, r);
+        for (index r = 0; r < m.where.rows; ++r) {
+            const index count = choose(m, r);
+            if constexpr (records_choice<Weigher>)
+                weigher_.keep(place_of(m.where, r), m.chosen + r * row_stride_, count);
+            else
+                weigh(m, r, count);
+        }
+        if constexpr (!records_choice<Weigher>) gather(m);
+    }
+
+    void gather(places& m) const {
         clear(m.output, m.where.rows * p_.value_features);
         for (index key = m.first; key < m.end;) {
             const index end = least((key / value_keys_ + 1) * value_keys_, m.end);
@@ -272,8 +282,8 @@ private:
         }
     }
 
-    // One row: which keys stay, what they weigh, and what is written of it.
-    void choose(places& m, index r) const {
+    // One row: which keys stay, and how many.
+    index choose(places& m, index r) const {
         at place = place_of(m.where, r);
         place.key = static_cast<std::int32_t>(m.first);
         T* const scores = m.scores + r * row_stride_ + m.first;
@@ -291,6 +301,15 @@ private:
             count = chooser_.choose(row);
         }
         keys[count] = INT32_MAX;
+        return count;
+    }
+
+    // One row: what its kept keys weigh, and what is written of it.
+    void weigh(places& m, index r, index count) const {
+        at place = place_of(m.where, r);
+        place.key = static_cast<std::int32_t>(m.first);
+        T* const scores = m.scores + r * row_stride_ + m.first;
+        const std::int32_t* const keys = m.chosen + r * row_stride_;
         T most = minus_infinity<T>();
         T sum = 0;
         if (count > 0) weigher_.weigh(row_leaf_, scores, count, most, sum);

@@ -15,7 +15,11 @@
 //     void weigher.weigh(const row_leaves<T>&, T* scores, index count, T& most, T& sum) const
 //
 // which turns the scores that stayed into weights, not yet divided by their sum: softmax_weights below gives
-// e^(s - most). Both are called from many threads at once.
+// e^(s - most). Where only the choice is asked for, kernel/rows/kept.hpp gives in its place a
+//
+//     void weigher.keep(const at& place, const std::int32_t* keys, index count) const
+//
+// which is told the keys of each row; then no value is read. All are called from many threads at once.
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>
@@ -53,6 +57,11 @@ struct row_leaves {
     void (*outputs)(const T* weights, const std::int32_t* keys, index row_stride, index rows, index* next,
                     std::int32_t first, std::int32_t end, const number_rows<T>& v, const T* ahead,
                     index columns, T* output);
+};
+
+template <class W>
+concept records_choice = requires(const W& w, const at& place, const std::int32_t* keys) {
+    w.keep(place, keys, index{});
 };
 
 // The weights of the softmax.
