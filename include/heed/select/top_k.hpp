@@ -14,8 +14,9 @@
 // kept keys alone. Scratch: kernel/rows/run.hpp.
 //
 // Backward: heed::attention_backward with the same options chooses once more, to the bit, and takes the
-// choice for constant. It is as fast as under a mask of any pairs, and keeps a bit for each score: keys / 8
-// bytes a query and head, 8 MiB a head for 8192 queries and keys.
+// choice for constant. It costs the scores and the choice again, and the backward under a mask of single
+// pairs: a tile of 64 x 64 pairs is left out where none of them is kept. Memory: a bit for each score, keys
+// / 8 bytes a query and head (8 MiB a head for 8192 queries and keys), from workspace::part::selection.
 #pragma once
 
 #include <heed/core/numbers.hpp>
