@@ -3,19 +3,15 @@
 //
 //     s = scores of a row    K = chosen keys of s    w = e^(s_K - max s_K)    y = sum over K of w v / sum w
 //
-// Scores come from the products of the exact kernels: tiled, with queries as lanes, turned to rows
-// afterwards; or row by row for few queries. Tiles that the mask hides are neither read nor computed. A
-// row is then closed up to its kept scores in place, and its values are gathered tile by tile, for all rows
-// of the block in turn, so that a tile of values is read from the first cache.
+// A row of scores (kernel/rows/scores.hpp) is closed up to its kept scores in place, and its values are
+// gathered tile by tile, for all rows of the block in turn, so that a tile of values is read from the first
+// cache.
 //
 // Memory: two rows of keys for every query of the block, and two for the selection.
 #pragma once
 
 #include <heed/core/workspace.hpp>
-#include <heed/kernel/exact/finish.hpp>
-#include <heed/kernel/exact/queries.hpp>
-#include <heed/kernel/room.hpp>
-#include <heed/kernel/rows/kernels.hpp>
+#include <heed/kernel/rows/scores.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -31,16 +27,12 @@ public:
     rows_block(const problem& p, const Chooser& chooser, const Weigher& weigher, index rows)
         : p_(p),
           sums_(p),
+          scores_(p, rows),
           leaf_(leaves_on_target<E>()),
           select_(select_leaves_on_target<T>()),
           row_leaf_(row_leaves_on_target<T>()),
           chooser_(chooser),
-          weigher_(weigher),
-          rows_(rounded_up(rows, leaf_.pack_lanes)),
-          lanes_(panel_packs * leaf_.pack_lanes),
-          row_stride_(rounded_up(p.keys, most_pack_lanes) + 2 * select_slack),
-          query_stride_(rounded_up(p.features, most_pack_lanes)),
-          value_stride_(rounded_up(p.value_features, most_pack_lanes)) {
+          weigher_(weigher) {
         // 32 KiB of values in a number of keys that no call changes.
         value_keys_ = 4096 * static_cast<index>(sizeof(float)) / static_cast<index>(sizeof(T));
         while (value_keys_ * p.value_features > 8192 && value_keys_ > 16) value_keys_ /= 2;
@@ -48,188 +40,23 @@ public:
         sums_.weights.data = nullptr;  // written here: finish_row would look for scores in them
     }
 
-    std::size_t bytes() const { return lay_out(nullptr).bytes; }
+    std::size_t bytes() const { return scores_.lay_out(nullptr).bytes; }
 
     // Queries [begin, end) of one head.
     void run_queries(index b, index h, index begin, index end, void* memory) const {
-        places m = lay_out(memory);
-        m.where = {b, h, begin, end - begin, end - begin, p_.kv_head(h)};
-        const index strips = (end - begin + lanes_ - 1) / lanes_;
-        for (index i = 0; i < strips; ++i) {
-            const index first = begin + i * lanes_;
-            queries_to_lanes(p_, leaf_, b, h, first, least(first + lanes_, end), packs_of(first, end),
-                             m.query + i * query_stride_ * lanes_);
-        }
-        for (index key = 0; key < p_.keys; key += tile_keys) {
-            tile here{b, h, begin, end, key, least(key + tile_keys, p_.keys)};
-            const bool seen = p_.cover_of(here) != cover::empty;
-            if (!visit(here, seen, m)) continue;
-            key_tile<T> kv{};
-            kv.padded = m.padded;
-            kv.scores = m.panel;
-            if (seen)
-                kv.keys =
-                    rows_of(leaf_, p_.k, b, m.where.kv_head, key, here.key_end - key, p_.features, m.tile);
-            for (index i = 0; i < strips; ++i) {
-                here.query_begin = begin + i * lanes_;
-                here.query_end = least(here.query_begin + lanes_, end);
-                score_strip(here, seen ? p_.cover_of(here) : cover::empty, kv,
-                            m.query + i * query_stride_ * lanes_, m);
-            }
-        }
+        places m = scores_.lay_out(memory);
+        scores_.score_queries(b, h, begin, end, m);
         finish(m);
     }
-
-    // All queries, a few, of the heads that share a key/value head: a key is read once for all of them.
+    // All queries, a few, of the heads that share a key/value head.
     void run_heads(index b, index kv_head, void* memory) const {
-        const index group = p_.heads / p_.kv_heads;
-        places m = lay_out(memory);
-        m.where = {b, kv_head * group, 0, p_.queries, group * p_.queries, kv_head};
-        for (index r = 0; r < m.where.rows; ++r) {
-            const at row = place_of(m.where, r);
-            query_to_row(p_, leaf_, b, row.head, row.query, m.query + r * query_stride_);
-        }
-        for (index key = 0; key < p_.keys; key += decode_keys) {
-            const tile here{b, kv_head, 0, 1, key, least(key + decode_keys, p_.keys)};
-            bool seen = false;
-            for (index r = 0; r < m.where.rows && !seen; ++r)
-                seen = cover_of(here, m.where, r) != cover::empty;
-            if (!visit(here, seen, m)) continue;
-            const index count = here.key_end - key;
-            number_rows<T> k{};
-            if (seen) k = rows_of(leaf_, p_.k, b, kv_head, key, count, p_.features, m.tile);
-            for (index r = 0; r < m.where.rows; r += r + 4 <= m.where.rows ? 4 : 1) {
-                const bool four = r + 4 <= m.where.rows;
-                if (seen)
-                    leaf_.row_scores[four](m.query + r * query_stride_, query_stride_, k, count, p_.features,
-                                           m.panel);
-                for (index i = r; i < r + (four ? 4 : 1); ++i)
-                    score_row_of(here, i, count, m.panel + (i - r) * decode_keys, m);
-            }
-        }
+        places m = scores_.lay_out(memory);
+        scores_.score_heads(b, kv_head, m);
         finish(m);
     }
 
 private:
-    // The rows of a block: `queries` of one head, then as many of the next.
-    struct rows_at {
-        index batch;
-        index head;
-        index query;
-        index queries;
-        index rows;
-        index kv_head;
-    };
-    struct places {
-        rows_at where;
-        index first = 0;  // keys [first, end) were visited
-        index end = 0;
-        T* query;              // (strip, feature, lane), or (row, feature); scaled
-        T* padded;             // room for the last keys of a tile
-        T* panel;              // a tile of scores: (key, lane), or (row, key)
-        T* tile;               // a tile of keys or values, where they are converted
-        T* scores;             // (row, key); later the weights, closed up
-        std::int32_t* chosen;  // (row, kept)
-        T* room;               // of the selection
-        T* output;             // (row, value feature)
-        T* factor;             // of a row's output
-        index* next;           // the first whose value is still to come
-        std::size_t bytes;
-    };
-
-    places lay_out(void* memory) const {
-        places m{};
-        room<T> pieces(memory);
-        const index strips = (rows_ + lanes_ - 1) / lanes_;
-        const index features = p_.features > value_stride_ ? p_.features : value_stride_;
-        m.query = pieces.take(query_stride_ * (strips * lanes_ > rows_ ? strips * lanes_ : rows_));
-        m.padded = pieces.take(row_group * p_.features);
-        m.panel = pieces.take(tile_keys * (lanes_ > 4 ? lanes_ : 4));
-        m.tile = pieces.take(tile_keys * features);
-        m.scores = pieces.take(rows_ * row_stride_);
-        m.chosen = reinterpret_cast<std::int32_t*>(pieces.take(rows_ * row_stride_));
-        m.room = pieces.take(2 * row_stride_);
-        m.output = pieces.take(rows_ * p_.value_features);
-        m.factor = pieces.take(rows_);
-        constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));
-        m.next = reinterpret_cast<index*>(pieces.take(rows_ * numbers));
-        m.bytes = pieces.bytes();
-        return m;
-    }
-
-    at place_of(const rows_at& where, index r) const {
-        return {static_cast<std::int32_t>(where.batch),
-                static_cast<std::int32_t>(where.head + r / where.queries),
-                static_cast<std::int32_t>(where.query + r % where.queries), 0};
-    }
-    cover cover_of(const tile& here, const rows_at& where, index r) const {
-        const at row = place_of(where, r);
-        return p_.cover_of({here.batch, row.head, row.query, row.query + 1, here.key_begin, here.key_end});
-    }
-    int packs_of(index first, index end) const {
-        const index w = leaf_.pack_lanes;
-        const index packs = least((end - first + w - 1) / w, panel_packs);
-        return static_cast<int>(packs < leaf_.fewest_packs ? leaf_.fewest_packs : packs);
-    }
-
-    // Keeps [first, end) of the keys that any row sees. False while nothing has been seen.
-    static bool visit(const tile& here, bool seen, places& m) {
-        if (seen && m.end == 0) m.first = here.key_begin;
-        if (seen) m.end = here.key_end;
-        return m.end != 0;
-    }
-
-    static void hide(T* row, index count) {
-        for (index i = 0; i < count; ++i) row[i] = minus_infinity<T>();
-    }
-
-    // A tile of keys against a strip of queries, into their rows.
-    void score_strip(const tile& here, cover seen, const key_tile<T>& kv, const T* query, places& m) const {
-        const index w = leaf_.pack_lanes;
-        const index count = here.key_end - here.key_begin;
-        T* const rows = m.scores + (here.query_begin - m.where.query) * row_stride_ + here.key_begin;
-        if (seen == cover::empty) {
-            for (index r = 0; r < here.query_end - here.query_begin; ++r) hide(rows + r * row_stride_, count);
-            return;
-        }
-        const int packs = packs_of(here.query_begin, here.query_end);
-        T most[panel_packs * most_pack_lanes];
-        for (T& x : most) x = minus_infinity<T>();
-        leaf_.panel_scores[packs - 1](kv, 0, count, p_.features, query, most);
-        // A square may be higher than what the products wrote.
-        for (index key = count; key < rounded_up(count, w); ++key)
-            for (index l = 0; l < lanes_; ++l) kv.scores[key * lanes_ + l] = 0;
-        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
-        if (change != nullptr) {
-            const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(here.head),
-                            static_cast<std::int32_t>(here.query_begin),
-                            static_cast<std::int32_t>(here.key_begin)};
-            change(p_.program, kv.scores, lanes_,
-                   {corner, -1, 0, static_cast<std::int32_t>(here.query_end - here.query_begin) - 1,
-                    static_cast<std::int32_t>(count)},
-                   packs * w);
-        }
-        row_leaf_.to_rows(kv.scores, count, here.query_end - here.query_begin, change == nullptr, rows,
-                          row_stride_);
-    }
-
-    // The same for one row, whose products stand in s.
-    void score_row_of(const tile& here, index r, index count, T* s, places& m) const {
-        T* const row = m.scores + r * row_stride_ + here.key_begin;
-        const cover seen = cover_of(here, m.where, r);
-        if (seen == cover::empty) return hide(row, count);
-        const index whole = rounded_up(count, leaf_.pack_lanes);
-        // Lanes past the last key repeat its score: a score function works on whole packs.
-        for (index i = count; i < whole; ++i) s[i] = s[count - 1];
-        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
-        if (change != nullptr) {
-            at corner = place_of(m.where, r);
-            corner.key = static_cast<std::int32_t>(here.key_begin);
-            change(p_.program, s, 0, {corner, 0, -1, static_cast<std::int32_t>(count) - 1, 1}, whole);
-        }
-        for (index i = 0; i < count; ++i)
-            row[i] = change == nullptr && is_minus_infinity(s[i]) ? constants<T>::lowest : s[i];
-    }
+    using places = typename rows_scores<E>::places;
 
     // Values in rows that begin with a cache line: a pack that crosses lines costs two loads, and every row
     // of the block pays for it.
@@ -240,8 +67,9 @@ private:
             (reinterpret_cast<std::uintptr_t>(from) | bytes(p_.v.stride[2])) % workspace::alignment;
         if (stands_in_rows<T>(p_.v) && crossed == 0)
             return {reinterpret_cast<const T*>(from), p_.v.stride[2]};
-        leaf_.widen(from, p_.v.stride[2], p_.v.stride[3], count, p_.value_features, m.tile, value_stride_);
-        return {m.tile, value_stride_};
+        leaf_.widen(from, p_.v.stride[2], p_.v.stride[3], count, p_.value_features, m.tile,
+                    scores_.value_stride());
+        return {m.tile, scores_.value_stride()};
     }
 
     // Chooses, weighs, gathers and writes; or chooses and says what.
@@ -249,7 +77,7 @@ private:
         for (index r = 0; r < m.where.rows; ++r) {
             const index count = choose(m, r);
             if constexpr (records_choice<Weigher>)
-                weigher_.keep(place_of(m.where, r), m.chosen + r * row_stride_, count);
+                weigher_.keep(scores_.place_of(m.where, r), m.chosen + r * scores_.row_stride(), count);
             else
                 weigh(m, r, count);
         }
@@ -264,13 +92,13 @@ private:
             const T* ahead = nullptr;
             if (end < m.end && stands_in_rows<T>(p_.v))
                 ahead = reinterpret_cast<const T*>(p_.v.row(m.where.batch, m.where.kv_head, end));
-            row_leaf_.outputs(m.scores + m.first, m.chosen, row_stride_, m.where.rows, m.next,
+            row_leaf_.outputs(m.scores + m.first, m.chosen, scores_.row_stride(), m.where.rows, m.next,
                               static_cast<std::int32_t>(key), static_cast<std::int32_t>(end), v, ahead,
                               p_.value_features, m.output);
             key = end;
         }
         for (index r = 0; r < m.where.rows; ++r) {
-            const at row = place_of(m.where, r);
+            const at row = scores_.place_of(m.where, r);
             T* const o = m.output + r * p_.value_features;
             for (index f = 0; f < p_.value_features; ++f) o[f] *= m.factor[r];
             if (p_.y_sum.data != nullptr)
@@ -284,10 +112,10 @@ private:
 
     // One row: which keys stay, and how many.
     index choose(places& m, index r) const {
-        at place = place_of(m.where, r);
+        at place = scores_.place_of(m.where, r);
         place.key = static_cast<std::int32_t>(m.first);
-        T* const scores = m.scores + r * row_stride_ + m.first;
-        std::int32_t* const keys = m.chosen + r * row_stride_;
+        T* const scores = m.scores + r * scores_.row_stride() + m.first;
+        std::int32_t* const keys = m.chosen + r * scores_.row_stride();
         const index seen = m.end - m.first;
         // Without a mask and score functions nothing is -inf: what overflowed was lifted.
         const bool all = p_.classify == nullptr && p_.score_masked == nullptr && p_.score == nullptr;
@@ -306,10 +134,10 @@ private:
 
     // One row: what its kept keys weigh, and what is written of it.
     void weigh(places& m, index r, index count) const {
-        at place = place_of(m.where, r);
+        at place = scores_.place_of(m.where, r);
         place.key = static_cast<std::int32_t>(m.first);
-        T* const scores = m.scores + r * row_stride_ + m.first;
-        const std::int32_t* const keys = m.chosen + r * row_stride_;
+        T* const scores = m.scores + r * scores_.row_stride() + m.first;
+        const std::int32_t* const keys = m.chosen + r * scores_.row_stride();
         T most = minus_infinity<T>();
         T sum = 0;
         if (count > 0) weigher_.weigh(row_leaf_, scores, count, most, sum);
@@ -335,16 +163,12 @@ private:
 
     const problem& p_;
     problem sums_;
+    rows_scores<E> scores_;
     const exact_leaves<E>& leaf_;
     const select_leaves<T>& select_;
     const row_leaves<T>& row_leaf_;
     const Chooser& chooser_;
     const Weigher& weigher_;
-    index rows_;
-    index lanes_;
-    index row_stride_;
-    index query_stride_;
-    index value_stride_;
     index value_keys_;
 };
 
