@@ -65,6 +65,10 @@ void check_psa(const reference::problem& p, const reference::psa& s, const Optio
                               << s.pi.clamp << ", " << support::worst_place(support::values(y), want.y));
     CHECK(support::max_error(support::values(y), want.y) <= 100 * eps * size + rounding);
     CHECK(support::max_error(support::values(weights), want.weights) <= 100 * eps);
+    // Written weights visit every tile; without them hidden ones are skipped.
+    y.setConstant(static_cast<T>(-77.0f));
+    heed::attention_into(y, in.q, in.k, in.v, options..., heed::psa(settings_of(s)));
+    CHECK(support::max_error(support::values(y), want.y) <= 100 * eps * size + rounding);
     CHECK(support::max_error(support::values(lse), want.lse) <= 100 * eps * (1 + support::max_abs(want.lse)));
     long wrong = 0;
     for (std::size_t row = 0; row < p.rows(); ++row)

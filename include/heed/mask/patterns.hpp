@@ -43,8 +43,10 @@ struct bigbird_blocks {
 
 inline auto bigbird(std::uint64_t seed = 0, const bigbird_blocks& of = {}) {
     // Wrong numbers pass through to the parts, which name them; a product that is too long is as good as all.
-    const index global_positions =
-        of.global > 0 && of.block > longest_axis / of.global ? longest_axis : of.global * of.block;
+    const index global_positions = of.global < 0 || of.block < 0 ? -1
+                                   : of.global > 0 && of.block > longest_axis / of.global
+                                       ? longest_axis
+                                       : of.global * of.block;
     return block_window(of.window < 1 ? -1 : of.window / 2, of.block) | global_first(global_positions) |
            random_blocks(of.random, of.block, seed);
 }

@@ -79,8 +79,11 @@ public:
         length_ = n;
     }
 
-    // Room for this many keys, so that append allocates nothing up to there. Throws std::bad_alloc.
+    // Room for this many keys, so that append allocates nothing up to there. Throws heed::error for more than
+    // 2^31 - 1, std::bad_alloc.
     void reserve(index keys) {
+        if (keys > longest_axis)
+            detail::fail("page_bounds::reserve", {"keys is ", keys, ", needs at most 2^31 - 1"});
         const index needed = (std::max(keys, index{0}) + page_ - 1) / page_;
         if (needed <= capacity_) return;
         const index capacity = std::max(needed, 2 * capacity_);

@@ -23,7 +23,8 @@ struct own_pages {
     template <class E>
     void check(std::string_view function, std::string_view selector, const exact_problem<E>&) const {
         if (!(page_ >= 1 && page_ <= longest_axis))
-            fail(function, {selector, " got pages of ", page_, " keys, needs at least 1"});
+            fail(function,
+                 {selector, " got pages of ", page_, " keys, needs at least 1 and at most 2^31 - 1"});
     }
 };
 

@@ -47,8 +47,11 @@ public:
         }
     }
 
-    // Memory for this many keys, so that appends up to there allocate nothing.
+    // Memory for this many keys, so that appends up to there allocate nothing. Throws heed::error for more
+    // than 2^31 - 1, std::bad_alloc.
     void reserve(index keys) {
+        if (keys > longest_axis)
+            detail::fail("compressed_keys::reserve", {"keys is ", keys, ", needs at most 2^31 - 1"});
         const index chunks = keys / stride_ + 1;
         if (chunks <= capacity_) return;
         side grown[2] = {{sides_[0].features, {}, {}, {}}, {sides_[1].features, {}, {}, {}}};
@@ -97,8 +100,8 @@ public:
         if (length_ - block_ > kept_from_) kept_from_ = length_ - block_;
     }
 
-    // Forgets the keys from n on. n is one of the last `block` lengths that append has passed, or a multiple
-    // of the stride: throws heed::error where keys of a partial stride are no longer known.
+    // Forgets the keys from n on. n is a multiple of the stride, or lies in a stride that began within the
+    // last `block` keys: throws heed::error where keys of a partial stride are no longer known.
     void truncate(index n) {
         if (!(n >= 0 && n <= length_))
             detail::fail("compressed_keys::truncate",
@@ -106,9 +109,9 @@ public:
         const index whole = n / stride_ * stride_;
         if (n == length_) return;
         if (n != whole && whole < kept_from_)
-            detail::fail("compressed_keys::truncate",
-                         {"n is ", n, ", needs a multiple of the stride ", stride_,
-                          ": the keys behind the last one before are gone, but for the last ", block_});
+            detail::fail("compressed_keys::truncate", {"n is ", n, ", needs a multiple of the stride ",
+                                                       stride_, ", or a stride that began within the last ",
+                                                       block_, " keys: those before them are gone"});
         for (side& x : sides_)
             for (index h = 0; h < batch_ * heads_; ++h)
                 for (index p = whole; p < n; ++p)

@@ -20,9 +20,10 @@ namespace detail {
 
 inline void check_pooling(std::string_view function, index block, index stride) {
     if (!(stride > 0 && stride <= longest_axis))
-        fail(function, {"compress_stride is ", stride, ", needs at least 1"});
+        fail(function, {"compress_stride is ", stride, ", needs at least 1 and at most 2^31 - 1"});
     if (!(block > 0 && block % stride == 0 && block <= longest_axis))
-        fail(function, {"compress_block is ", block, ", needs a multiple of compress_stride, ", stride});
+        fail(function, {"compress_block is ", block, ", needs a multiple of compress_stride, ", stride,
+                        ", up to 2^31 - 1"});
 }
 
 }  // namespace detail

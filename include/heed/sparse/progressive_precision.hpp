@@ -12,7 +12,8 @@
 // and a row whose largest probability is then below the threshold, a flat one, is made again with the low
 // bits added: there small differences decide, where one key dominates they do not. The query, read once for
 // all keys, is in its eight bits both times. A threshold of 0 keeps every row at the high bits, 1 makes every
-// row again that sees more than one key. `report` says how many rows there were and how many were made again.
+// row again whose largest probability is not 1 to the last bit. `report` says how many rows there were and
+// how many were made again.
 //
 // Values stay as they are. Masks, score steps, logsumexp, weights, scores, sinks, dropout and devices work as
 // in every call; what is written is of the last pass over a row, and a score function may be called twice for

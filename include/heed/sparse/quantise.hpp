@@ -13,7 +13,7 @@
 //
 // x is any tensor of attention (heed/core/tensor.hpp); y has its extents and may be x itself. Numbers that
 // lie on the grid keep their bits, infinities and NaN too; a sign is kept on its zero. Numbers are never
-// clipped: the grid has no ends.
+// clipped: the grid has no ends, and what rounds beyond the type's largest number is infinite.
 //
 // Gradient: the function is flat between its jumps, so its derivative teaches nothing. Training takes the
 // straight-through estimate, dx = dy: pass dy on as it is.

@@ -44,6 +44,9 @@ struct literal_program {
     static cover classify(const void* program, const tile& t) {
         return of(program).inner->classify(of(program).inner->program, t);
     }
+    static index first_key(const void* program, const tile& t) {
+        return of(program).inner->first_key(of(program).inner->program, t);
+    }
     static double sink(const void* program, index head) {
         return of(program).inner->sink(of(program).inner->program, head);
     }
@@ -61,6 +64,7 @@ void run_literal(const exact_problem<E>& p, const exponential_numbers<typename e
     outer.score_masked = &program::masked;
     if (p.drop != nullptr) outer.drop = &program::drop;
     if (p.classify != nullptr) outer.classify = &program::classify;
+    if (p.first_key != nullptr) outer.first_key = &program::first_key;
     if (p.has_sinks) outer.sink = &program::sink;
     run_exact(outer, device_, memory);
 }
