@@ -2,6 +2,7 @@
 // tests/mask/tiles.cpp: the answer of every mask about a tile, against a look at every score
 //
 // A mask that can know is also held to knowing (support/tiles.hpp).
+#include <heed/mask/algebra.hpp>
 #include <heed/mask/band.hpp>
 #include <heed/mask/custom.hpp>
 #include <heed/mask/dense.hpp>
