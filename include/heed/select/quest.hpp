@@ -19,6 +19,7 @@
 // Source: Quest (arXiv 2406.10774).
 #pragma once
 
+#include <heed/core/numbers.hpp>
 #include <heed/kernel/pages/quest.hpp>
 #include <heed/select/pages.hpp>
 
