@@ -48,7 +48,8 @@ TEST_CASE("patterns with wrong numbers") {
     fails(heed::block_window(1, 0), "block_window got (1, 0)");
     fails(heed::bigbird(0, {0, 3, 2, 3}), "block_window got (1, 0)");
     fails(heed::bigbird(0, {64, 0, 2, 3}), "block_window got (-1, 64)");
-    fails(heed::bigbird(0, {64, 3, -1, 3}), "global_first is -64");
+    fails(heed::bigbird(0, {64, 3, -1, 3}), "global_first is -1");
+    fails(heed::bigbird(0, {64, 3, PTRDIFF_MIN, 3}), "global_first is -1");
     fails(heed::bigbird(0, {64, 3, 2, -1}), "random_blocks got (-1, 64)");
 }
 
