@@ -7,8 +7,8 @@
 #pragma once
 
 #include <heed/core/check.hpp>
-#include <heed/core/device.hpp>
 #include <heed/core/numbers.hpp>
+#include <heed/core/resources.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -144,12 +144,8 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
                           names.back ? S(-1) : S(1), pairs, pair, x.features());
         }
     };
-    const auto& on_ = pick<option_kind::on>(options...);
-    const index tasks = x.batch() * x.heads();
-    if constexpr (is_absent<decltype(on_)>)
-        for_each_task(static_cast<const one_thread*>(nullptr), 1, tasks, head);
-    else
-        for_each_task(on_.used, lanes_of(on_.used), tasks, head);
+    const auto* const device_ = device_of(options...);
+    for_each_task(device_, lanes_of(device_), x.batch() * x.heads(), head);
 }
 
 }  // namespace detail

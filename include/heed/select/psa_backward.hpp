@@ -20,6 +20,7 @@
 #pragma once
 
 #include <heed/attention.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/psa/backward.hpp>
 #include <heed/select/psa.hpp>
 #include <heed/sparse/row_call.hpp>
@@ -120,20 +121,12 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     p.program = &program;
     if (Program::has_mask) p.classify = &Program::classify;
 
-    const auto& on_ = pick<option_kind::on>(options...);
-    const auto& use_ = pick<option_kind::use>(options...);
     workspace own;
-    workspace* memory = &own;
-    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-    const auto* const device_ = [&] {
-        if constexpr (is_absent<decltype(on_)>)
-            return static_cast<const one_thread*>(nullptr);
-        else
-            return on_.used;
-    }();
+    workspace& memory = memory_of(own, options...);
+    const auto* const device_ = device_of(options...);
     const psa_settings& s = psa_.settings;
     const psa_backward_plan<E> plan{
-        sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, *memory),
+        sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
         {strided_of<E>(dy), psa_target_of<E, T>(dq), psa_target_of<E, T>(dk), psa_target_of<E, T>(dv)},
         psa_.template chooser<S>(),
         psa_.template weigher<S>(),
@@ -142,7 +135,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
         leaves_on_target<E>(),
         select_leaves_on_target<S>(),
         psa_leaves_on_target<S>()};
-    run_psa_backward(plan, device_, *memory);
+    run_psa_backward(plan, device_, memory);
 }
 
 }  // namespace detail

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <heed/attention.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/exact/project.hpp>
 
 namespace heed {
@@ -80,15 +81,13 @@ void linformer_call(std::string_view function, const view<Y>& y, const view<cons
     }
 
     workspace own;
-    workspace* memory = &own;
-    const auto& use_ = pick<option_kind::use>(options...);
-    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
+    workspace& memory = memory_of(own, options...);
     // Without keys there is nothing to mix, and nothing to see.
     const index rank = k.positions() == 0 ? 0 : e.positions();
     const index heads = k.batch() * k.heads();
     const index key_size = checked_product(function, checked_product(function, heads, rank), k.features());
     const index value_size = checked_product(function, checked_product(function, heads, rank), v.features());
-    E* const mixed = static_cast<E*>(memory->reserve(
+    E* const mixed = static_cast<E*>(memory.reserve(
         static_cast<std::size_t>(key_size + value_size) * sizeof(E), workspace::part::selection));
 
     const auto of = [&](const view<const T>& by, const view<const T>& from, E* to) {
@@ -103,15 +102,8 @@ void linformer_call(std::string_view function, const view<Y>& y, const view<cons
         p.features = from.features();
         return p;
     };
-    const auto& on_ = pick<option_kind::on>(options...);
-    const auto run = [&](const auto* device_) {
-        if (heads * rank > 0)
-            project(of(e, k, mixed), of(f, v, mixed + key_size), k.batch(), device_, *memory);
-    };
-    if constexpr (is_absent<decltype(on_)>)
-        run(static_cast<const one_thread*>(nullptr));
-    else
-        run(on_.used);
+    if (heads * rank > 0)
+        project(of(e, k, mixed), of(f, v, mixed + key_size), k.batch(), device_of(options...), memory);
 
     const auto dense = [&](const E* data, index features) {
         const index head = rank * features;

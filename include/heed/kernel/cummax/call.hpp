@@ -5,6 +5,7 @@
 #pragma once
 
 #include <heed/core/check.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/cummax/options.hpp>
 #include <heed/kernel/cummax/problem.hpp>
 
@@ -220,20 +221,6 @@ view<T> turned(view<T> x, along::axis axis, bool reversed_) {
         x.strides[2] = -x.strides[2];
     }
     return x;
-}
-
-// body(device or nullptr, workspace) with what on() and use() gave.
-template <class Body, class... Options>
-void with_resources(const Body& body, const Options&... options) {
-    const auto& on_ = pick<option_kind::on>(options...);
-    const auto& use_ = pick<option_kind::use>(options...);
-    workspace own;
-    workspace* memory = &own;
-    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-    if constexpr (is_absent<decltype(on_)>)
-        body(static_cast<const one_thread*>(nullptr), *memory);
-    else
-        body(on_.used, *memory);
 }
 
 }  // namespace detail

@@ -5,8 +5,7 @@
 #include <cmath>
 
 #include <heed/core/check.hpp>
-#include <heed/core/device.hpp>
-#include <heed/core/workspace.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/exact/options.hpp>
 
 namespace heed {
@@ -57,22 +56,6 @@ void check_read_by_options(std::string_view function, const char* output, const 
     const char* shared = nullptr;
     ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
     if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
-}
-
-// The device of a call, and its workspace, or the call's own.
-const auto* device_of(const auto&... options) {
-    const auto& on_ = pick<option_kind::on>(options...);
-    if constexpr (is_absent<decltype(on_)>)
-        return static_cast<const one_thread*>(nullptr);
-    else
-        return on_.used;
-}
-workspace& memory_of(workspace& own, const auto&... options) {
-    const auto& use_ = pick<option_kind::use>(options...);
-    if constexpr (is_absent<decltype(use_)>)
-        return own;
-    else
-        return *use_.memory;
 }
 
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs

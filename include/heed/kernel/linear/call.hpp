@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include <heed/core/check.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/linear/features.hpp>
 #include <heed/kernel/linear/options.hpp>
 #include <heed/kernel/linear/run.hpp>
@@ -163,15 +164,10 @@ struct linear_setup<T, std::tuple<Options...>> {
     // f(device, lanes, workspace) where the call runs.
     template <class F>
     void run(const F& f) const {
-        workspace own;
-        workspace* memory = &own;
-        const auto& use_ = get<option_kind::use>();
-        if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-        const auto& on_ = get<option_kind::on>();
-        if constexpr (is_absent<decltype(on_)>)
-            f(static_cast<const one_thread*>(nullptr), index{1}, *memory);
-        else
-            f(on_.used, lanes_of(on_.used), *memory);
+        const auto with = [&](const auto* device_, workspace& memory) {
+            f(device_, lanes_of(device_), memory);
+        };
+        std::apply([&](const auto&... o) { with_resources(with, o...); }, options);
     }
 
 private:

@@ -104,7 +104,7 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
             fail(function, {written.names[i], " overlaps ", shared, ", needs memory of its own"});
     }
     if (k.heads() == 0) return;
-    with_native_memory(
+    with_resources(
         [&](const auto* device_, workspace& memory) {
             if constexpr (is_absent<decltype(given)>) make_compressed(p, device_, memory);
             run_native_backward(p, g, device_, memory);

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include <heed/core/check.hpp>
-#include <heed/core/device.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/native/run.hpp>
 #include <heed/score/scale.hpp>
 #include <heed/sparse/compressed_keys.hpp>
@@ -140,20 +140,6 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
     return p;
 }
 
-// f(device, workspace) with those of the call, or one thread and memory of its own.
-template <class F>
-void with_native_memory(const F& f, const auto&... options) {
-    const auto& on_ = pick<option_kind::on>(options...);
-    const auto& use_ = pick<option_kind::use>(options...);
-    workspace own;
-    workspace* memory = &own;
-    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-    if constexpr (is_absent<decltype(on_)>)
-        f(static_cast<const one_thread*>(nullptr), *memory);
-    else
-        f(on_.used, *memory);
-}
-
 template <class T, class Y, class G>
 void native_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
                       const view<const T>& k, const view<const T>& v, const view<const G>& gates,
@@ -170,7 +156,7 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
     ((shared = shared != nullptr ? shared : overlapped_by(options, bytes_of(y))), ...);
     if (shared != nullptr) fail(function, {"y overlaps ", shared, ", needs memory of its own"});
     if (y.size() == 0) return;
-    with_native_memory(
+    with_resources(
         [&](const auto* device_, workspace& memory) {
             if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
                 make_compressed(p, device_, memory);

@@ -6,8 +6,7 @@
 #pragma once
 
 #include <heed/core/check.hpp>
-#include <heed/core/device.hpp>
-#include <heed/core/workspace.hpp>
+#include <heed/core/resources.hpp>
 #include <heed/kernel/basics.hpp>
 #include <heed/kernel/room.hpp>
 
@@ -70,24 +69,16 @@ void for_each_row(const std::array<index, 4>& extents, index rooms, const Body& 
     const index n = extents[3];
     const index rows = extents[0] * extents[1] * extents[2];
     if (rows == 0 || n == 0) return;
-    const auto& on_ = pick<option_kind::on>(options...);
-    const auto& use_ = pick<option_kind::use>(options...);
     workspace own;
-    workspace* memory = &own;
-    if constexpr (!is_absent<decltype(use_)>) memory = use_.memory;
-    const auto* const device_ = [&] {
-        if constexpr (is_absent<decltype(on_)>)
-            return static_cast<const one_thread*>(nullptr);
-        else
-            return on_.used;
-    }();
+    workspace& memory = memory_of(own, options...);
+    const auto* const device_ = device_of(options...);
     const index together = n >= 4096 ? 1 : 4096 / n;
     const index tasks = (rows + together - 1) / together;
     index lanes = lanes_of(device_);
     if (lanes > tasks) lanes = tasks;
     const index row_room = rounded_up(n, 64 / static_cast<index>(sizeof(T)));
     T* const room =
-        static_cast<T*>(memory->reserve(static_cast<std::size_t>(lanes * rooms * row_room) * sizeof(T)));
+        static_cast<T*>(memory.reserve(static_cast<std::size_t>(lanes * rooms * row_room) * sizeof(T)));
     for_each_task(device_, lanes, tasks, [&](index lane, index task) {
         const index end = least((task + 1) * together, rows);
         for (index r = task * together; r < end; ++r)

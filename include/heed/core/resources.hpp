@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// heed/core/resources.hpp: where a call runs and works: what on(device) and use(workspace) gave, or one
+// thread and memory of the call's own
+#pragma once
+
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// The device of on(), or a null one_thread: for_each_task and lanes_of take either.
+const auto* device_of(const auto&... options) {
+    const auto& on_ = pick<option_kind::on>(options...);
+    if constexpr (is_absent<decltype(on_)>)
+        return static_cast<const one_thread*>(nullptr);
+    else
+        return on_.used;
+}
+
+// The workspace of use(), or the call's own.
+workspace& memory_of(workspace& own, const auto&... options) {
+    const auto& use_ = pick<option_kind::use>(options...);
+    if constexpr (is_absent<decltype(use_)>)
+        return own;
+    else
+        return *use_.memory;
+}
+
+// body(device, workspace) with both.
+template <class Body>
+void with_resources(const Body& body, const auto&... options) {
+    workspace own;
+    body(device_of(options...), memory_of(own, options...));
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
