@@ -4,8 +4,10 @@
 
 #include <heed/attention.hpp>
 #include <heed/cummax.hpp>
+#include <heed/layers.hpp>
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
+#include <heed/multi_head.hpp>
 #include <heed/rotary.hpp>
 #include <heed/sparse.hpp>
 #include <heed/state.hpp>

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// heed/layers.hpp: the layers around attention that a transformer is made of, forward and backward
+#pragma once
+
+#include <heed/layers/parameters.hpp>
+#include <heed/layers/projection.hpp>
+#include <heed/multi_head.hpp>

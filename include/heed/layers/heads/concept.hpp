@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/concept.hpp: what a multi-head layer asks of the attention inside it
+//
+// A multi-head layer projects its input to the streams of a variant (queries, keys and values; or o, a1 and
+// a2 of cummax), lets the variant turn them into one output a head, and projects that. A variant is a type
+// with nothing but static members:
+//
+//     streams                           how many
+//     stream_of(config, i)              heads, features and whether rotary positions turn it
+//     value_dim(config)                 features of a head's output
+//     takes(kind)                       the options it understands; the layer passes no other
+//     crosses                           may streams from the second on come from another sequence?
+//     parameters<T>                     what it learns itself (heed/layers/parameters.hpp), made from a
+//                                       config and a seed
+//     tape<T>                           what its backward needs beside streams and output
+//     forward(function, y, streams, parameters, tape, options…)           writes y
+//     backward(function, d_streams, dy, streams, y, parameters, tape, gradients, options…)
+//                                       writes d_streams, adds to gradients
+//     stream_state<T>                   what is carried from position to position
+//     extend(function, y, streams, parameters, state, options…)           the next positions
+//
+// y is (batch, head, position, value_dim), stream i (batch, heads, position, dim), views into fused rows.
+#pragma once
+
+#include <tuple>
+
+#include <heed/core/option.hpp>
+#include <heed/core/resources.hpp>
+#include <heed/layers/parameters.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+// The sizes of a multi-head layer. 0 stands for the usual: kv_heads = heads, head_dim = width / heads.
+struct attention_config {
+    index width = 0;
+    index heads = 1;
+    index kv_heads = 0;
+    index head_dim = 0;
+    index memory_width = 0;  // of what keys and values are made of, in cross attention; 0: of x itself
+    bool in_bias = false;    // of the projection to queries, keys and values
+    bool out_bias = false;
+    bool out_projection = true;  // without it heads * head_dim has to be the width
+    index rotary_positions = 0;  // the longest sequence that rotary positions are made for; 0: none
+    double rotary_base = 10000;
+};
+
+// One of the streams that a variant's input projection makes.
+struct stream_shape {
+    index heads;
+    index dim;
+    bool rotary;
+    index width() const { return heads * dim; }
+};
+
+namespace detail {
+
+// An option as a list of one, or of none where the variant does not take it.
+template <class Heads, class O>
+auto kept_option(const O& o) {
+    if constexpr (Heads::takes(O::kind))
+        return std::tuple<const O&>(o);
+    else
+        return std::tuple<>();
+}
+// run(options…) with the options that the variant takes.
+template <class Heads, class Run, class... Options>
+decltype(auto) with_options_of(const Run& run, const Options&... options) {
+    return std::apply(run, std::tuple_cat(kept_option<Heads>(options)...));
+}
+
+constexpr bool resource_kind(option_kind kind) { return kind == option_kind::on || kind == option_kind::use; }
+
+// A variant that learns nothing of its own.
+template <class T>
+struct no_parameters {
+    no_parameters() = default;
+    no_parameters(const attention_config&, std::uint64_t) {}
+    template <class F, class... P>
+    static void each(F&&, P&...) {}
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/kept_keys.hpp: keys and values of the positions so far, for a stream
+//
+// Tensors with room to spare: it doubles when it runs out, so that appending costs the same on average
+// however long the stream is.
+#pragma once
+
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+class kept_rows {
+public:
+    index length() const { return length_; }
+    void clear() { length_ = 0; }
+
+    void append(const view<const T>& x) {
+        if (length_ == 0 && (room_.dimension(0) != x.batch() || room_.dimension(1) != x.heads() ||
+                             room_.dimension(3) != x.features()))
+            room_.resize(x.batch(), x.heads(), x.positions(), x.features());
+        if (length_ + x.positions() > room_.dimension(2)) grow(length_ + x.positions());
+        copy(x, as_view(room_).slice_positions(length_, x.positions()));
+        length_ += x.positions();
+    }
+    view<const T> rows() const { return view<const T>(as_view(room_)).slice_positions(0, length_); }
+
+private:
+    Eigen::Tensor<T, 4, Eigen::RowMajor> room_{0, 0, 0, 0};
+    index length_ = 0;
+
+    static void copy(const view<const T>& from, const view<T>& to) {
+        for (index b = 0; b < from.batch(); ++b)
+            for (index h = 0; h < from.heads(); ++h)
+                for (index p = 0; p < from.positions(); ++p)
+                    for (index f = 0; f < from.features(); ++f) to(b, h, p, f) = from(b, h, p, f);
+    }
+    void grow(index needed) {
+        const index doubled = 2 * room_.dimension(2);
+        Eigen::Tensor<T, 4, Eigen::RowMajor> larger(room_.dimension(0), room_.dimension(1),
+                                                    doubled > needed ? doubled : needed, room_.dimension(3));
+        if (length_ > 0) copy(rows(), as_view(larger).slice_positions(0, length_));
+        room_ = std::move(larger);
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

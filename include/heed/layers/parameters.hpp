@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/parameters.hpp: what a layer learned, as plain tensors with names
+//
+// A layer's parameters are a struct of Eigen tensors; its gradients, and an optimiser's moments, are structs
+// of the same type. Whoever updates, saves or prints them visits all at once:
+//
+//     auto gradients = heed::zeros_like(layer.weights);
+//     heed::for_each_parameter([](const std::string& name, auto& w, auto& g) { w -= w.constant(0.1f) * g; },
+//                              layer.weights, gradients);
+//
+// A struct of a user's own takes part by a member of this form; its members are tensors, structs that have
+// one, and vectors of them:
+//
+//     template <class F, class... P>
+//     static void each(F&& f, P&... p) {
+//         heed::visit("gain", f, p.gain...);
+//         heed::visit("layers", f, p.layers...);                     layers.0.…, layers.1.…
+//     }
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class P>
+inline constexpr bool is_vector = false;
+template <class P, class A>
+inline constexpr bool is_vector<std::vector<P, A>> = true;
+
+}  // namespace detail
+
+// f(name, tensors...) for each tensor of the members p of several structs of one type.
+template <class F, class P, class... Others>
+void visit(const std::string& name, F&& f, P& p, Others&... others) {
+    using Members = std::remove_const_t<P>;
+    const auto joined = [&](const std::string& inner) { return name.empty() ? inner : name + "." + inner; };
+    if constexpr (detail::eigen_tensor<Members>) {
+        f(name, p, others...);
+    } else if constexpr (detail::is_vector<Members>) {
+        for (std::size_t i = 0; i < p.size(); ++i) visit(joined(std::to_string(i)), f, p[i], others[i]...);
+    } else {
+        Members::each([&](const std::string& inner, auto&... t) { f(joined(inner), t...); }, p, others...);
+    }
+}
+
+// f(name, tensors...) for each tensor; the structs are of one type (some may be const).
+template <class F, class... P>
+void for_each_parameter(F&& f, P&... p) {
+    visit(std::string(), f, p...);
+}
+
+template <class P>
+void set_zero(P& p) {
+    for_each_parameter([](const std::string&, auto& t) { t.setZero(); }, p);
+}
+
+// A struct of the same shapes, all zero: gradients, or an optimiser's moments.
+template <class P>
+P zeros_like(const P& p) {
+    P zeros = p;
+    set_zero(zeros);
+    return zeros;
+}
+
+// How many numbers there are to learn.
+template <class P>
+index parameter_count(const P& p) {
+    index count = 0;
+    for_each_parameter([&](const std::string&, const auto& t) { count += static_cast<index>(t.size()); }, p);
+    return count;
+}
+
+namespace detail {
+
+// Uniform numbers in [-1, 1), a function of the seed and the place alone.
+inline double uniform(std::uint64_t seed, std::uint64_t place) {
+    std::uint64_t x = seed * 0x9e3779b97f4a7c15u + place;
+    for (int round = 0; round < 2; ++round) {
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+        x ^= x >> 31;
+    }
+    return static_cast<double>(x >> 11) * (2.0 / 9007199254740992.0) - 1;
+}
+
+// Another seed for each place that needs numbers of its own.
+inline std::uint64_t seed_for(std::uint64_t seed, std::uint64_t place) {
+    return (seed ^ (place + 1) * 0xd6e8feb86659fd93u) * 0xff51afd7ed558ccdu;
+}
+
+// A matrix of `inputs` rows as linear layers usually start: uniform, of variance gain / inputs.
+template <class Tensor>
+void fill_projection(Tensor& w, std::uint64_t seed, double gain = 1) {
+    using T = typename Tensor::Scalar;
+    const double limit = std::sqrt(3 * gain / static_cast<double>(w.dimension(0) > 0 ? w.dimension(0) : 1));
+    for (index i = 0; i < static_cast<index>(w.size()); ++i)
+        w.data()[i] = static_cast<T>(limit * uniform(seed, static_cast<std::uint64_t>(i)));
+}
+
+template <class T>
+using parameter_vector = Eigen::Tensor<T, 1, Eigen::RowMajor>;
+template <class T>
+using parameter_matrix = Eigen::Tensor<T, 2, Eigen::RowMajor>;
+
+template <class T>
+parameter_vector<T> constant_vector(index size, T value) {
+    parameter_vector<T> v(size);
+    v.setConstant(value);
+    return v;
+}
+template <class T>
+parameter_matrix<T> new_projection(index inputs, index outputs, std::uint64_t seed) {
+    parameter_matrix<T> w(inputs, outputs);
+    fill_projection(w, seed);
+    return w;
+}
+
+// Sizes a tensor that a tape keeps from call to call.
+template <class Tensor, class... I>
+void fit(Tensor& t, I... extents) {
+    t.resize(Eigen::array<Eigen::Index, sizeof...(I)>{static_cast<Eigen::Index>(extents)...});
+}
+
+// Gradients are added to tensors of the parameters' own shapes.
+template <class P>
+void check_gradients(std::string_view function, const P& weights, const P& gradients) {
+    for_each_parameter(
+        [&](const std::string& name, const auto& w, const auto& g) {
+            for (int axis = 0; axis < w.rank(); ++axis)
+                if (w.dimension(axis) != g.dimension(axis))
+                    fail(function, {"gradients.", std::string_view(name), " has ", g.dimension(axis),
+                                    " entries along axis ", axis, ", the parameter has ", w.dimension(axis),
+                                    "; heed::zeros_like(weights) makes a struct that fits"});
+        },
+        weights, gradients);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/rows.hpp: what layers read and write, (batch, position, width), as the rows of one matrix
+//
+// Layers take Eigen tensors of rank 2 to 4, maps of them, row-major matrices and views; the last axis is
+// the width, the one before it the position, and all axes in front are one batch (the (batch, patch row,
+// patch, width) of a vision model too). Their elements stand one behind the other.
+#pragma once
+
+#include <heed/core/check.hpp>
+#include <heed/core/tensor.hpp>
+#include <heed/kernel/dense/matrix.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+struct dense_rows {
+    T* data = nullptr;
+    index batch = 0;
+    index positions = 0;
+    index width = 0;
+
+    index rows() const { return batch * positions; }
+    operator dense_rows<const T>() const requires(!std::is_const_v<T>) {
+        return {data, batch, positions, width};
+    }
+    matrix<T> as_matrix() const { return {data, rows(), width, width, 1}; }
+    // Columns [first, first + heads * dim) as (batch, head, position, dim).
+    view<T> heads_from(index first, index heads, index dim) const {
+        return {data + first, {batch, heads, positions, dim}, {positions * width, dim, width, 1}};
+    }
+    byte_span bytes() const { return bytes_of(heads_from(0, 1, width)); }
+};
+
+// Does a list of arguments go on with a tensor, or with options?
+template <class...>
+inline constexpr bool begins_with_tensor = false;
+template <class First, class... Rest>
+inline constexpr bool begins_with_tensor<First, Rest...> = has_elements<First>;
+
+template <class T, class X>
+dense_rows<T> rows_of(std::string_view function, const char* name, X&& x) {
+    const auto v = as_view(x);
+    using E = std::remove_pointer_t<decltype(v.data)>;
+    static_assert(std::is_same_v<std::remove_const_t<E>, std::remove_const_t<T>>,
+                  "heed: a tensor's elements are not those of the layer's parameters");
+    static_assert(std::is_const_v<T> || !std::is_const_v<E>,
+                  "heed: a layer's result is written, and this tensor is const");
+    check_extents(function, name, v);
+    const std::array<index, 4>& e = v.extents;
+    index stride = 1;
+    for (std::size_t axis = 4; axis-- > 0; stride *= e[axis])
+        if (e[axis] > 1 && v.strides[axis] != stride && v.size() > 0)
+            fail(function, {name, " has a stride of ", v.strides[axis], " elements along axis ", axis,
+                            ", needs its elements one behind the other"});
+    return {v.data, e[0] * e[1], e[2], e[3]};
+}
+
+inline void check_width(std::string_view function, const char* name, index got, index needed) {
+    if (got != needed) fail(function, {name, " has a width of ", got, ", needs ", needed});
+}
+
+// The same rows of the same width: y and dx like x, dy like y.
+template <class T, class X>
+void check_like(std::string_view function, const char* name, const dense_rows<T>& t, const char* of_name,
+                const dense_rows<X>& of, index width) {
+    if (t.batch != of.batch)
+        fail(function, {name, " has ", t.batch, " batch entries, ", of_name, " has ", of.batch});
+    if (t.positions != of.positions)
+        fail(function, {name, " has ", t.positions, " positions, ", of_name, " has ", of.positions});
+    check_width(function, name, t.width, width);
+}
+
+// A result has elements of its own.
+template <class T, class X>
+void check_apart(std::string_view function, const char* name, const dense_rows<T>& t, const char* of_name,
+                 const dense_rows<X>& of) {
+    check_overlap(function, name, t.bytes(), of_name, of.bytes());
+}
+
+// A new tensor of x's kind, with another width.
+template <class X>
+auto rows_like(const X& x, index width) {
+    auto e = as_view(x).extents;
+    e[3] = width;
+    return result_of<X>::make(e);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
