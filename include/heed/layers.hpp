@@ -2,6 +2,8 @@
 // heed/layers.hpp: the layers around attention that a transformer is made of, forward and backward
 #pragma once
 
+#include <heed/layers/feed_forward.hpp>
+#include <heed/layers/layer_norm.hpp>
 #include <heed/layers/parameters.hpp>
 #include <heed/layers/projection.hpp>
 #include <heed/multi_head.hpp>
