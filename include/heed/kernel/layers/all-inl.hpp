@@ -5,4 +5,5 @@
 #include <heed/kernel/layers/norm-inl.hpp>
 #include <heed/kernel/layers/activation-inl.hpp>
 #include <heed/kernel/layers/branch-inl.hpp>
+#include <heed/kernel/layers/loss-inl.hpp>
 // clang-format on

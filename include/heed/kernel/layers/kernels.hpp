@@ -29,6 +29,11 @@ const branch_leaves<T>& branch_leaves_on_target() {
     HEED_RETURN_ON_TARGET(branch_leaves<T>())
 }
 
+template <class T>
+softmax_loss_leaf<T> softmax_loss_on_target() {
+    HEED_RETURN_ON_TARGET(softmax_loss_of<T>())
+}
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

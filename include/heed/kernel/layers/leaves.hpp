@@ -54,6 +54,11 @@ struct branch_leaves {
                  index rows, index width, T* y);
 };
 
+// Of one row of logits, the largest and the sum of e^(x - largest); with d, its share of the gradient,
+// share (softmax - one at the target). d may be x.
+template <class T>
+using softmax_loss_leaf = void (*)(const T* x, index n, index target, T share, T* d, T& largest, T& sum);
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed
