@@ -73,7 +73,8 @@ public:
         feed_forward_config& c = config_;
         if (c.width <= 0) detail::fail("feed_forward", {"width is ", c.width, ", needs at least 1"});
         if (c.hidden == 0) c.hidden = 4 * c.width;
-        if (c.hidden < 0) detail::fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1"});
+        if (c.hidden < 0)
+            detail::fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1, or 0 for 4 x width"});
         make(weights.up, c.width, c.hidden, detail::seed_for(seed, 0));
         if (gated()) make(weights.gate, c.width, c.hidden, detail::seed_for(seed, 1));
         make(weights.down, c.hidden, c.width, detail::seed_for(seed, 2));
