@@ -60,6 +60,8 @@ enum class option_kind {
     native_blocks,
     compressed,
     compressed_gradient,
+    // of layers with a memory
+    memory,
 };
 
 namespace detail {
