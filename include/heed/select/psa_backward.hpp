@@ -69,10 +69,10 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     using S = sum_t<T>;
     check_shapes<T>(function, q, k, v, nullptr);
     const view<const T> output(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_same_rows(function, "dy", dy, "the output", output);
-    check_same_rows(function, "dq", dq, "q", q);
-    check_same_rows(function, "dk", dk, "k", k);
-    check_same_rows(function, "dv", dv, "v", v);
+    check_same_extents(function, "dy", dy, "the output", output);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
     const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
     const psa_option& psa_ = pick<option_kind::select>(options...);
     psa_.check(function, shape);

@@ -48,17 +48,6 @@ constexpr bool check_row_output() {
     return !std::is_const_v<O> && same;
 }
 
-// `name` has the extents of `other`.
-template <class A, class B>
-void check_same_rows(std::string_view function, const char* name, const view<A>& x, const char* other,
-                     const view<B>& needed) {
-    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
-    check_extents(function, name, x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (x.extents[axis] != needed.extents[axis])
-            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
-                            needed.extents[axis]});
-}
 // An output with elements of its own, which may be the input itself.
 inline void check_replaces(std::string_view function, const char* output, const byte_span& o,
                            const char* input, const byte_span& i) {

@@ -124,17 +124,6 @@ private:
     int written_ = 0;
 };
 
-template <class A, class B>
-void check_same_extents(std::string_view function, const char* name, const view<A>& x, const char* other,
-                        const view<B>& needed) {
-    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
-    check_extents(function, name, x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (x.extents[axis] != needed.extents[axis])
-            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
-                            needed.extents[axis]});
-}
-
 // A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
 // reads this sentence before it tries to convert the result.
 template <class T, class S>
