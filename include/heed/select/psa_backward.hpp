@@ -34,9 +34,9 @@ template <class... Options>
 constexpr bool check_psa_options() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...)) {
-        constexpr bool taken = (one_of_kinds<std::remove_cvref_t<Options>::kind, option_kind::select,
-                                             option_kind::scale, option_kind::mask, option_kind::alibi,
-                                             option_kind::bias, option_kind::on, option_kind::use> &&
+        constexpr bool taken = (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select,
+                                           option_kind::scale, option_kind::mask, option_kind::alibi,
+                                           option_kind::bias, option_kind::on, option_kind::use> &&
                                 ...);
         static_assert(taken,
                       "heed::psa_backward: takes psa, scale, masks, alibi, bias, on and use; one of these "

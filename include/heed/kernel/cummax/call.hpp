@@ -13,9 +13,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <option_kind Kind, option_kind... Kinds>
-inline constexpr bool kind_among = ((Kind == Kinds) || ...);
-
 // Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
 struct cummax_options {
