@@ -75,6 +75,10 @@ struct written_list {
             for (int j = 0; j < i; ++j) check_overlap(function, names[i], spans[i], names[j], spans[j]);
         }
     }
+    void check_read_by_options(std::string_view function, const auto&... options) const {
+        for (int i = 0; i < count; ++i)
+            detail::check_read_by_options(function, names[i], spans[i], options...);
+    }
 };
 
 // A tensor with the extents of another: a gradient and what it is the gradient of.

@@ -103,12 +103,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     outputs.add("dv", bytes_of(dv));
     outputs.check(function,
                   {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
-    for (int i = 0; i < outputs.count; ++i) {
-        const char* shared = nullptr;
-        ((shared = shared != nullptr ? shared : overlapped_by(options, outputs.spans[i])), ...);
-        if (shared != nullptr)
-            fail(function, {outputs.names[i], " overlaps ", shared, ", needs memory of its own"});
-    }
+    outputs.check_read_by_options(function, options...);
 
     const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);

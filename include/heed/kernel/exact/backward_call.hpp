@@ -90,8 +90,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
                              {"v", bytes_of(v)},
                              {"y", bytes_of(y)},
                              {"lse", bytes_of(lse)}});
-    for (int i = 0; i < outputs.count; ++i)
-        check_read_by_options(function, outputs.names[i], outputs.spans[i], options...);
+    outputs.check_read_by_options(function, options...);
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
     const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);

@@ -88,12 +88,7 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
                              {"k", bytes_of(k)},
                              {"v", bytes_of(v)},
                              {"gates", bytes_of(gates)}});
-    for (int i = 0; i < written.count; ++i) {
-        const char* shared = nullptr;
-        ((shared = shared != nullptr ? shared : overlapped_by(options, written.spans[i])), ...);
-        if (shared != nullptr)
-            fail(function, {written.names[i], " overlaps ", shared, ", needs memory of its own"});
-    }
+    written.check_read_by_options(function, options...);
     if (k.heads() == 0) return;
     with_resources(
         [&](const auto* device_, workspace& memory) {
