@@ -2,8 +2,6 @@
 // heed/kernel/exact/setup.hpp: what forward and backward of exact attention make of a call's options
 #pragma once
 
-#include <cmath>
-
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
 #include <heed/kernel/exact/options.hpp>
@@ -35,14 +33,7 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     p.features = q.features();
     p.value_features = v.features();
 
-    const auto& factor = pick<option_kind::scale>(options...);
-    if constexpr (is_absent<decltype(factor)>) {
-        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
-    } else {
-        if (!(std::abs(factor.factor) <= 3e38))
-            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-        p.scale = static_cast<S>(factor.factor);
-    }
+    p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     if constexpr (!is_absent<decltype(sinks_)>) sinks_.check(function, shape_of(p));
