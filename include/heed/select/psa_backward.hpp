@@ -66,7 +66,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
     const problem_shape shape = shape_of(p);
     const psa_option& psa_ = pick<option_kind::select>(options...);
-    psa_.check(function, shape);
+    psa_.check(function, p);
 
     written_list outputs;
     outputs.add("dq", bytes_of(dq));

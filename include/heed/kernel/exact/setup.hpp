@@ -52,10 +52,7 @@ void under_masks(std::string_view function, const exact_problem<E>& p, const D* 
     if constexpr (is_absent<decltype(select_)>) {
         run(masks);
     } else {
-        if constexpr (requires { select_.check(function, p); })
-            select_.check(function, p);
-        else
-            select_.check(function, shape_of(p));
+        select_.check(function, p);
         if constexpr (requires { select_.choose(p, masks, device, memory); }) {
             const auto chosen = select_.choose(p, masks, device, memory);
             run(bound_and<std::remove_cvref_t<decltype(masks)>, std::remove_cvref_t<decltype(chosen)>>{
