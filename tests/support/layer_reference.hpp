@@ -28,15 +28,17 @@ inline numbers product(const numbers& x, const numbers& w, const numbers& bias, 
     return y;
 }
 
-// Mean and biased variance of n numbers, `step` apart.
+// Mean and biased variance of n numbers, `step` apart. They are counted from the first one: a mean of large
+// numbers would be rounded.
 struct moments {
-    long double mean = 0, variance = 0;
-    moments(const double* x, std::size_t n, std::size_t step) {
-        for (std::size_t i = 0; i < n; ++i) mean += x[i * step];
+    long double origin, mean = 0, variance = 0;
+    moments(const double* x, std::size_t n, std::size_t step) : origin(x[0]) {
+        for (std::size_t i = 0; i < n; ++i) mean += x[i * step] - origin;
         mean /= static_cast<long double>(n);
-        for (std::size_t i = 0; i < n; ++i) variance += (x[i * step] - mean) * (x[i * step] - mean);
+        for (std::size_t i = 0; i < n; ++i) variance += from_mean(x[i * step]) * from_mean(x[i * step]);
         variance /= static_cast<long double>(n);
     }
+    long double from_mean(double x) const { return (x - origin) - mean; }
 };
 
 inline numbers layer_norm(const numbers& x, const numbers& gain, const numbers& offset,
@@ -47,7 +49,7 @@ inline numbers layer_norm(const numbers& x, const numbers& gain, const numbers& 
         const moments m(x.data() + first, width, 1);
         for (std::size_t f = 0; f < width; ++f)
             y[first + f] = static_cast<double>(
-                (x[first + f] - m.mean) / std::sqrt(m.variance + epsilon) * gain[f] + offset[f]);
+                m.from_mean(x[first + f]) / std::sqrt(m.variance + epsilon) * gain[f] + offset[f]);
     }
     return y;
 }
