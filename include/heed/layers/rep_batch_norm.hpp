@@ -96,7 +96,9 @@ public:
     requires(detail::only_resources<Options...>()) void infer_into(Y&& y, const X& x,
                                                                    const Options&... options) const {
         constexpr const char* f = "rep_batch_norm::infer_into";
-        const auto [to, from] = checked(f, y, x);
+        const auto from = detail::rows_of<const T>(f, "x", x);
+        const auto to = detail::written_rows<T, Y>(f, "y", y);
+        check(f, "y", to, from);
         if (!(inference_lambda >= 0 && inference_lambda <= 1))
             detail::fail(f, {"inference_lambda is ", inference_lambda, ", needs 0 to 1"});
         const index width = config_.width;
@@ -123,7 +125,9 @@ public:
     requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
                                                                      const Options&... options) {
         constexpr const char* f = "rep_batch_norm::forward_into";
-        const auto [to, from] = checked(f, y, x);
+        const auto from = detail::rows_of<const T>(f, "x", x);
+        const auto to = detail::written_rows<T, Y>(f, "y", y);
+        check(f, "y", to, from);
         if (from.rows() == 0) detail::fail(f, {"x has no rows; a batch's statistics need at least 1"});
         workspace own;
         const auto* device_ = detail::device_of(options...);
@@ -151,7 +155,9 @@ public:
                                                                       tape& kept, parameters& gradients,
                                                                       const Options&... options) const {
         constexpr const char* f = "rep_batch_norm::backward_into";
-        const auto [to, from] = checked(f, dx, x, "dx");
+        const auto from = detail::rows_of<const T>(f, "x", x);
+        const auto to = detail::written_rows<T, Dx>(f, "dx", dx);
+        check(f, "dx", to, from);
         const auto up = detail::rows_of<const T>(f, "dy", dy);
         detail::check_like(f, "dy", up, "x", from, config_.width);
         detail::check_apart(f, "dx", to, "dy", up);
@@ -206,14 +212,11 @@ private:
     rep_batch_norm_config config_;
     index step_ = 0;
 
-    template <class Y, class X>
-    auto checked(const char* f, Y& y, const X& x, const char* name = "y") const {
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        const auto to = detail::rows_of<T>(f, name, y);
-        detail::check_width(f, "x", from.width, config_.width);
-        detail::check_like(f, name, to, "x", from, config_.width);
-        detail::check_apart(f, name, to, "x", from);
-        return std::pair(to, from);
+    void check(const char* f, const char* name, const detail::dense_rows<T>& to,
+               const detail::dense_rows<const T>& x) const {
+        detail::check_width(f, "x", x.width, config_.width);
+        detail::check_like(f, name, to, "x", x, config_.width);
+        detail::check_apart(f, name, to, "x", x);
     }
 };
 

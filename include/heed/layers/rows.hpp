@@ -6,6 +6,7 @@
 // patch, width) of a vision model too). Their elements stand one behind the other.
 #pragma once
 
+#include <heed/core/broadcast.hpp>
 #include <heed/core/check.hpp>
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/dense/matrix.hpp>
@@ -33,6 +34,16 @@ struct dense_rows {
     byte_span bytes() const { return bytes_of(heads_from(0, 1, width)); }
 };
 
+// The rows of a tensor that a tape keeps, (batch, position, features).
+template <class T>
+dense_rows<T> rows_in(Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
+    return {t.data(), t.dimension(0), t.dimension(1), t.dimension(2)};
+}
+template <class T>
+dense_rows<const T> rows_in(const Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
+    return {t.data(), t.dimension(0), t.dimension(1), t.dimension(2)};
+}
+
 // Does a list of arguments go on with a tensor, or with options?
 template <class...>
 inline constexpr bool begins_with_tensor = false;
@@ -55,6 +66,14 @@ dense_rows<T> rows_of(std::string_view function, const char* name, X&& x) {
             fail(function, {name, " has a stride of ", v.strides[axis], " elements along axis ", axis,
                             ", needs its elements one behind the other"});
     return {v.data, e[0] * e[1], e[2], e[3]};
+}
+
+// What a call writes, its argument being a Y&&.
+template <class T, class Y>
+dense_rows<T> written_rows(std::string_view function, const char* name, std::remove_reference_t<Y>& y) {
+    static_assert(table_may_be_kept<Y>,
+                  "heed: a layer's result is written, and this tensor is a temporary; give it a name");
+    return rows_of<T>(function, name, y);
 }
 
 inline void check_width(std::string_view function, const char* name, index got, index needed) {
