@@ -133,7 +133,7 @@ template <class P>
 void check_gradients(std::string_view function, const P& weights, const P& gradients) {
     for_each_parameter(
         [&](const std::string& name, const auto& w, const auto& g) {
-            for (int axis = 0; axis < w.rank(); ++axis)
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
                 if (w.dimension(axis) != g.dimension(axis))
                     fail(function, {"gradients.", std::string_view(name), " has ", g.dimension(axis),
                                     " entries along axis ", axis, ", the parameter has ", w.dimension(axis),
