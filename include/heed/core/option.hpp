@@ -60,6 +60,7 @@ enum class option_kind {
     native_blocks,
     compressed,
     compressed_gradient,
+    bundle,  // several of linear attention as one
 };
 
 namespace detail {
