@@ -34,9 +34,9 @@ template <class... Options>
 constexpr bool check_psa_options() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...)) {
-        constexpr bool taken = (one_of_kinds<std::remove_cvref_t<Options>::kind, option_kind::select,
-                                             option_kind::scale, option_kind::mask, option_kind::alibi,
-                                             option_kind::bias, option_kind::on, option_kind::use> &&
+        constexpr bool taken = (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select,
+                                           option_kind::scale, option_kind::mask, option_kind::alibi,
+                                           option_kind::bias, option_kind::on, option_kind::use> &&
                                 ...);
         static_assert(taken,
                       "heed::psa_backward: takes psa, scale, masks, alibi, bias, on and use; one of these "
@@ -69,10 +69,10 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     using S = sum_t<T>;
     check_shapes<T>(function, q, k, v, nullptr);
     const view<const T> output(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_same_rows(function, "dy", dy, "the output", output);
-    check_same_rows(function, "dq", dq, "q", q);
-    check_same_rows(function, "dk", dk, "k", k);
-    check_same_rows(function, "dv", dv, "v", v);
+    check_same_extents(function, "dy", dy, "the output", output);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
     const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
     const psa_option& psa_ = pick<option_kind::select>(options...);
     psa_.check(function, shape);
@@ -103,12 +103,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     outputs.add("dv", bytes_of(dv));
     outputs.check(function,
                   {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
-    for (int i = 0; i < outputs.count; ++i) {
-        const char* shared = nullptr;
-        ((shared = shared != nullptr ? shared : overlapped_by(options, outputs.spans[i])), ...);
-        if (shared != nullptr)
-            fail(function, {outputs.names[i], " overlaps ", shared, ", needs memory of its own"});
-    }
+    outputs.check_read_by_options(function, options...);
 
     const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);

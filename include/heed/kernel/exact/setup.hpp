@@ -50,14 +50,6 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     return p;
 }
 
-// No option may read what the call writes.
-void check_read_by_options(std::string_view function, const char* output, const byte_span& span,
-                           const auto&... options) {
-    const char* shared = nullptr;
-    ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
-    if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
-}
-
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
 // the problem itself gets run_itself(selector, visible).
 template <class E, class D, class Run, class RunItself>

@@ -184,9 +184,8 @@ private:
 template <class T, class Y, class S, class... Options>
 void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
                        const view<const S>& state, const std::tuple<Options...>& options) {
-    static_assert(((Options::kind == option_kind::features || Options::kind == option_kind::normalisation ||
-                    Options::kind == option_kind::scale || Options::kind == option_kind::on ||
-                    Options::kind == option_kind::use) &&
+    static_assert((kind_among<Options::kind, option_kind::features, option_kind::normalisation,
+                              option_kind::scale, option_kind::on, option_kind::use> &&
                    ...),
                   "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
                   "on and use");

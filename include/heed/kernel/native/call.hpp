@@ -152,9 +152,7 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
     else
         p.y_sum = strided_of<sum_t<T>>(y);
     check_overlap(function, "y", bytes_of(y), "gates", bytes_of(gates));
-    const char* shared = nullptr;
-    ((shared = shared != nullptr ? shared : overlapped_by(options, bytes_of(y))), ...);
-    if (shared != nullptr) fail(function, {"y overlaps ", shared, ", needs memory of its own"});
+    check_read_by_options(function, "y", bytes_of(y), options...);
     if (y.size() == 0) return;
     with_resources(
         [&](const auto* device_, workspace& memory) {
