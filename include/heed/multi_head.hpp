@@ -2,4 +2,8 @@
 // heed/multi_head.hpp: multi-head attention with any of the variants inside
 #pragma once
 
+#include <heed/layers/heads/blend.hpp>
+#include <heed/layers/heads/cummax.hpp>
+#include <heed/layers/heads/maxstate.hpp>
+#include <heed/layers/heads/maxstate_super.hpp>
 #include <heed/layers/multi_head.hpp>

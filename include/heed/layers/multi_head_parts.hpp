@@ -88,6 +88,12 @@ struct multi_head_parts {
         if (c.memory_width < 0) fail(f, {"memory_width is ", c.memory_width, ", needs 0 or more"});
         if (c.memory_width > 0 && !Heads::crosses)
             fail(f, {"memory_width is ", c.memory_width, ", but this attention has no cross form; needs 0"});
+        if (!uses([&](const stream_shape& s) { return s.rotary; }) && c.rotary_positions > 0)
+            fail(f, {"rotary_positions is ", c.rotary_positions,
+                     ", but this attention has no queries and keys to turn; needs 0"});
+        if (!uses([&](const stream_shape& s) { return s.heads == c.kv_heads; }))
+            fail(f, {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ",
+                     c.heads});
         if (!c.out_projection && c.heads * Heads::value_dim(c) != c.width)
             fail(f, {"without an output projection heads x head_dim is the width; it is ",
                      c.heads * Heads::value_dim(c), ", the width ", c.width});
@@ -100,6 +106,13 @@ struct multi_head_parts {
         }
     }
 
+    // Is there a stream of that kind?
+    template <class Kind>
+    bool uses(const Kind& kind) const {
+        for (int i = 0; i < streams; ++i)
+            if (kind(Heads::stream_of(config_, i))) return true;
+        return false;
+    }
     bool crosses() const { return config_.memory_width > 0; }
     void check_self(std::string_view f) const {
         if (crosses()) fail(f, {"this layer was made for cross attention; needs memory behind x"});
