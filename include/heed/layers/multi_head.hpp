@@ -66,8 +66,8 @@ public:
     void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::forward_into";
         this->check_self(f);
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        this->run_forward(f, weights, detail::rows_of<T>(f, "y", y), from, from, kept, options...);
+        this->run_forward(f, weights, detail::rows_of<T>(f, "y", y), detail::rows_of<const T>(f, "x", x),
+                          nullptr, kept, options...);
     }
     template <class Dy, class X, class... Options>
     auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
@@ -81,10 +81,10 @@ public:
                        const Options&... options) const {
         constexpr const char* f = "multi_head_attention::backward_into";
         this->check_self(f);
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        const auto to = detail::rows_of<T>(f, "dx", dx);
-        this->run_backward(f, weights, to, to, detail::rows_of<const T>(f, "dy", dy), from, from, kept,
-                           gradients, options...);
+        this->run_backward(f, weights,
+                           {detail::rows_of<T>(f, "dx", dx), nullptr, detail::rows_of<const T>(f, "dy", dy),
+                            detail::rows_of<const T>(f, "x", x), nullptr},
+                           kept, gradients, options...);
     }
 
     // Cross attention: keys and values come from memory.
@@ -106,8 +106,9 @@ public:
     void forward_into(Y&& y, const X& x, const M& memory, tape& kept, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::forward_into";
         this->check_cross(f);
+        const auto from = detail::rows_of<const T>(f, "memory", memory);
         this->run_forward(f, weights, detail::rows_of<T>(f, "y", y), detail::rows_of<const T>(f, "x", x),
-                          detail::rows_of<const T>(f, "memory", memory), kept, options...);
+                          &from, kept, options...);
     }
     // Writes dx and d_memory.
     template <class Dx, class Dm, class Dy, class X, class M, class... Options>
@@ -116,9 +117,11 @@ public:
                        parameters& gradients, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::backward_into";
         this->check_cross(f);
-        this->run_backward(f, weights, detail::rows_of<T>(f, "dx", dx),
-                           detail::rows_of<T>(f, "d_memory", d_memory), detail::rows_of<const T>(f, "dy", dy),
-                           detail::rows_of<const T>(f, "x", x), detail::rows_of<const T>(f, "memory", memory),
+        const auto from = detail::rows_of<const T>(f, "memory", memory);
+        const auto to = detail::rows_of<T>(f, "d_memory", d_memory);
+        this->run_backward(f, weights,
+                           {detail::rows_of<T>(f, "dx", dx), &to, detail::rows_of<const T>(f, "dy", dy),
+                            detail::rows_of<const T>(f, "x", x), &from},
                            kept, gradients, options...);
     }
 

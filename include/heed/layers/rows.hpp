@@ -33,6 +33,16 @@ struct dense_rows {
     byte_span bytes() const { return bytes_of(heads_from(0, 1, width)); }
 };
 
+// The rows of a tensor that a tape keeps, (batch, position, features).
+template <class T>
+dense_rows<T> rows_in(Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
+    return {t.data(), t.dimension(0), t.dimension(1), t.dimension(2)};
+}
+template <class T>
+dense_rows<const T> rows_in(const Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
+    return {t.data(), t.dimension(0), t.dimension(1), t.dimension(2)};
+}
+
 // Does a list of arguments go on with a tensor, or with options?
 template <class...>
 inline constexpr bool begins_with_tensor = false;

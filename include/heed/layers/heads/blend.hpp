@@ -57,6 +57,7 @@ struct blend_tape {
 };
 template <class T, class First, class Second>
 struct blend_stream {
+    bool torn = false;  // has First moved on without Second, because of an error?
     Eigen::Tensor<T, 3, Eigen::RowMajor> y2{0, 0, 0};
     typename First::template stream_state<T> first;
     typename Second::template stream_state<T> second;
@@ -134,18 +135,23 @@ struct blend_heads {
     static void extend(std::string_view function, const view<T>& y,
                        const std::array<view<const T>, streams>& u, const parameters<T>& learned,
                        stream_state<T>& so_far, const Options&... options) {
+        if (so_far.torn)
+            detail::fail(function, {"the stream stopped at an error between the two variants of a blend; "
+                                    "start a new one"});
         const view<T> y2 = fitted(so_far.y2, y);
         detail::with_options_of<First>(
             [&](const auto&... o) {
                 First::extend(function, y, part<0, First::streams>(u), learned.first, so_far.first, o...);
             },
             options...);
+        so_far.torn = true;
         detail::with_options_of<Second>(
             [&](const auto&... o) {
                 Second::extend(function, y2, part<First::streams, Second::streams>(u), learned.second,
                                so_far.second, o...);
             },
             options...);
+        so_far.torn = false;
         join<T>(y, y, y2, learned, options...);
     }
 

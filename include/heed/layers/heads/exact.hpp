@@ -55,9 +55,11 @@ struct exact_heads {
     template <class T, class... Options>
     static void extend(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& state, const Options&... options) {
-        state.keys.append(qkv[1]);
-        state.values.append(qkv[2]);
+        detail::appended<T> keys(state.keys, qkv[1]);
+        detail::appended<T> values(state.values, qkv[2]);
         attention_into(y, qkv[0], state.keys.rows(), state.values.rows(), options...);
+        keys.keep();
+        values.keep();
     }
 };
 

@@ -5,6 +5,8 @@
 // however long the stream is.
 #pragma once
 
+#include <algorithm>
+
 #include <heed/core/tensor.hpp>
 
 namespace heed {
@@ -16,7 +18,10 @@ class kept_rows {
 public:
     index length() const { return length_; }
     void clear() { length_ = 0; }
+    // Forgets what came behind the first `length` positions.
+    void shorten(index length) { length_ = length; }
 
+    // Rows of neighbouring features, of the batch entries and heads that came first.
     void append(const view<const T>& x) {
         if (length_ == 0 && (room_.dimension(0) != x.batch() || room_.dimension(1) != x.heads() ||
                              room_.dimension(3) != x.features()))
@@ -35,7 +40,7 @@ private:
         for (index b = 0; b < from.batch(); ++b)
             for (index h = 0; h < from.heads(); ++h)
                 for (index p = 0; p < from.positions(); ++p)
-                    for (index f = 0; f < from.features(); ++f) to(b, h, p, f) = from(b, h, p, f);
+                    std::copy_n(&from(b, h, p, 0), from.features(), &to(b, h, p, 0));
     }
     void grow(index needed) {
         const index doubled = 2 * room_.dimension(2);
@@ -44,6 +49,25 @@ private:
         if (length_ > 0) copy(rows(), as_view(larger).slice_positions(0, length_));
         room_ = std::move(larger);
     }
+};
+
+// Rows that stay only if the call they are for comes to its end.
+template <class T>
+class appended {
+public:
+    appended(kept_rows<T>& rows, const view<const T>& x) : rows_(&rows), before_(rows.length()) {
+        rows.append(x);
+    }
+    appended(const appended&) = delete;
+    appended& operator=(const appended&) = delete;
+    ~appended() {
+        if (rows_ != nullptr) rows_->shorten(before_);
+    }
+    void keep() { rows_ = nullptr; }
+
+private:
+    kept_rows<T>* rows_;
+    index before_;
 };
 
 }  // namespace detail

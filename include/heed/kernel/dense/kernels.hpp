@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/dense/kernels.hpp: the leaves of the dense product, compiled for every target
+#pragma once
+
+#include <heed/kernel/basics.hpp>
+#include <heed/kernel/dense/problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/dense/all-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const dense_leaves<T>& dense_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(dense_leaves<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

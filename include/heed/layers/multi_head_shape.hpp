@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/multi_head_shape.hpp: the sizes of a multi-head layer, where its streams stand in fused rows,
+// and the rotary positions that turn them
+#pragma once
+
+#include <array>
+
+#include <heed/layers/heads/concept.hpp>
+#include <heed/layers/rows.hpp>
+#include <heed/rotary.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// Do the streams know what this part of a config is for?
+template <class Heads>
+bool has_rotary_stream(const attention_config& c) {
+    for (int i = 0; i < Heads::streams; ++i)
+        if (Heads::stream_of(c, i).rotary) return true;
+    return false;
+}
+template <class Heads>
+bool has_shared_stream(const attention_config& c) {
+    for (int i = 0; i < Heads::streams; ++i)
+        if (Heads::stream_of(c, i).heads == c.kv_heads) return true;
+    return false;
+}
+
+// The config with its zeros filled in, or heed::error.
+template <class Heads>
+attention_config checked_config(attention_config c) {
+    constexpr const char* f = "multi_head_attention";
+    if (c.width <= 0) fail(f, {"width is ", c.width, ", needs at least 1"});
+    if (c.heads <= 0) fail(f, {"heads is ", c.heads, ", needs at least 1"});
+    if (c.kv_heads == 0) c.kv_heads = c.heads;
+    if (c.kv_heads < 0 || c.heads % c.kv_heads != 0)
+        fail(f, {"heads is ", c.heads, ", needs a multiple of kv_heads, ", c.kv_heads});
+    if (!has_shared_stream<Heads>(c))
+        fail(f,
+             {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ", c.heads});
+    if (c.head_dim < 0) fail(f, {"head_dim is ", c.head_dim, ", needs at least 1"});
+    if (c.head_dim == 0) {
+        if (c.width % c.heads != 0)
+            fail(f, {"a width of ", c.width, " does not divide into ", c.heads, " heads; give head_dim"});
+        c.head_dim = c.width / c.heads;
+    }
+    if (c.memory_width < 0) fail(f, {"memory_width is ", c.memory_width, ", needs 0 or more"});
+    if (c.memory_width > 0 && !Heads::crosses)
+        fail(f, {"memory_width is ", c.memory_width, ", but this attention has no cross form; needs 0"});
+    if (!c.out_projection && c.heads * Heads::value_dim(c) != c.width)
+        fail(f, {"without an output projection heads x head_dim is the width; it is ",
+                 c.heads * Heads::value_dim(c), ", the width ", c.width});
+    if (!c.out_projection && c.out_bias) fail(f, {"out_bias is set, needs an output projection"});
+    if (c.rotary_positions < 0) fail(f, {"rotary_positions is ", c.rotary_positions, ", needs 0 or more"});
+    if (c.rotary_positions > 0 && !has_rotary_stream<Heads>(c))
+        fail(f, {"rotary_positions is ", c.rotary_positions,
+                 ", but this attention has no queries and keys to turn; needs 0"});
+    if (c.rotary_positions > 0 && c.head_dim % 2 != 0)
+        fail(f, {"head_dim is ", c.head_dim, ", rotary positions need an even one"});
+    return c;
+}
+
+template <class T, class Heads>
+struct multi_head_shape {
+    static constexpr int streams = Heads::streams;
+    template <class U>
+    using stream_views = std::array<view<U>, streams>;
+
+    attention_config config_;
+    rotary_caches<T> angles_;
+
+    multi_head_shape() = default;
+    explicit multi_head_shape(const attention_config& config) : config_(checked_config<Heads>(config)) {
+        if (config_.rotary_positions > 0)
+            angles_ = rotary_table<T>(config_.rotary_positions, config_.head_dim, config_.rotary_base);
+    }
+
+    bool crosses() const { return config_.memory_width > 0; }
+    // Streams [0, own_streams()) are made of x, the others of the memory.
+    int own_streams() const { return crosses() ? 1 : streams; }
+    index joined_width() const { return config_.heads * Heads::value_dim(config_); }
+
+    // Streams [begin, end), one behind the other in fused rows.
+    template <class U>
+    void split(stream_views<U>& parts, const dense_rows<U>& fused, int begin, int end) const {
+        index first = 0;
+        for (int i = begin; i < end; ++i) {
+            const stream_shape s = Heads::stream_of(config_, i);
+            parts[static_cast<std::size_t>(i)] = fused.heads_from(first, s.heads, s.dim);
+            first += s.width();
+        }
+    }
+    // All of them, from rows made of x and of the memory.
+    template <class U>
+    stream_views<U> split_all(const dense_rows<U>& own, const dense_rows<U>& memory) const {
+        stream_views<U> parts;
+        split(parts, own, 0, own_streams());
+        split(parts, memory, own_streams(), streams);
+        return parts;
+    }
+    template <class U>
+    view<U> joined_heads(const dense_rows<U>& rows) const {
+        return rows.heads_from(0, config_.heads, Heads::value_dim(config_));
+    }
+
+    void check_positions(std::string_view f, index first, index count) const {
+        if (config_.rotary_positions > 0 && count > config_.rotary_positions - first)
+            fail(f, {"reaches position ", first + count, ", rotary positions were made for ",
+                     config_.rotary_positions});
+    }
+    // Turns those of streams [begin, end) that have rotary positions, from position `first` on; gradients
+    // are turned back.
+    enum class turning { forward, back };
+    template <class... Options>
+    void turn(const stream_views<T>& parts, int begin, int end, index first, turning way,
+              const Options&... options) const {
+        const auto& on_ = pick<option_kind::on>(options...);
+        if constexpr (is_absent<decltype(on_)>)
+            turn_each(parts, begin, end, first, way);
+        else
+            turn_each(parts, begin, end, first, way, on_);
+    }
+
+private:
+    template <class... On>
+    void turn_each(const stream_views<T>& parts, int begin, int end, index first, turning way,
+                   const On&... on_) const {
+        if (config_.rotary_positions == 0) return;
+        for (int i = begin; i < end; ++i) {
+            if (!Heads::stream_of(config_, i).rotary) continue;
+            const view<T>& x = parts[static_cast<std::size_t>(i)];
+            const auto cos = as_view(angles_.cos).slice_positions(first, x.positions());
+            const auto sin = as_view(angles_.sin).slice_positions(first, x.positions());
+            if (way == turning::forward)
+                rotary_into(x, x, cos, sin, on_...);
+            else
+                rotary_backward_into(x, x, cos, sin, on_...);
+        }
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
