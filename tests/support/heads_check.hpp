@@ -2,46 +2,21 @@
 // tests/support/heads_check.hpp: one variant of heads inside heed::multi_head_attention, checked all round
 #pragma once
 
-#include <heed/multi_head.hpp>
 #include <heed/thread_pool.hpp>
 
 #include "allocation.hpp"
-#include "compare.hpp"
 #include "heads_reference.hpp"
-#include "layer_gradient.hpp"
-#include "support/catch.hpp"
+#include "multi_head_problem.hpp"
 
 namespace support {
 
 using rows_tensor = tensor<double, 3>;
-
-template <class T>
-tensor<T, 3> random_rows(random& r, long batch, long positions, long width) {
-    tensor<T, 3> x(batch, positions, width);
-    fill_normal(x, r);
-    return x;
-}
 
 template <class T, class Heads>
 auto random_layer(const heed::attention_config& c, random& r, double deviation = 0.4) {
     heed::multi_head_attention<T, Heads> layer(c, 5);
     randomise(layer.weights, r, deviation);
     return layer;
-}
-
-template <class To, class From>
-void copy_parameters(To& to, const From& from) {
-    std::vector<std::vector<double>> all;
-    heed::for_each_parameter([&](const std::string&, const auto& t) { all.push_back(values(t)); }, from);
-    std::size_t next = 0;
-    heed::for_each_parameter(
-        [&](const std::string&, auto& t) {
-            using T = typename std::remove_cvref_t<decltype(t)>::Scalar;
-            for (long i = 0; i < static_cast<long>(t.size()); ++i)
-                t.data()[i] = static_cast<T>(all[next][static_cast<std::size_t>(i)]);
-            ++next;
-        },
-        to);
 }
 
 template <class T>
@@ -75,8 +50,7 @@ void check_forward(const Layer& layer, random& r, long batch, long positions, co
     const double size = std::fmax(1.0, max_abs(truth));
     CHECK(max_error(values(layer(x, options...)), truth) <= 1e-13 * size);
 
-    heed::multi_head_attention<float, Heads> narrow(c);
-    copy_parameters(narrow.weights, layer.weights);
+    const auto narrow = converted<heed::multi_head_attention<float, Heads>>(layer);
     const tensor<float, 3> near = x.template cast<float>();
     CHECK(max_error(values(narrow(near, options...)), truth) <= 2e-5 * size);
 }

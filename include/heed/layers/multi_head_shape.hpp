@@ -37,8 +37,8 @@ attention_config checked_config(attention_config c) {
     if (c.kv_heads < 0 || c.heads % c.kv_heads != 0)
         fail(f, {"heads is ", c.heads, ", needs a multiple of kv_heads, ", c.kv_heads});
     if (!has_shared_stream<Heads>(c))
-        fail(f,
-             {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ", c.heads});
+        fail(f, {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ",
+                 c.heads});
     if (c.head_dim < 0) fail(f, {"head_dim is ", c.head_dim, ", needs at least 1"});
     if (c.head_dim == 0) {
         if (c.width % c.heads != 0)

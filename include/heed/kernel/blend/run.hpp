@@ -51,10 +51,10 @@ void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, con
     });
 }
 
-// Writes da and db; add(head, ds) is called once for each head.
-template <class T, class D, class Weight, class Add>
-void blend_backward(const view<T>& da, const view<T>& db, const view<const T>& g, const view<const T>& a,
-                    const view<const T>& b, const Weight& weight_of, const Add& add, const D* device,
+// Writes da, db and, for each head, ds.
+template <class T, class D, class Weight>
+void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view<const T>& g,
+                    const view<const T>& a, const view<const T>& b, const Weight& weight_of, const D* device,
                     workspace& memory) {
     const auto& leaf = blend_leaves_on_target<T>();
     const index tasks = g.batch() * ((g.positions() + blend_positions - 1) / blend_positions);
@@ -82,9 +82,8 @@ void blend_backward(const view<T>& da, const view<T>& db, const view<const T>& g
         }
     });
     for (index h = 0; h < g.heads(); ++h) {
-        double sum = 0;
-        for (index task = 0; task < tasks; ++task) sum += parts[task * g.heads() + h];
-        add(h, sum);
+        ds[h] = 0;
+        for (index task = 0; task < tasks; ++task) ds[h] += parts[task * g.heads() + h];
     }
 }
 

@@ -48,9 +48,10 @@ struct blend_parameters {
     }
 };
 
-// Outputs of both variants and their gradients, (batch, position, heads * features).
+// Outputs of both variants and their gradients, (batch, position, heads * features); that of s.
 template <class T, class First, class Second>
 struct blend_tape {
+    Eigen::Tensor<double, 1, Eigen::RowMajor> ds{0};
     Eigen::Tensor<T, 3, Eigen::RowMajor> y1{0, 0, 0}, y2{0, 0, 0}, d1{0, 0, 0}, d2{0, 0, 0};
     typename First::template tape<T> first;
     typename Second::template tape<T> second;
@@ -107,13 +108,10 @@ struct blend_heads {
                          parameters<T>& gradients, const Options&... options) {
         const view<const T> y1 = fitted(kept.y1, dy), y2 = fitted(kept.y2, dy);
         const view<T> d1 = fitted(kept.d1, dy), d2 = fitted(kept.d2, dy);
+        detail::fit(kept.ds, dy.heads());
         workspace own;
         detail::blend_backward<T>(
-            d1, d2, dy, y1, y2, [&](index h) { return learned.share(h); },
-            [&](index h, double ds) {
-                const double s = learned.share(h);
-                gradients.weight(h) += static_cast<T>(s * (1 - s) * ds);
-            },
+            d1, d2, kept.ds.data(), dy, y1, y2, [&](index h) { return learned.share(h); },
             detail::device_of(options...), detail::memory_of(own, options...));
         detail::with_options_of<First>(
             [&](const auto&... o) {
@@ -129,6 +127,10 @@ struct blend_heads {
                                  gradients.second, o...);
             },
             options...);
+        for (index h = 0; h < dy.heads(); ++h) {
+            const double s = learned.share(h);
+            gradients.weight(h) += static_cast<T>(s * (1 - s) * kept.ds(h));
+        }
     }
 
     template <class T, class... Options>
