@@ -111,20 +111,21 @@ TEST_CASE("queries and keys of a blended variant keep rotary positions and share
     CHECK(layer.weights.in.weight.dimension(1) == 16 + 8 + 8 + 3 * 16);
     const auto x = support::random_rows<double>(r, 1, 9, c.width);
     support::check_gradients_of(layer, x, heed::causal);
-    support::check_stream(layer, x, heed::causal);
+    support::check_stream(1e-14, layer, x, heed::causal);
 }
 
 TEST_CASE("a blend's streams, threads and training steps") {
     support::random r(14);
     const heed::attention_config c{.width = 40, .heads = 4, .in_bias = true};
     const auto x = support::random_rows<float>(r, 2, 330, c.width);
-    const auto check = [&](const auto& layer, const auto&... options) {
-        support::check_stream(layer, x, options...);
-        support::check_training(layer, x, options...);
+    const auto check = [&](double rounding, const auto& layer) {
+        support::check_stream(rounding, layer, x, heed::causal);
+        support::check_training(layer, x, heed::causal);
     };
-    check(support::random_layer<float, cummax_and_super>(c, r), heed::causal);
-    check(support::random_layer<float, exact_and_cummax>(c, r), heed::causal);
-    check(support::random_layer<float, nested>(c, r), heed::causal);
+    check(0, support::random_layer<float, cummax_and_super>(c, r));
+    // One more position over the keys so far is another kernel than that of whole sequences.
+    check(1e-5, support::random_layer<float, exact_and_cummax>(c, r));
+    check(1e-5, support::random_layer<float, nested>(c, r));
 }
 
 TEST_CASE("a new blend takes half of each, and its variants start apart") {

@@ -109,7 +109,7 @@ TEST_CASE("heads with a running maximum: streams, threads, training steps") {
     const heed::attention_config c{.width = 40, .heads = 4, .in_bias = true};
     const auto x = support::random_rows<float>(r, 2, 530, c.width);
     const auto check = [&](const auto& layer, const auto&... options) {
-        support::check_stream(layer, x, options...);
+        support::check_stream(0, layer, x, options...);
         support::check_training(layer, x, options...);
     };
     check(support::random_layer<float, heed::cummax_heads>(c, r), heed::causal);
@@ -143,7 +143,7 @@ TEST_CASE("what a caller of heads with a running maximum can get wrong") {
     layer_type::stream stream;
     (void)layer.extend(x, stream);
     CHECK_THROWS_WITH(layer.extend(support::random_rows<float>(r, 2, 1, 8), stream),
-                      contains("state is (1, 2, 1, 4), needs (2, 2, 1, 4)"));
+                      contains("x has 2 batch entries, the stream runs with 1"));
     CHECK_THROWS_WITH(layer.extend(x, stream, heed::along::head), contains("a state goes along positions"));
     CHECK_THROWS_WITH(layer_type({.width = 8, .heads = 2, .memory_width = 3}), contains("no cross form"));
     CHECK_THROWS_WITH(layer_type({.width = 8, .heads = 2, .rotary_positions = 9}),

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/blend/kernels.hpp: the leaf of a blend's backward, compiled for every target; its forward is
-// the blend of cummax attention's leaves
+// heed/kernel/blend/kernels.hpp: the leaves of a blend of two tensors, compiled for every target
 #pragma once
 
-#include <heed/kernel/cummax/kernels.hpp>
+#include <heed/kernel/elementwise.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -11,7 +10,8 @@ namespace detail {
 
 template <class T>
 struct blend_leaves {
-    cummax_leaf<T> part;  // {sum, g, a, b}, {s, 1 - s} -> {sum + g (a - b), s g, (1 - s) g}
+    element_leaf<T> blend;      // {a, b}, {s, 1 - s} -> {s a + (1 - s) b}
+    element_leaf<T> gradients;  // {sum, g, a, b}, {s, 1 - s} -> {sum + g (a - b), s g, (1 - s) g}
 };
 
 }  // namespace detail

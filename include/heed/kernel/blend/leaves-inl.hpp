@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/blend/leaves-inl.hpp: what a blend's gradient becomes, and the table of a target
+// heed/kernel/blend/leaves-inl.hpp: two tensors blended, the gradient of that, and the table of a target
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-struct blend_part {
+struct blend_two {
+    static constexpr int reads = 2, writes = 1;
+    template <class V>
+    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* s) {
+        y[0] = rounded(x[0] * s[0]) + rounded(x[1] * s[1]);
+    }
+};
+struct blend_gradients {
     static constexpr int reads = 4, writes = 3;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* s) {
@@ -17,7 +24,8 @@ struct blend_part {
 
 template <class T>
 const detail::blend_leaves<T>& blend_leaves() {
-    static constexpr detail::blend_leaves<T> table{&elementwise<blend_part, T>};
+    static constexpr detail::blend_leaves<T> table{&elementwise<blend_two, T>,
+                                                   &elementwise<blend_gradients, T>};
     return table;
 }
 

@@ -11,6 +11,7 @@
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/blend/kernels.hpp>
+#include <heed/kernel/room.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -19,7 +20,7 @@ namespace detail {
 inline constexpr index blend_positions = 64;
 
 template <class T>
-cummax_rows<T> rows_of_head(const view<T>& x, index batch, index head, index position) {
+element_rows<T> head_rows(const view<T>& x, index batch, index head, index position) {
     return {x.data + batch * x.strides[0] + head * x.strides[1] + position * x.strides[2], x.strides[2]};
 }
 
@@ -30,7 +31,7 @@ void for_each_blend_task(const view<T>& x, const D* device, const Body& body) {
     for_each_task(device, lanes_of(device), x.batch() * blocks, [&](index lane, index task) {
         const index first = task % blocks * blend_positions;
         const index rest = x.positions() - first;
-        body(lane, task, task / blocks, first, rest < blend_positions ? rest : blend_positions);
+        body(lane, task, task / blocks, first, least(rest, blend_positions));
     });
 }
 
@@ -38,14 +39,13 @@ void for_each_blend_task(const view<T>& x, const D* device, const Body& body) {
 template <class T, class D, class Weight>
 void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, const Weight& weight_of,
            const D* device) {
-    const auto& leaf = cummax_leaves_on_target<T>();
+    const auto& leaf = blend_leaves_on_target<T>();
     for_each_blend_task(y, device, [&](index, index, index batch, index first, index n) {
         for (index h = 0; h < y.heads(); ++h) {
             const double s = weight_of(h);
             const T numbers[] = {static_cast<T>(s), static_cast<T>(1 - s)};
-            const cummax_rows<const T> in[] = {rows_of_head(a, batch, h, first),
-                                               rows_of_head(b, batch, h, first)};
-            const cummax_rows<T> out[] = {rows_of_head(y, batch, h, first)};
+            const element_rows<const T> in[] = {head_rows(a, batch, h, first), head_rows(b, batch, h, first)};
+            const element_rows<T> out[] = {head_rows(y, batch, h, first)};
             leaf.blend(in, out, numbers, n, y.features());
         }
     });
@@ -68,14 +68,14 @@ void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view
         for (index h = 0; h < g.heads(); ++h) {
             const double s = weight_of(h);
             const T numbers[] = {static_cast<T>(s), static_cast<T>(1 - s)};
-            for (index f = 0; f < g.features(); ++f) row[f] = 0;
-            const cummax_rows<const T> in[] = {{row, 0},
-                                               rows_of_head(g, batch, h, first),
-                                               rows_of_head(a, batch, h, first),
-                                               rows_of_head(b, batch, h, first)};
-            const cummax_rows<T> out[] = {
-                {row, 0}, rows_of_head(da, batch, h, first), rows_of_head(db, batch, h, first)};
-            leaf.part(in, out, numbers, n, g.features());
+            clear(row, g.features());
+            const element_rows<const T> in[] = {{row, 0},
+                                                head_rows(g, batch, h, first),
+                                                head_rows(a, batch, h, first),
+                                                head_rows(b, batch, h, first)};
+            const element_rows<T> out[] = {
+                {row, 0}, head_rows(da, batch, h, first), head_rows(db, batch, h, first)};
+            leaf.gradients(in, out, numbers, n, g.features());
             double sum = 0;
             for (index f = 0; f < g.features(); ++f) sum += static_cast<double>(row[f]);
             parts[task * g.heads() + h] = sum;
