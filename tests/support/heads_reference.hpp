@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cummax_reference.hpp"
-#include "layer_reference.hpp"
+#include "multi_head_reference.hpp"
 
 namespace heads_reference {
 

@@ -14,20 +14,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// T's storage elements, or the type sums are kept in; const where X is.
-template <class T, class X>
-auto either_of(const view<X>& x) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    constexpr bool read = std::is_const_v<X>;
-    either_tensor<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
-    if constexpr (std::is_same_v<std::remove_const_t<X>, T>)
-        t.stored = strided_of<E>(x);
-    else
-        t.sums = strided_of<S>(x);
-    return t;
-}
-
 // One number a head.
 template <class S>
 strided<S> strided_of_numbers(const table<S>& t) {

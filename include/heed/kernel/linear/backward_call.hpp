@@ -9,17 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class E, class T, class X>
-auto gradient_table_of(const view<X>& to) {
-    using S = typename linear_problem<E>::T;
-    gradient_table<E, S> t;
-    if constexpr (std::is_same_v<X, T>)
-        t.stored = strided_of<E>(to);
-    else
-        t.sums = strided_of<S>(to);
-    return t;
-}
-
 // dq, dk, dv hold T, or the type sums are kept in.
 template <class T, class X, class... Options>
 void linear_gradients_into(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
@@ -39,9 +28,9 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     setup.bind_states(function);
     linear_gradients<E> g;
     g.dy = strided_of<E>(dy);
-    g.q = gradient_table_of<E, T>(dq);
-    g.k = gradient_table_of<E, T>(dk);
-    g.v = gradient_table_of<E, T>(dv);
+    g.q = either_of<T>(dq);
+    g.k = either_of<T>(dk);
+    g.v = either_of<T>(dv);
 
     const auto& into_state = setup.template get<option_kind::initial_state_gradient>();
     const auto& from_state = setup.template get<option_kind::final_state_gradient>();

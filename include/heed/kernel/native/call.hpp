@@ -2,8 +2,6 @@
 // heed/kernel/native/call.hpp: from a call's tensors and options to a checked problem
 #pragma once
 
-#include <cmath>
-
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
 #include <heed/kernel/native/run.hpp>
@@ -110,14 +108,7 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
     p.keys = k.positions();
     p.features = q.features();
     p.value_features = v.features();
-    const auto& factor = pick<option_kind::scale>(options...);
-    if constexpr (is_absent<decltype(factor)>) {
-        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
-    } else {
-        if (!(std::abs(factor.factor) <= 3e38))
-            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-        p.scale = static_cast<S>(factor.factor);
-    }
+    p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& given = pick<option_kind::compressed>(options...);
     if constexpr (!is_absent<decltype(given)>) {
         static_assert(std::is_same_v<decltype(given.keys), view<const S>>,

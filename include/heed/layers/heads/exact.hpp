@@ -33,8 +33,8 @@ struct exact_heads {
     };
     template <class T>
     struct stream_state {
-        detail::kept_rows<T> keys;
-        detail::kept_rows<T> values;
+        detail::kept_positions<T> keys;
+        detail::kept_positions<T> values;
     };
 
     template <class T, class... Options>

@@ -14,7 +14,7 @@ inline namespace HEED_ABI {
 namespace detail {
 
 template <class T>
-class kept_rows {
+class kept_positions {
 public:
     index length() const { return length_; }
     void clear() { length_ = 0; }
@@ -55,7 +55,7 @@ private:
 template <class T>
 class appended {
 public:
-    appended(kept_rows<T>& rows, const view<const T>& x) : rows_(&rows), before_(rows.length()) {
+    appended(kept_positions<T>& rows, const view<const T>& x) : rows_(&rows), before_(rows.length()) {
         rows.append(x);
     }
     appended(const appended&) = delete;
@@ -66,7 +66,7 @@ public:
     void keep() { rows_ = nullptr; }
 
 private:
-    kept_rows<T>* rows_;
+    kept_positions<T>* rows_;
     index before_;
 };
 
