@@ -8,5 +8,6 @@
 #include <heed/layers/parameters.hpp>
 #include <heed/layers/projection.hpp>
 #include <heed/layers/rep_batch_norm.hpp>
+#include <heed/layers/sam_out_layer.hpp>
 #include <heed/layers/sinusoidal_positions.hpp>
 #include <heed/multi_head.hpp>
