@@ -9,5 +9,7 @@
 #include <heed/layers/layer_norm.hpp>
 #include <heed/layers/parameters.hpp>
 #include <heed/layers/projection.hpp>
+#include <heed/layers/rep_batch_norm.hpp>
+#include <heed/layers/sam_out_layer.hpp>
 #include <heed/layers/sinusoidal_positions.hpp>
 #include <heed/multi_head.hpp>

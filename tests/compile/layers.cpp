@@ -4,6 +4,8 @@
 // Each case is one mistake a user makes; the .cmake file beside it holds the sentence the compiler must say.
 #include <heed/heed.hpp>
 
+#include <vector>
+
 using rows = Eigen::Tensor<float, 3, Eigen::RowMajor>;
 
 struct everything {
@@ -13,6 +15,11 @@ struct everything {
     heed::projection<float> projection;
     heed::encoder_layer<float> encoder;
     heed::decoder_layer<float> decoder;
+    heed::layer_norm<float> norm;
+    heed::feed_forward<float> ffn;
+    heed::rep_batch_norm<float> batch_norm;
+    std::vector<int> targets;
+    Eigen::Tensor<Eigen::half, 3, Eigen::RowMajor> halves;
     rows x, y, dx;
     Eigen::Tensor<float, 3> reversed;
     Eigen::Tensor<double, 3, Eigen::RowMajor> doubles;
@@ -98,6 +105,42 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_decoder_memory_of_another
     e.decoder(e.x, e.y, heed::for_memory(heed::elu1));
+#endif
+#ifdef HEED_CASE_norm_of_integers
+    heed::layer_norm<int> layer;
+    (void)layer;
+#endif
+#ifdef HEED_CASE_norm_option
+    e.norm(e.x, heed::dropout(0.1, 1));
+#endif
+#ifdef HEED_CASE_ffn_of_halves
+    heed::feed_forward<Eigen::half> layer;
+    (void)layer;
+#endif
+#ifdef HEED_CASE_ffn_option
+    e.ffn(e.x, heed::causal);
+#endif
+#ifdef HEED_CASE_batch_norm_of_integers
+    heed::rep_batch_norm<int> layer;
+    (void)layer;
+#endif
+#ifdef HEED_CASE_batch_norm_option
+    e.batch_norm(e.x, 0.5);
+#endif
+#ifdef HEED_CASE_positions_of_integers
+    heed::sinusoidal_positions<int>(3, 4);
+#endif
+#ifdef HEED_CASE_loss_of_halves
+    heed::cross_entropy(e.halves, e.targets);
+#endif
+#ifdef HEED_CASE_loss_targets
+    heed::cross_entropy(e.x, std::vector<float>(3));
+#endif
+#ifdef HEED_CASE_loss_option
+    heed::cross_entropy(e.x, e.targets, e.dx, heed::causal);
+#endif
+#ifdef HEED_CASE_loss_gradient_temporary
+    heed::cross_entropy(e.x, e.targets, rows(1, 2, 3));
 #endif
     (void)e;
 }

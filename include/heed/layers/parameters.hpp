@@ -175,7 +175,7 @@ void check_gradients(std::string_view function, const P& weights, const P& gradi
     visit(
         "",
         [&](const parameter_name& name, const auto& w, const auto& g) {
-            for (int axis = 0; axis < w.rank(); ++axis)
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
                 if (w.dimension(axis) != g.dimension(axis))
                     fail(function,
                          {"gradients.", std::string_view(std::string(name)), " has ", g.dimension(axis),
