@@ -60,9 +60,9 @@ enum class option_kind {
     native_blocks,
     compressed,
     compressed_gradient,
+    bundle,  // several of linear attention as one
     // of layers with a memory
     memory,
-    bundle,  // several of linear attention as one
 };
 
 namespace detail {
