@@ -1,42 +1,11 @@
 // SPDX-License-Identifier: MIT
 // tests/attention/backward_bits.cpp: gradients have the same bits for any threads, batch size and position
-#include <chrono>
-#include <numeric>
-#include <thread>
-
 #include <heed/thread_pool.hpp>
 
 #include "support/attention_gradient_call.hpp"
+#include "support/jittery.hpp"
 
 namespace {
-
-// Runs the range in random order on `threads` threads, with random pauses.
-struct jittery {
-    int threads;
-    mutable support::random r;
-    int numThreads() const { return threads; }
-    template <class Cost, class F>
-    void parallelFor(Eigen::Index n, const Cost&, const F& f) const {
-        std::vector<Eigen::Index> order(static_cast<std::size_t>(n));
-        std::iota(order.begin(), order.end(), 0);
-        for (std::size_t i = order.size(); i > 1; --i)
-            std::swap(order[i - 1], order[static_cast<std::size_t>(r.between(0, long(i) - 1))]);
-        std::vector<std::thread> pool;
-        const std::uint64_t seed = r.bits();
-        for (int t = 0; t < threads; ++t)
-            pool.emplace_back([&, t] {
-                support::random pause(seed + static_cast<std::uint64_t>(t));
-                for (std::size_t i = static_cast<std::size_t>(t); i < order.size();
-                     i += static_cast<std::size_t>(threads)) {
-                    if (pause.chance(0.3)) std::this_thread::yield();
-                    if (pause.chance(0.1))
-                        std::this_thread::sleep_for(std::chrono::microseconds(pause.between(1, 60)));
-                    f(order[i], order[i] + 1);
-                }
-            });
-        for (auto& thread : pool) thread.join();
-    }
-};
 
 // Gradients of everything that is summed: over heads, blocks of keys, rows.
 struct outcome {
@@ -110,7 +79,7 @@ TEST_CASE("100 jittered runs give the same bits") {
     long different = 0;
     for (std::size_t run = 0; run < 100; ++run) {
         const std::size_t i = run % all.size();
-        const jittery device{static_cast<int>(r.between(2, 9)), support::random(r.bits())};
+        const support::jittery device{static_cast<int>(r.between(2, 9)), support::random(r.bits())};
         different += !(all[i].run(heed::on(device)) == alone[i]);
     }
     CHECK(different == 0);

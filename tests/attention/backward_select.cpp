@@ -19,7 +19,8 @@ struct signs {
 // Keeps a key where the first features of query and key have one sign: read from the data, kept in the
 // workspace.
 struct same_sign : heed::detail::option<heed::option_kind::select> {
-    void check(std::string_view, const heed::problem_shape&) const {}
+    template <class E>
+    void check(std::string_view, const heed::detail::exact_problem<E>&) const {}
 
     struct bound {
         signs all;

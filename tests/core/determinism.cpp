@@ -4,43 +4,12 @@
 // Three executors: heed's thread_pool, Eigen's ThreadPoolDevice, and one that shuffles the order
 // of its tasks and sleeps in between, which a work split that depends on timing would not survive.
 #define EIGEN_USE_THREADS
-#include <chrono>
-#include <numeric>
-#include <thread>
-
 #include <heed/thread_pool.hpp>
 
 #include "support/call.hpp"
+#include "support/jittery.hpp"
 
 namespace {
-
-// Runs the range in random order on `threads` threads, with random pauses.
-struct jittery {
-    int threads;
-    mutable support::random r;
-    int numThreads() const { return threads; }
-    template <class Cost, class F>
-    void parallelFor(Eigen::Index n, const Cost&, const F& f) const {
-        std::vector<Eigen::Index> order(static_cast<std::size_t>(n));
-        std::iota(order.begin(), order.end(), 0);
-        for (std::size_t i = order.size(); i > 1; --i)
-            std::swap(order[i - 1], order[static_cast<std::size_t>(r.between(0, long(i) - 1))]);
-        std::vector<std::thread> pool;
-        const std::uint64_t seed = r.bits();
-        for (int t = 0; t < threads; ++t)
-            pool.emplace_back([&, t] {
-                support::random pause(seed + static_cast<std::uint64_t>(t));
-                for (std::size_t i = static_cast<std::size_t>(t); i < order.size();
-                     i += static_cast<std::size_t>(threads)) {
-                    if (pause.chance(0.3)) std::this_thread::yield();
-                    if (pause.chance(0.05))
-                        std::this_thread::sleep_for(std::chrono::microseconds(pause.between(1, 60)));
-                    f(order[i], order[i] + 1);
-                }
-            });
-        for (auto& thread : pool) thread.join();
-    }
-};
 
 struct outcome {
     support::tensor<float> y, weights;
@@ -111,7 +80,7 @@ TEST_CASE("250 jittered runs give the same bits") {
     long different = 0;
     for (int run = 0; run < 250; ++run) {
         const std::size_t i = static_cast<std::size_t>(run) % all.size();
-        const jittery device{static_cast<int>(r.between(2, 9)), support::random(r.bits())};
+        const support::jittery device{static_cast<int>(r.between(2, 9)), support::random(r.bits())};
         different += !(plain(all[i], support::inputs<float>(all[i]), heed::on(device)) == alone[i]);
     }
     CHECK(different == 0);

@@ -7,26 +7,14 @@
 
 #include "support/allocation.hpp"
 #include "support/call.hpp"
-#include "support/psa_reference.hpp"
+#include "support/psa_call.hpp"
 #include "support/traps.hpp"
 
 namespace {
 
 using heed_test::contains;
+using support::settings_of;
 using support::tensor;
-
-heed::psa_settings settings_of(const reference::psa& s) {
-    heed::psa_settings x;
-    x.fraction = s.fraction;
-    x.reading = s.how == reference::reading::literal  ? heed::psa_reading::literal
-                : s.how == reference::reading::masked ? heed::psa_reading::masked
-                                                      : heed::psa_reading::intended;
-    x.coefficients = s.pi.a;
-    x.clamp = s.pi.clamp;
-    x.sparsify_queries = s.of_queries;
-    x.sparsify_keys = s.of_keys;
-    return x;
-}
 
 struct gradients {
     std::vector<double> q, k, v;

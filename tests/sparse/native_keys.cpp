@@ -214,7 +214,7 @@ TEST_CASE("wrong calls say what they need and write nothing") {
                                                              heed::compressed(ck, cv)),
                       contains("needs compressed_gradient(dk, dv)"));
     CHECK_THROWS_WITH(heed::native_sparse_attention_backward(in.q, in.q, in.k, in.v, in.gates),
-                      contains("dy is (2, 6, 10, 7), needs the extents of y, (2, 6, 10, 5)"));
+                      contains("dy has 7 features, the output has 5"));
     for (long i = 0; i < y.size(); ++i) REQUIRE(y.data()[i] == -77);
 
     keys_of_float x(2, 3, 7, 5, 6, 2);

@@ -7,7 +7,7 @@
 
 #include "compare.hpp"
 #include "layer_gradient.hpp"
-#include "layer_reference.hpp"
+#include "multi_head_reference.hpp"
 #include "support/catch.hpp"
 
 namespace support {

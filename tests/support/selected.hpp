@@ -2,6 +2,8 @@
 // tests/support/selected.hpp: what every selector that makes a mask from q and k has to pass
 #pragma once
 
+#include <tuple>
+
 #include <heed/sparse.hpp>
 #include <heed/thread_pool.hpp>
 
@@ -101,6 +103,18 @@ void check_poison(reference::problem p, const std::vector<long>& lengths, const 
         CHECK(same_bits(elements(results.front()), elements(results.back())));
     }
     for (const double x : values(results.front())) REQUIRE(std::isfinite(x));
+}
+
+// Without queries, keys or heads there is nothing to choose from, and y is 0.
+template <class Selector>
+void check_nothing_to_see(const Selector& selector) {
+    for (const auto& [heads, queries, keys] :
+         {std::tuple{1L, 0L, 5L}, {1L, 5L, 0L}, {1L, 0L, 0L}, {0L, 5L, 5L}, {1L, 2L, 0L}}) {
+        tensor<float> q(1, heads, queries, 4), k(1, heads, keys, 4), y(1, heads, queries, 4);
+        q.setZero(), k.setZero(), y.setConstant(7);
+        heed::attention_into(y, q, k, k, heed::causal, selector);
+        CHECK(positive_zero(y.data(), std::size_t(y.size())));
+    }
 }
 
 #if defined(__cpp_exceptions)

@@ -38,17 +38,19 @@ byte_span bytes_of(const table<T>& t) {
     return bytes_of(t.data, t.extents, t.strides);
 }
 
+// What an error text calls the elements of an axis.
+inline constexpr const char* axis_names[] = {"batch entries", "heads", "positions", "features"};
+
 template <class T>
 void check_extents(std::string_view function, std::string_view argument, const view<T>& v) {
-    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     index size = 1;
     for (std::size_t axis = 0; axis < 4; ++axis) {
         if (v.extents[axis] < 0)
-            fail(function, {argument, " has ", v.extents[axis], " ", names[axis],
+            fail(function, {argument, " has ", v.extents[axis], " ", axis_names[axis],
                             ", needs a number that is not negative"});
         if (v.extents[axis] > longest_axis)
             fail(function,
-                 {argument, " has ", v.extents[axis], " ", names[axis], ", needs at most 2^31 - 1"});
+                 {argument, " has ", v.extents[axis], " ", axis_names[axis], ", needs at most 2^31 - 1"});
         size = checked_product(function, size, v.extents[axis]);
     }
     if (!(v.data != nullptr || size == 0)) fail(function, {argument, " has no memory (its pointer is null)"});
@@ -73,18 +75,21 @@ struct written_list {
             for (int j = 0; j < i; ++j) check_overlap(function, names[i], spans[i], names[j], spans[j]);
         }
     }
+    void check_read_by_options(std::string_view function, const auto&... options) const {
+        for (int i = 0; i < count; ++i)
+            detail::check_read_by_options(function, names[i], spans[i], options...);
+    }
 };
 
 // A tensor with the extents of another: a gradient and what it is the gradient of.
-template <class T, class X>
-void check_gradient(std::string_view function, std::string_view name, const view<X>& to,
-                    std::string_view of_name, const view<const T>& of) {
-    check_extents(function, name, to);
-    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
+template <class A, class B>
+void check_same_extents(std::string_view function, std::string_view name, const view<A>& x,
+                        std::string_view other, const view<B>& needed) {
+    check_extents(function, name, x);
     for (std::size_t axis = 0; axis < 4; ++axis)
-        if (to.extents[axis] != of.extents[axis])
-            fail(function, {name, " has ", to.extents[axis], " ", names[axis], ", ", of_name, " has ",
-                            of.extents[axis]});
+        if (x.extents[axis] != needed.extents[axis])
+            fail(function, {name, " has ", x.extents[axis], " ", axis_names[axis], ", ", other, " has ",
+                            needed.extents[axis]});
 }
 
 // q, k, v (and y) fit together.

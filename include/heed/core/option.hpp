@@ -78,6 +78,10 @@ concept is_option = requires {
 
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
+// Is a kind one of those that a function takes?
+template <option_kind Kind, option_kind... Kinds>
+inline constexpr bool kind_among = ((Kind == Kinds) || ...);
+
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);
 

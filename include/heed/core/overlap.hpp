@@ -164,6 +164,22 @@ inline void check_overlap(std::string_view function, std::string_view output, co
                           std::string_view input, const byte_span& i) {
     if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
 }
+// The name of what an option reads that shares memory with an output, or nullptr. Options that read the
+// caller's memory say so with a function overlapped(output).
+template <class O>
+const char* overlapped_by(const O& option_, const byte_span& output) {
+    if constexpr (requires { option_.overlapped(output); })
+        return option_.overlapped(output);
+    else
+        return nullptr;
+}
+// No option may read what the call writes.
+void check_read_by_options(std::string_view function, std::string_view output, const byte_span& span,
+                           const auto&... options) {
+    const char* shared = nullptr;
+    ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
+    if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+}
 // An output has an element of its own for every result.
 inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
     if (!overlaps_itself(o)) return;

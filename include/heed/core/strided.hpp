@@ -24,6 +24,27 @@ auto strided_of(const view<T>& v) {
     return strided<S>{reinterpret_cast<S*>(v.data), {v.strides[0], v.strides[1], v.strides[2], v.strides[3]}};
 }
 
+// A tensor of storage elements, or of the type sums are kept in: one of the two has memory.
+template <class E, class T>
+struct either_tensor {
+    strided<E> stored;
+    strided<T> sums;
+};
+
+// x as one of T's storage elements or of the type T's sums are kept in; const where X is.
+template <class T, class X>
+auto either_of(const view<X>& x) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    constexpr bool read = std::is_const_v<X>;
+    either_tensor<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
+    if constexpr (std::is_same_v<std::remove_const_t<X>, T>)
+        t.stored = strided_of<E>(x);
+    else
+        t.sums = strided_of<S>(x);
+    return t;
+}
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -9,21 +9,8 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-template <class T>
-HEED_INLINE pack<T> load_first(const T* p, index n) {
-    T t[lanes_of<T>] = {};
-    for (index i = 0; i < n; ++i) t[i] = p[i];
-    return load(t);
-}
-template <class T>
-HEED_INLINE void store_first(T* p, pack<T> x, index n) {
-    T t[lanes_of<T>];
-    store(t, x);
-    for (index i = 0; i < n; ++i) p[i] = t[i];
-}
-
 template <class Operation, class T>
-HEED_NOINLINE void elementwise(const detail::cummax_rows<const T>* from, const detail::cummax_rows<T>* to,
+HEED_NOINLINE void elementwise(const detail::element_rows<const T>* from, const detail::element_rows<T>* to,
                                const T* numbers, index rows, index features) {
     constexpr int reads = Operation::reads;
     constexpr int writes = Operation::writes;
@@ -66,10 +53,10 @@ HEED_NOINLINE void elementwise(const detail::cummax_rows<const T>* from, const d
         }
         if (f < features) {
             HEED_UNROLL
-            for (int i = 0; i < reads; ++i) x[i] = load_first(in[i] + f, features - f);
+            for (int i = 0; i < reads; ++i) x[i] = load_or(in[i] + f, features - f, T(0));
             Operation::template apply<pack<T>>(x, y, numbers);
             HEED_UNROLL
-            for (int i = 0; i < writes; ++i) store_first(out[i] + f, y[i], features - f);
+            for (int i = 0; i < writes; ++i) store_some(out[i] + f, features - f, y[i]);
         }
         HEED_UNROLL
         for (int i = 0; i < reads; ++i) in[i] += from[i].stride;

@@ -83,12 +83,7 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
             const table<const C>& sin, const Options&... options) {
     using S = sum_t<T>;
     check_extents(names.function, names.input, x);
-    check_extents(names.function, names.output, y);
-    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (y.extents[axis] != x.extents[axis])
-            fail(names.function, {names.output, " has ", y.extents[axis], " ", axes[axis], ", ", names.input,
-                                  " has ", x.extents[axis]});
+    check_same_extents(names.function, names.output, y, names.input, x);
 
     const auto& positions_ = pick<option_kind::positions>(options...);
     constexpr bool has_ids = !is_absent<decltype(positions_)>;

@@ -66,8 +66,8 @@ public:
     void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::forward_into";
         this->check_self(f);
-        this->run_forward(f, weights, detail::rows_of<T>(f, "y", y), detail::rows_of<const T>(f, "x", x),
-                          nullptr, kept, options...);
+        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
+                          detail::rows_of<const T>(f, "x", x), nullptr, kept, options...);
     }
     template <class Dy, class X, class... Options>
     auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
@@ -81,10 +81,11 @@ public:
                        const Options&... options) const {
         constexpr const char* f = "multi_head_attention::backward_into";
         this->check_self(f);
-        this->run_backward(f, weights,
-                           {detail::rows_of<T>(f, "dx", dx), nullptr, detail::rows_of<const T>(f, "dy", dy),
-                            detail::rows_of<const T>(f, "x", x), nullptr},
-                           kept, gradients, options...);
+        this->run_backward(
+            f, weights,
+            {detail::written_rows<T, Dx>(f, "dx", dx), nullptr, detail::rows_of<const T>(f, "dy", dy),
+             detail::rows_of<const T>(f, "x", x), nullptr},
+            kept, gradients, options...);
     }
 
     // Cross attention: keys and values come from memory.
@@ -107,8 +108,8 @@ public:
         constexpr const char* f = "multi_head_attention::forward_into";
         this->check_cross(f);
         const auto from = detail::rows_of<const T>(f, "memory", memory);
-        this->run_forward(f, weights, detail::rows_of<T>(f, "y", y), detail::rows_of<const T>(f, "x", x),
-                          &from, kept, options...);
+        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
+                          detail::rows_of<const T>(f, "x", x), &from, kept, options...);
     }
     // Writes dx and d_memory.
     template <class Dx, class Dm, class Dy, class X, class M, class... Options>
@@ -118,11 +119,12 @@ public:
         constexpr const char* f = "multi_head_attention::backward_into";
         this->check_cross(f);
         const auto from = detail::rows_of<const T>(f, "memory", memory);
-        const auto to = detail::rows_of<T>(f, "d_memory", d_memory);
-        this->run_backward(f, weights,
-                           {detail::rows_of<T>(f, "dx", dx), &to, detail::rows_of<const T>(f, "dy", dy),
-                            detail::rows_of<const T>(f, "x", x), &from},
-                           kept, gradients, options...);
+        const auto to = detail::written_rows<T, Dm>(f, "d_memory", d_memory);
+        this->run_backward(
+            f, weights,
+            {detail::written_rows<T, Dx>(f, "dx", dx), &to, detail::rows_of<const T>(f, "dy", dy),
+             detail::rows_of<const T>(f, "x", x), &from},
+            kept, gradients, options...);
     }
 
     // The next positions of a stream; what came before stands in it. In cross attention memory is read once,
@@ -136,8 +138,8 @@ public:
     template <class Y, class X, class... Options>
     void extend_into(Y&& y, const X& x, stream& s, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::extend_into";
-        this->run_extend(f, weights, detail::rows_of<T>(f, "y", y), detail::rows_of<const T>(f, "x", x), s,
-                         options...);
+        this->run_extend(f, weights, detail::written_rows<T, Y>(f, "y", y),
+                         detail::rows_of<const T>(f, "x", x), s, options...);
     }
     template <class M, class... Options>
     void remember(const M& memory, stream& s, const Options&... options) const {

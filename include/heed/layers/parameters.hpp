@@ -34,15 +34,28 @@ inline constexpr bool is_vector = false;
 template <class P, class A>
 inline constexpr bool is_vector<std::vector<P, A>> = true;
 
+// A visitor that reads no names: none is put together for it, which would allocate.
+template <class F>
+inline constexpr bool is_nameless = false;
+template <class F>
+requires(F::nameless) inline constexpr bool is_nameless<F> = true;
+
 }  // namespace detail
 
 // f(name, tensors...) for each tensor of the members p of several structs of one type.
 template <class F, class P, class... Others>
 void visit(const std::string& name, F&& f, P& p, Others&... others) {
     using Members = std::remove_const_t<P>;
-    const auto joined = [&](const std::string& inner) { return name.empty() ? inner : name + "." + inner; };
+    [[maybe_unused]] const auto joined = [&](const std::string& inner) {
+        return name.empty() ? inner : name + "." + inner;
+    };
     if constexpr (detail::eigen_tensor<Members>) {
         f(name, p, others...);
+    } else if constexpr (detail::is_nameless<std::remove_cvref_t<F>>) {
+        if constexpr (detail::is_vector<Members>)
+            for (std::size_t i = 0; i < p.size(); ++i) visit(name, f, p[i], others[i]...);
+        else
+            Members::each(f, p, others...);
     } else if constexpr (detail::is_vector<Members>) {
         for (std::size_t i = 0; i < p.size(); ++i) visit(joined(std::to_string(i)), f, p[i], others[i]...);
     } else {
@@ -128,12 +141,24 @@ void fit(Tensor& t, I... extents) {
     t.resize(Eigen::array<Eigen::Index, sizeof...(I)>{static_cast<Eigen::Index>(extents)...});
 }
 
+struct compare_shapes {
+    static constexpr bool nameless = true;
+    bool same = true;
+    template <class W>
+    void operator()(const std::string&, const W& w, const W& g) {
+        for (int axis = 0; axis < w.rank(); ++axis) same = same && w.dimension(axis) == g.dimension(axis);
+    }
+};
+
 // Gradients are added to tensors of the parameters' own shapes.
 template <class P>
 void check_gradients(std::string_view function, const P& weights, const P& gradients) {
+    compare_shapes shapes;
+    for_each_parameter(shapes, weights, gradients);
+    if (shapes.same) return;
     for_each_parameter(
         [&](const std::string& name, const auto& w, const auto& g) {
-            for (int axis = 0; axis < w.rank(); ++axis)
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
                 if (w.dimension(axis) != g.dimension(axis))
                     fail(function, {"gradients.", std::string_view(name), " has ", g.dimension(axis),
                                     " entries along axis ", axis, ", the parameter has ", w.dimension(axis),

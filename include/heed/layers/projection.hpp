@@ -115,7 +115,7 @@ public:
                                                                      const Options&... options) const {
         constexpr const char* function = "projection::forward_into";
         const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto to = detail::rows_of<T>(function, "y", y);
+        const auto to = detail::written_rows<T, Y>(function, "y", y);
         detail::check_width(function, "x", from.width, inputs());
         detail::check_like(function, "y", to, "x", from, outputs());
         detail::check_apart(function, "y", to, "x", from);
@@ -138,7 +138,7 @@ public:
         constexpr const char* function = "projection::backward_into";
         const auto from = detail::rows_of<const T>(function, "x", x);
         const auto up = detail::rows_of<const T>(function, "dy", dy);
-        const auto to = detail::rows_of<T>(function, "dx", dx);
+        const auto to = detail::written_rows<T, Dx>(function, "dx", dx);
         detail::check_width(function, "x", from.width, inputs());
         detail::check_like(function, "dy", up, "x", from, outputs());
         detail::check_like(function, "dx", to, "x", from, inputs());

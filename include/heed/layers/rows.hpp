@@ -6,6 +6,7 @@
 // patch, width) of a vision model too). Their elements stand one behind the other.
 #pragma once
 
+#include <heed/core/broadcast.hpp>
 #include <heed/core/check.hpp>
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/dense/matrix.hpp>
@@ -65,6 +66,14 @@ dense_rows<T> rows_of(std::string_view function, const char* name, X&& x) {
             fail(function, {name, " has a stride of ", v.strides[axis], " elements along axis ", axis,
                             ", needs its elements one behind the other"});
     return {v.data, e[0] * e[1], e[2], e[3]};
+}
+
+// What a call writes, its argument being a Y&&.
+template <class T, class Y>
+dense_rows<T> written_rows(std::string_view function, const char* name, std::remove_reference_t<Y>& y) {
+    static_assert(table_may_be_kept<Y>,
+                  "heed: a layer's result is written, and this tensor is a temporary; give it a name");
+    return rows_of<T>(function, name, y);
 }
 
 inline void check_width(std::string_view function, const char* name, index got, index needed) {

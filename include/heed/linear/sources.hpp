@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include <heed/core/check.hpp>
 #include <heed/kernel/linear/problem.hpp>
 #include <heed/state/options.hpp>
 
@@ -22,12 +23,11 @@ void spread(std::string_view function, std::string_view argument, table<T>& t,
         t.strides = {t.strides[1], t.strides[2], t.strides[3], 0};
         t.rank = 4;  // now it is laid out
     }
-    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
     for (std::size_t axis = 0; axis < 4; ++axis) {
         const index needed = axis < 3 ? positions[axis] : features;
         if (t.extents[axis] != needed && t.extents[axis] != 1)
             fail(function,
-                 {argument, " has ", t.extents[axis], " ", names[axis], ", needs ", needed, " or 1"});
+                 {argument, " has ", t.extents[axis], " ", axis_names[axis], ", needs ", needed, " or 1"});
         if (t.extents[axis] == 1) t.strides[axis] = 0;
     }
 }

@@ -157,16 +157,6 @@ struct no_mask : mask_base {
     bound bind(std::string_view, const problem_shape&) const { return {}; }
 };
 
-// The name of what an option reads that shares memory with an output, or nullptr. Options that read the
-// caller's memory say so with a function overlapped(output).
-template <class O>
-const char* overlapped_by(const O& option_, const byte_span& output) {
-    if constexpr (requires { option_.overlapped(output); })
-        return option_.overlapped(output);
-    else
-        return nullptr;
-}
-
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -2,10 +2,9 @@
 // heed/select/concept.hpp: what a selector is: an option that chooses keys from the data
 //
 // A selector stands beside the masks of a call and keeps some of the keys that they let through. It checks
-// its numbers,
+// its numbers and what it needs of the problem,
 //
-//     selector.check(function, shape)                      throws heed::error; or, of the problem so far,
-//     selector.check(function, problem)
+//     selector.check(function, problem)                    throws heed::error
 //
 // and then does one of two things. One that can tell before the scores are known, from a cheap estimate,
 // makes a mask out of the data, and the exact kernels run under both:
@@ -16,7 +15,6 @@
 // pointers into workspace::part::selection at most. One that needs the scores themselves runs the problem
 // with a kernel of its own:
 //
-//     selector.run(problem, device, workspace)             or, with the bound mask besides,
 //     selector.run(problem, mask, device, workspace)
 //
 // heed::attention_backward asks a selector to choose once more. One that runs the problem has a backward if
@@ -24,10 +22,11 @@
 //
 //     bound = selector.keep(problem, device, workspace)
 //
-// All see `problem` checked and complete but for, in choose, its score program. What a mask hides from
-// every query of a call enters no estimate. Choices depend on the row (or the group of heads that shares
-// keys), never on threads. A selector that some options would prove wrong has beside<Options...>() with a
-// static_assert for each; one that writes coverage(t) says `guarantees_mass = true`.
+// All see `problem` checked and complete but for, in check and choose, its score program; `mask` is the bound
+// mask of the call, which that program holds too. What a mask hides from every query of a call enters no
+// estimate. Choices depend on the row (or the group of heads that shares keys), never on threads. A selector
+// that some options would prove wrong has beside<Options...>() with a static_assert for each; one that writes
+// coverage(t) says `guarantees_mass = true`.
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>

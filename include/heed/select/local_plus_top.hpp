@@ -22,7 +22,8 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
     double fraction;
     local_plus_top_option(index width, double share) : window(width), fraction(share) {}
 
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         if (window < 1)
             fail(function, {"local_plus_top is given a window of ", window, " keys, needs at least 1"});
         check_fraction(function, "local_plus_top", fraction);

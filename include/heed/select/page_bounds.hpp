@@ -56,11 +56,11 @@ public:
             const view<const E> keys(as_view(k));
             detail::check_extents("page_bounds::append", "k", keys);
             const std::array<index, 4> needed{batch_, kv_heads_, keys.positions(), head_dim_};
-            constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
             for (std::size_t axis = 0; axis < 4; ++axis)
                 if (keys.extents[axis] != needed[axis])
-                    detail::fail("page_bounds::append", {"k has ", keys.extents[axis], " ", names[axis],
-                                                         ", the bounds have ", needed[axis]});
+                    detail::fail("page_bounds::append",
+                                 {"k has ", keys.extents[axis], " ", detail::axis_names[axis],
+                                  ", the bounds have ", needed[axis]});
             if (keys.positions() > longest_axis - length_)
                 detail::fail("page_bounds::append",
                              {length_, " keys and ", keys.positions(), " more, needs at most 2^31 - 1"});

@@ -55,7 +55,8 @@ struct psa_option : selector_base {
     psa_settings settings;
     explicit psa_option(const psa_settings& s) : settings(s) {}
 
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         const auto share = [&](const char* name, double x) {
             if (!(x > 0 && x <= 1))
                 fail(function, {"psa has a ", name, " of ", x, ", needs a number above 0, at most 1"});
@@ -83,8 +84,8 @@ struct psa_option : selector_base {
     psa_weigher<T> weigher() const {
         return {&psa_leaves_on_target<T>(), settings.reading, numbers<T>()};
     }
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+    template <class E, class M, class D>
+    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
         using T = typename exact_problem<E>::T;
         const exact_problem<E> sparse =
             sparsified(p, settings.sparsify_queries, settings.sparsify_keys, device_, memory);

@@ -20,7 +20,7 @@
 #pragma once
 
 #include <heed/attention.hpp>
-#include <heed/core/resources.hpp>
+#include <heed/kernel/exact/setup.hpp>
 #include <heed/kernel/psa/backward.hpp>
 #include <heed/select/psa.hpp>
 #include <heed/sparse/row_call.hpp>
@@ -34,9 +34,9 @@ template <class... Options>
 constexpr bool check_psa_options() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...)) {
-        constexpr bool taken = (one_of_kinds<std::remove_cvref_t<Options>::kind, option_kind::select,
-                                             option_kind::scale, option_kind::mask, option_kind::alibi,
-                                             option_kind::bias, option_kind::on, option_kind::use> &&
+        constexpr bool taken = (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select,
+                                           option_kind::scale, option_kind::mask, option_kind::alibi,
+                                           option_kind::bias, option_kind::on, option_kind::use> &&
                                 ...);
         static_assert(taken,
                       "heed::psa_backward: takes psa, scale, masks, alibi, bias, on and use; one of these "
@@ -50,16 +50,6 @@ constexpr bool check_psa_options() {
     }
 }
 
-template <class E, class T, class X>
-psa_target<E> psa_target_of(const view<X>& to) {
-    psa_target<E> t;
-    if constexpr (std::is_same_v<X, T>)
-        t.stored = strided_of<E>(to);
-    else
-        t.sums = strided_of<sum_t<T>>(to);
-    return t;
-}
-
 // dq, dk and dv hold T, or the type sums are kept in.
 template <class T, class X, class... Options>
 void psa_gradients_into(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
@@ -69,33 +59,14 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     using S = sum_t<T>;
     check_shapes<T>(function, q, k, v, nullptr);
     const view<const T> output(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_same_rows(function, "dy", dy, "the output", output);
-    check_same_rows(function, "dq", dq, "q", q);
-    check_same_rows(function, "dk", dk, "k", k);
-    check_same_rows(function, "dv", dv, "v", v);
-    const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
+    check_same_extents(function, "dy", dy, "the output", output);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
+    exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
+    const problem_shape shape = shape_of(p);
     const psa_option& psa_ = pick<option_kind::select>(options...);
-    psa_.check(function, shape);
-
-    exact_problem<E> p;
-    p.q = strided_of<E>(q);
-    p.k = strided_of<E>(k);
-    p.v = strided_of<E>(v);
-    p.batch = shape.batch;
-    p.heads = shape.heads;
-    p.kv_heads = k.heads() > 0 ? k.heads() : 1;
-    p.queries = shape.queries;
-    p.keys = shape.keys;
-    p.features = q.features();
-    p.value_features = v.features();
-    const auto& factor = pick<option_kind::scale>(options...);
-    if constexpr (is_absent<decltype(factor)>) {
-        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
-    } else {
-        if (!(std::abs(factor.factor) <= 3e38))
-            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-        p.scale = static_cast<S>(factor.factor);
-    }
+    psa_.check(function, p);
 
     written_list outputs;
     outputs.add("dq", bytes_of(dq));
@@ -103,12 +74,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     outputs.add("dv", bytes_of(dv));
     outputs.check(function,
                   {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
-    for (int i = 0; i < outputs.count; ++i) {
-        const char* shared = nullptr;
-        ((shared = shared != nullptr ? shared : overlapped_by(options, outputs.spans[i])), ...);
-        if (shared != nullptr)
-            fail(function, {outputs.names[i], " overlaps ", shared, ", needs memory of its own"});
-    }
+    outputs.check_read_by_options(function, options...);
 
     const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);
     const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
@@ -116,25 +82,21 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const auto mask_ = joined.bind(function, shape);
     const score_program program{no_step{}, no_step{}, no_step{}, no_step{}, alibi_,
                                 bias_,     mask_,     no_step{}, absent{},  absent{}};
-    using Program = std::remove_const_t<decltype(program)>;
-    compile_program<Program, S>(p.score, p.score_masked, p.drop);
-    p.program = &program;
-    if (Program::has_mask) p.classify = &Program::classify;
+    set_program(p, program);
 
     workspace own;
     workspace& memory = memory_of(own, options...);
     const auto* const device_ = device_of(options...);
     const psa_settings& s = psa_.settings;
-    const psa_backward_plan<E> plan{
-        sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
-        {strided_of<E>(dy), psa_target_of<E, T>(dq), psa_target_of<E, T>(dk), psa_target_of<E, T>(dv)},
-        psa_.template chooser<S>(),
-        psa_.template weigher<S>(),
-        {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
-        {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
-        leaves_on_target<E>(),
-        select_leaves_on_target<S>(),
-        psa_leaves_on_target<S>()};
+    const psa_backward_plan<E> plan{sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
+                                    {strided_of<E>(dy), either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
+                                    psa_.template chooser<S>(),
+                                    psa_.template weigher<S>(),
+                                    {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
+                                    {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
+                                    leaves_on_target<E>(),
+                                    select_leaves_on_target<S>(),
+                                    psa_leaves_on_target<S>()};
     run_psa_backward(plan, device_, memory);
 }
 

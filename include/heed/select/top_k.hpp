@@ -51,8 +51,8 @@ inline void check_fraction(std::string_view function, std::string_view selector,
 // What selectors by rows of scores have in common: Self chooses in a row.
 template <class Self>
 struct row_selector : selector_base {
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+    template <class E, class M, class D>
+    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
         run_rows(p, self(), softmax_weights{}, device_, memory);
     }
     template <class E, class D>
@@ -67,7 +67,8 @@ private:
 struct top_k_option : row_selector<top_k_option> {
     index k;
     explicit top_k_option(index n) : k(n) {}
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         if (k < 1) fail(function, {"top_k is given ", k, " keys, needs at least 1"});
     }
     template <class T>
@@ -79,7 +80,8 @@ struct top_k_option : row_selector<top_k_option> {
 struct top_fraction_option : row_selector<top_fraction_option> {
     double fraction;
     explicit top_fraction_option(double share) : fraction(share) {}
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         check_fraction(function, "top_fraction", fraction);
     }
     template <class T>

@@ -34,7 +34,8 @@ struct vertical_slash_option : selector_base {
     index slash;
     vertical_slash_option(index v, index s) : vertical(v), slash(s) {}
 
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         if (!(vertical >= 0 && slash >= 0))
             fail(function, {"vertical_slash got (", vertical, ", ", slash,
                             "), needs counts of columns and diagonals that are not negative"});

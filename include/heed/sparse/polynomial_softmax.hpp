@@ -53,7 +53,7 @@ void run_polynomial_softmax(std::string_view function, const view<T>& y, const v
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_extents(function, "x", x);
-    check_same_rows(function, "y", y, "x", x);
+    check_same_extents(function, "y", y, "x", x);
     check_replaces(function, "y", bytes_of(y), "x", bytes_of(x));
     const auto e = exponential_of<S>(function, options...);
     const auto leaf = polynomial_leaves_on_target<S>().forward[e.cut > 0];
@@ -77,8 +77,8 @@ void run_polynomial_softmax_backward(std::string_view function, const view<T>& d
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_extents(function, "x", x);
-    check_same_rows(function, "dy", dy, "x", x);
-    check_same_rows(function, "dx", dx, "x", x);
+    check_same_extents(function, "dy", dy, "x", x);
+    check_same_extents(function, "dx", dx, "x", x);
     check_replaces(function, "dx", bytes_of(dx), "dy", bytes_of(dy));
     check_overlap(function, "dx", bytes_of(dx), "x", bytes_of(x));
     const auto e = exponential_of<S>(function, options...);

@@ -57,13 +57,14 @@ struct precision_option : selector_base {
 
     precision_option(double threshold_, precision_report* report_) : threshold(threshold_), report(report_) {}
 
-    void check(std::string_view function, const problem_shape&) const {
+    template <class E>
+    void check(std::string_view function, const exact_problem<E>&) const {
         if (!(threshold >= 0 && threshold <= 1))
             fail(function, {"progressive_precision has a threshold of ", threshold,
                             ", needs a probability from 0 to 1"});
     }
-    template <class E, class D>
-    void run(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+    template <class E, class M, class D>
+    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
         const index again = run_precision(p, threshold, device_, memory);
         if (report != nullptr) *report = {p.batch * p.heads * p.queries, again};
     }

@@ -98,7 +98,7 @@ void run_quantise(std::string_view function, const view<T>& y, const view<const 
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_extents(function, "x", x);
-    check_same_rows(function, "y", y, "x", x);
+    check_same_extents(function, "y", y, "x", x);
     check_replaces(function, "y", bytes_of(y), "x", bytes_of(x));
     const std::optional<int> level = level_of(step, g);
     const quantise_leaf<S> leaf = quantise_leaf_on_target<S>();

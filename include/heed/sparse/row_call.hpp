@@ -12,9 +12,6 @@ namespace detail {
 template <class X>
 using row_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
 
-template <option_kind Kind, option_kind... Kinds>
-inline constexpr bool one_of_kinds = ((Kind == Kinds) || ...);
-
 // Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
 struct row_options {
@@ -24,7 +21,7 @@ struct row_options {
                       "heed: an argument after the tensors is not an option; options are values such as "
                       "heed::cubic_exponential{} or heed::on(pool)");
         if constexpr ((is_option<Options> && ...)) {
-            static_assert((one_of_kinds<std::remove_cvref_t<Options>::kind, Kinds...> && ...),
+            static_assert((kind_among<std::remove_cvref_t<Options>::kind, Kinds...> && ...),
                           "heed: this call does not take one of these options; its header lists those it "
                           "takes");
             static_assert(count_of<option_kind::exponential, Options...> <= 1,
@@ -48,17 +45,6 @@ constexpr bool check_row_output() {
     return !std::is_const_v<O> && same;
 }
 
-// `name` has the extents of `other`.
-template <class A, class B>
-void check_same_rows(std::string_view function, const char* name, const view<A>& x, const char* other,
-                     const view<B>& needed) {
-    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
-    check_extents(function, name, x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (x.extents[axis] != needed.extents[axis])
-            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
-                            needed.extents[axis]});
-}
 // An output with elements of its own, which may be the input itself.
 inline void check_replaces(std::string_view function, const char* output, const byte_span& o,
                            const char* input, const byte_span& i) {

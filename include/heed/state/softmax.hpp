@@ -60,11 +60,7 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     using A = std::remove_pointer_t<decltype(a.data)>;
     using S = sum_t<A>;
     static_assert(!std::is_const_v<A>, "heed::merge: y_a is written, and this tensor is const");
-    constexpr const char* names[] = {"batch entries", "heads", "positions", "features"};
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (a.extents[axis] != b.extents[axis])
-            detail::fail("merge",
-                         {"y_b has ", b.extents[axis], " ", names[axis], ", y_a has ", a.extents[axis]});
+    detail::check_same_extents("merge", "y_b", b, "y_a", a);
     const std::array<index, 4> rows{1, a.batch(), a.heads(), a.positions()};
     const auto la = detail::exact_extents("merge", "lse_a", detail::output_table(lse_a), rows, 3);
     const auto lb = detail::exact_extents("merge", "lse_b", detail::as_table(lse_b), rows, 3);

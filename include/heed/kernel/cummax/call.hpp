@@ -13,9 +13,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <option_kind Kind, option_kind... Kinds>
-inline constexpr bool kind_among = ((Kind == Kinds) || ...);
-
 // Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
 struct cummax_options {
@@ -123,17 +120,6 @@ private:
     int ins_ = 0;
     int written_ = 0;
 };
-
-template <class A, class B>
-void check_same_extents(std::string_view function, const char* name, const view<A>& x, const char* other,
-                        const view<B>& needed) {
-    constexpr const char* axes[] = {"batch entries", "heads", "positions", "features"};
-    check_extents(function, name, x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (x.extents[axis] != needed.extents[axis])
-            fail(function, {name, " has ", x.extents[axis], " ", axes[axis], ", ", other, " has ",
-                            needed.extents[axis]});
-}
 
 // A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
 // reads this sentence before it tries to convert the result.

@@ -2,11 +2,8 @@
 // heed/kernel/cummax/kernels.hpp: the cummax leaves, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
+#include <heed/kernel/blend/kernels.hpp>
 #include <heed/kernel/cummax/problem.hpp>
-
-#define HEED_FOREACH <heed/kernel/elementwise-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
 
 #define HEED_FOREACH <heed/kernel/cummax/leaves-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

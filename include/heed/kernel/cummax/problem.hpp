@@ -9,26 +9,17 @@
 
 #include <heed/core/chain.hpp>
 #include <heed/core/strided.hpp>
+#include <heed/kernel/element_rows.hpp>
 #include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// Numbers in rows; the features of a row are neighbours.
 template <class T>
-struct cummax_rows {
-    T* data = nullptr;
-    index stride = 0;
-    operator cummax_rows<const T>() const requires(!std::is_const_v<T>) { return {data, stride}; }
-    // The same rows from the last to the first.
-    cummax_rows from_last(index rows) const { return {data + (rows - 1) * stride, -stride}; }
-};
-
-// out = f(in, numbers), for every row and feature.
+using cummax_rows = element_rows<T>;
 template <class T>
-using cummax_leaf = void (*)(const cummax_rows<const T>* in, const cummax_rows<T>* out, const T* numbers,
-                             index rows, index features);
+using cummax_leaf = element_leaf<T>;
 
 // Positions whose gradients are summed from zero; their sum joins what later positions left over. Fixed, so
 // that the bits of a gradient depend on nothing but the call.

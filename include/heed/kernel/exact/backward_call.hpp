@@ -14,20 +14,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// T's storage elements, or the type sums are kept in; const where X is.
-template <class T, class X>
-auto either_of(const view<X>& x) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    constexpr bool read = std::is_const_v<X>;
-    either_tensor<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
-    if constexpr (std::is_same_v<std::remove_const_t<X>, T>)
-        t.stored = strided_of<E>(x);
-    else
-        t.sums = strided_of<S>(x);
-    return t;
-}
-
 // One number a head.
 template <class S>
 strided<S> strided_of_numbers(const table<S>& t) {
@@ -43,11 +29,11 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     using E = storage_t<T>;
     check_shapes<const T>(function, q, k, v, static_cast<const view<const T>*>(nullptr));
     const view<const T> answer(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_gradient(function, "dy", dy, "the output", answer);
-    check_gradient(function, "y", y, "the output", answer);
-    check_gradient(function, "dq", dq, "q", q);
-    check_gradient(function, "dk", dk, "k", k);
-    check_gradient(function, "dv", dv, "v", v);
+    check_same_extents(function, "dy", dy, "the output", answer);
+    check_same_extents(function, "y", y, "the output", answer);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
     exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
     const problem_shape shape = shape_of(p);
     const auto rows = exact_extents(function, "lse", lse, {1, shape.batch, shape.heads, shape.queries}, 3);
@@ -90,8 +76,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
                              {"v", bytes_of(v)},
                              {"y", bytes_of(y)},
                              {"lse", bytes_of(lse)}});
-    for (int i = 0; i < outputs.count; ++i)
-        check_read_by_options(function, outputs.names[i], outputs.spans[i], options...);
+    outputs.check_read_by_options(function, options...);
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
     const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);

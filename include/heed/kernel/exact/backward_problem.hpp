@@ -19,13 +19,6 @@ inline constexpr index gradient_keys = gradient_panels * panel_keys;
 // Terms that are summed from zero before they are added to what was there.
 inline constexpr index gradient_run = 128;
 
-// A tensor of storage elements, or of the type sums are kept in.
-template <class E, class T>
-struct either_tensor {
-    strided<E> stored;
-    strided<T> sums;
-};
-
 // How a score changes with the product it came from: ds *= d score / d raw, for a block in rows of lanes.
 template <class T>
 using derivative_function = void (*)(const void* context, const T* raw, index raw_row, T* ds, index ds_row,

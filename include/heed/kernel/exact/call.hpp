@@ -121,12 +121,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         function, p, device_, memory,
         [&](const auto& visible) { with_mask(visible, [&] { run_exact(p, device_, memory); }); },
         [&](const auto& selector, const auto& visible) {
-            with_mask(visible, [&] {
-                if constexpr (requires { selector.run(p, visible, device_, memory); })
-                    selector.run(p, visible, device_, memory);
-                else
-                    selector.run(p, device_, memory);
-            });
+            with_mask(visible, [&] { selector.run(p, visible, device_, memory); });
         },
         options...);
 }

@@ -2,8 +2,6 @@
 // heed/kernel/exact/setup.hpp: what forward and backward of exact attention make of a call's options
 #pragma once
 
-#include <cmath>
-
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
 #include <heed/kernel/exact/options.hpp>
@@ -35,27 +33,12 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     p.features = q.features();
     p.value_features = v.features();
 
-    const auto& factor = pick<option_kind::scale>(options...);
-    if constexpr (is_absent<decltype(factor)>) {
-        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
-    } else {
-        if (!(std::abs(factor.factor) <= 3e38))
-            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-        p.scale = static_cast<S>(factor.factor);
-    }
+    p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     if constexpr (!is_absent<decltype(sinks_)>) sinks_.check(function, shape_of(p));
     if constexpr (!is_absent<decltype(dropout_)>) dropout_.check(function);
     return p;
-}
-
-// No option may read what the call writes.
-void check_read_by_options(std::string_view function, const char* output, const byte_span& span,
-                           const auto&... options) {
-    const char* shared = nullptr;
-    ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
-    if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
 }
 
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
@@ -69,10 +52,7 @@ void under_masks(std::string_view function, const exact_problem<E>& p, const D* 
     if constexpr (is_absent<decltype(select_)>) {
         run(masks);
     } else {
-        if constexpr (requires { select_.check(function, p); })
-            select_.check(function, p);
-        else
-            select_.check(function, shape_of(p));
+        select_.check(function, p);
         if constexpr (requires { select_.choose(p, masks, device, memory); }) {
             const auto chosen = select_.choose(p, masks, device, memory);
             run(bound_and<std::remove_cvref_t<decltype(masks)>, std::remove_cvref_t<decltype(chosen)>>{

@@ -9,17 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class E, class T, class X>
-auto gradient_table_of(const view<X>& to) {
-    using S = typename linear_problem<E>::T;
-    gradient_table<E, S> t;
-    if constexpr (std::is_same_v<X, T>)
-        t.stored = strided_of<E>(to);
-    else
-        t.sums = strided_of<S>(to);
-    return t;
-}
-
 // dq, dk, dv hold T, or the type sums are kept in.
 template <class T, class X, class... Options>
 void linear_gradients_into(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
@@ -29,19 +18,19 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     using S = sum_t<T>;
     check_shapes<T>(function, q, k, v, nullptr);
     view<const T> answer(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_gradient(function, "dy", dy, "the output", answer);
-    check_gradient(function, "dq", dq, "q", q);
-    check_gradient(function, "dk", dk, "k", k);
-    check_gradient(function, "dv", dv, "v", v);
+    check_same_extents(function, "dy", dy, "the output", answer);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     linear_setup<T, std::tuple<Options...>> setup(function, options, q, k, v, leaves);
     linear_problem<E>& p = setup.problem;
     setup.bind_states(function);
     linear_gradients<E> g;
     g.dy = strided_of<E>(dy);
-    g.q = gradient_table_of<E, T>(dq);
-    g.k = gradient_table_of<E, T>(dk);
-    g.v = gradient_table_of<E, T>(dv);
+    g.q = either_of<T>(dq);
+    g.k = either_of<T>(dk);
+    g.v = either_of<T>(dv);
 
     const auto& into_state = setup.template get<option_kind::initial_state_gradient>();
     const auto& from_state = setup.template get<option_kind::final_state_gradient>();

@@ -4,13 +4,12 @@
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
-#include <cmath>
-
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
 #include <heed/kernel/linear/features.hpp>
 #include <heed/kernel/linear/options.hpp>
 #include <heed/kernel/linear/run.hpp>
+#include <heed/score/scale.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -80,14 +79,9 @@ struct linear_setup<T, std::tuple<Options...>> {
         else
             features.bind(function, elu1, p, leaves);
 
-        const auto& factor = get<option_kind::scale>();
-        if constexpr (!is_absent<decltype(factor)>) {
-            if (!(std::abs(factor.factor) <= 3e38))
-                fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-            p.scale = static_cast<S>(factor.factor);
-        } else if constexpr (has_decay || has_delta) {
-            p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.inputs)));
-        }
+        const double otherwise = has_decay || has_delta ? usual_scale(p.inputs) : 1;
+        const auto scale_among = [&](const auto&... o) { return scale_of<S>(function, otherwise, o...); };
+        p.scale = std::apply(scale_among, options);
         const std::array<index, 3> positions{p.batch, k.heads(), p.keys};
         if constexpr (has_decay) {
             auto& d = option_ref<option_kind::decay>();
@@ -184,9 +178,8 @@ private:
 template <class T, class Y, class S, class... Options>
 void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
                        const view<const S>& state, const std::tuple<Options...>& options) {
-    static_assert(((Options::kind == option_kind::features || Options::kind == option_kind::normalisation ||
-                    Options::kind == option_kind::scale || Options::kind == option_kind::on ||
-                    Options::kind == option_kind::use) &&
+    static_assert((kind_among<Options::kind, option_kind::features, option_kind::normalisation,
+                              option_kind::scale, option_kind::on, option_kind::use> &&
                    ...),
                   "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
                   "on and use");

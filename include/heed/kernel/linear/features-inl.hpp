@@ -55,17 +55,6 @@ HEED_NOINLINE void map_gradient(const void*, const T* x, index x_row, const T* p
             store(dx + f, load(dphi + f) * Map::slope(load(x + f), load(phi + f)));
 }
 
-// The sum of the lanes of one pack.
-template <class T>
-HEED_INLINE T sum_of_lanes(pack<T> x) {
-    T lanes[lanes_of<T>];
-    store(lanes, x);
-    T sum = 0;
-    HEED_UNROLL
-    for (int l = 0; l < lanes_of<T>; ++l) sum += lanes[l];
-    return sum;
-}
-
 // The largest number of a row.
 template <class T>
 HEED_INLINE T largest_of_row(const T* x, index n) {

@@ -8,21 +8,14 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// Where a gradient goes: storage elements, or the type sums are kept in.
-template <class E, class T>
-struct gradient_table {
-    strided<E> stored;
-    strided<T> sums;
-};
-
 template <class E>
 struct linear_gradients {
     using T = typename linear_problem<E>::T;
 
     strided<const E> dy;
-    gradient_table<E, T> q;
-    gradient_table<E, T> k;
-    gradient_table<E, T> v;
+    either_tensor<E, T> q;
+    either_tensor<E, T> k;
+    either_tensor<E, T> v;
     strided<T> decay;                 // (batch, kv_head, position, feature or 1)
     strided<T> beta;                  // (batch, kv_head, position)
     strided<T> initial;               // (batch, kv_head, feature, value feature), written
@@ -79,14 +72,14 @@ public:
 
     // Back through a feature map whose inputs stand in c.input, by way of dx, and out.
     void write_mapped(const feature_map_leaf<T>& map, index head, const T* phi, T* dphi, index row,
-                      index count, const linear_chunk<E>& c, T* dx, const gradient_table<E, T>& to, index b,
+                      index count, const linear_chunk<E>& c, T* dx, const either_tensor<E, T>& to, index b,
                       index h, index first) const {
         if (map.map == nullptr) return write(to, b, h, first, dphi, row, count, p_.inputs);
         map.gradient(map.of_head(head), c.input, c.input_row, phi, dphi, row, dx, c.input_row, count,
                      p_.inputs);
         write(to, b, h, first, dx, c.input_row, count, p_.inputs);
     }
-    void write(const gradient_table<E, T>& to, index b, index h, index first, const T* from, index row,
+    void write(const either_tensor<E, T>& to, index b, index h, index first, const T* from, index row,
                index count, index n) const {
         if (to.sums.data != nullptr)
             leaf_.write_sums(from, row, nullptr, count, n, to.sums.row(b, h, first), to.sums.stride[2],

@@ -24,17 +24,6 @@ void write_gate(void* gates, index at, S x) {
         gate = static_cast<G>(static_cast<float>(x));
 }
 
-template <class X, class Y>
-void check_like(std::string_view function, const char* name, const view<X>& x, const char* other,
-                const view<Y>& y) {
-    check_extents(function, name, x);
-    if (x.extents != y.extents)
-        fail(function, {name,  " is (",       x.batch(), ", ",         x.heads(),
-                        ", ",  x.positions(), ", ",      x.features(), "), needs the extents of ",
-                        other, ", (",         y.batch(), ", ",         y.heads(),
-                        ", ",  y.positions(), ", ",      y.features(), ")"});
-}
-
 // X: T, or the type sums are kept in; GX likewise.
 template <class T, class X, class G, class GX>
 void native_gradients(std::string_view function, const view<X>& dq, const view<X>& dk, const view<X>& dv,
@@ -45,12 +34,12 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
     using S = sum_t<T>;
     check_shapes<T>(function, q, k, v, nullptr);
     native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
-    const view<const T> like_y(dy.data, {q.batch(), q.heads(), q.positions(), v.features()});
-    check_like(function, "dy", dy, "y", like_y);
-    check_like(function, "dq", dq, "q", q);
-    check_like(function, "dk", dk, "k", k);
-    check_like(function, "dv", dv, "v", v);
-    check_like(function, "dgates", dgates, "gates", gates);
+    const view<const T> output(nullptr, {q.batch(), q.heads(), q.positions(), v.features()});
+    check_same_extents(function, "dy", dy, "the output", output);
+    check_same_extents(function, "dq", dq, "q", q);
+    check_same_extents(function, "dk", dk, "k", k);
+    check_same_extents(function, "dv", dv, "v", v);
+    check_same_extents(function, "dgates", dgates, "gates", gates);
 
     native_gradient_problem<E> g;
     g.dy = strided_of<E>(dy);
@@ -80,8 +69,10 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
         static_assert(std::is_same_v<decltype(wanted.keys), view<S>>,
                       "heed::native_sparse_attention_backward: gradients of compressed keys are float, or "
                       "double where q, k and v are double");
-        check_like(function, "the gradient of the compressed keys", wanted.keys, "them", given.keys);
-        check_like(function, "the gradient of the compressed values", wanted.values, "them", given.values);
+        check_same_extents(function, "the gradient of the compressed keys", wanted.keys, "the tensor of them",
+                           given.keys);
+        check_same_extents(function, "the gradient of the compressed values", wanted.values,
+                           "the tensor of them", given.values);
         g.dcompressed_k = strided_of<S>(wanted.keys);
         g.dcompressed_v = strided_of<S>(wanted.values);
         written.add("the gradient of the compressed keys", bytes_of(wanted.keys));
@@ -97,12 +88,7 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
                              {"k", bytes_of(k)},
                              {"v", bytes_of(v)},
                              {"gates", bytes_of(gates)}});
-    for (int i = 0; i < written.count; ++i) {
-        const char* shared = nullptr;
-        ((shared = shared != nullptr ? shared : overlapped_by(options, written.spans[i])), ...);
-        if (shared != nullptr)
-            fail(function, {written.names[i], " overlaps ", shared, ", needs memory of its own"});
-    }
+    written.check_read_by_options(function, options...);
     if (k.heads() == 0) return;
     with_resources(
         [&](const auto* device_, workspace& memory) {

@@ -2,8 +2,6 @@
 // heed/kernel/native/call.hpp: from a call's tensors and options to a checked problem
 #pragma once
 
-#include <cmath>
-
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
 #include <heed/kernel/native/run.hpp>
@@ -110,14 +108,7 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
     p.keys = k.positions();
     p.features = q.features();
     p.value_features = v.features();
-    const auto& factor = pick<option_kind::scale>(options...);
-    if constexpr (is_absent<decltype(factor)>) {
-        p.scale = static_cast<S>(1 / std::sqrt(static_cast<double>(p.features)));
-    } else {
-        if (!(std::abs(factor.factor) <= 3e38))
-            fail(function, {"scale is ", factor.factor, ", needs a finite number"});
-        p.scale = static_cast<S>(factor.factor);
-    }
+    p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& given = pick<option_kind::compressed>(options...);
     if constexpr (!is_absent<decltype(given)>) {
         static_assert(std::is_same_v<decltype(given.keys), view<const S>>,
@@ -152,9 +143,7 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
     else
         p.y_sum = strided_of<sum_t<T>>(y);
     check_overlap(function, "y", bytes_of(y), "gates", bytes_of(gates));
-    const char* shared = nullptr;
-    ((shared = shared != nullptr ? shared : overlapped_by(options, bytes_of(y))), ...);
-    if (shared != nullptr) fail(function, {"y overlaps ", shared, ", needs memory of its own"});
+    check_read_by_options(function, "y", bytes_of(y), options...);
     if (y.size() == 0) return;
     with_resources(
         [&](const auto* device_, workspace& memory) {

@@ -4,10 +4,10 @@
 // With P = w / sum w over the kept keys, dP_j = <dy, v_j> and D = sum P dP:
 //
 //     dv_j += P_j dy
-//     ds_j  = (dP_j - D) / sum w * pi'(s_j - m) where w_j > 0             intended, and
-//     ds_m -= sum ds                                                      for the largest score, the first of
-//     equals ds_j  = P_j (dP_j - D) pi'(s_j) where -clamp <= s_j <= clamp        masked, literal dq   +=
-//     scale ds_j k_j,   dk_j += scale ds_j q
+//     ds_j  = (dP_j - D) / sum w * pi'(s_j - m) where w_j > 0           intended, and
+//     ds_m -= sum ds                                   for the largest score, of equals the first
+//     ds_j  = P_j (dP_j - D) pi'(s_j) where -clamp <= s_j <= clamp      masked, literal
+//     dq   += scale ds_j k_j,   dk_j += scale ds_j q
 //
 // Scores and the choice are made by the forward's own kernel: this is a chooser of kernel/rows that keeps
 // nothing. A task is a key/value head with all queries that read it, in order, so that sums do not depend on
@@ -22,26 +22,22 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// Where a gradient goes: storage elements, or the type sums are kept in.
-template <class E, class T = typename exact_problem<E>::T>
-struct psa_target {
-    strided<E> stored;
-    strided<T> sums;
-
-    void write(const exact_leaves<E>& leaf, const T* row, index n, index b, index h, index p) const {
-        if (sums.data != nullptr)
-            write_row(leaf, row, n, sums.row(b, h, p), sums.stride[3]);
-        else
-            write_row(leaf, row, n, stored.row(b, h, p), stored.stride[3]);
-    }
-};
+template <class E, class T>
+void write_row(const exact_leaves<E>& leaf, const T* row, index n, const either_tensor<E, T>& to, index b,
+               index h, index p) {
+    if (to.sums.data != nullptr)
+        write_row(leaf, row, n, to.sums.row(b, h, p), to.sums.stride[3]);
+    else
+        write_row(leaf, row, n, to.stored.row(b, h, p), to.stored.stride[3]);
+}
 
 template <class E>
 struct psa_gradients {
+    using T = typename exact_problem<E>::T;
     strided<const E> dy;
-    psa_target<E> q;
-    psa_target<E> k;
-    psa_target<E> v;
+    either_tensor<E, T> q;
+    either_tensor<E, T> k;
+    either_tensor<E, T> v;
 };
 
 // What all tasks share.
@@ -95,7 +91,7 @@ public:
         clear(dq_, p.features);
         const index group = p.heads / p.kv_heads;
         for (index h = kv_head * group; h < (kv_head + 1) * group; ++h)
-            for (index i = 0; i < p.queries; ++i) plan_.g.q.write(plan_.leaf, dq_, p.features, b, h, i);
+            for (index i = 0; i < p.queries; ++i) write_row(plan_.leaf, dq_, p.features, plan_.g.q, b, h, i);
     }
 
     index choose(score_row<T>& row) const {
@@ -136,7 +132,7 @@ public:
         for (index f = 0; f < p.features; ++f) dq_[f] *= p.scale;
         plan_.psa.add_to_chosen(slope_, query_, chosen, count, p.features, dk_);
         plan_.queries.clear_others(plan_.leaf, plan_.select, b, h, i, dq_, features_);
-        plan_.g.q.write(plan_.leaf, dq_, p.features, b, h, i);
+        write_row(plan_.leaf, dq_, p.features, plan_.g.q, b, h, i);
         return 0;
     }
 
@@ -145,8 +141,8 @@ public:
         for (index j = 0; j < p.keys; ++j) {
             T* const dk = dk_ + j * p.features;
             plan_.keys.clear_others(plan_.leaf, plan_.select, b, kv_head, j, dk, features_);
-            plan_.g.k.write(plan_.leaf, dk, p.features, b, kv_head, j);
-            plan_.g.v.write(plan_.leaf, dv_ + j * p.value_features, p.value_features, b, kv_head, j);
+            write_row(plan_.leaf, dk, p.features, plan_.g.k, b, kv_head, j);
+            write_row(plan_.leaf, dv_ + j * p.value_features, p.value_features, plan_.g.v, b, kv_head, j);
         }
     }
 

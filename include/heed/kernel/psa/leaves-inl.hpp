@@ -47,7 +47,7 @@ HEED_NOINLINE T weight_gradients(const T* s, const T* w, index n, T m, T dot, T 
         total = total + ds;
         store_some(d + i, n - i, ds);
     }
-    return lanes_sum<T>(total);
+    return sum_of_lanes<T>(total);
 }
 // The same where w are the exponentials of exponents: no gradient where a score was clamped.
 template <class T>
@@ -72,7 +72,7 @@ HEED_NOINLINE T row_dot(const T* a, const T* b, index n) {
     V sum = set<V>(0);
     for (index i = 0; i < n; i += lanes_of<T>)
         sum = load_or(a + i, n - i, T(0)) * load_or(b + i, n - i, T(0)) + sum;
-    return lanes_sum<T>(sum);
+    return sum_of_lanes<T>(sum);
 }
 // out[i] = <x, rows[keys[i]]>. A pack of keys at a time, whose sums are reduced together; numbers behind the
 // last key's are written up to a whole pack.

@@ -99,7 +99,7 @@ HEED_INLINE T row_weights(const T* x, index n, T m, T* y, const detail::exponent
             part = part + p;
             store_some(y + i, end - i, p);
         }
-        sum += lanes_sum<T>(part);
+        sum += sum_of_lanes<T>(part);
     }
     return sum;
 }
@@ -134,7 +134,7 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
             // What has no weight brings no gradient, were it NaN.
             part = part + choose(p == zero, zero, load_or(dy + i, end - i, T(0)) * p);
         }
-        dot += lanes_sum<T>(part);
+        dot += sum_of_lanes<T>(part);
     }
     dot *= inverse;
     T total = 0;
@@ -149,7 +149,7 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
             part = part + g;
             store_some(dx + i, end - i, g);
         }
-        total += lanes_sum<T>(part);
+        total += sum_of_lanes<T>(part);
     }
     // Every t falls as the maximum rises.
     for (index i = 0; i < n; ++i)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/layers/kernels.hpp: the leaves of the layers around attention, compiled for every target
+#pragma once
+
+#include <heed/kernel/elementwise.hpp>
+#include <heed/kernel/layers/leaves.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/all-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const norm_leaves<T>& norm_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(norm_leaves<T>())
+}
+template <class T>
+const batch_norm_leaves<T>& batch_norm_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(batch_norm_leaves<T>())
+}
+template <class T>
+sum_rows_leaf<T> sum_rows_on_target() {
+    HEED_RETURN_ON_TARGET(sum_rows_of<T>())
+}
+template <class T>
+const activation_leaves<T>& activation_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(activation_leaves<T>())
+}
+template <class T>
+const branch_leaves<T>& branch_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(branch_leaves<T>())
+}
+
+template <class T>
+softmax_loss_leaf<T> softmax_loss_on_target() {
+    HEED_RETURN_ON_TARGET(softmax_loss_of<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

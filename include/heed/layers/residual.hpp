@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/residual.hpp: y = x + drop(branch), what stands around every branch of a layer
+//
+// drop() is that of heed/score/dropout.hpp on (batch, position, feature): a number is kept or dropped by a
+// hash of the seed, the branch and its place, so the backward drops the same ones whatever the threads. Kept
+// numbers are divided by 1 - p. Without the option dropout(p, seed) nothing is dropped.
+#pragma once
+
+#include <heed/kernel/layers/row_blocks.hpp>
+#include <heed/layers/parameters.hpp>
+#include <heed/layers/rows.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// y = drop(branch), plus x unless that is without memory. y may be either.
+template <class T, class Dropout, class D>
+void drop_rows(const dense_rows<T>& y, const T* x, const T* branch, const Dropout& option, index place,
+               const D* device_) {
+    const branch_leaves<T>& leaf = branch_leaves_on_target<T>();
+    const index width = y.width;
+    if constexpr (is_absent<Dropout>) {
+        for_each_row_block(device_, y.rows(), width, [&](index first, index count) {
+            const index at = first * width;
+            if (x == nullptr) {
+                if (branch != y.data) copy(branch + at, y.data + at, count * width);
+                return;
+            }
+            const element_rows<const T> in[] = {{x + at, width}, {branch + at, width}};
+            const element_rows<T> out[] = {{y.data + at, width}};
+            leaf.add(in, out, nullptr, count, width);
+        });
+    } else {
+        const dropout_option drop(option.probability,
+                                  seed_for(option.seed, static_cast<std::uint64_t>(place)));
+        for (index b = 0; b < y.batch; ++b) {
+            const auto keep = drop.of({static_cast<std::int32_t>(b), 0, 0, 0});
+            for_each_row_block(device_, y.positions, width, [&](index first, index count) {
+                const index at = (b * y.positions + first) * width;
+                leaf.drop(keep, static_cast<T>(drop.factor()), first, x == nullptr ? nullptr : x + at,
+                          branch + at, count, width, y.data + at);
+            });
+        }
+    }
+}
+
+// y = x + drop(branch), all of one shape; y may be x or branch. `place` tells the branches of a layer apart:
+// each drops its own numbers. Of the options, dropout(p, seed) and on(device) count.
+template <class T, class... Options>
+void add_branch(const dense_rows<T>& y, const std::type_identity_t<dense_rows<const T>>& x,
+                const std::type_identity_t<dense_rows<const T>>& branch, index place,
+                const Options&... options) {
+    drop_rows<T>(y, x.data, branch.data, pick<option_kind::dropout>(options...), place,
+                 device_of(options...));
+}
+// The gradient of the branch, d_branch = drop(dy), from the same place and options; that of x is dy. The
+// two may be one.
+template <class T, class... Options>
+void drop_backward(const dense_rows<T>& d_branch, const std::type_identity_t<dense_rows<const T>>& dy,
+                   index place, const Options&... options) {
+    drop_rows<T>(d_branch, nullptr, dy.data, pick<option_kind::dropout>(options...), place,
+                 device_of(options...));
+}
+// For a layer that takes the option: is its probability one?
+template <class... Options>
+void check_dropout(std::string_view function, const Options&... options) {
+    const auto& option = pick<option_kind::dropout>(options...);
+    if constexpr (!is_absent<decltype(option)>) option.check(function);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
