@@ -5,7 +5,7 @@
 #include <heed/thread_pool.hpp>
 
 #include "allocation.hpp"
-#include "heads_reference.hpp"
+#include "cummax_heads_reference.hpp"
 #include "multi_head_problem.hpp"
 
 namespace support {

@@ -72,7 +72,8 @@ struct feed_forward_parts {
         feed_forward_config& c = config_;
         if (c.width <= 0) fail("feed_forward", {"width is ", c.width, ", needs at least 1"});
         if (c.hidden == 0) c.hidden = 4 * c.width;
-        if (c.hidden < 0) fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1"});
+        if (c.hidden < 0)
+            fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1, or 0 for 4 x width"});
     }
     parameters start(std::uint64_t seed) const {
         parameters w;
