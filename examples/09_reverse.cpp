@@ -9,8 +9,8 @@
 
 namespace {
 
-constexpr long batch = 32, longest = 8, width = 48, symbols = 27;  // 0 begins an answer, letters follow
-constexpr int steps = 800;
+constexpr long batch = 32, longest = 8, width = 48, steps = 800;
+constexpr long symbols = 27;                            // 0 begins an answer, letters follow
 using rows = Eigen::Tensor<float, 3, Eigen::RowMajor>;  // (word, position, width)
 using table = Eigen::Tensor<float, 2, Eigen::RowMajor>;
 using tokens = Eigen::Tensor<int, 2, Eigen::RowMajor>;  // (word, position)
@@ -49,7 +49,7 @@ template <class Parameters>
 struct learner {
     Parameters gradients, mean, square;
     explicit learner(const Parameters& w) : gradients(heed::zeros_like(w)), mean(gradients), square(mean) {}
-    void step(Parameters& weights, int t) {
+    void step(Parameters& weights, long t) {
         const float n = float(t), left = 1 - n / steps;
         const float rate = 3e-3f * left * std::sqrt(1 - std::pow(0.98f, n)) / (1 - std::pow(0.9f, n));
         heed::for_each_parameter(
@@ -82,7 +82,7 @@ int main() {
     heed::encoder_layer<float>::tape encoder_tape;
     heed::decoder_layer<float>::tape decoder_tape;
     rows d_x(batch, longest, width), d_memory(batch, longest, width);
-    for (int step = 1; step <= steps; ++step) {
+    for (long step = 1; step <= steps; ++step) {
         const word_batch words(random);
         const auto ends = heed::key_lengths(words.lengths);
         const rows x = embed(letters, words.letters), y = embed(answers, words.before);
@@ -90,10 +90,9 @@ int main() {
         const rows last = decoder.forward(y, memory, decoder_tape, heed::for_memory(ends));
         rows logits = to_symbols(last);
         const double loss = heed::cross_entropy(logits, words.target, logits);  // now its gradient
-        if (step % 100 == 0) std::printf("step %d: loss %.3f\n", step, loss);
-        const rows d_last = to_symbols.backward(logits, last, learn_symbols.gradients);
-        decoder.backward_into(d_x, d_memory, d_last, y, memory, decoder_tape, learn_decoder.gradients,
-                              heed::for_memory(ends));
+        if (step % 200 == 0) std::printf("step %ld: loss %.3f\n", step, loss);
+        decoder.backward_into(d_x, d_memory, to_symbols.backward(logits, last, learn_symbols.gradients), y,
+                              memory, decoder_tape, learn_decoder.gradients, heed::for_memory(ends));
         add_embedded(learn_answers.gradients, words.before, d_x);
         add_embedded(learn_letters.gradients, words.letters,
                      encoder.backward(d_memory, x, encoder_tape, learn_encoder.gradients, ends));
@@ -107,14 +106,13 @@ int main() {
     const auto ends = heed::key_lengths(words.lengths);
     heed::decoder_layer<float>::stream stream;
     decoder.remember(encoder(embed(letters, words.letters), ends), stream);
-    tokens said(batch, 1);
-    said.setZero();
+    tokens said = tokens(batch, 1).setZero();
     long right = 0, asked = 0;
     for (long i = 0; i < longest; ++i) {
         const rows last = decoder.extend(embed(answers, said, i), stream, heed::for_memory(ends));
         const rows logits = to_symbols(last);
         for (long b = 0; b < batch; ++b) {
-            const float* scores = &logits(b, 0, 0);
+            const float* scores = logits.data() + b * symbols;
             said(b, 0) = int(std::max_element(scores, scores + symbols) - scores);
             asked += words.target(b, i) >= 0, right += words.target(b, i) == said(b, 0);
         }
