@@ -3,6 +3,8 @@
 #pragma once
 
 #include <heed/layers/cross_entropy.hpp>
+#include <heed/layers/decoder_layer.hpp>
+#include <heed/layers/encoder_layer.hpp>
 #include <heed/layers/feed_forward.hpp>
 #include <heed/layers/layer_norm.hpp>
 #include <heed/layers/parameters.hpp>

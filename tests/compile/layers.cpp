@@ -18,6 +18,8 @@ struct everything {
     heed::rep_batch_norm<float> batch_norm;
     std::vector<int> targets;
     Eigen::Tensor<Eigen::half, 3, Eigen::RowMajor> halves;
+    heed::encoder_layer<float> encoder;
+    heed::decoder_layer<float> decoder;
     rows x, y, dx;
     Eigen::Tensor<float, 3> reversed;
     Eigen::Tensor<double, 3, Eigen::RowMajor> doubles;
@@ -104,6 +106,41 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_loss_gradient_temporary
     heed::cross_entropy(e.x, e.targets, rows(1, 2, 3));
+#endif
+#ifdef HEED_CASE_encoder_of_integers
+    heed::encoder_layer<int> layer;
+    (void)layer;
+#endif
+#ifdef HEED_CASE_encoder_option_of_another
+    e.encoder(e.x, heed::elu1);
+#endif
+#ifdef HEED_CASE_encoder_number_as_option
+    e.encoder(e.x, 0.5f);
+#endif
+#ifdef HEED_CASE_encoder_dropout_twice
+    e.encoder(e.x, heed::dropout(0.1, 1), heed::dropout(0.1, 2));
+#endif
+#ifdef HEED_CASE_encoder_memory_options
+    e.encoder(e.x, heed::for_memory(heed::softcap(2)));
+#endif
+#ifdef HEED_CASE_decoder_of_integers
+    heed::decoder_layer<int> layer;
+    (void)layer;
+#endif
+#ifdef HEED_CASE_decoder_option_of_another
+    e.decoder(e.x, e.y, heed::elu1);
+#endif
+#ifdef HEED_CASE_decoder_memory_twice
+    e.decoder(e.x, e.y, heed::for_memory(heed::softcap(2)), heed::for_memory(heed::causal));
+#endif
+#ifdef HEED_CASE_decoder_memory_number
+    e.decoder(e.x, e.y, heed::for_memory(2));
+#endif
+#ifdef HEED_CASE_decoder_memory_dropout
+    e.decoder(e.x, e.y, heed::for_memory(heed::dropout(0.1, 1)));
+#endif
+#ifdef HEED_CASE_decoder_memory_of_another
+    e.decoder(e.x, e.y, heed::for_memory(heed::elu1));
 #endif
     (void)e;
 }

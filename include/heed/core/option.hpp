@@ -61,6 +61,8 @@ enum class option_kind {
     compressed,
     compressed_gradient,
     bundle,  // several of linear attention as one
+    // of layers with a memory
+    memory,
 };
 
 namespace detail {
