@@ -150,6 +150,14 @@ TEST_CASE("the same bits on any number of threads, for any batch, and in any pla
                 g, g_threads);
             CHECK(same);
         }
+        // What stands behind a position changes no bit of it.
+        support::tensor<float, 3> other = x;
+        for (long b = 0; b < 5; ++b)
+            for (long f = 0; f < c.width; ++f) other(b, 16, f) = -x(b, 16, f);
+        const auto y_other = layer(other, heed::causal);
+        for (long b = 0; b < 5; ++b)
+            CHECK(support::same_bits(y_other.data() + b * 17 * c.width, y.data() + b * 17 * c.width,
+                                     static_cast<std::size_t>(16 * c.width)));
         // Entries 3 and 1 of the batch, alone and in that order.
         const long entry = 17 * c.width;
         support::tensor<float, 3> x2(2, 17, c.width), dy2(2, 17, c.width);

@@ -27,7 +27,8 @@
 // Cost: 2 positions (6 width^2 + 2 width hidden) + 4 memory positions memory_width width flops for equal
 // widths of all heads, and both attentions; three times that with the backward. In a stream the memory is
 // projected once. The same bits for any number of threads. Throws heed::error before y is written, and before
-// a backward writes anything, unless an attention refuses an option of it alone.
+// a backward writes anything, unless an attention refuses an option of it alone; a stream whose attention
+// over the memory refuses one has taken the positions in all the same.
 //
 // Source: Vaswani et al., 2017 (arXiv:1706.03762).
 #pragma once

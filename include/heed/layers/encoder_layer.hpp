@@ -20,9 +20,10 @@
 // both branches, and weights of an attention that takes the option. Layers of a stack need a seed each.
 //
 // Cost: 2 positions (4 width^2 + 2 width hidden) flops for equal widths of all heads, and the attention;
-// three times that with the backward. The tape holds 10 rows of width and 2 of hidden a position for a
-// forward, as much again for its backward. The same bits for any number of threads. Throws heed::error before
-// y is written, and before a backward writes anything, unless the attention refuses an option of it alone.
+// three times that with the backward. A position's tape: 7 rows of width and 2 of hidden, 7 more of width
+// with the backward, and what the attention keeps. The same bits for any number of threads. Throws
+// heed::error before y is written, and before a backward writes anything, unless the attention refuses an
+// option of it alone.
 //
 // Sources: Vaswani et al., 2017 (arXiv:1706.03762); norms before: Xiong et al., 2020 (arXiv:2002.04745).
 #pragma once
