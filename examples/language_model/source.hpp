@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// examples/language_model/source.hpp: where the batches of a run come from
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "batch.hpp"
+#include "random.hpp"
+#include "settings.hpp"
+#include "text.hpp"
+
+namespace language_model {
+
+class source {
+public:
+    // Reads the text where the task needs one. Throws error.
+    explicit source(const settings& s);
+
+    void draw(batch& b, generator& random) const;
+
+    // Calls judge(batch) for each batch that the model is judged by: always the same ones.
+    void validate(const std::function<void(const batch&)>& judge) const;
+
+    // What is learned, in words, and as a line of a checkpoint's configuration.
+    std::string description() const;
+    std::string fingerprint() const;
+
+    // Bytes a text's epoch has; 0 for a task, which has no end.
+    std::ptrdiff_t epoch_bytes() const;
+
+private:
+    std::string task_;
+    bool overfit_;
+    std::ptrdiff_t sequences_, length_;
+    std::unique_ptr<const text> text_;
+};
+
+}  // namespace language_model
