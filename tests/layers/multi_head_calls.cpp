@@ -139,7 +139,8 @@ TEST_CASE("a backward that does not fit names what does not, and adds to nothing
     CHECK_THROWS_WITH(backward(s.dx, dy, s.x, s.g_cross),
                       contains("gradients.in.weight has 8 entries along axis 1, the parameter has 24"));
     rows bias(2, 3, 3);
-    CHECK_THROWS_WITH(backward(s.dx, dy, s.x, s.g, heed::bias(bias)), contains("bias has 3 queries, needs 5 or 1"));
+    CHECK_THROWS_WITH(backward(s.dx, dy, s.x, s.g, heed::bias(bias)),
+                      contains("bias has 3 queries, needs 5 or 1"));
     // A tape of another layer.
     const layer_type other({.width = 8, .heads = 2, .kv_heads = 1});
     auto g_other = heed::zeros_like(other.weights);

@@ -4,13 +4,7 @@
 
 namespace {
 
-using support::values;
-
-template <class T>
-support::tensor<T, 3> part(const support::tensor<T, 3>& x, long first, long count) {
-    return x.slice(Eigen::array<long, 3>{0, first, 0},
-                   Eigen::array<long, 3>{x.dimension(0), count, x.dimension(2)});
-}
+using support::positions_of, support::values;
 
 // The positions of x in steps of these lengths give what one forward gives.
 template <class T, class... Options>
@@ -27,8 +21,8 @@ void check_stream(const heed::attention_config& c, std::initializer_list<long> s
     long at = 0;
     double worst = 0;
     for (const long s : steps) {
-        const auto y = layer.extend(part(x, at, s), stream, options...);
-        worst = std::fmax(worst, support::layer_error<T>(values(y), values(part(whole, at, s))));
+        const auto y = layer.extend(positions_of(x, at, s), stream, options...);
+        worst = std::fmax(worst, support::layer_error<T>(values(y), values(positions_of(whole, at, s))));
         at += s;
     }
     INFO("width " << c.width << ", memory " << c.memory_width);
@@ -84,14 +78,14 @@ TEST_CASE("a stream's bits do not depend on what runs beside it") {
     std::copy_n(x.data() + 96, 96, second.data());
     heed::multi_head_attention<float>::stream together, alone;
     for (const long at : {0, 1, 2, 3, 4, 5, 6, 7}) {
-        const auto y = layer.extend(part(x, at, 1), together, heed::causal);
-        const auto y1 = layer.extend(part(second, at, 1), alone, heed::causal);
+        const auto y = layer.extend(positions_of(x, at, 1), together, heed::causal);
+        const auto y1 = layer.extend(positions_of(second, at, 1), alone, heed::causal);
         CHECK(support::same_bits(y.data() + 12, y1.data(), 12));
     }
     // Beginning anew leaves nothing behind.
     together = {};
     alone = {};
-    const auto y = layer.extend(part(x, 0, 1), together, heed::causal);
-    const auto y1 = layer.extend(part(second, 0, 1), alone, heed::causal);
+    const auto y = layer.extend(positions_of(x, 0, 1), together, heed::causal);
+    const auto y1 = layer.extend(positions_of(second, 0, 1), alone, heed::causal);
     CHECK(support::same_bits(y.data() + 12, y1.data(), 12));
 }

@@ -54,6 +54,29 @@ inline numbers layer_norm(const numbers& x, const numbers& gain, const numbers& 
     return y;
 }
 
+// lambda LN(x) + (1 - lambda) (BN(x) + eta x), BN with the batch's statistics or given ones.
+struct rep_batch_norm {
+    numbers layer_gain, layer_offset, gain, offset;
+    double eta = 1, lambda = 0, epsilon = 1e-5;
+
+    numbers operator()(const numbers& x, const numbers* mean = nullptr,
+                       const numbers* variance = nullptr) const {
+        const std::size_t width = gain.size(), rows = x.size() / width;
+        numbers y = layer_norm(x, layer_gain, layer_offset, epsilon);
+        for (std::size_t f = 0; f < width; ++f) {
+            const moments m(x.data() + f, rows, width);
+            for (std::size_t i = f; i < x.size(); i += width) {
+                const long double d =
+                    mean != nullptr ? x[i] - static_cast<long double>((*mean)[f]) : m.from_mean(x[i]);
+                const long double v = variance != nullptr ? (*variance)[f] : m.variance;
+                const long double batch = d / std::sqrt(v + epsilon) * gain[f] + offset[f] + eta * x[i];
+                y[i] = static_cast<double>(lambda * y[i] + (1 - lambda) * batch);
+            }
+        }
+        return y;
+    }
+};
+
 inline double gelu(double x) {
     const long double z = x, u = std::sqrt(2 / std::acos(-1.0L)) * (z + 0.044715L * z * z * z);
     // x/2 (1 + tanh u), without the cancellation

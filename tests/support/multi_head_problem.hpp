@@ -20,6 +20,12 @@ tensor<T, 3> random_rows(random& r, long batch, long positions, long width) {
 }
 
 template <class T>
+tensor<T, 3> positions_of(const tensor<T, 3>& x, long first, long count) {
+    return x.slice(Eigen::array<long, 3>{0, first, 0},
+                   Eigen::array<long, 3>{x.dimension(0), count, x.dimension(2)});
+}
+
+template <class T>
 heed::multi_head_attention<T> random_multi_head(const heed::attention_config& config, random& r) {
     heed::multi_head_attention<T> layer(config);
     heed::for_each_parameter(
@@ -49,20 +55,24 @@ To converted(const From& layer) {
 }
 
 template <class T>
-reference::multi_head meant(const heed::multi_head_attention<T>& layer, long batch, long positions,
-                            long memory_positions = 0) {
-    const heed::attention_config& c = layer.config();
+reference::multi_head meant_of(const heed::attention_config& c,
+                               const heed::multi_head_parameters<T, heed::exact_heads>& w, long batch,
+                               long positions, long memory_positions = 0) {
     reference::multi_head m;
     m.batch = batch, m.positions = positions, m.width = c.width;
     m.memory_positions = memory_positions, m.memory_width = c.memory_width;
     m.heads = c.heads, m.kv_heads = c.kv_heads, m.head_dim = c.head_dim;
     m.rotary_base = c.rotary_positions > 0 ? c.rotary_base : 0;
-    const auto& w = layer.weights;
     m.in = values(w.in.weight), m.in_bias = values(w.in.bias);
     m.memory = values(w.memory.weight), m.memory_bias = values(w.memory.bias);
     m.out = values(w.out.weight), m.out_bias = values(w.out.bias);
     m.projects = c.out_projection;
     return m;
+}
+template <class T>
+reference::multi_head meant(const heed::multi_head_attention<T>& layer, long batch, long positions,
+                            long memory_positions = 0) {
+    return meant_of(layer.config(), layer.weights, batch, positions, memory_positions);
 }
 
 // Rounding of a layer: a few hundred units in the last place of the largest number it gives.

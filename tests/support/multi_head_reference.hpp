@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// tests/support/multi_head_reference.hpp: multi-head attention written down once, slowly, in double
+// tests/support/multi_head_reference.hpp: projections around softmax attention, slowly, in double
 //
 // No heed header and no Eigen. Rows are (batch x position, width), row-major.
 #pragma once
@@ -12,6 +12,7 @@ namespace reference {
 inline double& entry(numbers& x, long i) { return x[static_cast<std::size_t>(i)]; }
 inline double entry(const numbers& x, long i) { return x[static_cast<std::size_t>(i)]; }
 
+// The product with sizes as everything here counts them.
 inline numbers linear(const numbers& x, const numbers& w, const numbers& b, long inputs, long outputs) {
     return product(x, w, b, static_cast<std::size_t>(inputs), static_cast<std::size_t>(outputs));
 }

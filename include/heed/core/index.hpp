@@ -31,5 +31,12 @@ struct problem_shape {
     index keys;
 };
 
+namespace detail {
+
+inline index least(index a, index b) { return a < b ? a : b; }
+inline index greatest(index a, index b) { return a > b ? a : b; }
+
+}  // namespace detail
+
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -60,6 +60,9 @@ enum class option_kind {
     native_blocks,
     compressed,
     compressed_gradient,
+    bundle,  // several of linear attention as one
+    // of layers with a memory
+    memory,
 };
 
 namespace detail {

@@ -20,19 +20,47 @@ HEED_INLINE void store_some(T* p, index left, pack<T> x) {
     store(t, x);
     for (index l = 0; l < left; ++l) p[l] = t[l];
 }
+// The same where it is known whether the pack is whole.
+template <bool Whole, class T>
+HEED_INLINE pack<T> load_part(const T* p, index left, T rest = 0) {
+    if constexpr (Whole)
+        return load(p);
+    else
+        return load_or(p, left, rest);
+}
+template <bool Whole, class T>
+HEED_INLINE void store_part(T* p, index left, pack<T> x) {
+    if constexpr (Whole)
+        store(p, x);
+    else
+        store_some(p, left, x);
+}
 
 // Halves are added to each other until one lane is left.
+#if HEED_SIMD_VECTORS
+template <int By, class V, std::size_t... I>
+HEED_INLINE V lanes_moved(V x, std::index_sequence<I...>) {
+    return __builtin_shufflevector(x, x, (static_cast<int>(I) + By) % static_cast<int>(sizeof...(I))...);
+}
+template <int Half, class V>
+HEED_INLINE V folded(V x) {
+    using lanes = std::make_index_sequence<sizeof(V) / sizeof(element_of<V>)>;
+    const V sum = x + lanes_moved<Half>(x, lanes{});
+    if constexpr (Half > 1)
+        return folded<Half / 2>(sum);
+    else
+        return sum;
+}
 template <class T>
 HEED_INLINE T sum_of_lanes(pack<T> x) {
-    T t[lanes_of<T>];
-    store(t, x);
-    HEED_UNROLL
-    for (int half = lanes_of<T> / 2; half > 0; half /= 2) {
-        HEED_UNROLL
-        for (int l = 0; l < half; ++l) t[l] += t[l + half];
-    }
-    return t[0];
+    return folded<lanes_of<T> / 2>(x)[0];
 }
+#else
+template <class T>
+HEED_INLINE T sum_of_lanes(T x) {
+    return x;
+}
+#endif
 
 }  // namespace HEED_SIMD
 }  // namespace HEED_ABI

@@ -43,7 +43,6 @@ void clear_columns(T* x, index row, index first, index count) {
     for (index i = 0; first < row && i < count; ++i)
         for (index j = first; j < row; ++j) x[i * row + j] = 0;
 }
-inline index least(index a, index b) { return a < b ? a : b; }
 
 }  // namespace detail
 }  // namespace HEED_ABI

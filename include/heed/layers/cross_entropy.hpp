@@ -111,7 +111,7 @@ requires(detail::has_elements<D>&& detail::only_resources<Options...>()) double 
                   "heed::cross_entropy: targets are whole numbers in a vector, span or tensor");
     constexpr const char* function = "cross_entropy";
     const auto x = detail::rows_of<const T>(function, "logits", logits);
-    const auto d = detail::rows_of<T>(function, "d_logits", d_logits);
+    const auto d = detail::written_rows<T, D>(function, "d_logits", d_logits);
     detail::check_like(function, "d_logits", d, "logits", x, x.width);
     if (d.data != x.data) detail::check_apart(function, "d_logits", d, "logits", x);
     const auto span = detail::span_of(targets);

@@ -58,8 +58,136 @@ struct feed_forward_tape {
     Eigen::Tensor<T, 2, Eigen::RowMajor> work{0, 0}, gate_gradient{0, 0};  // where a call works
 };
 
+namespace detail {
+
+// The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
 template <class T>
-class feed_forward {
+struct feed_forward_parts {
+    using parameters = feed_forward_parameters<T>;
+    using tape = feed_forward_tape<T>;
+    feed_forward_config config_;
+
+    feed_forward_parts() = default;
+    explicit feed_forward_parts(const feed_forward_config& config) : config_(config) {
+        feed_forward_config& c = config_;
+        if (c.width <= 0) fail("feed_forward", {"width is ", c.width, ", needs at least 1"});
+        if (c.hidden == 0) c.hidden = 4 * c.width;
+        if (c.hidden < 0)
+            fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1, or 0 for 4 x width"});
+    }
+    parameters start(std::uint64_t seed) const {
+        parameters w;
+        make(w.up, config_.width, config_.hidden, seed_for(seed, 0));
+        if (gated()) make(w.gate, config_.width, config_.hidden, seed_for(seed, 1));
+        make(w.down, config_.hidden, config_.width, seed_for(seed, 2));
+        return w;
+    }
+
+    template <class... Options>
+    requires(only_resources<Options...>()) void run_forward(std::string_view f, const parameters& w,
+                                                            const dense_rows<T>& y,
+                                                            const dense_rows<const T>& x, tape& kept,
+                                                            const Options&... options) const {
+        check_width(f, "x", x.width, config_.width);
+        check_like(f, "y", y, "x", x, config_.width);
+        check_apart(f, "y", y, "x", x);
+        const auto* device_ = device_of(options...);
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        project(kept.up, x, w.up, device_, memory);
+        if (gated()) project(kept.gate, x, w.gate, device_, memory);
+        fit(kept.work, x.rows(), config_.hidden);
+        activate(kept, device_);
+        multiply<T>(y.as_matrix(), matrix_of(kept.work), matrix_of(w.down.weight), data_or_null(w.down.bias),
+                    false, device_, memory);
+    }
+
+    template <class... Options>
+    requires(only_resources<Options...>()) void run_backward(std::string_view f, const parameters& w,
+                                                             const dense_rows<T>& dx,
+                                                             const dense_rows<const T>& dy,
+                                                             const dense_rows<const T>& x, tape& kept,
+                                                             parameters& g, const Options&... options) const {
+        check_width(f, "x", x.width, config_.width);
+        check_like(f, "dy", dy, "x", x, config_.width);
+        check_like(f, "dx", dx, "x", x, config_.width);
+        check_apart(f, "dx", dx, "dy", dy);
+        check_apart(f, "dx", dx, "x", x);
+        check_gradients(f, w, g);
+        if (kept.up.dimension(0) != x.rows() || kept.up.dimension(1) != config_.hidden)
+            fail(f, {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", x.rows()});
+        const auto* device_ = device_of(options...);
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        // The activation once more; the gradient then takes its place.
+        activate(kept, device_);
+        const auto work = matrix_of(kept.work);
+        const matrix<const T> dy_ = dy.as_matrix();
+        multiply_backward<T>({nullptr, 0, 0, 0, 0}, false, matrix_of(g.down.weight),
+                             data_or_null(g.down.bias), dy_, work, matrix_of(w.down.weight), device_, memory);
+        multiply<T>(work, dy_, transposed(matrix_of(w.down.weight)), nullptr, false, device_, memory);
+        slope(kept, device_);
+        const auto back = [&](bool add, const auto& d, const auto& weight, auto& gradient) {
+            multiply_backward<T>(dx.as_matrix(), add, matrix_of(gradient.weight), data_or_null(gradient.bias),
+                                 matrix_of(d), x.as_matrix(), matrix_of(weight.weight), device_, memory);
+        };
+        back(false, kept.work, w.up, g.up);
+        if (gated()) back(true, kept.gate_gradient, w.gate, g.gate);
+    }
+
+private:
+    bool gated() const { return config_.activation == heed::activation::gated_relu; }
+    void make(projection_parameters<T>& p, index inputs, index outputs, std::uint64_t seed) const {
+        p.weight = new_projection<T>(inputs, outputs, seed);
+        p.bias = constant_vector<T>(config_.bias ? outputs : 0, 0);
+    }
+    template <class D>
+    void project(Eigen::Tensor<T, 2, Eigen::RowMajor>& to, const dense_rows<const T>& x,
+                 const projection_parameters<T>& p, const D* device_, workspace& memory) const {
+        fit(to, x.rows(), config_.hidden);
+        multiply<T>(matrix_of(to), x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device_,
+                    memory);
+    }
+    // work = f(up) or up relu(gate).
+    template <class D>
+    void activate(tape& kept, const D* device_) const {
+        const auto& leaves = activation_leaves_on_target<T>();
+        const auto leaf = gated()                                        ? leaves.gated_relu
+                          : config_.activation == heed::activation::relu ? leaves.relu
+                                                                         : leaves.gelu;
+        for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
+            const index at = first * config_.hidden;
+            const element_rows<const T> in[] = {{kept.up.data() + at, config_.hidden},
+                                                {kept.gate.data() + (gated() ? at : 0), config_.hidden}};
+            const element_rows<T> out[] = {{kept.work.data() + at, config_.hidden}};
+            leaf(in, out, nullptr, n, config_.hidden);
+        });
+    }
+    // From the gradient of f's result, in work, to that of what it was made of.
+    template <class D>
+    void slope(tape& kept, const D* device_) const {
+        if (gated()) fit(kept.gate_gradient, kept.up.dimension(0), config_.hidden);
+        const auto& leaves = activation_leaves_on_target<T>();
+        const auto leaf = gated()                                        ? leaves.gated_relu_gradient
+                          : config_.activation == heed::activation::relu ? leaves.relu_gradient
+                                                                         : leaves.gelu_gradient;
+        for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
+            const index at = first * config_.hidden;
+            const index gate = gated() ? at : 0;
+            const element_rows<const T> in[] = {{kept.work.data() + at, config_.hidden},
+                                                {kept.up.data() + at, config_.hidden},
+                                                {kept.gate.data() + gate, config_.hidden}};
+            const element_rows<T> out[] = {{kept.work.data() + at, config_.hidden},
+                                           {kept.gate_gradient.data() + gate, config_.hidden}};
+            leaf(in, out, nullptr, n, config_.hidden);
+        });
+    }
+};
+
+}  // namespace detail
+
+template <class T>
+class feed_forward : detail::feed_forward_parts<T> {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::feed_forward<T>: T is float or double");
 
@@ -69,16 +197,9 @@ public:
     parameters weights;
 
     feed_forward() = default;
-    explicit feed_forward(const feed_forward_config& config, std::uint64_t seed = 0) : config_(config) {
-        feed_forward_config& c = config_;
-        if (c.width <= 0) detail::fail("feed_forward", {"width is ", c.width, ", needs at least 1"});
-        if (c.hidden == 0) c.hidden = 4 * c.width;
-        if (c.hidden < 0) detail::fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1"});
-        make(weights.up, c.width, c.hidden, detail::seed_for(seed, 0));
-        if (gated()) make(weights.gate, c.width, c.hidden, detail::seed_for(seed, 1));
-        make(weights.down, c.hidden, c.width, detail::seed_for(seed, 2));
-    }
-    const feed_forward_config& config() const { return config_; }
+    explicit feed_forward(const feed_forward_config& config, std::uint64_t seed = 0)
+        : detail::feed_forward_parts<T>(config), weights(this->start(seed)) {}
+    const feed_forward_config& config() const { return this->config_; }
 
     template <class X, class... Options>
     auto operator()(const X& x, const Options&... options) const {
@@ -87,126 +208,31 @@ public:
     }
     template <class X, class... Options>
     auto forward(const X& x, tape& kept, const Options&... options) const {
-        auto y = detail::rows_like(x, config_.width);
+        auto y = detail::rows_like(x, this->config_.width);
         forward_into(detail::result_view(y), x, kept, options...);
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
-                                                                     const Options&... options) const {
-        constexpr const char* function = "feed_forward::forward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto to = detail::rows_of<T>(function, "y", y);
-        detail::check_width(function, "x", from.width, config_.width);
-        detail::check_like(function, "y", to, "x", from, config_.width);
-        detail::check_apart(function, "y", to, "x", from);
-        const auto* device_ = detail::device_of(options...);
-        workspace own;
-        workspace& memory = detail::memory_of(own, options...);
-        project(kept.up, from, weights.up, device_, memory);
-        if (gated()) project(kept.gate, from, weights.gate, device_, memory);
-        detail::fit(kept.work, from.rows(), config_.hidden);
-        activate(kept, device_);
-        detail::multiply<T>(to.as_matrix(), detail::matrix_of(kept.work),
-                            detail::matrix_of(weights.down.weight), detail::data_or_null(weights.down.bias),
-                            false, device_, memory);
+    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
+        constexpr const char* f = "feed_forward::forward_into";
+        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
+                          detail::rows_of<const T>(f, "x", x), kept, options...);
     }
 
     template <class Dy, class X, class... Options>
     auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
                   const Options&... options) const {
-        auto dx = detail::rows_like(x, config_.width);
+        auto dx = detail::rows_like(x, this->config_.width);
         backward_into(detail::result_view(dx), dy, x, kept, gradients, options...);
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                      tape& kept, parameters& gradients,
-                                                                      const Options&... options) const {
-        constexpr const char* function = "feed_forward::backward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto up = detail::rows_of<const T>(function, "dy", dy);
-        const auto to = detail::rows_of<T>(function, "dx", dx);
-        detail::check_width(function, "x", from.width, config_.width);
-        detail::check_like(function, "dy", up, "x", from, config_.width);
-        detail::check_like(function, "dx", to, "x", from, config_.width);
-        detail::check_apart(function, "dx", to, "dy", up);
-        detail::check_apart(function, "dx", to, "x", from);
-        detail::check_gradients(function, weights, gradients);
-        if (kept.up.dimension(0) != from.rows() || kept.up.dimension(1) != config_.hidden)
-            detail::fail(function,
-                         {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", from.rows()});
-        const auto* device_ = detail::device_of(options...);
-        workspace own;
-        workspace& memory = detail::memory_of(own, options...);
-        // The activation once more; the gradient then takes its place.
-        activate(kept, device_);
-        const auto work = detail::matrix_of(kept.work);
-        const detail::matrix<const T> dy_ = up.as_matrix();
-        detail::multiply_backward<T>({nullptr, 0, 0, 0, 0}, false, detail::matrix_of(gradients.down.weight),
-                                     detail::data_or_null(gradients.down.bias), dy_, work,
-                                     detail::matrix_of(weights.down.weight), device_, memory);
-        detail::multiply<T>(work, dy_, transposed(detail::matrix_of(weights.down.weight)), nullptr, false,
-                            device_, memory);
-        slope(kept, device_);
-        const auto back = [&](bool add, const auto& d, const auto& w, auto& g) {
-            detail::multiply_backward<T>(to.as_matrix(), add, detail::matrix_of(g.weight),
-                                         detail::data_or_null(g.bias), detail::matrix_of(d), from.as_matrix(),
-                                         detail::matrix_of(w.weight), device_, memory);
-        };
-        back(false, kept.work, weights.up, gradients.up);
-        if (gated()) back(true, kept.gate_gradient, weights.gate, gradients.gate);
-    }
-
-private:
-    feed_forward_config config_;
-
-    bool gated() const { return config_.activation == heed::activation::gated_relu; }
-    void make(projection_parameters<T>& p, index inputs, index outputs, std::uint64_t seed) const {
-        p.weight = detail::new_projection<T>(inputs, outputs, seed);
-        p.bias = detail::constant_vector<T>(config_.bias ? outputs : 0, 0);
-    }
-    template <class D>
-    void project(Eigen::Tensor<T, 2, Eigen::RowMajor>& to, const detail::dense_rows<const T>& x,
-                 const projection_parameters<T>& p, const D* device_, workspace& memory) const {
-        detail::fit(to, x.rows(), config_.hidden);
-        detail::multiply<T>(detail::matrix_of(to), x.as_matrix(), detail::matrix_of(p.weight),
-                            detail::data_or_null(p.bias), false, device_, memory);
-    }
-    // work = f(up) or up relu(gate).
-    template <class D>
-    void activate(tape& kept, const D* device_) const {
-        const auto& leaves = detail::activation_leaves_on_target<T>();
-        const auto leaf = gated()                                        ? leaves.gated_relu
-                          : config_.activation == heed::activation::relu ? leaves.relu
-                                                                         : leaves.gelu;
-        detail::for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
-            const index at = first * config_.hidden;
-            const detail::element_rows<const T> in[] = {
-                {kept.up.data() + at, config_.hidden},
-                {kept.gate.data() + (gated() ? at : 0), config_.hidden}};
-            const detail::element_rows<T> out[] = {{kept.work.data() + at, config_.hidden}};
-            leaf(in, out, nullptr, n, config_.hidden);
-        });
-    }
-    // From the gradient of f's result, in work, to that of what it was made of.
-    template <class D>
-    void slope(tape& kept, const D* device_) const {
-        if (gated()) detail::fit(kept.gate_gradient, kept.up.dimension(0), config_.hidden);
-        const auto& leaves = detail::activation_leaves_on_target<T>();
-        const auto leaf = gated()                                        ? leaves.gated_relu_gradient
-                          : config_.activation == heed::activation::relu ? leaves.relu_gradient
-                                                                         : leaves.gelu_gradient;
-        detail::for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
-            const index at = first * config_.hidden;
-            const index gate = gated() ? at : 0;
-            const detail::element_rows<const T> in[] = {{kept.work.data() + at, config_.hidden},
-                                                        {kept.up.data() + at, config_.hidden},
-                                                        {kept.gate.data() + gate, config_.hidden}};
-            const detail::element_rows<T> out[] = {{kept.work.data() + at, config_.hidden},
-                                                   {kept.gate_gradient.data() + gate, config_.hidden}};
-            leaf(in, out, nullptr, n, config_.hidden);
-        });
+    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
+                       const Options&... options) const {
+        constexpr const char* f = "feed_forward::backward_into";
+        this->run_backward(f, weights, detail::written_rows<T, Dx>(f, "dx", dx),
+                           detail::rows_of<const T>(f, "dy", dy), detail::rows_of<const T>(f, "x", x), kept,
+                           gradients, options...);
     }
 };
 

@@ -50,8 +50,69 @@ struct layer_norm_tape {
     }
 };
 
+namespace detail {
+
+// The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
 template <class T>
-class layer_norm {
+struct layer_norm_parts {
+    using parameters = layer_norm_parameters<T>;
+    using tape = layer_norm_tape<T>;
+    double epsilon_ = 1e-5;
+
+    static parameters start(index width) {
+        return {constant_vector<T>(width, 1), constant_vector<T>(width, 0)};
+    }
+
+    template <class... Options>
+    requires(only_resources<Options...>()) void run_forward(std::string_view f, const parameters& w,
+                                                            const dense_rows<T>& y,
+                                                            const dense_rows<const T>& x, tape& kept,
+                                                            const Options&... options) const {
+        const index width = w.gain.dimension(0);
+        check_width(f, "x", x.width, width);
+        check_like(f, "y", y, "x", x, width);
+        check_apart(f, "y", y, "x", x);
+        const row_statistics<T> rows = kept.rows(x.rows());
+        const auto leaf = norm_leaves_on_target<T>().forward;
+        for_each_row_block(device_of(options...), x.rows(), width, [&](index first, index count) {
+            leaf(x.data + first * width, count, width, w.gain.data(), w.offset.data(),
+                 static_cast<T>(epsilon_), y.data + first * width, rows.from(first));
+        });
+    }
+
+    // With g = dy gain and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
+    template <class... Options>
+    requires(only_resources<Options...>()) void run_backward(std::string_view f, const parameters& w,
+                                                             const dense_rows<T>& dx,
+                                                             const dense_rows<const T>& dy,
+                                                             const dense_rows<const T>& x, tape& kept,
+                                                             parameters& g, const Options&... options) const {
+        const index width = w.gain.dimension(0);
+        check_width(f, "x", x.width, width);
+        check_like(f, "dy", dy, "x", x, width);
+        check_like(f, "dx", dx, "x", x, width);
+        check_apart(f, "dx", dx, "dy", dy);
+        check_apart(f, "dx", dx, "x", x);
+        check_gradients(f, w, g);
+        if (kept.mean.dimension(0) != x.rows())
+            fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", x.rows()});
+        const row_statistics<T> rows = kept.rows(x.rows());
+        const auto leaf = norm_leaves_on_target<T>().backward;
+        workspace own;
+        T* const sums[] = {g.gain.data(), g.offset.data()};
+        add_over_rows(sums, x.rows(), width, device_of(options...), memory_of(own, options...),
+                      [&](index first, index count, T* const(&add)[2]) {
+                          const index at = first * width;
+                          leaf(dy.data + at, x.data + at, rows.from(first), count, width, w.gain.data(),
+                               dx.data + at, add[0], add[1]);
+                      });
+    }
+};
+
+}  // namespace detail
+
+template <class T>
+class layer_norm : detail::layer_norm_parts<T> {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::layer_norm<T>: T is float or double");
 
@@ -61,14 +122,14 @@ public:
     parameters weights;
 
     layer_norm() = default;
-    explicit layer_norm(index width, double epsilon = 1e-5) : epsilon_(epsilon) {
+    explicit layer_norm(index width, double epsilon = 1e-5) {
         if (width <= 0) detail::fail("layer_norm", {"width is ", width, ", needs at least 1"});
         if (!(epsilon >= 0)) detail::fail("layer_norm", {"epsilon is ", epsilon, ", needs 0 or more"});
-        weights.gain = detail::constant_vector<T>(width, 1);
-        weights.offset = detail::constant_vector<T>(width, 0);
+        this->epsilon_ = epsilon;
+        weights = this->start(width);
     }
     index width() const { return weights.gain.dimension(0); }
-    double epsilon() const { return epsilon_; }
+    double epsilon() const { return this->epsilon_; }
 
     template <class X, class... Options>
     auto operator()(const X& x, const Options&... options) const {
@@ -82,24 +143,12 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
-                                                                     const Options&... options) const {
-        constexpr const char* function = "layer_norm::forward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto to = detail::rows_of<T>(function, "y", y);
-        detail::check_width(function, "x", from.width, width());
-        detail::check_like(function, "y", to, "x", from, width());
-        detail::check_apart(function, "y", to, "x", from);
-        const detail::row_statistics<T> rows = kept.rows(from.rows());
-        const auto leaf = detail::norm_leaves_on_target<T>().forward;
-        detail::for_each_row_block(
-            detail::device_of(options...), from.rows(), width(), [&](index first, index count) {
-                leaf(from.data + first * width(), count, width(), weights.gain.data(), weights.offset.data(),
-                     static_cast<T>(epsilon_), to.data + first * width(), rows.from(first));
-            });
+    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
+        constexpr const char* f = "layer_norm::forward_into";
+        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
+                          detail::rows_of<const T>(f, "x", x), kept, options...);
     }
 
-    // With g = dy gain and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
     template <class Dy, class X, class... Options>
     auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
                   const Options&... options) const {
@@ -108,37 +157,13 @@ public:
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                      tape& kept, parameters& gradients,
-                                                                      const Options&... options) const {
-        constexpr const char* function = "layer_norm::backward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto up = detail::rows_of<const T>(function, "dy", dy);
-        const auto to = detail::rows_of<T>(function, "dx", dx);
-        detail::check_width(function, "x", from.width, width());
-        detail::check_like(function, "dy", up, "x", from, width());
-        detail::check_like(function, "dx", to, "x", from, width());
-        detail::check_apart(function, "dx", to, "dy", up);
-        detail::check_apart(function, "dx", to, "x", from);
-        detail::check_gradients(function, weights, gradients);
-        if (kept.mean.dimension(0) != from.rows())
-            detail::fail(function,
-                         {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", from.rows()});
-        const detail::row_statistics<T> rows = kept.rows(from.rows());
-        const auto leaf = detail::norm_leaves_on_target<T>().backward;
-        workspace own;
-        T* const sums[] = {gradients.gain.data(), gradients.offset.data()};
-        detail::add_over_rows(sums, from.rows(), width(), detail::device_of(options...),
-                              detail::memory_of(own, options...),
-                              [&](index first, index count, T* const(&add)[2]) {
-                                  const index at = first * width();
-                                  leaf(up.data + at, from.data + at, rows.from(first), count, width(),
-                                       weights.gain.data(), to.data + at, add[0], add[1]);
-                              });
+    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
+                       const Options&... options) const {
+        constexpr const char* f = "layer_norm::backward_into";
+        this->run_backward(f, weights, detail::written_rows<T, Dx>(f, "dx", dx),
+                           detail::rows_of<const T>(f, "dy", dy), detail::rows_of<const T>(f, "x", x), kept,
+                           gradients, options...);
     }
-
-private:
-    double epsilon_ = 1e-5;
 };
 
 }  // namespace HEED_ABI

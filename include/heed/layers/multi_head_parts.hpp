@@ -64,6 +64,16 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                      " x ", x.positions, " of ", width});
     }
 
+    // Can the stream go on with x?
+    void check_stream(std::string_view f, const parameters& w, const dense_rows<const T>& x,
+                      const multi_head_stream<T, Heads>& s) const {
+        this->check_positions(f, s.position, x.positions);
+        if (this->crosses() && s.rows.memory_streams.dimension(2) != w.memory.weight.dimension(1))
+            fail(f, {"the stream remembers no memory of this layer; call remember(memory, stream) first"});
+        if ((this->crosses() || s.position > 0) && s.batch != x.batch)
+            fail(f, {"x has ", x.batch, " batch entries, the stream runs with ", s.batch});
+    }
+
     // Streams of x, and of the memory, into the tape.
     template <class... Options>
     void project(const parameters& w, const dense_rows<const T>& x, index first, tape& kept,
@@ -201,11 +211,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                     multi_head_stream<T, Heads>& s,
                                                     const Options&... options_) const {
         check_forward(f, y, x);
-        this->check_positions(f, s.position, x.positions);
-        if (this->crosses() && s.rows.memory_streams.dimension(2) != w.memory.weight.dimension(1))
-            fail(f, {"the stream remembers no memory of this layer; call remember(memory, stream) first"});
-        if ((this->crosses() || s.position > 0) && s.batch != x.batch)
-            fail(f, {"x has ", x.batch, " batch entries, the stream runs with ", s.batch});
+        check_stream(f, w, x, s);
         tape& kept = s.rows;
         workspace own;
         workspace& memory = memory_of(own, options_...);

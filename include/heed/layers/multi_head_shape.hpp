@@ -13,6 +13,20 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Do the streams know what this part of a config is for?
+template <class Heads>
+bool has_rotary_stream(const attention_config& c) {
+    for (int i = 0; i < Heads::streams; ++i)
+        if (Heads::stream_of(c, i).rotary) return true;
+    return false;
+}
+template <class Heads>
+bool has_shared_stream(const attention_config& c) {
+    for (int i = 0; i < Heads::streams; ++i)
+        if (Heads::stream_of(c, i).heads == c.kv_heads) return true;
+    return false;
+}
+
 // The config with its zeros filled in, or heed::error.
 template <class Heads>
 attention_config checked_config(attention_config c) {
@@ -22,6 +36,9 @@ attention_config checked_config(attention_config c) {
     if (c.kv_heads == 0) c.kv_heads = c.heads;
     if (c.kv_heads < 0 || c.heads % c.kv_heads != 0)
         fail(f, {"heads is ", c.heads, ", needs a multiple of kv_heads, ", c.kv_heads});
+    if (!has_shared_stream<Heads>(c))
+        fail(f, {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ",
+                 c.heads});
     if (c.head_dim < 0) fail(f, {"head_dim is ", c.head_dim, ", needs at least 1"});
     if (c.head_dim == 0) {
         if (c.width % c.heads != 0)
@@ -36,6 +53,9 @@ attention_config checked_config(attention_config c) {
                  c.heads * Heads::value_dim(c), ", the width ", c.width});
     if (!c.out_projection && c.out_bias) fail(f, {"out_bias is set, needs an output projection"});
     if (c.rotary_positions < 0) fail(f, {"rotary_positions is ", c.rotary_positions, ", needs 0 or more"});
+    if (c.rotary_positions > 0 && !has_rotary_stream<Heads>(c))
+        fail(f, {"rotary_positions is ", c.rotary_positions,
+                 ", but this attention has no queries and keys to turn; needs 0"});
     if (c.rotary_positions > 0 && c.head_dim % 2 != 0)
         fail(f, {"head_dim is ", c.head_dim, ", rotary positions need an even one"});
     return c;

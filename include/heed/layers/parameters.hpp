@@ -21,6 +21,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <heed/core/tensor.hpp>
@@ -36,29 +37,69 @@ inline constexpr bool is_vector<std::vector<P, A>> = true;
 
 }  // namespace detail
 
+// The name of a tensor as the names on the way to it: put together only where somebody reads it.
+class parameter_name {
+public:
+    parameter_name(const char* own) : own_(own) {}
+    parameter_name(const std::string& own) : own_(own) {}
+    // Both have to outlive it; outer is a single name.
+    parameter_name(const parameter_name& outer, const parameter_name& inner)
+        : own_(outer.own_), inner_(&inner) {}
+
+    operator std::string() const {
+        std::string whole(own_);
+        for (const parameter_name* n = inner_; n != nullptr; n = n->inner_) {
+            if (!whole.empty()) whole += '.';
+            whole += n->own_;
+        }
+        return whole;
+    }
+
+private:
+    std::string_view own_;
+    const parameter_name* inner_ = nullptr;
+};
+
 // f(name, tensors...) for each tensor of the members p of several structs of one type.
 template <class F, class P, class... Others>
-void visit(const std::string& name, F&& f, P& p, Others&... others) {
+void visit(const parameter_name& name, F&& f, P& p, Others&... others) {
     using Members = std::remove_const_t<P>;
-    const auto joined = [&](const std::string& inner) { return name.empty() ? inner : name + "." + inner; };
     if constexpr (detail::eigen_tensor<Members>) {
         f(name, p, others...);
     } else if constexpr (detail::is_vector<Members>) {
-        for (std::size_t i = 0; i < p.size(); ++i) visit(joined(std::to_string(i)), f, p[i], others[i]...);
+        for (std::size_t i = 0; i < p.size(); ++i) {
+            const auto under = [&](const parameter_name& inner, auto&... t) {
+                f(parameter_name(name, inner), t...);
+            };
+            visit(std::to_string(i), under, p[i], others[i]...);
+        }
     } else {
-        Members::each([&](const std::string& inner, auto&... t) { f(joined(inner), t...); }, p, others...);
+        Members::each([&](const parameter_name& inner, auto&... t) { f(parameter_name(name, inner), t...); },
+                      p, others...);
     }
 }
 
-// f(name, tensors...) for each tensor; the structs are of one type (some may be const).
+// f(name, tensors...) for each tensor, name a std::string; the structs are of one type (some may be const).
 template <class F, class... P>
 void for_each_parameter(F&& f, P&... p) {
-    visit(std::string(), f, p...);
+    visit(
+        "", [&](const parameter_name& name, auto&... t) { f(std::string(name), t...); }, p...);
 }
+
+namespace detail {
+
+// The same for those who read no names.
+template <class F, class... P>
+void for_each_tensor(F&& f, P&... p) {
+    visit(
+        "", [&](const parameter_name&, auto&... t) { f(t...); }, p...);
+}
+
+}  // namespace detail
 
 template <class P>
 void set_zero(P& p) {
-    for_each_parameter([](const std::string&, auto& t) { t.setZero(); }, p);
+    detail::for_each_tensor([](auto& t) { t.setZero(); }, p);
 }
 
 // A struct of the same shapes, all zero: gradients, or an optimiser's moments.
@@ -73,7 +114,7 @@ P zeros_like(const P& p) {
 template <class P>
 index parameter_count(const P& p) {
     index count = 0;
-    for_each_parameter([&](const std::string&, const auto& t) { count += static_cast<index>(t.size()); }, p);
+    detail::for_each_tensor([&](const auto& t) { count += static_cast<index>(t.size()); }, p);
     return count;
 }
 
@@ -131,13 +172,15 @@ void fit(Tensor& t, I... extents) {
 // Gradients are added to tensors of the parameters' own shapes.
 template <class P>
 void check_gradients(std::string_view function, const P& weights, const P& gradients) {
-    for_each_parameter(
-        [&](const std::string& name, const auto& w, const auto& g) {
-            for (int axis = 0; axis < w.rank(); ++axis)
+    visit(
+        "",
+        [&](const parameter_name& name, const auto& w, const auto& g) {
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
                 if (w.dimension(axis) != g.dimension(axis))
-                    fail(function, {"gradients.", std::string_view(name), " has ", g.dimension(axis),
-                                    " entries along axis ", axis, ", the parameter has ", w.dimension(axis),
-                                    "; heed::zeros_like(weights) makes a struct that fits"});
+                    fail(function,
+                         {"gradients.", std::string_view(std::string(name)), " has ", g.dimension(axis),
+                          " entries along axis ", axis, ", the parameter has ", w.dimension(axis),
+                          "; heed::zeros_like(weights) makes a struct that fits"});
         },
         weights, gradients);
 }

@@ -27,6 +27,7 @@ namespace detail {
 // Several options as one; a call takes them apart.
 template <class... Options>
 struct option_bundle {
+    static constexpr option_kind kind = option_kind::bundle;
     std::tuple<Options...> options;
 };
 template <class O>

@@ -2,8 +2,8 @@
 // heed/kernel/cummax/kernels.hpp: the cummax leaves, compiled for every target
 #pragma once
 
+#include <heed/kernel/blend/kernels.hpp>
 #include <heed/kernel/cummax/problem.hpp>
-#include <heed/kernel/elementwise.hpp>
 
 #define HEED_FOREACH <heed/kernel/cummax/leaves-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

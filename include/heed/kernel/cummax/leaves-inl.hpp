@@ -226,13 +226,6 @@ struct cummax_normalise {
         y[0] = x[0] / choose(empty, set<V>(C::one), x[1]);
     }
 };
-struct cummax_blend {
-    static constexpr int reads = 2, writes = 1;
-    template <class V>
-    static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* alpha) {
-        y[0] = rounded(x[0] * alpha[0]) + rounded(x[1] * alpha[1]);
-    }
-};
 struct cummax_blend_gradients {
     static constexpr int reads = 5, writes = 3;
     template <class V>
@@ -274,7 +267,7 @@ const detail::cummax_leaves<E>& cummax_leaves() {
         &elementwise<cummax_add, T>,
         &elementwise<cummax_weigh, T>,
         &elementwise<cummax_normalise, T>,
-        &elementwise<cummax_blend, T>,
+        &elementwise<blend_two, T>,
         &elementwise<cummax_blend_gradients, T>,
         &elementwise<cummax_softmax_gradient, T>,
     };

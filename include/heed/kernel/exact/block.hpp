@@ -14,23 +14,11 @@
 
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
-#include <heed/kernel/exact/strips.hpp>
+#include <heed/kernel/exact/trim.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
-
-// One strip: `packs` packs of queries [begin, end).
-template <class T>
-struct strip {
-    index begin;
-    index end;
-    int packs;
-    T* query;   // (feature, lane), scaled
-    T* output;  // (value feature, lane)
-    T* most;    // running maximum of a lane
-    T* sum;     // running sum of a lane
-};
 
 template <class E>
 class exact_block {
@@ -154,8 +142,8 @@ private:
         index first = 0;
         index end = here.key_end - here.key_begin;
         if (seen == cover::mixed && !p_.visit_all) {
-            const bool narrower = narrow(here, t);
-            trim(here, first, end);
+            const bool narrower = trim_queries(p_, leaf_, here, t);
+            trim_keys(p_, here, first, end);
             if (first >= end) return;
             if (narrower || end - first < here.key_end - here.key_begin)
                 seen = p_.cover_of({here.batch, here.head, here.query_begin, here.query_end,
@@ -203,53 +191,6 @@ private:
             leaf_.panel_outputs[t.packs - 1](kv, first, end, p_.value_features, t.output, keep);
     }
 
-    // Leaves out the packs of queries on both ends that see nothing of a mixed tile. True if there are some.
-    bool narrow(tile& here, strip<T>& t) const {
-        if (leaf_.fewest_packs > 1) return false;
-        const int packs = t.packs;
-        for (tile pack = here; t.packs > 1; --t.packs) {
-            pack.query_begin = t.begin + (t.packs - 1) * w_;
-            pack.query_end = t.end;
-            if (p_.cover_of(pack) != cover::empty) break;
-            t.end = pack.query_begin;
-        }
-        for (tile pack = here; t.packs > 1; --t.packs) {
-            pack.query_begin = t.begin;
-            pack.query_end = t.begin + w_;
-            if (p_.cover_of(pack) != cover::empty) break;
-            t.begin += w_;
-            t.query += w_;
-            t.output += w_;
-            t.most += w_;
-            t.sum += w_;
-        }
-        here.query_begin = t.begin;
-        here.query_end = t.end;
-        return t.packs < packs;
-    }
-
-    // Which part of a mixed tile has visible keys: trimmed on both ends, in groups.
-    void trim(tile t, index& first, index& end) const {
-        const index origin = t.key_begin;
-        first = (p_.first_of(t) - origin) / row_group * row_group;
-        for (; first < end; first = least(first + row_group, end)) {
-            t.key_begin = origin + first;
-            t.key_end = origin + least(first + row_group, end);
-            if (p_.cover_of(t) != cover::empty) break;
-        }
-        // Often there is one group alone, a global key or a step of a pattern.
-        if (end - first > row_group) {
-            t.key_begin = origin + first + row_group;
-            t.key_end = origin + end;
-            if (p_.first_of(t) == t.key_end) end = first + row_group;
-        }
-        for (; first < end; end = (end - 1) / row_group * row_group) {
-            t.key_begin = origin + (end - 1) / row_group * row_group;
-            t.key_end = origin + end;
-            if (p_.cover_of(t) != cover::empty) break;
-        }
-    }
-
     // Scores of a strip to the caller's (batch, head, query, key).
     void write_scores(const tile& here, index first, index end, const T* s) const {
         for (index q = here.query_begin; q < here.query_end; ++q) {
@@ -291,8 +232,6 @@ private:
                 write_row(leaf_, edge + i * w_, columns, to + i * y.stride[2], y.stride[3]);
         }
     }
-
-    static index least(index a, index b) { return a < b ? a : b; }
 
     const problem& p_;
     const exact_leaves<E>& leaf_;

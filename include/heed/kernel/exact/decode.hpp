@@ -191,7 +191,6 @@ private:
             if (seen(part_) != cover::empty) break;
         }
     }
-    static index least(index a, index b) { return a < b ? a : b; }
 
     // The part of a tile that anybody sees, added to the state.
     void take(tile here, const room& m, T* state) const {

@@ -21,7 +21,6 @@ void queries_to_lanes(const exact_problem<E>& p, const exact_leaves<E>& leaf, in
                       index end, int packs, T* to) {
     const index w = leaf.pack_lanes;
     const index lanes = panel_packs * w;
-    const auto least = [](index x, index y) { return x < y ? x : y; };
     T edge[most_pack_lanes * most_pack_lanes];
     T factor[most_pack_lanes];
     for (index i = 0; i < w; ++i) factor[i] = p.scale;

@@ -67,6 +67,18 @@ private:
     index each_;
 };
 
+// One strip: `packs` packs of queries [begin, end).
+template <class T>
+struct strip {
+    index begin;
+    index end;
+    int packs;
+    T* query;   // (feature, lane), scaled
+    T* output;  // (value feature, lane)
+    T* most;    // running maximum of a lane
+    T* sum;     // running sum of a lane
+};
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -3,6 +3,7 @@
 
 // clang-format off
 #include <heed/kernel/layers/norm-inl.hpp>
+#include <heed/kernel/layers/batch_norm-inl.hpp>
 #include <heed/kernel/layers/activation-inl.hpp>
 #include <heed/kernel/layers/branch-inl.hpp>
 #include <heed/kernel/layers/loss-inl.hpp>

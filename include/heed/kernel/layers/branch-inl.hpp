@@ -23,21 +23,27 @@ HEED_INLINE pack<T> kept_factors(const detail::dropout_option::kept& keep, T fac
     for (int l = 0; l < w; ++l) factors[l] = keep({0, 0, query, first + l}) ? factor : T(0);
     return load(factors);
 }
+template <bool Whole, class T>
+HEED_INLINE void drop_pack(pack<T> factors, const T* x, const T* branch, index left, T* y) {
+    const pack<T> zero = set<pack<T>>(0);
+    pack<T> b = load_part<Whole>(branch, left);
+    b = choose(factors > zero, b * factors, zero);
+    if (x != nullptr) b = b + load_part<Whole>(x, left);
+    store_part<Whole>(y, left, b);
+}
 template <class T>
 HEED_NOINLINE void drop_rows(const detail::dropout_option::kept& keep, T factor, index first, const T* x,
                              const T* branch, index rows, index n, T* y) {
     constexpr int w = lanes_of<T>;
-    const pack<T> zero = set<pack<T>>(0);
     for (index r = 0; r < rows; ++r, branch += n, y += n) {
-        for (index f = 0; f < n; f += w) {
-            const index left = n - f;
-            const pack<T> factors = kept_factors(keep, factor, static_cast<std::int32_t>(first + r),
-                                                 static_cast<std::int32_t>(f));
-            pack<T> b = load_or(branch + f, left, T(0));
-            b = choose(factors > zero, b * factors, zero);
-            if (x != nullptr) b = b + load_or(x + r * n + f, left, T(0));
-            store_some(y + f, left, b);
-        }
+        const std::int32_t query = static_cast<std::int32_t>(first + r);
+        index f = 0;
+        for (; f + w <= n; f += w)
+            drop_pack<true>(kept_factors(keep, factor, query, static_cast<std::int32_t>(f)),
+                            x == nullptr ? x : x + r * n + f, branch + f, w, y + f);
+        if (f < n)
+            drop_pack<false>(kept_factors(keep, factor, query, static_cast<std::int32_t>(f)),
+                             x == nullptr ? x : x + r * n + f, branch + f, n - f, y + f);
     }
 }
 

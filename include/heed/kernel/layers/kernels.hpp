@@ -17,6 +17,10 @@ const norm_leaves<T>& norm_leaves_on_target() {
     HEED_RETURN_ON_TARGET(norm_leaves<T>())
 }
 template <class T>
+const batch_norm_leaves<T>& batch_norm_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(batch_norm_leaves<T>())
+}
+template <class T>
 sum_rows_leaf<T> sum_rows_on_target() {
     HEED_RETURN_ON_TARGET(sum_rows_of<T>())
 }

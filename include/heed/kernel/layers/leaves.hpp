@@ -31,6 +31,19 @@ struct norm_leaves {
                      const T* gain, T* dx, T* d_gain, T* d_offset);
 };
 
+// Batch norm; statistics are one number for each feature. x' = ((x - mean) - rest) inverse.
+template <class T>
+struct batch_norm_leaves {
+    element_leaf<T> moments;  // {x, mean, s, q} -> {s, q} + (x - mean), (x - mean)^2
+    // {x, mean, rest, scale, offset}, eta -> y = ((x - mean) - rest) scale + offset + eta x
+    // {…, z}, eta, lambda -> lambda z + (1 - lambda) y
+    element_leaf<T> output[2];
+    element_leaf<T> sums;  // {dy, x, mean, rest, inverse, s, p} -> {s, p} + dy, dy x'
+    // {dy, x, mean, rest, inverse, scale, m, slope}, eta -> scale ((dy - m) - x' slope) + eta dy
+    // {…, d}, eta -> d + that
+    element_leaf<T> gradient[2];
+};
+
 // to += the rows of x, first to last.
 template <class T>
 using sum_rows_leaf = void (*)(const T* x, index rows, index stride, index width, T* to);

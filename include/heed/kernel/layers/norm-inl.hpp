@@ -59,67 +59,92 @@ HEED_INLINE void statistics_of_row(const T* x, index n, T epsilon, T& mean, T& r
     inverse = T(1) / detail::scalar::sqrt(variance + epsilon);
 }
 
+// A row's mean and 1 / deviation, to normalise packs of it.
+template <class T>
+struct row_normaliser {
+    pack<T> mean, rest, inverse;
+    HEED_INLINE row_normaliser(const detail::row_statistics<T>& kept, index r)
+        : mean(set<pack<T>>(kept.mean[r])),
+          rest(set<pack<T>>(kept.mean_rest[r])),
+          inverse(set<pack<T>>(kept.inverse[r])) {}
+    HEED_INLINE pack<T> operator()(pack<T> x) const { return ((x - mean) - rest) * inverse; }
+};
+
+template <bool Whole, class T>
+HEED_INLINE void write_normal(const row_normaliser<T>& normal, const T* x, const T* gain, const T* offset,
+                              index left, T* y) {
+    const pack<T> g = load_part<Whole>(gain, left);
+    store_part<Whole>(y, left, normal(load_part<Whole>(x, left)) * g + load_part<Whole>(offset, left));
+}
 template <class T>
 HEED_NOINLINE void layer_norm_forward(const T* x, index rows, index n, const T* gain, const T* offset,
                                       T epsilon, T* y, const detail::row_statistics<T>& kept) {
     constexpr int w = lanes_of<T>;
     for (index r = 0; r < rows; ++r, x += n, y += n) {
         statistics_of_row(x, n, epsilon, kept.mean[r], kept.mean_rest[r], kept.inverse[r]);
-        const pack<T> mean = set<pack<T>>(kept.mean[r]);
-        const pack<T> rest = set<pack<T>>(kept.mean_rest[r]);
-        const pack<T> inverse = set<pack<T>>(kept.inverse[r]);
+        const row_normaliser<T> normal(kept, r);
         index f = 0;
-        for (; f + w <= n; f += w) {
-            const pack<T> normal = ((load(x + f) - mean) - rest) * inverse;
-            store(y + f, normal * load(gain + f) + load(offset + f));
-        }
-        if (f < n) {
-            const pack<T> normal = ((load_or(x + f, n - f, T(0)) - mean) - rest) * inverse;
-            const pack<T> moved = normal * load_or(gain + f, n - f, T(0)) + load_or(offset + f, n - f, T(0));
-            store_some(y + f, n - f, moved);
-        }
+        for (; f + w <= n; f += w) write_normal<true>(normal, x + f, gain + f, offset + f, w, y + f);
+        if (f < n) write_normal<false>(normal, x + f, gain + f, offset + f, n - f, y + f);
     }
 }
 
 // With g = dy gain and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
 template <class T>
+struct layer_norm_sums {
+    pack<T> g, product;
+    template <bool Whole>
+    HEED_INLINE void add(const row_normaliser<T>& normal, const T* dy, const T* x, const T* gain, index left,
+                         T* d_gain, T* d_offset) {
+        const pack<T> d = load_part<Whole>(dy, left);
+        const pack<T> dn = d * normal(load_part<Whole>(x, left));
+        const pack<T> by = load_part<Whole>(gain, left);
+        store_part<Whole>(d_offset, left, load_part<Whole>(d_offset, left) + d);
+        store_part<Whole>(d_gain, left, load_part<Whole>(d_gain, left) + dn);
+        g = d * by + g;
+        product = dn * by + product;
+    }
+    // Once they are means: those of g and of g x'.
+    template <bool Whole>
+    HEED_INLINE void write(const row_normaliser<T>& normal, const T* dy, const T* x, const T* gain,
+                           index left, T* dx) const {
+        const pack<T> d = load_part<Whole>(dy, left) * load_part<Whole>(gain, left) - g;
+        store_part<Whole>(dx, left, (d - normal(load_part<Whole>(x, left)) * product) * normal.inverse);
+    }
+};
+template <class T>
 HEED_NOINLINE void layer_norm_backward(const T* dy, const T* x, const detail::row_statistics<T>& kept,
                                        index rows, index n, const T* gain, T* dx, T* d_gain, T* d_offset) {
     constexpr int w = lanes_of<T>;
+    const pack<T> zero = set<pack<T>>(0);
+    const T share = T(1) / static_cast<T>(n);
     for (index r = 0; r < rows; ++r, dy += n, x += n, dx += n) {
-        const pack<T> mean = set<pack<T>>(kept.mean[r]);
-        const pack<T> rest = set<pack<T>>(kept.mean_rest[r]);
-        const pack<T> inverse = set<pack<T>>(kept.inverse[r]);
-        pack<T> sum = set<pack<T>>(0);
-        pack<T> product = sum;
-        for (index f = 0; f < n; f += w) {
-            const index left = n - f;
-            const pack<T> d = load_or(dy + f, left, T(0));
-            const pack<T> normal = ((load_or(x + f, left, T(0)) - mean) - rest) * inverse;
-            const pack<T> dn = d * normal;
-            const pack<T> g = load_or(gain + f, left, T(0));
-            store_some(d_offset + f, left, load_or(d_offset + f, left, T(0)) + d);
-            store_some(d_gain + f, left, load_or(d_gain + f, left, T(0)) + dn);
-            sum = d * g + sum;
-            product = dn * g + product;
+        const row_normaliser<T> normal(kept, r);
+        layer_norm_sums<T> even{zero, zero};
+        layer_norm_sums<T> odd{zero, zero};
+        index f = 0;
+        for (; f + 2 * w <= n; f += 2 * w) {
+            const index o = f + w;
+            even.template add<true>(normal, dy + f, x + f, gain + f, w, d_gain + f, d_offset + f);
+            odd.template add<true>(normal, dy + o, x + o, gain + o, w, d_gain + o, d_offset + o);
         }
-        const pack<T> m = set<pack<T>>(sum_of_lanes<T>(sum) / static_cast<T>(n));
-        const pack<T> slope = set<pack<T>>(sum_of_lanes<T>(product) / static_cast<T>(n));
-        for (index f = 0; f < n; f += w) {
-            const index left = n - f;
-            const pack<T> normal = ((load_or(x + f, left, T(0)) - mean) - rest) * inverse;
-            const pack<T> d = load_or(dy + f, left, T(0)) * load_or(gain + f, left, T(0)) - m;
-            store_some(dx + f, left, (d - normal * slope) * inverse);
-        }
+        for (; f < n; f += w)
+            even.template add<false>(normal, dy + f, x + f, gain + f, n - f, d_gain + f, d_offset + f);
+        even.g = set<pack<T>>(sum_of_lanes<T>(even.g + odd.g) * share);
+        even.product = set<pack<T>>(sum_of_lanes<T>(even.product + odd.product) * share);
+        for (f = 0; f + w <= n; f += w) even.template write<true>(normal, dy + f, x + f, gain + f, w, dx + f);
+        if (f < n) even.template write<false>(normal, dy + f, x + f, gain + f, n - f, dx + f);
     }
 }
 
 template <class T>
 HEED_NOINLINE void sum_rows(const T* x, index rows, index stride, index n, T* to) {
     constexpr int w = lanes_of<T>;
-    for (index r = 0; r < rows; ++r, x += stride)
-        for (index f = 0; f < n; f += w)
-            store_some(to + f, n - f, load_or(to + f, n - f, T(0)) + load_or(x + f, n - f, T(0)));
+    for (index r = 0; r < rows; ++r, x += stride) {
+        index f = 0;
+        for (; f + w <= n; f += w) store(to + f, load(to + f) + load(x + f));
+        for (; f < n; ++f) to[f] += x[f];
+    }
 }
 template <class T>
 detail::sum_rows_leaf<T> sum_rows_of() {

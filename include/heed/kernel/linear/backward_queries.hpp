@@ -64,8 +64,8 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
 
     // Causal chunks come last to first.
     const index next = x.p.causal ? first - chunk_positions : first + chunk_positions;
-    const memory_span soon_queries = x.c.soon(x.p.q, b, head, next, x.p.queries, x.p.inputs);
-    const memory_span soon_outputs = x.c.soon(x.g.dy, b, head, next, x.p.queries, x.p.value_features);
+    const memory_span soon_queries = soon_rows(x.p.q, b, head, next, x.p.queries, x.p.inputs);
+    const memory_span soon_outputs = soon_rows(x.g.dy, b, head, next, x.p.queries, x.p.value_features);
     x.leaf.multiply({x.out,
                      value_row,
                      1,
@@ -99,9 +99,9 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
         x.leaf.multiply_upper(
             {x.c.pairs, 1, x.c.pair_row, x.out, value_row, x.du, value_row, count, count, columns, 1});
     const index keys_next = x.p.causal ? next : -1;
-    const memory_span soon_keys = x.c.soon(x.p.k, b, head / x.p.group(), keys_next, x.p.keys, x.p.inputs);
+    const memory_span soon_keys = soon_rows(x.p.k, b, head / x.p.group(), keys_next, x.p.keys, x.p.inputs);
     const memory_span soon_values =
-        x.c.soon(x.p.v, b, head / x.p.group(), keys_next, x.p.keys, x.p.value_features);
+        soon_rows(x.p.v, b, head / x.p.group(), keys_next, x.p.keys, x.p.value_features);
     x.leaf.multiply({x.c.decayed_queries,
                      1,
                      feature_row,

@@ -190,14 +190,6 @@ public:
         for (index i = 0; i < chunk_positions; ++i) constant[i] = x;
         return constant;
     }
-    // Rows [first, …) of a chunk, where they stand in one piece: worth fetching before their turn.
-    template <class X>
-    static memory_span soon(const strided<X>& x, index b, index h, index first, index positions, index n) {
-        if (x.data == nullptr || first < 0 || first >= positions || x.stride[3] != 1 || x.stride[2] != n)
-            return {};
-        return {reinterpret_cast<const char*>(x.row(b, h, first)),
-                least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
-    }
 
     index input_row;  // elements from one row to the next
     index feature_row;

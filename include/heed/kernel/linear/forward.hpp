@@ -122,8 +122,8 @@ public:
     // What a chunk adds to the state and to z, without a state of its own.
     void prepare(index b, index h, index first, index count) {
         c_.load_keys(b, h, first, count);
-        soon_keys_ = c_.soon(p_.k, b, h, first + count, p_.keys, p_.inputs);
-        if (!p_.causal) soon_values_ = c_.soon(p_.v, b, h, first + count, p_.keys, p_.value_features);
+        soon_keys_ = soon_rows(p_.k, b, h, first + count, p_.keys, p_.inputs);
+        if (!p_.causal) soon_values_ = soon_rows(p_.v, b, h, first + count, p_.keys, p_.value_features);
         if (!p_.delta) add_pairs(c_.values);
         if (p_.separate()) sum_keys(count);
     }
@@ -157,22 +157,23 @@ public:
                             p_.features,
                             columns,
                             0,
-                            {c_.soon(p_.q, b, head, first + count, p_.queries, p_.inputs),
-                             c_.soon(p_.y, b, head, first, p_.queries, p_.value_features)}});
+                            {soon_rows(p_.q, b, head, first + count, p_.queries, p_.inputs),
+                             soon_rows(p_.y, b, head, first, p_.queries, p_.value_features)}});
             if (p_.causal) {
                 c_.pair_scores(c_.queries, c_.pairs);
-                leaf_.multiply_lower({c_.pairs,
-                                      c_.pair_row,
-                                      1,
-                                      c_.values,
-                                      c_.value_row,
-                                      output_,
-                                      c_.value_row,
-                                      count,
-                                      count,
-                                      columns,
-                                      1,
-                                      {c_.soon(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
+                leaf_.multiply_lower(
+                    {c_.pairs,
+                     c_.pair_row,
+                     1,
+                     c_.values,
+                     c_.value_row,
+                     output_,
+                     c_.value_row,
+                     count,
+                     count,
+                     columns,
+                     1,
+                     {soon_rows(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
             }
             const T* factor = p_.scale == T(1) ? nullptr : c_.filled(p_.scale);
             if (p_.normalised) {

@@ -25,6 +25,14 @@ struct memory_span {
     const char* begin = nullptr;
     index bytes = 0;
 };
+// The chunk of rows from `first` on, where they stand in one piece: worth fetching before their turn.
+template <class X>
+memory_span soon_rows(const strided<X>& x, index b, index h, index first, index positions, index n) {
+    if (x.data == nullptr || first < 0 || first >= positions || x.stride[3] != 1 || x.stride[2] != n)
+        return {};
+    return {reinterpret_cast<const char*>(x.row(b, h, first)),
+            least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
+}
 
 // c (+ or -)= a b: `rows` rows of a (numbers a_row and a_step apart), rows of b and c in packs of lanes.
 template <class T>

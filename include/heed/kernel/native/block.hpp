@@ -251,21 +251,7 @@ private:
             x.q = here.q;
             x.y_sum = here.y_sum;
             x.logsumexp = here.logsumexp;
-            kernel.run(m.exact, [&](const auto& take) {
-                // A tile behind the one whose lines are fetched: blocks stand anywhere in memory.
-                index begin = 0;
-                index end = 0;
-                const index keys = position(t, q) + 1;
-                for_chosen_keys(m.found.chosen[q], p_.blocks.select_block, keys, kernel.tile(),
-                                [&](index next, index next_end) {
-                                    fetch_rows(x.k, next, next_end, p_.features);
-                                    fetch_rows(x.v, next, next_end, p_.value_features);
-                                    if (begin < end) take(begin, end);
-                                    begin = next;
-                                    end = next_end;
-                                });
-                if (begin < end) take(begin, end);
-            });
+            kernel.run_chosen(m.exact, m.found.chosen[q], p_.blocks.select_block, position(t, q) + 1);
         }
     }
 
@@ -293,8 +279,6 @@ private:
     // Queries past the last stand where it does.
     index position(const task& t, index q) const { return p_.position(t.begin + least(q, t.count - 1)); }
     index last_position(const task& t) const { return p_.position(t.begin + t.count - 1); }
-    static index least(index a, index b) { return a < b ? a : b; }
-    static index greatest(index a, index b) { return a > b ? a : b; }
 
     const problem& p_;
     const exact_leaves<E>& leaf_;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <heed/kernel/exact/run.hpp>
+#include <heed/kernel/native/choose.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -54,6 +55,23 @@ public:
         T* const state = reinterpret_cast<T*>(static_cast<char*>(memory) + cache_lines(rows_.bytes()));
         rows_.part(0, 0, state, memory, tiles);
         rows_.finish(0, 0, state);
+    }
+
+    // All rows against those of keys [0, keys) that stand in the chosen blocks, of `block` keys each. A tile
+    // behind the one whose lines are fetched: blocks stand anywhere in memory.
+    void run_chosen(void* memory, const chosen_blocks& chosen, index block, index keys) const {
+        run(memory, [&](const auto& take) {
+            index begin = 0;
+            index end = 0;
+            for_chosen_keys(chosen, block, keys, tile(), [&](index next, index next_end) {
+                fetch_rows(p_.k, next, next_end, p_.features);
+                fetch_rows(p_.v, next, next_end, p_.value_features);
+                if (begin < end) take(begin, end);
+                begin = next;
+                end = next_end;
+            });
+            if (begin < end) take(begin, end);
+        });
     }
 
 private:

@@ -11,8 +11,6 @@
 // round never visits too much, its pages are walked in the order of memory, and noise, where all pages are
 // needed, is read almost as a dense walk reads it.
 //
-// R is kept in double, as sums from the last page to the first.
-//
 // Cost: two keys' scores and one exponential a page and row, sorting the pages, then the keys visited.
 #pragma once
 
@@ -21,6 +19,7 @@
 
 #include <heed/kernel/exact/decode.hpp>
 #include <heed/kernel/pages/estimate.hpp>
+#include <heed/kernel/pages/rest.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -41,7 +40,8 @@ public:
           tau_(tau),
           rows_(p.heads / p.kv_heads),
           pages_(pages),
-          padded_(rounded_up(pages, decode_keys)) {
+          padded_(rounded_up(pages, decode_keys)),
+          rest_(table, rows_, pages, p.keys) {
         carved count{nullptr};
         layout(count);
         bytes_ = count.used;
@@ -81,15 +81,13 @@ private:
         scores_ = from.take<T>(rows_ * decode_keys);
         bounds_ = from.take<T>(rows_ * padded_);
         best_ = from.take<T>(padded_);
-        masses_ = from.take<T>(padded_);
-        left_ = from.take<double>(rows_ * (pages_ + 1));
         order_ = from.take<std::uint64_t>(pages_);
         seen_ = from.take<bit_word>(words_of(pages_));
         round_ = from.take<bit_word>(words_of(pages_));
         margin_ = from.take<double>(rows_);
         most_ = from.take<T>(rows_);
-        reference_ = from.take<T>(rows_);
         kept_ = from.take<T>(rows_);
+        rest_.layout(from);
     }
 
     // Weights of keys that are never visited are those of hidden ones.
@@ -148,46 +146,6 @@ private:
         }
         std::sort(order_, order_ + n);
     }
-    index page_at(index place) const { return static_cast<index>(order_[place] & 0xffffffffu); }
-
-    // The sums of one row from page `first` of the order on, relative to its present maximum.
-    void sum_rest(index r, index first, index count) {
-        double* const left = left_ + r * (pages_ + 1);
-        const T* const bounds = bounds_ + r * padded_;
-        const bool nothing_yet = is_minus_infinity(sum_[r]);
-        const T shift = nothing_yet ? T(0) : static_cast<T>(margin_[r] - static_cast<double>(sum_[r]));
-        reference_[r] = sum_[r];
-        leaf_of_pages_.masses(bounds, padded_, shift, largest_exponent, masses_);
-        // Rounding of the exponentials, of their sum and of l: 1 ULP each and less than one an addition. What
-        // the exponential flushes to zero is below the least normal number.
-        const double slack =
-            1 + (256 + static_cast<double>(p_.keys) / 2048) * std::numeric_limits<T>::epsilon();
-        constexpr double flushed = std::numeric_limits<T>::min();
-        const double keys = slack * static_cast<double>(table_.page);
-        const double keys_of_last = slack * static_cast<double>(p_.keys - (pages_ - 1) * table_.page);
-        double sum = left[count] = 0;
-        for (index i = count; i-- > first;) {
-            const index page = page_at(i);
-            // A mass as large as the limit may be any larger one; a NaN is no mass that is known.
-            if (!(masses_[page] < largest_mass) || nothing_yet)
-                sum = is_minus_infinity(bounds[page]) ? sum : HUGE_VAL;
-            else if (!is_minus_infinity(bounds[page]))
-                sum += (page + 1 < pages_ ? keys : keys_of_last) *
-                       (static_cast<double>(masses_[page]) + flushed);
-            left[i] = sum;
-        }
-    }
-    // Sums that are finite now, and were not before: a maximum has come since.
-    bool stale(index r, index place) const {
-        return !(left_[r * (pages_ + 1) + place] < HUGE_VAL) && sum_[r] > reference_[r];
-    }
-    double rest(index r, index place) const {
-        const double left = left_[r * (pages_ + 1) + place];
-        // A maximum that grew makes the rest smaller.
-        return left == 0 || !(left < HUGE_VAL)
-                   ? left
-                   : left * std::exp(static_cast<double>(reference_[r]) - static_cast<double>(sum_[r]));
-    }
 
     // The share of a row's mass that is kept at least, rounded down.
     T share(index r, double left) const {
@@ -197,26 +155,6 @@ private:
         if (!(c >= 0)) return 0;
         const T rounded = static_cast<T>(c);
         return static_cast<double>(rounded) > c || rounded >= T(1) ? std::nextafter(rounded, T(0)) : rounded;
-    }
-
-    // The first place of the order where row r could stop, if the pages up to it had all the mass they may.
-    index earliest_stop(index r, index place, index count) const {
-        const double here = rest(r, place);
-        const double factor = here < HUGE_VAL && left_[r * (pages_ + 1) + place] > 0
-                                  ? here / left_[r * (pages_ + 1) + place]
-                                  : 1;
-        const double enough =
-            here < HUGE_VAL ? (1 - tau_) * (static_cast<double>(sum_[rows_ + r]) + here) : HUGE_VAL;
-        index low = place, high = count;
-        while (low < high) {
-            const index middle = low + (high - low) / 2;
-            const double left = left_[r * (pages_ + 1) + middle];
-            if (left < HUGE_VAL && left * factor <= enough)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        return low;
     }
 
     void walk(const exact_decode<E>& kernel, index b, index kv_head, index count) {
@@ -229,12 +167,13 @@ private:
             place = end;
             bool enough = true;
             for (index r = 0; r < rows_; ++r) {
-                if (place < count && (first || stale(r, place))) sum_rest(r, place, count);
-                const double left = place == count ? 0 : rest(r, place);
+                if (place < count && (first || rest_.stale(r, place, sum_[r])))
+                    rest_.sum_up(r, place, count, bounds_ + r * padded_, margin_[r], sum_[r], order_);
+                const double left = place == count ? 0 : rest_.mass(r, place, sum_[r]);
                 kept_[r] = share(r, left);
                 if (left == 0 || static_cast<double>(kept_[r]) >= tau_) continue;
                 enough = false;
-                end = std::max(end, earliest_stop(r, place, count));
+                end = std::max(end, rest_.earliest_stop(r, place, count, sum_[r], sum_[rows_ + r], tau_));
             }
             if (enough) return;
             end = std::max(end, place + 1 + place / 16);
@@ -246,7 +185,7 @@ private:
     // Pages [place, end) of the order, in the order of memory; neighbours as one run of keys.
     void visit(const exact_decode<E>& kernel, index b, index kv_head, index place, index end) {
         for (index word = 0; word < words_of(pages_); ++word) round_[word] = 0;
-        for (; place < end; ++place) set_bit(round_, page_at(place));
+        for (; place < end; ++place) set_bit(round_, page_at(order_[place]));
         index since = 0;  // keys in the state beside, which short sums keep from drifting
         kernel.clear(next_);
         for (index page = 0; page < pages_;) {
@@ -274,9 +213,6 @@ private:
     }
 
     static constexpr index most_keys = 2048;
-    // e to this is far from overflow; a mass above it stops nobody.
-    static constexpr T largest_exponent = std::is_same_v<T, double> ? T(600) : T(80);
-    static constexpr T largest_mass = std::is_same_v<T, double> ? T(1e260) : T(5e34);
 
     const exact_problem<E>& p_;
     const exact_leaves<E>& leaf_;
@@ -287,6 +223,7 @@ private:
     index rows_;
     index pages_;
     index padded_;
+    rest_of_pages<T> rest_;
     std::size_t bytes_ = 0;
 
     char* scratch_ = nullptr;         // of the decode kernel
@@ -296,14 +233,11 @@ private:
     T* scores_ = nullptr;             // (row, some pages)
     T* bounds_ = nullptr;             // (row, page)
     T* best_ = nullptr;               // (page)
-    T* masses_ = nullptr;             // (page)
-    double* left_ = nullptr;          // (row, place in the order): the mass from there on
     std::uint64_t* order_ = nullptr;  // pages, behind what sorts them
     bit_word* seen_ = nullptr;        // pages that somebody sees
     bit_word* round_ = nullptr;       // pages of a round
     double* margin_ = nullptr;        // (row)
     T* most_ = nullptr;               // (row): the largest bound
-    T* reference_ = nullptr;          // (row): the maximum that left_ is relative to
     T* kept_ = nullptr;               // (row)
 };
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/unit/unit.hpp: rows of length 1, y = x / sqrt(<x, x> + least), and their gradient
+//
+// With r = 1 / sqrt(<x, x> + least): dx = r (dy - y <y, dy>). `least` keeps rows of zeros at zero, and those
+// far shorter than its root short. A row's bits depend on nothing but the row.
+//
+// Cost: two passes over a row that stays in the cache.
+#pragma once
+
+#include <heed/core/device.hpp>
+#include <heed/kernel/sparse/rows.hpp>
+#include <heed/math.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+struct unit_leaves {
+    void (*rows)(const T* x, index x_row, T* y, index y_row, T* r, T least, index rows, index n);
+    void (*gradient)(T* d, index d_row, const T* y, index y_row, const T* r, index rows, index n);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/unit/unit-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const unit_leaves<T>& unit_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(unit_leaves<T>())
+}
+
+// Rows of x (batch, head, position, feature; features are neighbours) and what they were multiplied by.
+template <class T>
+struct unit_length {
+    Eigen::Tensor<T, 4, Eigen::RowMajor> y;
+    Eigen::Tensor<T, 3, Eigen::RowMajor> r;
+
+    template <class D>
+    void forward(const view<const T>& x, T least, const D* device) {
+        y.resize(x.batch(), x.heads(), x.positions(), x.features());
+        r.resize(x.batch(), x.heads(), x.positions());
+        const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
+        const view<T> to = as_view(y);
+        for_each_task(device, lanes_of(device), x.batch() * x.heads(), [&](index, index task) {
+            const index b = task / x.heads();
+            const index h = task % x.heads();
+            leaf.rows(&x(b, h, 0, 0), x.strides[2], &to(b, h, 0, 0), to.strides[2],
+                      r.data() + task * x.positions(), least, x.positions(), x.features());
+        });
+    }
+    // From the gradient of y to that of x, in place.
+    template <class D>
+    void backward(const view<T>& d, const D* device) const {
+        const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
+        const view<const T> from(as_view(y));
+        for_each_task(device, lanes_of(device), d.batch() * d.heads(), [&](index, index task) {
+            const index b = task / d.heads();
+            const index h = task % d.heads();
+            leaf.gradient(&d(b, h, 0, 0), d.strides[2], &from(b, h, 0, 0), from.strides[2],
+                          r.data() + task * d.positions(), d.positions(), d.features());
+        });
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

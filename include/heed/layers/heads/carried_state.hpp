@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/carried_state.hpp: the state of linear attention in a stream
+#pragma once
+
+#include <heed/core/option.hpp>
+#include <heed/core/tensor.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// (batch, kv_head, feature, value feature), and z in one more column where the sums are divided by it.
+template <class T>
+struct carried_state {
+    Eigen::Tensor<T, 4, Eigen::RowMajor> sums{0, 0, 0, 0};
+
+    // call(sums), which begin at zero. A first call that throws leaves none.
+    template <class Call>
+    void advance(index batch, index heads, index features, index columns, const Call& call) {
+        if (sums.size() > 0) return call(sums);
+        Eigen::Tensor<T, 4, Eigen::RowMajor> fresh(batch, heads, features, columns);
+        fresh.setZero();
+        call(fresh);
+        sums = std::move(fresh);
+    }
+};
+
+template <class... Options>
+constexpr void check_stream_options() {
+    static_assert(
+        count_of<option_kind::initial_state, Options...> + count_of<option_kind::final_state, Options...> ==
+            0,
+        "heed::multi_head_attention::extend: the stream carries the state; leave initial_state and "
+        "final_state away");
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/linear.hpp: linear attention as the inside of a multi-head layer
+//
+//     heed::multi_head_attention<float, heed::linear_heads> mha({.width = 512, .heads = 8});
+//     auto y = mha(x, heed::causal);                         also heed::retention, heed::softmax_features, …
+//
+// Takes the options of heed::linear_attention: causal, a feature map, normalised and unnormalised, scale,
+// decay(g) and delta(beta) of the caller's own, the known models (retention, lightning, gated_linear, mamba2,
+// delta_net, efficient); initial_state and final_state, for a sequence in several calls with gradients; in a
+// backward their gradients too. A backward may be given the forward's final_state, which it leaves as it is.
+//
+// In a stream the state is carried, whose size does not depend on the length: extend() needs a causal call
+// and starts from an empty state. Cross attention is not causal, and reads the whole memory in each call.
+#pragma once
+
+#include <heed/layers/heads/carried_state.hpp>
+#include <heed/layers/heads/causal.hpp>
+#include <heed/linear.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+struct linear_heads {
+    static constexpr int streams = 3;
+    static constexpr bool crosses = true;
+
+    static stream_shape stream_of(const attention_config& c, int i) {
+        return {i == 0 ? c.heads : c.kv_heads, c.head_dim, i < 2};
+    }
+    static index value_dim(const attention_config& c) { return c.head_dim; }
+    static constexpr bool takes(option_kind kind) {
+        return detail::linear_kind(kind) || kind == option_kind::bundle || kind == option_kind::final_state ||
+               kind == option_kind::initial_state_gradient || kind == option_kind::final_state_gradient ||
+               kind == option_kind::decay_gradient || kind == option_kind::delta_gradient;
+    }
+
+    template <class T>
+    using parameters = detail::no_parameters<T>;
+    template <class T>
+    struct tape {};
+    template <class T>
+    using stream_state = detail::carried_state<T>;
+
+    template <class T, class... Options>
+    static void forward(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                        const parameters<T>&, tape<T>&, const Options&... options) {
+        linear_attention_into(y, qkv[0], qkv[1], qkv[2], options...);
+    }
+
+    template <class T, class... Options>
+    static void backward(std::string_view, const std::array<view<T>, 3>& d, const view<const T>& dy,
+                         const std::array<view<const T>, 3>& qkv, const view<const T>&, const parameters<T>&,
+                         const tape<T>&, parameters<T>&, const Options&... options) {
+        const auto run = [&](const auto&... o) {
+            linear_attention_backward_into(d[0], d[1], d[2], dy, qkv[0], qkv[1], qkv[2], o...);
+        };
+        detail::without<option_kind::final_state>(run, options...);
+    }
+
+    template <class T, class... Options>
+    static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                       const parameters<T>&, stream_state<T>& carried, const Options&... options) {
+        detail::check_stream_options<Options...>();
+        auto all = detail::forward_options(options...);
+        using all_options = decltype(all);
+        if constexpr (!detail::tuple_has<option_kind::mask, all_options>) {
+            detail::fail(f, {"a stream of linear attention needs heed::causal among the options"});
+        } else {
+            const auto& leaves = detail::linear_leaves_on_target<T>();
+            const detail::linear_setup<T, all_options> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
+            const auto& p = setup.problem;
+            carried.advance(p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0),
+                            [&](auto& sums) {
+                                linear_attention_into(y, qkv[0], qkv[1], qkv[2], state(sums), options...);
+                            });
+        }
+    }
+};
+
+}  // namespace HEED_ABI
+}  // namespace heed

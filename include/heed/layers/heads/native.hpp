@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/native.hpp: native sparse attention as the inside of a multi-head layer
+//
+//     heed::multi_head_attention<float, heed::native_heads> mha({.width = 512, .heads = 16, .kv_heads = 1});
+//     auto y = mha(x, heed::native_blocks{.window = 256});
+//
+// The input projection makes queries, keys, values and three numbers a head and position, whose sigmoids are
+// the gates of the compressed, the selected and the sliding branch: all three begin at weights around one
+// half. Keys and values are shared by the branches. Many query heads on one key/value head are what it is
+// made for (heed/sparse/native.hpp).
+//
+// Takes native_blocks{…} and scale(x). It is causal by itself, whether or not heed::causal is given, and has
+// no cross form. In a stream, keys, values and the compressed keys are carried; the last are made anew where
+// a call has another compress_block or compress_stride than the one before.
+#pragma once
+
+#include <optional>
+
+#include <heed/layers/heads/causal.hpp>
+#include <heed/layers/heads/kept_keys.hpp>
+#include <heed/math.hpp>
+#include <heed/sparse/native.hpp>
+#include <heed/sparse/native_backward.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+struct native_heads {
+    static constexpr int streams = 4;
+    static constexpr bool crosses = false;
+
+    static stream_shape stream_of(const attention_config& c, int i) {
+        if (i == 3) return {c.heads, detail::native_branches, false};
+        return {i == 0 ? c.heads : c.kv_heads, c.head_dim, i < 2};
+    }
+    static index value_dim(const attention_config& c) { return c.head_dim; }
+    static constexpr bool takes(option_kind kind) {
+        return kind == option_kind::native_blocks || kind == option_kind::scale ||
+               kind == option_kind::mask || kind == option_kind::on || kind == option_kind::use;
+    }
+
+    template <class T>
+    using parameters = detail::no_parameters<T>;
+    template <class T>
+    struct tape {
+        Eigen::Tensor<T, 4, Eigen::RowMajor> gates;  // (batch, head, position, 3)
+    };
+    template <class T>
+    struct stream_state {
+        detail::kept_positions<T> keys;
+        detail::kept_positions<T> values;
+        std::optional<compressed_keys<T>> means;  // of the keys, as long as their lengths agree
+        tape<T> kept;
+    };
+
+    template <class T, class... Options>
+    static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
+                        const parameters<T>&, tape<T>& kept, const Options&... options) {
+        detail::check_causal(f, options...);
+        open(kept, qkvg[3]);
+        const auto run = [&](const auto&... o) {
+            native_sparse_attention_into(y, qkvg[0], qkvg[1], qkvg[2], kept.gates, o...);
+        };
+        detail::without<option_kind::mask>(run, options...);
+    }
+
+    template <class T, class... Options>
+    static void backward(std::string_view, const std::array<view<T>, 4>& d, const view<const T>& dy,
+                         const std::array<view<const T>, 4>& qkvg, const view<const T>&, const parameters<T>&,
+                         const tape<T>& kept, parameters<T>&, const Options&... options) {
+        const auto run = [&](const auto&... o) {
+            native_sparse_attention_backward_into(d[0], d[1], d[2], d[3], dy, qkvg[0], qkvg[1], qkvg[2],
+                                                  kept.gates, o...);
+        };
+        detail::without<option_kind::mask>(run, options...);
+        const T* gate = kept.gates.data();
+        each_gate(d[3], [&](T& x) {
+            x *= *gate * (1 - *gate);
+            ++gate;
+        });
+    }
+
+    template <class T, class... Options>
+    static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
+                       const parameters<T>&, stream_state<T>& state, const Options&... options) {
+        detail::check_causal(f, options...);
+        native_blocks blocks;
+        const auto& given = detail::pick<option_kind::native_blocks>(options...);
+        if constexpr (!detail::is_absent<decltype(given)>) blocks = given;
+        blocks.check(f);
+        const index length = state.keys.length();
+        detail::appended<T> keys(state.keys, qkvg[1]);
+        detail::appended<T> values(state.values, qkvg[2]);
+        auto& means = state.means;
+        if (means && means->length() == length && means->block() == blocks.compress_block &&
+            means->stride() == blocks.compress_stride) {
+            means->append(qkvg[1], qkvg[2]);
+        } else {
+            means.emplace(qkvg[1].batch(), qkvg[1].heads(), qkvg[1].features(), qkvg[2].features(),
+                          blocks.compress_block, blocks.compress_stride);
+            means->append(state.keys.rows(), state.values.rows());
+        }
+        open(state.kept, qkvg[3]);
+        const auto run = [&](const auto&... o) {
+            native_sparse_attention_into(y, qkvg[0], state.keys.rows(), state.values.rows(), state.kept.gates,
+                                         compressed(*means), o...);
+        };
+        detail::without<option_kind::mask>(run, options...);
+        keys.keep();
+        values.keep();
+    }
+
+private:
+    template <class T, class F>
+    static void each_gate(const view<T>& x, const F& f) {
+        for (index b = 0; b < x.batch(); ++b)
+            for (index h = 0; h < x.heads(); ++h)
+                for (index p = 0; p < x.positions(); ++p)
+                    for (index branch = 0; branch < x.features(); ++branch) f(x(b, h, p, branch));
+    }
+    template <class T>
+    static void open(tape<T>& kept, const view<const T>& x) {
+        detail::fit(kept.gates, x.batch(), x.heads(), x.positions(), x.features());
+        T* gate = kept.gates.data();
+        each_gate(x, [&](const T& from) { *gate++ = math::sigmoid(from); });
+    }
+};
+
+}  // namespace HEED_ABI
+}  // namespace heed

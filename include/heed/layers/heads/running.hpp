@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/heads/running.hpp: what all heads that carry a running maximum have in common
+//
+// The maximum looks at what came before, so of the masks they take heed::causal alone, which says what they
+// do anyway, and in a stream one position costs O(1) time and memory.
+#pragma once
+
+#include <heed/cummax.hpp>
+#include <heed/layers/heads/concept.hpp>
+#include <heed/mask/band.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// The maxima so far, (batch, head, 1, feature).
+template <class T>
+struct running_maxima {
+    Eigen::Tensor<T, 4, Eigen::RowMajor> most{0, 0, 0, 0};
+
+    // Before the first position nothing was seen; later ones have to be of the same batch entries.
+    auto as_option(const view<const T>& x) {
+        if (most.size() == 0) {
+            fit(most, x.batch(), x.heads(), index{1}, x.features());
+            most.setConstant(minus_infinity<T>());
+        }
+        return state(most);
+    }
+};
+
+struct all_but_masks {
+    static constexpr bool takes(option_kind kind) { return kind != option_kind::mask; }
+};
+
+// Is it a mask of another type than heed::causal's?
+template <class O>
+inline constexpr bool is_other_mask =
+    O::kind == option_kind::mask && !std::is_same_v<std::remove_cvref_t<O>, band_mask<absent>>;
+
+// A window is of heed::causal's type and differs in its sides.
+template <class O>
+void check_causal(std::string_view function, const O& option_) {
+    if constexpr (std::is_same_v<O, band_mask<absent>>) {
+        if (option_.left != unbounded || option_.right != 0)
+            fail(function, {"got window(", option_.left, ", ", option_.right,
+                            "); a running maximum takes no mask but heed::causal"});
+    }
+}
+
+// run(options…) without the masks.
+template <class Run, class... Options>
+void with_causal([[maybe_unused]] std::string_view function, const Run& run, const Options&... options) {
+    static_assert(!(is_other_mask<Options> || ...),
+                  "heed: a running maximum looks at what came before; it takes no mask but heed::causal");
+    (check_causal(function, options), ...);
+    if constexpr (!(is_other_mask<Options> || ...)) with_options_of<all_but_masks>(run, options...);
+}
+
+// A backward that reads nothing but the streams.
+template <class T>
+struct no_tape {};
+
+// Every stream has the features of the output; rotary positions turn none.
+template <int Streams>
+struct running_streams {
+    static constexpr int streams = Streams;
+    static constexpr bool crosses = false;
+    static stream_shape stream_of(const attention_config& c, int) { return {c.heads, c.head_dim, false}; }
+    static index value_dim(const attention_config& c) { return c.head_dim; }
+};
+
+// Heads of three streams o, a1, a2 that learn nothing of their own. Calls names their functions:
+//     takes(kind), forward(y, o, a1, a2, options…), backward(do, da1, da2, dy, o, a1, a2, options…)
+template <class Calls>
+struct running_heads : running_streams<3> {
+    static constexpr bool takes(option_kind kind) {
+        return Calls::takes(kind) || kind == option_kind::mask || resource_kind(kind);
+    }
+    template <class T>
+    using parameters = no_parameters<T>;
+    template <class T>
+    using tape = no_tape<T>;
+    template <class T>
+    using stream_state = running_maxima<T>;
+
+    template <class T, class... Options>
+    static void forward(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& u,
+                        const parameters<T>&, tape<T>&, const Options&... options) {
+        with_causal(
+            function, [&](const auto&... taken) { Calls::forward(y, u[0], u[1], u[2], taken...); },
+            options...);
+    }
+    template <class T, class... Options>
+    static void backward(std::string_view function, const std::array<view<T>, 3>& du, const view<const T>& dy,
+                         const std::array<view<const T>, 3>& u, const view<const T>&, const parameters<T>&,
+                         const tape<T>&, parameters<T>&, const Options&... options) {
+        with_causal(
+            function,
+            [&](const auto&... taken) {
+                Calls::backward(du[0], du[1], du[2], dy, u[0], u[1], u[2], taken...);
+            },
+            options...);
+    }
+    template <class T, class... Options>
+    static void extend(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& u,
+                       const parameters<T>&, stream_state<T>& seen, const Options&... options) {
+        const auto so_far = seen.as_option(u[0]);
+        with_causal(
+            function, [&](const auto&... taken) { Calls::forward(y, u[0], u[1], u[2], so_far, taken...); },
+            options...);
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

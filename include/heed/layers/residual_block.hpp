@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/residual_block.hpp: a branch of a layer, the sum with what went around it, and the norm
+//
+//     after      y = norm(x + drop(branch(x)))            as in the first transformers
+//     before     y = x + drop(branch(norm(x)))            what goes around stays untouched: deep stacks
+//
+// Cost beside the branch: two passes over the rows forward, four backward.
+#pragma once
+
+#include <heed/layers/layer_norm.hpp>
+#include <heed/layers/layer_options.hpp>
+#include <heed/layers/residual.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+enum class norm_place { before, after };
+
+// What a block's backward reads, and rows it works in.
+template <class T>
+struct residual_block_tape {
+    using rows = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, position, width)
+    rows inner{0, 0, 0};                                // norm(x), or x + drop(branch(x))
+    rows d_inner{0, 0, 0}, d_branch{0, 0, 0};
+    layer_norm_tape<T> norm;
+};
+
+namespace detail {
+
+// What a layer of several parts writes and reads.
+template <class T>
+void check_layer_rows(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x, index width) {
+    check_width(f, "x", x.width, width);
+    check_like(f, "y", y, "x", x, width);
+    check_apart(f, "y", y, "x", x);
+}
+template <class T>
+void check_layer_backward(std::string_view f, const dense_rows<T>& dx, const dense_rows<const T>& dy,
+                          const dense_rows<const T>& x, index width, index tape_batch, index tape_positions) {
+    check_width(f, "x", x.width, width);
+    check_like(f, "dx", dx, "x", x, width);
+    check_like(f, "dy", dy, "x", x, width);
+    check_apart(f, "dx", dx, "x", x);
+    check_apart(f, "dx", dx, "dy", dy);
+    if (tape_batch != x.batch || tape_positions != x.positions)
+        fail(f, {"tape holds a forward of ", tape_batch, " x ", tape_positions, " positions, x has ", x.batch,
+                 " x ", x.positions});
+}
+
+template <class T>
+struct residual_block {
+    using rows = dense_rows<T>;
+    using const_rows = dense_rows<const T>;
+    using tape = residual_block_tape<T>;
+
+    norm_place where = norm_place::after;
+    index place = 0;  // of its dropout among those of the layer
+    layer_norm_parts<T> norm;
+
+    // branch(to, from) writes the branch's rows.
+    template <class Branch, class... Options>
+    void run_forward(std::string_view f, const layer_norm_parameters<T>& w, const rows& y,
+                     const const_rows& x, tape& kept, workspace& memory, const Branch& branch,
+                     const Options&... options) const {
+        fit(kept.inner, x.batch, x.positions, x.width);
+        const rows inner = rows_in(kept.inner);
+        const auto normalise = [&](const rows& to, const const_rows& from) {
+            with_layer_resources(
+                memory, [&](const auto&... o) { norm.run_forward(f, w, to, from, kept.norm, o...); },
+                options...);
+        };
+        if (where == norm_place::before) {
+            normalise(inner, x);
+            branch(y, const_rows(inner));
+            add_branch(y, x, y, place, options...);
+        } else {
+            branch(inner, x);
+            add_branch(inner, x, inner, place, options...);
+            normalise(y, inner);
+        }
+    }
+
+    // branch_back(d_from, d_to, from) writes d_from.
+    template <class Branch, class... Options>
+    void run_backward(std::string_view f, const layer_norm_parameters<T>& w, layer_norm_parameters<T>& g,
+                      const rows& dx, const const_rows& dy, const const_rows& x, tape& kept,
+                      workspace& memory, const Branch& branch_back, const Options&... options) const {
+        fit(kept.d_inner, x.batch, x.positions, x.width);
+        const rows d_inner = rows_in(kept.d_inner);
+        const const_rows inner = rows_in(std::as_const(kept.inner));
+        const auto normalise_back = [&](const rows& to, const const_rows& d, const const_rows& from) {
+            with_layer_resources(
+                memory, [&](const auto&... o) { norm.run_backward(f, w, to, d, from, kept.norm, g, o...); },
+                options...);
+        };
+        const auto dropped = [&](const const_rows& d) {
+            if constexpr (count_of<option_kind::dropout, Options...> == 0) {
+                return d;
+            } else {
+                fit(kept.d_branch, x.batch, x.positions, x.width);
+                drop_backward(rows_in(kept.d_branch), d, place, options...);
+                return const_rows(rows_in(kept.d_branch));
+            }
+        };
+        const auto add_around = [&](const const_rows& d) {
+            with_layer_resources(
+                memory, [&](const auto&... o) { add_branch(dx, d, dx, place, o...); }, options...);
+        };
+        if (where == norm_place::before) {
+            branch_back(d_inner, dropped(dy), inner);
+            normalise_back(dx, d_inner, x);
+            add_around(dy);
+        } else {
+            normalise_back(d_inner, dy, inner);
+            branch_back(dx, dropped(d_inner), x);
+            add_around(d_inner);
+        }
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

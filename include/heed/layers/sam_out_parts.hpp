@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// heed/layers/sam_out_parts.hpp: the steps of the SamOut layer: join positions, attend, feed, mix, normalise;
+// and back
+#pragma once
+
+#include <heed/kernel/blend/run.hpp>
+#include <heed/layers/multi_head_parts.hpp>
+#include <heed/layers/residual.hpp>
+#include <heed/layers/sam_out_parameters.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+
+namespace detail {
+
+struct resources_alone {
+    static constexpr bool takes(option_kind kind) { return resource_kind(kind); }
+};
+
+template <class T, class Heads>
+struct sam_out_parts {
+    using parameters = sam_out_parameters<T, Heads>;
+    using tape = sam_out_tape<T, Heads>;
+    using attention_parts = multi_head_parts<T, Heads>;
+
+    sam_out_config config_;
+    attention_parts attention_;
+    feed_forward_parts<T> feed_forward_;
+    layer_norm_parts<T> norm_;
+
+    sam_out_parts() = default;
+    explicit sam_out_parts(const sam_out_config& config) : config_(config) {
+        sam_out_config& c = config_;
+        if (c.width <= 0) fail("sam_out_layer", {"width is ", c.width, ", needs at least 1"});
+        if (c.hidden == 0) c.hidden = 2 * c.width;
+        if (c.hidden < 0) fail("sam_out_layer", {"hidden is ", c.hidden, ", needs at least 1"});
+        if (!(c.epsilon >= 0)) fail("sam_out_layer", {"epsilon is ", c.epsilon, ", needs 0 or more"});
+        attention_ = attention_parts({.width = c.width, .heads = c.heads, .out_projection = false});
+        feed_forward_ = feed_forward_parts<T>(
+            {.width = c.width, .hidden = c.hidden, .activation = activation::gated_relu, .bias = c.bias});
+        norm_.epsilon_ = c.epsilon;
+    }
+    parameters start(std::uint64_t seed) const {
+        const index width = config_.width;
+        parameters w;
+        w.join.weight = new_projection<T>(config_.positions ? 2 * width : 0, config_.positions ? width : 0,
+                                          seed_for(seed, 0));
+        w.attention = multi_head_parameters<T, Heads>(attention_.config_, seed_for(seed, 1));
+        w.feed_forward = feed_forward_.start(seed_for(seed, 2));
+        w.norm = norm_.start(width);
+        w.alpha = constant_vector<T>(1, static_cast<T>(0.5));
+        return w;
+    }
+
+    // The table of positions of a call, (rows, width), or nothing; and where the call's first position is.
+    struct places {
+        const dense_rows<const T>* table = nullptr;
+        index first = 0;
+    };
+
+    void check_table(std::string_view f, const places& p, index positions) const {
+        if (p.table == nullptr) {
+            if (config_.positions) fail(f, {"this layer joins positions; needs their table behind x"});
+            return;
+        }
+        if (!config_.positions)
+            fail(f, {"this layer joins no positions; give .positions = true in its config"});
+        const dense_rows<const T>& t = *p.table;
+        check_width(f, "positions", t.width, config_.width);
+        if (t.batch != 1) fail(f, {"positions has ", t.batch, " batch entries, needs 1"});
+        if (positions > 0 && (t.positions == 0 || (p.first + positions - 1) / t.positions >= t.positions))
+            fail(f, {"reaches position ", p.first + positions, ", a table of ", t.positions, " rows serves ",
+                     t.positions * t.positions});
+    }
+    void check_forward(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x,
+                       const places& p) const {
+        check_width(f, "x", x.width, config_.width);
+        check_like(f, "y", y, "x", x, config_.width);
+        check_apart(f, "y", y, "x", x);
+        check_table(f, p, x.positions);
+        if (p.table != nullptr) check_apart(f, "y", y, "positions", *p.table);
+    }
+
+    // The halves of the join's weight: what multiplies positions, and x.
+    template <class W>
+    auto half(W& join, index which) const {
+        auto m = matrix_of(join.weight);
+        m.rows = config_.width;
+        m.data += which * config_.width * m.row_stride;
+        return m;
+    }
+    // z = p W_0 + x W_1, p(t) = table[t mod P] + (table[t / P] where t >= P).
+    template <class... Options>
+    void join(const parameters& w, const dense_rows<const T>& x, const places& p, tape& kept,
+              workspace& memory, const Options&... options) const {
+        const index width = config_.width, P = p.table->positions;
+        fit(kept.place, index{2}, x.positions, width);
+        fit(kept.z, x.batch, x.positions, width);
+        const dense_rows<T> places_{kept.place.data(), 1, x.positions, width};
+        const dense_rows<T> product{kept.place.data() + x.positions * width, 1, x.positions, width};
+        for (index i = 0; i < x.positions; ++i) {
+            const index t = p.first + i;
+            T* const to = places_.data + i * width;
+            copy(p.table->data + t % P * width, to, width);
+            if (t >= P) add_rows(to, to, p.table->data + t / P * width, 1);
+        }
+        multiply<T>(product.as_matrix(), places_.as_matrix(), half(w.join, 0), nullptr, false,
+                    device_of(options...), memory);
+        for (index b = 0; b < x.batch; ++b)
+            copy(product.data, kept.z.data() + b * x.positions * width, x.positions * width);
+        multiply<T>(rows_in(kept.z).as_matrix(), x.as_matrix(), half(w.join, 1), nullptr, true,
+                    device_of(options...), memory);
+    }
+    // to = a + b, rows of the layer's width.
+    void add_rows(T* to, const T* a, const T* b, index count) const {
+        const index width = config_.width;
+        const element_rows<const T> in[] = {{a, width}, {b, width}};
+        const element_rows<T> out[] = {{to, width}};
+        branch_leaves_on_target<T>().add(in, out, nullptr, count, width);
+    }
+
+    // attend(rows to write, rows to read) runs the attention, as a whole sequence or as part of a stream.
+    template <class Attend, class... Options>
+    void steps(std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
+               const places& p, tape& kept, const Attend& attend, const Options&... options) const {
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        if (p.table != nullptr) join(w, x, p, kept, memory, options...);
+        const dense_rows<const T> z = p.table != nullptr ? dense_rows<const T>(rows_in(kept.z)) : x;
+        for (auto* rows : {&kept.attended, &kept.fed, &kept.mixed})
+            fit(*rows, x.batch, x.positions, config_.width);
+        const dense_rows<T> attended = rows_in(kept.attended), fed = rows_in(kept.fed);
+        const dense_rows<T> mixed = rows_in(kept.mixed);
+        attend(attended, z);
+        with_options_of<resources_alone>(
+            [&](const auto&... o) {
+                feed_forward_.run_forward(f, w.feed_forward, fed, attended, kept.feed_forward, o...);
+                blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
+                         device_of(o...));
+                norm_.run_forward(f, w.norm, y, mixed, kept.norm, o...);
+                if (p.table != nullptr) add_branch<T>(y, y, z, 0, o...);
+            },
+            options...);
+    }
+    template <class... Options>
+    requires(attention_parts::template options<Options...>()) void run_forward(
+        std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
+        const places& p, tape& kept, const Options&... options) const {
+        check_forward(f, y, x, p);
+        steps(
+            f, w, y, x, p, kept,
+            [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
+                attention_.run_forward(f, w.attention, to, from, nullptr, kept.attention, options...);
+            },
+            options...);
+    }
+    template <class... Options>
+    requires(attention_parts::template options<Options...>()) void run_extend(
+        std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
+        const dense_rows<const T>* table, sam_out_stream<T, Heads>& s, const Options&... options) const {
+        const places p{table, s.position};
+        check_forward(f, y, x, p);
+        steps(
+            f, w, y, x, p, s.rows,
+            [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
+                attention_.run_extend(f, w.attention, to, from, s.attention, options...);
+            },
+            options...);
+        s.position += x.positions;
+    }
+
+    // What a backward writes and reads; the table and its gradient stay null without positions.
+    struct backward_rows {
+        dense_rows<T> dx;
+        const dense_rows<T>* d_table;
+        dense_rows<const T> dy, x;
+        const dense_rows<const T>* table;
+    };
+    void check_backward(std::string_view f, const parameters& w, const backward_rows& r, const tape& kept,
+                        const parameters& g) const {
+        check_forward(f, r.dx, r.x, {r.table, 0});
+        check_like(f, "dy", r.dy, "x", r.x, config_.width);
+        check_apart(f, "dx", r.dx, "dy", r.dy);
+        check_gradients(f, w, g);
+        for (const auto* rows : {&kept.mixed, r.table != nullptr ? &kept.z : &kept.mixed})
+            if (rows->dimension(0) != r.x.batch || rows->dimension(1) != r.x.positions ||
+                rows->dimension(2) != config_.width)
+                fail(f, {"tape holds a forward of ", rows->dimension(0), " x ", rows->dimension(1),
+                         " positions of ", rows->dimension(2), " features, x has ", r.x.batch, " x ",
+                         r.x.positions, " of ", config_.width});
+        if (r.table == nullptr) return;
+        check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
+        check_apart(f, "d_positions", *r.d_table, "positions", *r.table);
+        check_apart(f, "d_positions", *r.d_table, "x", r.x);
+        check_apart(f, "d_positions", *r.d_table, "dy", r.dy);
+        check_apart(f, "d_positions", *r.d_table, "dx", dense_rows<const T>(r.dx));
+    }
+    template <class... Options>
+    requires(attention_parts::template options<Options...>()) void run_backward(
+        std::string_view f, const parameters& w, const backward_rows& r, tape& kept, parameters& g,
+        const Options&... options) const {
+        check_backward(f, w, r, kept, g);
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        const bool joins = r.table != nullptr;
+        const dense_rows<const T> z = joins ? dense_rows<const T>(rows_in(kept.z)) : r.x;
+        for (auto* rows : {&kept.work, &kept.d_fed, &kept.d_attended})
+            fit(*rows, r.x.batch, r.x.positions, config_.width);
+        if (joins) fit(kept.dz, r.x.batch, r.x.positions, config_.width);
+        const dense_rows<T> work = rows_in(kept.work), d_fed = rows_in(kept.d_fed);
+        const dense_rows<T> d_attended = rows_in(kept.d_attended), dz = joins ? rows_in(kept.dz) : r.dx;
+        const auto read = [](const dense_rows<T>& rows) { return dense_rows<const T>(rows); };
+        double d_alpha = 0;
+        with_options_of<resources_alone>(
+            [&](const auto&... o) {
+                norm_.run_backward(f, w.norm, work, r.dy, rows_in(std::as_const(kept.mixed)), kept.norm,
+                                   g.norm, o...);
+                blend_backward<T>(one_head(d_fed), one_head(dz), &d_alpha, one_head(read(work)),
+                                  one_head(rows_in(std::as_const(kept.fed))), one_head(z), share(w),
+                                  device_of(o...), memory);
+                feed_forward_.run_backward(f, w.feed_forward, d_attended, d_fed,
+                                           rows_in(std::as_const(kept.attended)), kept.feed_forward,
+                                           g.feed_forward, o...);
+            },
+            options...);
+        attention_.run_backward(f, w.attention, {work, nullptr, read(d_attended), z, nullptr}, kept.attention,
+                                g.attention, options...);
+        with_options_of<resources_alone>(
+            [&](const auto&... o) {
+                add_branch<T>(dz, dz, work, 0, o...);
+                if (joins) add_branch<T>(dz, dz, r.dy, 0, o...);
+            },
+            options...);
+        g.alpha(0) += static_cast<T>(d_alpha);
+        if (joins) join_backward(w, r, kept, g, memory, options...);
+    }
+
+private:
+    template <class... Options>
+    void join_backward(const parameters& w, const backward_rows& r, tape& kept, parameters& g,
+                       workspace& memory, const Options&... options) const {
+        const index width = config_.width, count = r.x.positions, P = r.table->positions;
+        const dense_rows<const T> dz = rows_in(std::as_const(kept.dz));
+        multiply_backward<T>(r.dx.as_matrix(), false, half(g.join, 1), nullptr, dz.as_matrix(),
+                             r.x.as_matrix(), half(w.join, 1), device_of(options...), memory);
+        // Every batch entry read the same positions.
+        fit(kept.d_place, index{2}, count, width);
+        T* const sum = kept.d_place.data();
+        T* const d_place = sum + count * width;
+        clear(sum, count * width);
+        for (index b = 0; b < r.x.batch; ++b) add_rows(sum, sum, dz.data + b * count * width, count);
+        const dense_rows<const T> dq{sum, 1, count, width};
+        multiply_backward<T>(dense_rows<T>{d_place, 1, count, width}.as_matrix(), false, half(g.join, 0),
+                             nullptr, dq.as_matrix(),
+                             dense_rows<const T>{kept.place.data(), 1, count, width}.as_matrix(),
+                             half(w.join, 0), device_of(options...), memory);
+        for (index t = 0; t < count; ++t) {
+            const auto add = [&](index row) {
+                T* const to = r.d_table->data + row * width;
+                add_rows(to, to, d_place + t * width, 1);
+            };
+            add(t % P);
+            if (t >= P) add(t / P);
+        }
+    }
+    static auto share(const parameters& w) {
+        return [alpha = static_cast<double>(w.alpha(0))](index) { return alpha; };
+    }
+    // All features as those of one head.
+    template <class U>
+    static view<U> one_head(const dense_rows<U>& rows) {
+        return rows.heads_from(0, 1, rows.width);
+    }
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed

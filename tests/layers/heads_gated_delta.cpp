@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// tests/layers/heads_gated_delta.cpp: the gated delta rule inside a multi-head layer
+#include <algorithm>
+
+#include "support/heads_call.hpp"
+#include "support/linear_reference.hpp"
+
+namespace {
+
+using heed::gated_delta_heads;
+using support::head_problem;
+using support::numbers;
+
+auto gated_delta(double scale) {
+    return [scale](const head_problem& p) {
+        reference::linear_problem l;
+        l.batch = p.batch, l.heads = p.config.heads, l.kv_heads = p.config.kv_heads;
+        l.queries = l.keys = p.queries, l.d_k = l.d_v = p.config.head_dim;
+        l.q = p.streams[0], l.k = p.streams[1], l.v = p.streams[2];
+        reference::make_unit(l.q, l.d_k, 1e-6);
+        reference::make_unit(l.k, l.d_k, 1e-6);
+        for (std::size_t i = 0; i < p.streams[3].size(); ++i) {
+            const std::size_t head = i / static_cast<std::size_t>(p.keys) % p.own[0].size();
+            l.g.push_back(-std::log1p(std::exp(p.streams[3][i] + p.own[0][head])));
+            l.beta.push_back(1 / (1 + std::exp(-p.streams[4][i])));
+        }
+        l.causal = true, l.normalised = false, l.scale = scale, l.map = reference::features::identity;
+        return reference::solve_linear<double>(l).y;
+    };
+}
+
+const heed::attention_config plain{.width = 12, .heads = 3};
+const heed::attention_config grouped{
+    .width = 12, .heads = 4, .kv_heads = 2, .head_dim = 18, .in_bias = true, .rotary_positions = 200};
+
+bool all_finite(const std::vector<float>& x) {
+    return std::all_of(x.begin(), x.end(), [](float number) { return std::isfinite(number); });
+}
+
+}  // namespace
+
+TEST_CASE("gated delta heads: forward") {
+    support::check_forward<gated_delta_heads>(plain, 2, 70, gated_delta(1));
+    support::check_forward<gated_delta_heads>(grouped, 2, 70, gated_delta(1), heed::causal);
+    support::check_forward<gated_delta_heads>(grouped, 1, 5, gated_delta(0.25), heed::scale(0.25));
+}
+
+TEST_CASE("gated delta heads: gradients") {
+    support::check_gradient<gated_delta_heads>(plain, 2, 9);
+    support::check_gradient<gated_delta_heads>(grouped, 1, 5, heed::scale(0.25), heed::causal);
+}
+
+TEST_CASE("gated delta heads: streams") {
+    support::check_stream<gated_delta_heads>(plain, 2, 70);
+    support::check_stream<gated_delta_heads>(grouped, 1, 70, heed::causal, heed::scale(0.25));
+}
+
+TEST_CASE("gated delta heads: threads and allocations") {
+    support::check_calls<float, gated_delta_heads>(grouped, 2, 130);
+    support::check_calls<double, gated_delta_heads>(plain, 2, 70, heed::causal);
+}
+
+TEST_CASE("gated delta heads: memories of 10 to 1000 positions at the start") {
+    const heed::multi_head_attention<double, gated_delta_heads> layer({.width = 12, .heads = 3});
+    const auto& decay = layer.weights.heads.decay;
+    const double positions[] = {10, 100, 1000};
+    for (long h = 0; h < 3; ++h) CHECK(std::fabs(std::log1p(std::exp(decay(h))) * positions[h] - 1) < 1e-12);
+    const heed::multi_head_attention<double, gated_delta_heads> one({.width = 12, .heads = 3, .kv_heads = 1});
+    CHECK(std::fabs(std::log1p(std::exp(one.weights.heads.decay(0))) * 100 - 1) < 1e-12);
+}
+
+// An input of zeros has queries, keys and values of zeros; numbers that make every gate 0 or 1 stay numbers.
+TEST_CASE("gated delta heads: rows of zeros and gates at their ends") {
+    support::head_setup<float, gated_delta_heads> s(plain, 1, 6);
+    s.x.setZero();
+    support::training_step<float, gated_delta_heads> step(s);
+    step.run();
+    CHECK(all_finite(step.all()));
+    CHECK(support::max_abs(support::elements(step.y)) == 0);
+
+    support::head_setup<float, gated_delta_heads> far(plain, 1, 6);
+    for (long i = 0; i < far.x.size(); ++i) far.x.data()[i] *= 1e4f;
+    support::training_step<float, gated_delta_heads> another(far);
+    another.run();
+    CHECK(all_finite(another.all()));
+}
+
+TEST_CASE("gated delta heads: what does not fit is refused") {
+    CHECK_THROWS_WITH(
+        (heed::multi_head_attention<float, gated_delta_heads>({.width = 12, .heads = 3, .memory_width = 12})),
+        heed_test::contains("this attention has no cross form"));
+    const support::head_setup<float, gated_delta_heads> s(plain, 2, 7);
+    CHECK_THROWS_WITH(s.layer(s.x, heed::window(3, 0)),
+                      heed_test::contains("the mask is a window; this attention is causal by itself"));
+    decltype(s.layer)::stream stream;
+    CHECK_THROWS_WITH(s.layer.extend(s.x, stream, heed::scale(HUGE_VAL)),
+                      heed_test::contains("needs a finite number"));
+    CHECK(stream.position == 0);
+    CHECK(
+        support::same_bits(support::elements(s.layer.extend(s.x, stream)), support::elements(s.layer(s.x))));
+}
