@@ -1,45 +1,69 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/unit/unit-inl.hpp: rows of length 1, and their gradient
+//
+// A pack of rows at a time, whose sums are reduced together; behind the last row stands itself again.
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
+// <a_l, b_l> of a pack of rows.
 template <class T>
-HEED_INLINE T product_of_rows(const T* a, const T* b, index n) {
-    pack<T> sum = set<pack<T>>(0);
-    for (index i = 0; i < n; i += lanes_of<T>)
-        sum = load_or(a + i, n - i, T(0)) * load_or(b + i, n - i, T(0)) + sum;
-    return lanes_sum<T>(sum);
+HEED_INLINE pack<T> products_of_rows(const T* a, index a_row, const T* b, index b_row, index left, index n) {
+    constexpr int w = lanes_of<T>;
+    pack<T> sums[w];
+    HEED_UNROLL
+    for (int l = 0; l < w; ++l) {
+        const index row = l < left ? l : left - 1;
+        const T* const x = a + row * a_row;
+        const T* const y = b + row * b_row;
+        pack<T> sum = set<pack<T>>(0);
+        for (index i = 0; i < n; i += w)
+            sum = load_or(x + i, n - i, T(0)) * load_or(y + i, n - i, T(0)) + sum;
+        sums[l] = sum;
+    }
+    return lane_sums<T>(sums);
 }
 
 // y = x r, r = 1 / sqrt(<x, x> + least)
 template <class T>
 HEED_NOINLINE void unit_rows(const T* x, index x_row, T* y, index y_row, T* r, T least, index rows, index n) {
-    for (index i = 0; i < rows; ++i, x += x_row, y += y_row) {
-        r[i] = 1 / math::sqrt(product_of_rows(x, x, n) + least);
-        const pack<T> factor = set<pack<T>>(r[i]);
-        for (index f = 0; f < n; f += lanes_of<T>)
-            store_some(y + f, n - f, load_or(x + f, n - f, T(0)) * factor);
+    constexpr int w = lanes_of<T>;
+    for (index i = 0; i < rows; i += w, x += w * x_row, y += w * y_row) {
+        const pack<T> square = products_of_rows(x, x_row, x, x_row, rows - i, n);
+        store_some(r + i, rows - i, set<pack<T>>(1) / sqrt(square + set<pack<T>>(least)));
+        for (index l = 0; l < w && i + l < rows; ++l) {
+            const pack<T> factor = set<pack<T>>(r[i + l]);
+            for (index f = 0; f < n; f += w)
+                store_some(y + l * y_row + f, n - f, load_or(x + l * x_row + f, n - f, T(0)) * factor);
+        }
     }
 }
 // In place, dx = r (dy - y <y, dy>)
 template <class T>
 HEED_NOINLINE void unit_gradient(T* d, index d_row, const T* y, index y_row, const T* r, index rows,
                                  index n) {
-    for (index i = 0; i < rows; ++i, d += d_row, y += y_row) {
-        const pack<T> along = set<pack<T>>(product_of_rows<T>(y, d, n));
-        const pack<T> factor = set<pack<T>>(r[i]);
-        for (index f = 0; f < n; f += lanes_of<T>)
-            store_some(d + f, n - f,
-                       (load_or<T>(d + f, n - f, T(0)) - load_or(y + f, n - f, T(0)) * along) * factor);
+    constexpr int w = lanes_of<T>;
+    for (index i = 0; i < rows; i += w, d += w * d_row, y += w * y_row) {
+        T along[w];
+        store(along, products_of_rows<T>(y, y_row, d, d_row, rows - i, n));
+        for (index l = 0; l < w && i + l < rows; ++l) {
+            const pack<T> back = set<pack<T>>(along[l]);
+            const pack<T> factor = set<pack<T>>(r[i + l]);
+            T* const row = d + l * d_row;
+            for (index f = 0; f < n; f += w)
+                store_some(
+                    row + f, n - f,
+                    (load_or<T>(row + f, n - f, T(0)) - load_or(y + l * y_row + f, n - f, T(0)) * back) *
+                        factor);
+        }
     }
 }
 
 template <class T>
 const detail::unit_leaves<T>& unit_leaves() {
-    static const detail::unit_leaves<T> leaves{&unit_rows<T>, &unit_gradient<T>};
-    return leaves;
+    static constexpr detail::unit_leaves<T> table{&unit_rows<T>, &unit_gradient<T>};
+    return table;
 }
 
 }  // namespace HEED_SIMD

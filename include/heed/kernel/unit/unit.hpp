@@ -9,7 +9,6 @@
 
 #include <heed/core/device.hpp>
 #include <heed/kernel/sparse/rows.hpp>
-#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -30,10 +30,12 @@
 
 #include <cmath>
 
+#include <heed/kernel/gates/gates.hpp>
 #include <heed/kernel/unit/unit.hpp>
 #include <heed/layers/heads/carried_state.hpp>
 #include <heed/layers/heads/causal.hpp>
 #include <heed/linear.hpp>
+#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -79,7 +81,7 @@ struct gated_delta_heads {
     struct tape {
         using numbers = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, kv_head, position)
         detail::unit_length<T> q, k;
-        numbers decays, betas, d_decays, d_betas;
+        numbers decays, betas, d_decays, d_betas, slopes;
     };
     template <class T>
     struct stream_state {
@@ -112,21 +114,27 @@ struct gated_delta_heads {
         const auto* const device = detail::device_of(options...);
         kept.q.backward(d[0], device);
         kept.k.backward(d[1], device);
-        const index heads = x[3].heads();
-        detail::for_each_task(device, detail::lanes_of(device), heads, [&](index, index h) {
+        fit_like(kept.slopes, kept.decays);
+        each_block(x[3], device, [&](index b, index first, index n) {
+            gather(x[3], b, first, n, &w.decay, kept.slopes);
+            for (index h = 0; h < x[3].heads(); ++h) {
+                T* const da = &kept.slopes(b, h, first);
+                detail::gate_leaves_on_target<T>().sigmoid(da, n);
+                for (index p = 0; p < n; ++p) da[p] *= -kept.d_decays(b, h, first + p);
+            }
+            for (index p = first; p < first + n; ++p)
+                for (index h = 0; h < x[3].heads(); ++h) {
+                    const T beta = kept.betas(b, h, p);
+                    d[3](b, h, p, 0) = kept.slopes(b, h, p);
+                    d[4](b, h, p, 0) = kept.d_betas(b, h, p) * beta * (1 - beta);
+                }
+        });
+        for (index h = 0; h < x[3].heads(); ++h) {
             double sum = 0;
             for (index b = 0; b < x[3].batch(); ++b)
-                for (index p = 0; p < x[3].positions(); ++p) {
-                    const double a = number(x[3], b, h, p) + static_cast<double>(w.decay(h));
-                    const double da = -static_cast<double>(kept.d_decays(b, h, p)) * math::sigmoid(a);
-                    const double beta = static_cast<double>(kept.betas(b, h, p));
-                    d[3](b, h, p, 0) = static_cast<T>(da);
-                    d[4](b, h, p, 0) =
-                        static_cast<T>(static_cast<double>(kept.d_betas(b, h, p)) * beta * (1 - beta));
-                    sum += da;
-                }
+                for (index p = 0; p < x[3].positions(); ++p) sum += static_cast<double>(kept.slopes(b, h, p));
             gradients.decay(h) += static_cast<T>(sum);
-        });
+        }
     }
 
     template <class T, class... Options>
@@ -148,9 +156,24 @@ struct gated_delta_heads {
 private:
     static constexpr double least_square = 1e-6;  // added to the square of a length
 
+    // f(batch entry, first position, positions) for all positions, a block at a time.
+    template <class T, class D, class F>
+    static void each_block(const view<const T>& x, const D* device, const F& f) {
+        constexpr index block = 64;
+        const index blocks = (x.positions() + block - 1) / block;
+        detail::for_each_task(device, detail::lanes_of(device), x.batch() * blocks, [&](index, index task) {
+            const index first = task % blocks * block;
+            f(task / blocks, first, math::min(block, x.positions() - first));
+        });
+    }
+    // The numbers of positions, which stand far apart, to rows of heads, with an offset for each head.
     template <class T>
-    static double number(const view<const T>& x, index b, index h, index p) {
-        return static_cast<double>(x(b, h, p, 0));
+    static void gather(const view<const T>& x, index b, index first, index n,
+                       const std::type_identity_t<Eigen::Tensor<T, 1, Eigen::RowMajor>>* offsets,
+                       typename tape<T>::numbers& to) {
+        for (index p = first; p < first + n; ++p)
+            for (index h = 0; h < x.heads(); ++h)
+                to(b, h, p) = offsets == nullptr ? x(b, h, p, 0) : x(b, h, p, 0) + (*offsets)(h);
     }
     template <class Tensor>
     static void fit_like(Tensor& t, const Tensor& like) {
@@ -165,19 +188,16 @@ private:
         kept.k.forward(x[1], static_cast<T>(least_square), device);
         detail::fit(kept.decays, x[3].batch(), x[3].heads(), x[3].positions());
         fit_like(kept.betas, kept.decays);
-        detail::for_each_task(
-            device, detail::lanes_of(device), x[3].batch() * x[3].heads(), [&](index, index task) {
-                const index b = task / x[3].heads();
-                const index h = task % x[3].heads();
-                for (index p = 0; p < x[3].positions(); ++p) {
-                    const double a = number(x[3], b, h, p) + static_cast<double>(w.decay(h));
-                    kept.decays(b, h, p) = static_cast<T>(-softplus(a));
-                    kept.betas(b, h, p) = static_cast<T>(math::sigmoid(number(x[4], b, h, p)));
-                }
-            });
+        const detail::gate_leaves<T>& leaf = detail::gate_leaves_on_target<T>();
+        each_block(x[3], device, [&](index b, index first, index n) {
+            gather(x[3], b, first, n, &w.decay, kept.decays);
+            gather(x[4], b, first, n, nullptr, kept.betas);
+            for (index h = 0; h < x[3].heads(); ++h) {
+                leaf.decay(&kept.decays(b, h, first), n);
+                leaf.sigmoid(&kept.betas(b, h, first), n);
+            }
+        });
     }
-    // ln(1 + e^x), in double: for x below -36 it is 0, a memory without end.
-    static double softplus(double x) { return math::max(x, 0.0) + math::log(1 + math::exp(-math::abs(x))); }
 
     // run(options…) with those of the rule.
     template <class T, class Run, class... Options>

@@ -16,9 +16,9 @@
 
 #include <optional>
 
+#include <heed/kernel/gates/gates.hpp>
 #include <heed/layers/heads/causal.hpp>
 #include <heed/layers/heads/kept_keys.hpp>
-#include <heed/math.hpp>
 #include <heed/sparse/native.hpp>
 #include <heed/sparse/native_backward.hpp>
 
@@ -122,7 +122,8 @@ private:
     static void open(tape<T>& kept, const view<const T>& x) {
         detail::fit(kept.gates, x.batch(), x.heads(), x.positions(), x.features());
         T* gate = kept.gates.data();
-        each_gate(x, [&](const T& from) { *gate++ = math::sigmoid(from); });
+        each_gate(x, [&](const T& from) { *gate++ = from; });
+        detail::gate_leaves_on_target<T>().sigmoid(kept.gates.data(), static_cast<index>(kept.gates.size()));
     }
 };
 

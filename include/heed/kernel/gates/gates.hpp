@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/gates/gates.hpp: the numbers that steer an attention, in place: sigmoid(x), and the logarithm
+// of a decay -softplus(x) = -ln(1 + e^x), whose derivative is -sigmoid(x)
+#pragma once
+
+#include <heed/core/tensor.hpp>
+#include <heed/kernel/sparse/rows.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+struct gate_leaves {
+    void (*sigmoid)(T* x, index n);
+    void (*decay)(T* x, index n);
+};
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
+
+#define HEED_FOREACH <heed/kernel/gates/gates-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+template <class T>
+const gate_leaves<T>& gate_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(gate_leaves<T>())
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
