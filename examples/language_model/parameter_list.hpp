@@ -30,7 +30,7 @@ void append(parameter_list& list, const std::string& name, P& weights, P& gradie
     const auto add = [&](const std::string& full_name, auto& w, auto& g) {
         if (w.size() == 0) return;
         std::vector<index> shape;
-        for (int axis = 0; axis < w.rank(); ++axis) shape.push_back(w.dimension(axis));
+        for (index extent : w.dimensions()) shape.push_back(extent);
         list.push_back({full_name, shape, w.data(), g.data(), static_cast<index>(w.size())});
     };
     heed::visit(name, add, weights, gradients);

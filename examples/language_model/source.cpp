@@ -22,6 +22,8 @@ const std::vector<std::string>& texts_of(const settings& s) {
 source::source(const settings& s)
     : task_(s.task), overfit_(s.overfit), sequences_(s.batch), length_(s.length) {
     if (task_ != "text") return;
+    for (const std::string& path : texts_of(s))
+        name_ += (name_.empty() ? "" : " and ") + path.substr(path.find_last_of('/') + 1);
     text_ = std::make_unique<const text>(text::from_files(texts_of(s)));
     text_->check_length(overfit_ ? sequences_ * length_ : length_);
 }
@@ -54,8 +56,8 @@ void source::validate(const std::function<void(const batch&)>& judge) const {
         }
     } else {
         const std::ptrdiff_t all = text_->validation_sequences(length_);
+        b.resize(sequences_, length_);
         for (std::ptrdiff_t first = 0; first < all; first += sequences_) {
-            b.resize(sequences_, length_);
             text_->validation_from(first, b);
             judge(b);
         }
@@ -68,7 +70,7 @@ std::string source::description() const {
         words += ": " + std::to_string(copied_bytes(length_)) + " bytes after " +
                  std::to_string(length_ - 2 * copied_bytes(length_)) + " of noise";
     else if (task_ == "recall")
-        words += ": " + std::to_string(recall_pairs(length_)) + " pairs of key and value";
+        words += ": " + std::to_string(recall_pairs(length_)) + " values, each by its key";
     else
         words += ": " + std::to_string(text_->training().size()) + " bytes to learn, " +
                  std::to_string(text_->validation().size()) + " to judge by";
@@ -79,8 +81,7 @@ std::string source::fingerprint() const {
     return text_ == nullptr ? task_ : task_ + " " + std::to_string(text_->digest());
 }
 
-std::ptrdiff_t source::epoch_bytes() const {
-    return text_ == nullptr ? 0 : static_cast<std::ptrdiff_t>(text_->training().size());
-}
+std::size_t source::bytes() const { return text_ == nullptr ? 0 : text_->size(); }
+std::size_t source::epoch_bytes() const { return text_ == nullptr ? 0 : text_->training().size(); }
 
 }  // namespace language_model

@@ -27,11 +27,14 @@ public:
     std::string description() const;
     std::string fingerprint() const;
 
-    // Bytes a text's epoch has; 0 for a task, which has no end.
-    std::ptrdiff_t epoch_bytes() const;
+    // A text's files by their names, its bytes, and those of them that are learned from: an epoch. A task has
+    // no end, and 0 for both.
+    const std::string& name() const { return name_; }
+    std::size_t bytes() const;
+    std::size_t epoch_bytes() const;
 
 private:
-    std::string task_;
+    std::string task_, name_;
     bool overfit_;
     std::ptrdiff_t sequences_, length_;
     std::unique_ptr<const text> text_;

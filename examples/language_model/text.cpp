@@ -52,7 +52,8 @@ std::ptrdiff_t text::validation_sequences(std::ptrdiff_t length) const {
 std::ptrdiff_t text::validation_from(std::ptrdiff_t first, batch& b) const {
     const std::ptrdiff_t found =
         std::clamp(validation_sequences(b.length) - first, std::ptrdiff_t{0}, b.sequences);
-    b.resize(found, b.length);
+    std::fill(b.inputs.begin(), b.inputs.end(), static_cast<std::uint8_t>(' '));
+    std::fill(b.targets.begin(), b.targets.end(), batch::not_scored);
     for (std::ptrdiff_t i = 0; i < found; ++i) b.set_text(i, validation_.data() + (first + i) * b.length);
     return found;
 }

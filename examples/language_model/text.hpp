@@ -29,8 +29,8 @@ public:
     // Fills every sequence from a place of its own in the training part.
     void draw(batch& b, generator& random) const;
 
-    // Disjoint sequences of the validation part from `first` on, as many as fit into b's. Returns how many
-    // there are; b is resized to them.
+    // Disjoint sequences of the validation part from `first` on, as many as fit into b. Returns how many
+    // there are; the others of b are not scored, so that a model meets batches of one size alone.
     std::ptrdiff_t validation_from(std::ptrdiff_t first, batch& b) const;
     std::ptrdiff_t validation_sequences(std::ptrdiff_t length) const;
 

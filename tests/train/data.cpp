@@ -76,7 +76,11 @@ TEST_CASE("validation covers its part once, in order") {
         b.resize(4, 30);
         const std::ptrdiff_t found = t.validation_from(first, b);
         CHECK(found == (first == 0 ? 4 : 2));
-        for (std::ptrdiff_t i = 0; i < found; ++i) covered += row(b, i);
+        CHECK(b.sequences == 4);
+        for (std::ptrdiff_t i = 0; i < 4; ++i) {
+            if (i < found) covered += row(b, i);
+            for (std::ptrdiff_t p = 0; p < 30; ++p) CHECK((target(b, i, p) >= 0) == (i < found));
+        }
         first += found;
     }
     CHECK(covered == t.validation().substr(0, 180));
@@ -116,34 +120,40 @@ TEST_CASE("copy_first asks for the first bytes again, and scores nothing else") 
     }
 }
 
-TEST_CASE("recall asks for the value behind every key once, and scores nothing else") {
+TEST_CASE("recall asks for the value of every stored key once, and scores nothing else") {
+    using language_model::recall_values;
     generator random(6);
-    for (std::ptrdiff_t length : {8, 15, 31, 32, 64, 207, 300}) {
+    std::map<int, int> stored, answers;
+    for (std::ptrdiff_t length : {8, 15, 31, 32, 64, 207}) {
         CAPTURE(length);
         const std::ptrdiff_t pairs = language_model::recall_pairs(length);
-        CHECK(pairs == std::min<std::ptrdiff_t>(52, (length + 1) / 4));
+        CHECK(pairs == std::min<std::ptrdiff_t>(16, length / 2));
         batch b;
-        b.resize(20, length);
+        b.resize(40, length);
         language_model::draw_recall(b, random);
         for (std::ptrdiff_t i = 0; i < b.sequences; ++i) {
-            const std::string bytes = row(b, i) + static_cast<char>(target(b, i, length - 1));
-            const std::size_t first = bytes.size() - static_cast<std::size_t>(4 * pairs);
-            std::map<char, char> value;
-            for (std::size_t at = first; at < first + static_cast<std::size_t>(2 * pairs); at += 2)
-                value[bytes[at]] = bytes[at + 1];
-            CHECK(value.size() == static_cast<std::size_t>(pairs));
-            std::ptrdiff_t scored = 0;
+            const std::string bytes = row(b, i);
+            std::map<int, int> value;
             for (std::ptrdiff_t p = 0; p < length; ++p) {
-                if (target(b, i, p) == batch::not_scored) continue;
-                ++scored;
-                const auto at = static_cast<std::size_t>(p);
-                REQUIRE(at >= first + static_cast<std::size_t>(2 * pairs));
-                CHECK(value.count(bytes[at]) == 1);
-                CHECK(value[bytes[at]] == static_cast<char>(target(b, i, p)));
-                value.erase(bytes[at]);
+                const int byte = static_cast<std::uint8_t>(bytes[static_cast<std::size_t>(p)]);
+                if (p < pairs) {
+                    REQUIRE(byte >= 128);
+                    value[(byte - 128) / recall_values] = (byte - 128) % recall_values;
+                    ++stored[byte];
+                }
+                if (p < length - pairs) {
+                    CHECK(target(b, i, p) == batch::not_scored);
+                    if (p >= pairs) CHECK(byte == '.');
+                    continue;
+                }
+                REQUIRE(value.count(byte - 'a') == 1);
+                CHECK(target(b, i, p) == '0' + value[byte - 'a']);
+                ++answers[target(b, i, p)];
+                value.erase(byte - 'a');
             }
-            CHECK(scored == pairs);
             CHECK(value.empty());
         }
     }
+    CHECK(stored.size() == 128);  // every key with every value
+    CHECK(answers.size() == 8);
 }
