@@ -97,6 +97,8 @@ int main_of(int count, char** given) {
             for (const variant& v : variants()) add(run, v, self(8, length, head_dim), v.name);
     for (size keys : {1024, 8192, 32768})
         add(run, variant_named("causal"), {1, 32, 8, 1, keys, 128}, "decode");
+    for (const variant& v : variants())
+        if (v.family == "layers") add(run, v, self(12, 512, 64), v.name);
     // One more position after so many: by softmax over a cache, and from states of constant size.
     for (size keys : {16, 1024, 16384})
         for (const variant& v : variants())

@@ -21,10 +21,11 @@ struct model {
     const char* title;
     std::vector<std::string> variants;
     shape extent;
-    bool quick = false;  // also in a quick run
+    bool quick = false;     // also in a quick run
+    bool baselines = true;  // beside the naive softmax
 };
 
-// The attention of one layer.
+// The attention of one layer; and a whole layer.
 const model models[] = {
     {"ViT-B/16: 12 heads, 197 patches, D=64", {"plain"}, self(12, 197, 64), true},
     {"GPT-2 small: 12 heads, 1024 tokens, D=64, causal", {"causal"}, self(12, 1024, 64), true},
@@ -39,6 +40,12 @@ const model models[] = {
      {"causal", "linear_decode", "cummax_decode", "native_decode"},
      {1, 8, 8, 1, 16384, 64},
      true},
+    {"An encoder layer, 512 tokens, width 768, hidden 3072, with 4, 8, 12 and 16 heads",
+     {"heads_4", "heads_8", "heads_12", "heads_16", "heads_4_back", "heads_8_back", "heads_12_back",
+      "heads_16_back"},
+     self(12, 512, 64),
+     false,
+     false},
 };
 
 std::string today() {
@@ -57,23 +64,23 @@ struct planned {
 
 std::vector<planned> plan(const arguments& a) {
     std::vector<planned> all;
-    // Baselines, and what `wanted` says of the others.
-    const auto with_baselines = [](const auto& wanted) {
+    // What `wanted` says, and the baselines.
+    const auto listed = [](bool baselines, const auto& wanted) {
         std::vector<const variant*> list;
         for (const variant& v : variants())
-            if (v.family == "eigen" || wanted(v)) list.push_back(&v);
+            if ((baselines && v.family == "eigen") || wanted(v)) list.push_back(&v);
         return list;
     };
     for (const model& m : models)
         if (a.models && (m.quick || !a.quick))
-            all.push_back({m.title, false, m.extent, with_baselines([&](const variant& v) {
+            all.push_back({m.title, false, m.extent, listed(m.baselines, [&](const variant& v) {
                                return std::find(m.variants.begin(), m.variants.end(), v.name) !=
                                       m.variants.end();
                            })});
     for (size length : a.lengths) {
         const shape s = self(1, length, 64);
         all.push_back({"One head, " + std::to_string(length) + " positions, D=64", true, s,
-                       with_baselines([&](const variant& v) { return !v.takes || v.takes(s); })});
+                       listed(true, [&](const variant& v) { return !v.takes || v.takes(s); })});
     }
     return all;
 }

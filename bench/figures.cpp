@@ -232,6 +232,10 @@ bool print_figures(std::ostream& out, runner& run) {
     m.share_of_peak("causal_back", self(8, 2048, 128), 0.65);
     m.two_threads("plain_back", self(8, 2048, 64), 1.8);
 
+    // One encoder layer: width 768, hidden 3072, 12 heads, 512 tokens.
+    m.share_of_peak("heads_12", self(12, 512, 64), 0.70);
+    m.two_threads("heads_12", self(12, 512, 64), 1.8);
+
     m.faster("blocks", "plain", self(1, 16384, 64), 1 / (1.15 * 0.1));
     m.faster("longformer", "plain", self(1, 32768, 64), 20);
     m.faster("longformer_spread", "plain", self(1, 32768, 64), 20);

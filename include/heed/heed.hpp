@@ -8,6 +8,7 @@
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
 #include <heed/multi_head.hpp>
+#include <heed/recommend.hpp>
 #include <heed/rotary.hpp>
 #include <heed/sparse.hpp>
 #include <heed/state.hpp>

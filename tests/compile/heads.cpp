@@ -66,4 +66,7 @@ void call(everything& e) {
 #ifdef HEED_CASE_exact_with_retention
     heed::multi_head_attention<float>{{.width = 8, .heads = 2}}(e.x, heed::retention);
 #endif
+#ifdef HEED_CASE_chosen_with_mask
+    heed::make_attention<float>(heed::config_for(heed::task::text))(e.x, heed::causal);
+#endif
 }

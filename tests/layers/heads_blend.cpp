@@ -147,7 +147,7 @@ TEST_CASE("what a caller of a blend can get wrong") {
     const auto x = support::random_rows<float>(r, 1, 4, 8);
     layer_type::stream stream;
     CHECK_THROWS_WITH(layer.extend(x, stream, heed::window(2, 0)),
-                      contains("a running maximum takes no mask but heed::causal"));
+                      contains("this attention takes no mask but heed::causal"));
     CHECK_THROWS_WITH(layer.extend(x, stream, heed::causal),
                       contains("the stream stopped at an error between the two variants of a blend"));
     layer_type::stream fresh;

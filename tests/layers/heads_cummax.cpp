@@ -138,7 +138,7 @@ TEST_CASE("what a caller of heads with a running maximum can get wrong") {
     const layer_type layer({.width = 8, .heads = 2});
     const auto x = support::random_rows<float>(r, 1, 4, 8);
     CHECK_THROWS_WITH(layer(x, heed::window(2, 0)),
-                      contains("got window(2, 0); a running maximum takes no mask but heed::causal"));
+                      contains("got window(2, 0); this attention takes no mask but heed::causal"));
     CHECK_THROWS_WITH(layer(x, heed::causal, heed::window(heed::unbounded, 3)), contains("got window("));
     layer_type::stream stream;
     (void)layer.extend(x, stream);

@@ -168,18 +168,15 @@ TEST_CASE("what is left at the end folds into the next linear layer") {
         const auto want = support::values(next(norm(x))), got = support::values(folded(x));
         CHECK(support::max_error(got, want) < 1e-14 * (1 + support::max_abs(want)));
         CHECK(support::max_abs(want) > 1);
-        // The bits of float, to its rounding.
+        // In float, to its rounding.
+        const auto narrow = [](const std::string&, auto& to, const auto& from) {
+            to = from.template cast<float>();
+        };
         heed::rep_batch_norm<float> small({.width = 19});
-        heed::for_each_parameter(
-            [](const std::string&, auto& to, const auto& from) { to = from.template cast<float>(); },
-            small.weights, norm.weights);
-        heed::for_each_parameter(
-            [](const std::string&, auto& to, const auto& from) { to = from.template cast<float>(); },
-            small.running, norm.running);
         heed::projection<float> small_next(19, 8, bias);
-        heed::for_each_parameter(
-            [](const std::string&, auto& to, const auto& from) { to = from.template cast<float>(); },
-            small_next.weights, next.weights);
+        heed::for_each_parameter(narrow, small.weights, norm.weights);
+        heed::for_each_parameter(narrow, small.running, norm.running);
+        heed::for_each_parameter(narrow, small_next.weights, next.weights);
         small.fold_into(small_next.weights);
         const support::tensor<float, 2> small_x = x.cast<float>();
         CHECK(support::max_error(support::values(small_next(small_x)), want) <

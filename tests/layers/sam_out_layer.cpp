@@ -271,7 +271,7 @@ TEST_CASE("what a caller of a SamOut layer can get wrong") {
     CHECK_THROWS_WITH(plain.forward_into(y, support::random_rows<double>(r, 2, 4, 8), tape),
                       contains("y has 5 positions, x has 4"));
     CHECK_THROWS_WITH(plain.forward_into(y, x, tape, heed::window(2, 0)),
-                      contains("a running maximum takes no mask but heed::causal"));
+                      contains("this attention takes no mask but heed::causal"));
     CHECK(support::same_rows(y, before));
 
     auto g = heed::zeros_like(plain.weights), g_placed = heed::zeros_like(placed.weights);

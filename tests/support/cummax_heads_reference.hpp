@@ -12,18 +12,6 @@ namespace heads_reference {
 using cummax_reference::shape;
 using list = reference::numbers;
 
-// (batch, head, position, feature) -> (batch, position, heads features)
-inline list joined(const list& heads, const shape& s) {
-    list rows(s.size());
-    for (long b = 0; b < s.batch; ++b)
-        for (long h = 0; h < s.heads; ++h)
-            for (long t = 0; t < s.positions; ++t)
-                for (long f = 0; f < s.features; ++f)
-                    rows[static_cast<std::size_t>(((b * s.positions + t) * s.heads + h) * s.features + f)] =
-                        heads[s.at(b, h, t, f)];
-    return rows;
-}
-
 struct weights {
     long width = 0;
     list in, in_bias, out, out_bias;  // out empty: no output projection
@@ -39,7 +27,7 @@ inline list solve(const list& x, const shape& s, const weights& w, long streams,
     for (long i = 0; i < streams; ++i)
         parts.push_back(
             reference::heads_of(rows, s.batch, s.positions, streams * width, i * width, s.heads, s.features));
-    const list y = joined(attend(s, parts), s);
+    const list y = reference::joined_heads(attend(s, parts), s.batch, s.heads, s.positions, s.features);
     return w.out.empty() ? y : reference::linear(y, w.out, w.out_bias, width, w.width);
 }
 

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: MIT
 // tests/support/heads_call.hpp: what holds for every attention inside a multi-head layer, checked for one
 //
-// Forward against the oracle in double and float; gradients; float against double; a stream against the
-// whole sequence, in pieces of several lengths; the same bits on threads; no allocation once tape and
-// workspace have grown.
+// heads_check.hpp with what it leaves out: grouped heads, streams of any width, rotary positions, parameters
+// of the heads' own, a memory, and gradients in float.
 #pragma once
 
-#include <pthread.h>
-
-#include <heed/multi_head.hpp>
-#include <heed/thread_pool.hpp>
-
-#include <array>
-#include <vector>
-
-#include "allocation.hpp"
-#include "catch.hpp"
-#include "compare.hpp"
-#include "heads_reference.hpp"
-#include "layer_gradient.hpp"
+#include "heads_check.hpp"
 
 namespace support {
 
@@ -69,25 +56,25 @@ numbers expected(const head_setup<T, Heads>& s, const Attend& attend) {
     const auto& w = s.layer.weights;
     const long widths[2] = {w.in.weight.dimension(1), crosses ? w.memory.weight.dimension(1) : 0};
     const numbers rows[2] = {
-        reference::project(values(s.x), values(w.in.weight), values(w.in.bias), c.width, widths[0]),
-        crosses ? reference::project(values(s.memory), values(w.memory.weight), values(w.memory.bias),
-                                     c.memory_width, widths[1])
+        reference::linear(values(s.x), values(w.in.weight), values(w.in.bias), c.width, widths[0]),
+        crosses ? reference::linear(values(s.memory), values(w.memory.weight), values(w.memory.bias),
+                                    c.memory_width, widths[1])
                 : numbers()};
     long first[2] = {0, 0};
     for (int i = 0; i < Heads::streams; ++i) {
         const heed::stream_shape shape = Heads::stream_of(c, i);
         const int from = crosses && i > 0 ? 1 : 0;
         const long positions = from == 0 ? p.queries : p.keys;
-        p.streams.push_back(reference::cut_heads(rows[from], p.batch, positions, widths[from], first[from],
-                                                 shape.heads, shape.dim));
+        p.streams.push_back(reference::heads_of(rows[from], p.batch, positions, widths[from], first[from],
+                                                shape.heads, shape.dim));
         first[from] += shape.width();
         if (c.rotary_positions > 0 && shape.rotary)
-            reference::turn_heads(p.streams.back(), positions, shape.dim, c.rotary_base);
+            reference::rotate(p.streams.back(), positions, shape.dim, c.rotary_base);
     }
     heed::for_each_parameter([&](const std::string&, const auto& t) { p.own.push_back(values(t)); }, w.heads);
-    const numbers y = reference::join_heads(attend(p), p.batch, c.heads, p.queries, Heads::value_dim(c));
-    return c.out_projection ? reference::project(y, values(w.out.weight), values(w.out.bias),
-                                                 c.heads * Heads::value_dim(c), c.width)
+    const numbers y = reference::joined_heads(attend(p), p.batch, c.heads, p.queries, Heads::value_dim(c));
+    return c.out_projection ? reference::linear(y, values(w.out.weight), values(w.out.bias),
+                                                c.heads * Heads::value_dim(c), c.width)
                             : y;
 }
 
@@ -152,27 +139,12 @@ void check_cross(const heed::attention_config& c, long batch, long positions, lo
 template <class Heads, class... Options>
 void check_stream(const heed::attention_config& c, long batch, long positions, const Options&... options) {
     const head_setup<double, Heads> s(c, batch, positions);
-    const auto whole = values(s.layer(s.x, options...));
-    for (const std::vector<long>& pieces : {std::vector<long>{1}, {5, 1, 1, 3}, {positions}}) {
-        typename head_setup<double, Heads>::layer_type::stream stream;
-        numbers y(whole.size());
-        for (long first = 0, i = 0; first < positions; ++i) {
-            const long n = std::min(pieces[static_cast<std::size_t>(i) % pieces.size()], positions - first);
-            tensor<double, 3> part(batch, n, c.width);
-            for (long b = 0; b < batch; ++b)
-                for (long j = 0; j < n * c.width; ++j)
-                    part.data()[b * n * c.width + j] = s.x.data()[(b * positions + first) * c.width + j];
-            const tensor<double, 3> got = s.layer.extend(part, stream, options...);
-            for (long b = 0; b < batch; ++b)
-                for (long j = 0; j < n * c.width; ++j)
-                    y[static_cast<std::size_t>((b * positions + first) * c.width + j)] =
-                        got.data()[b * n * c.width + j];
-            first += n;
-        }
-        CAPTURE(pieces.front());
-        CHECK(stream.position == positions);
-        CHECK(relative_error(y, whole) < 1e-12);
-    }
+    check_stream(1e-12, s.layer, s.x, options...);
+}
+template <class T, class Heads, class... Options>
+void check_calls(const heed::attention_config& c, long batch, long positions, const Options&... options) {
+    const head_setup<T, Heads> s(c, batch, positions);
+    check_training(s.layer, s.x, options...);
 }
 
 // One training step: y, then the gradients of everything.
@@ -202,27 +174,5 @@ struct training_step {
         return list;
     }
 };
-
-// The same bits on threads; nothing allocated from the second step on.
-template <class T, class Heads, class... Options>
-void check_calls(const heed::attention_config& c, long batch, long positions, const Options&... options) {
-    const head_setup<T, Heads> s(c, batch, positions);
-    training_step<T, Heads> one(s);
-    one.run(options...);
-    const std::vector<T> bits = one.all();
-    for (const int threads : {2, 3}) {
-        const heed::thread_pool pool(threads);
-        training_step<T, Heads> many(s);
-        many.run(heed::on(pool), options...);
-        CHECK(same_bits(many.all(), bits));
-    }
-    heed::workspace w;
-    training_step<T, Heads> again(s);
-    again.run(heed::use(w), options...);
-    CHECK(same_bits(again.all(), bits));
-    const allocation_watch watch;
-    again.run(heed::use(w), options...);
-    CHECK(watch.count() == 0);
-}
 
 }  // namespace support

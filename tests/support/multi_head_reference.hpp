@@ -55,6 +55,17 @@ inline numbers heads_of(const numbers& x, long batch, long positions, long width
     return y;
 }
 
+// And back: (batch, head, position, dim) -> (batch, position, heads dim)
+inline numbers joined_heads(const numbers& x, long batch, long heads, long positions, long dim) {
+    numbers rows(x.size());
+    for (long b = 0, i = 0; b < batch; ++b)
+        for (long h = 0; h < heads; ++h)
+            for (long p = 0; p < positions; ++p)
+                for (long f = 0; f < dim; ++f, ++i)
+                    entry(rows, ((b * positions + p) * heads + h) * dim + f) = entry(x, i);
+    return rows;
+}
+
 inline problem problem_of(const multi_head& m, const numbers& x, const numbers& memory) {
     const bool crosses = m.memory_width > 0;
     const long q_width = m.heads * m.head_dim, kv_width = m.kv_heads * m.head_dim;
@@ -80,13 +91,8 @@ inline problem problem_of(const multi_head& m, const numbers& x, const numbers& 
 
 inline numbers solve_layer(const multi_head& m, const numbers& x, const numbers& memory = {}) {
     const numbers y = solve<double>(problem_of(m, x, memory)).y;
+    const numbers rows = joined_heads(y, m.batch, m.heads, m.positions, m.head_dim);
     const long joined = m.heads * m.head_dim;
-    numbers rows(static_cast<std::size_t>(m.batch * m.positions * joined));
-    for (long b = 0, i = 0; b < m.batch; ++b)
-        for (long h = 0; h < m.heads; ++h)
-            for (long p = 0; p < m.positions; ++p)
-                for (long f = 0; f < m.head_dim; ++f, ++i)
-                    entry(rows, (b * m.positions + p) * joined + h * m.head_dim + f) = entry(y, i);
     return m.projects ? linear(rows, m.out, m.out_bias, joined, m.width) : rows;
 }
 

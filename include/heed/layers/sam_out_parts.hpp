@@ -5,7 +5,7 @@
 
 #include <heed/kernel/blend/run.hpp>
 #include <heed/layers/multi_head_parts.hpp>
-#include <heed/layers/residual.hpp>
+#include <heed/layers/residual_block.hpp>
 #include <heed/layers/sam_out_parameters.hpp>
 
 namespace heed {
@@ -13,12 +13,10 @@ inline namespace HEED_ABI {
 
 namespace detail {
 
-struct resources_alone {
-    static constexpr bool takes(option_kind kind) { return resource_kind(kind); }
-};
-
 template <class T, class Heads>
 struct sam_out_parts {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed::sam_out_layer<T>: T is float or double");
     using parameters = sam_out_parameters<T, Heads>;
     using tape = sam_out_tape<T, Heads>;
     using attention_parts = multi_head_parts<T, Heads>;
@@ -74,9 +72,7 @@ struct sam_out_parts {
     }
     void check_forward(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x,
                        const places& p) const {
-        check_width(f, "x", x.width, config_.width);
-        check_like(f, "y", y, "x", x, config_.width);
-        check_apart(f, "y", y, "x", x);
+        check_layer_rows(f, y, x, config_.width);
         check_table(f, p, x.positions);
         if (p.table != nullptr) check_apart(f, "y", y, "positions", *p.table);
     }
@@ -132,7 +128,8 @@ struct sam_out_parts {
         const dense_rows<T> attended = rows_in(kept.attended), fed = rows_in(kept.fed);
         const dense_rows<T> mixed = rows_in(kept.mixed);
         attend(attended, z);
-        with_options_of<resources_alone>(
+        with_layer_resources(
+            memory,
             [&](const auto&... o) {
                 feed_forward_.run_forward(f, w.feed_forward, fed, attended, kept.feed_forward, o...);
                 blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
@@ -178,19 +175,14 @@ struct sam_out_parts {
     };
     void check_backward(std::string_view f, const parameters& w, const backward_rows& r, const tape& kept,
                         const parameters& g) const {
-        check_forward(f, r.dx, r.x, {r.table, 0});
-        check_like(f, "dy", r.dy, "x", r.x, config_.width);
-        check_apart(f, "dx", r.dx, "dy", r.dy);
-        check_gradients(f, w, g);
         for (const auto* rows : {&kept.mixed, r.table != nullptr ? &kept.z : &kept.mixed})
-            if (rows->dimension(0) != r.x.batch || rows->dimension(1) != r.x.positions ||
-                rows->dimension(2) != config_.width)
-                fail(f, {"tape holds a forward of ", rows->dimension(0), " x ", rows->dimension(1),
-                         " positions of ", rows->dimension(2), " features, x has ", r.x.batch, " x ",
-                         r.x.positions, " of ", config_.width});
+            check_layer_backward(f, r.dx, r.dy, r.x, config_.width, rows->dimension(0), rows->dimension(1));
+        check_table(f, {r.table, 0}, r.x.positions);
+        check_gradients(f, w, g);
         if (r.table == nullptr) return;
         check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
         check_apart(f, "d_positions", *r.d_table, "positions", *r.table);
+        check_apart(f, "dx", r.dx, "positions", *r.table);
         check_apart(f, "d_positions", *r.d_table, "x", r.x);
         check_apart(f, "d_positions", *r.d_table, "dy", r.dy);
         check_apart(f, "d_positions", *r.d_table, "dx", dense_rows<const T>(r.dx));
@@ -211,7 +203,8 @@ struct sam_out_parts {
         const dense_rows<T> d_attended = rows_in(kept.d_attended), dz = joins ? rows_in(kept.dz) : r.dx;
         const auto read = [](const dense_rows<T>& rows) { return dense_rows<const T>(rows); };
         double d_alpha = 0;
-        with_options_of<resources_alone>(
+        with_layer_resources(
+            memory,
             [&](const auto&... o) {
                 norm_.run_backward(f, w.norm, work, r.dy, rows_in(std::as_const(kept.mixed)), kept.norm,
                                    g.norm, o...);
@@ -225,7 +218,8 @@ struct sam_out_parts {
             options...);
         attention_.run_backward(f, w.attention, {work, nullptr, read(d_attended), z, nullptr}, kept.attention,
                                 g.attention, options...);
-        with_options_of<resources_alone>(
+        with_layer_resources(
+            memory,
             [&](const auto&... o) {
                 add_branch<T>(dz, dz, work, 0, o...);
                 if (joins) add_branch<T>(dz, dz, r.dy, 0, o...);

@@ -96,15 +96,29 @@ struct cummax_attention_form : cummax_form<E> {
         if (plan.group > 1) route(plan, at, n, e, above, dp, de, sum);
     }
 
-    // The same in one pass down the heads and one back up, for a link that need not say what it collects
+    // The same in one pass down the heads and one back up, for a chain that need not say what it collects
     // before its turn: `who` and dp are all that stays of a position between them.
     static constexpr bool fused = true;
+    static index fused_scratch(const cummax_plan& plan) {
+        return (2 * plan.group + 1) * fused_chunks * cummax_chunk * plan.pad;
+    }
+    // `state` is that in front of position t; `carry` is what later positions have left over.
+    void descend_and_ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+                            T* left, T* carry, cummax_scratch<T> mine) const {
+        const index table = fused_chunks * cummax_chunk * plan.pad;
+        T* const who = mine.take(plan.group * table);
+        T* const dp = mine.take(plan.group * table);
+        T* const over_heads = mine.take(table);
+        T* const room = mine.take(rooms * table);
+        descend(plan, at, t, n, state, who, dp, over_heads, room);
+        ascend(plan, at, t, n, who, dp, over_heads, left, carry, room);
+    }
     void descend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state, T* who, T* dp,
-                 T* room, cummax_scratch<T> mine) const {
-        const index table = cummax_chunk * plan.pad;
+                 T* over_heads, T* room) const {
+        const index table = fused_chunks * cummax_chunk * plan.pad;
         T* const room_a1 = room + 4 * table;
         T* const room_a2 = room + 5 * table;
-        const out_rows p{mine.take(table), plan.pad};
+        const out_rows p{over_heads, plan.pad};
         for (index h = 0; h < plan.group; ++h) {
             const out_rows now{state + h * plan.pad, 0};
             const in_rows in[] = {now,
@@ -124,22 +138,33 @@ struct cummax_attention_form : cummax_form<E> {
             io.finish(d_a2, at, h, t, n, room_a2);
         }
     }
-    // From the last head to the first and the last position to the first. `left` and `carry` are what the
-    // positions of this chunk and later chunks have left over.
+    // From the last head to the first and the last position to the first. What a chunk has left over joins
+    // what later ones have at its start.
     void ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, const T* who, const T* dp,
-                T* left, T* carry, T* room, cummax_scratch<T> mine) const {
-        const index table = cummax_chunk * plan.pad;
-        const auto back = [&](const T* rows) { return in_rows{rows, plan.pad}.from_last(n); };
-        const out_rows sum{mine.take(table), plan.pad};
-        fill(sum.data, n * plan.pad, T(0));
+                T* over_heads, T* left, T* carry, T* room) const {
+        const index table = fused_chunks * cummax_chunk * plan.pad;
+        fill(over_heads, n * plan.pad, T(0));
         for (index h = plan.group; h-- > 0;) {
             const out_rows head_left{left + h * plan.pad, 0};
             const out_rows head_carry{carry + h * plan.pad, 0};
             const out_rows to = io.write(d_o, at, h, t, room);
-            const in_rows in[] = {sum.from_last(n), back(dp + h * table), back(who + h * table), head_left,
-                                  head_carry};
-            const out_rows out[] = {sum.from_last(n), head_left, head_carry, to.from_last(n)};
-            io.leaf->ascend(in, out, nullptr, n, at.features);
+            for (index end = n; end > 0;) {
+                const index first = (end - 1) / cummax_chunk * cummax_chunk;
+                const index count = end - first;
+                const auto back = [&](const auto& rows) {
+                    return std::remove_cvref_t<decltype(rows)>{rows.data + first * rows.stride, rows.stride}
+                        .from_last(count);
+                };
+                const out_rows sum = back(out_rows{over_heads, plan.pad});
+                fill(head_left.data, plan.pad, T(0));
+                const in_rows in[] = {sum, back(in_rows{dp + h * table, plan.pad}),
+                                      back(in_rows{who + h * table, plan.pad}), head_left, head_carry};
+                const out_rows out[] = {sum, head_left, head_carry, back(to)};
+                io.leaf->ascend(in, out, nullptr, count, at.features);
+                const in_rows both[] = {head_left, head_carry};
+                io.leaf->add(both, &head_carry, nullptr, 1, at.features);
+                end = first;
+            }
             io.finish(d_o, at, h, t, n, to.data);
         }
     }

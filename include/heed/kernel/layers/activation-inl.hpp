@@ -12,6 +12,13 @@ namespace HEED_SIMD {
 inline constexpr double gelu_slope = 0.797884560802865355880;  // sqrt(2 / pi)
 inline constexpr double gelu_cubic = 0.044715;
 
+// Beyond 22, where e^-|2u| is 0, x stands still: its powers would overflow.
+template <class V>
+HEED_INLINE V gelu_argument(V x) {
+    const V most = set<V>(22);
+    x = larger(-most, x);
+    return choose(most < x, most, x);
+}
 // e = e^-|2u|; 1 / (1 + e^-2u) is then 1 or e over 1 + e.
 template <class V>
 HEED_INLINE V gelu_exponential(V x) {
@@ -26,12 +33,11 @@ struct gelu_value {
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         using C = constants<element_of<V>>;
-        const V e = gelu_exponential(x[0]);
+        const V e = gelu_exponential(gelu_argument(x[0]));
         y[0] = x[0] * (choose(x[0] < set<V>(0), e, set<V>(C::one)) / (e + C::one));
     }
 };
-// s + x s (1 - s) 2u' with s = 1 / (1 + e^-2u). Beyond 20, where s is 1 or 0, x stands still: its powers
-// would overflow.
+// s + x s (1 - s) 2u' with s = 1 / (1 + e^-2u).
 struct gelu_slope_value {
     static constexpr int reads = 2, writes = 1;
     template <class V>
@@ -40,9 +46,7 @@ struct gelu_slope_value {
         using C = constants<T>;
         constexpr T a = static_cast<T>(2 * gelu_slope);
         constexpr T b = static_cast<T>(6 * gelu_slope * gelu_cubic);
-        const V most = set<V>(20);
-        V x = larger(-most, in[1]);
-        x = choose(most < x, most, x);
+        const V x = gelu_argument(in[1]);
         const V e = gelu_exponential(x);
         const V share = set<V>(C::one) / (e + C::one);
         const V s = choose(x < set<V>(0), e, set<V>(C::one)) * share;

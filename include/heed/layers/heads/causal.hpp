@@ -9,24 +9,6 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class O>
-inline constexpr bool another_mask =
-    option_of_kind<O, option_kind::mask> && !std::is_same_v<O, std::remove_const_t<decltype(causal)>>;
-
-inline void check_causal(std::string_view) {}
-template <class First, class... Rest>
-void check_causal(std::string_view function, const First& first, const Rest&... rest) {
-    static_assert(
-        !another_mask<First>,
-        "heed::multi_head_attention: the attention inside is causal by itself; of all masks it takes "
-        "heed::causal alone");
-    if constexpr (First::kind == option_kind::mask && !another_mask<First>)
-        if (first.left != unbounded || first.right != 0)
-            fail(function, {"the mask is a window; this attention is causal by itself and takes heed::causal "
-                            "alone"});
-    check_causal(function, rest...);
-}
-
 // run(options…) without those of these kinds.
 template <option_kind... Kinds>
 struct all_but {
@@ -35,6 +17,30 @@ struct all_but {
 template <option_kind... Kinds, class Run, class... Options>
 decltype(auto) without(const Run& run, const Options&... options) {
     return with_options_of<all_but<Kinds...>>(run, options...);
+}
+
+// Is it a mask of another type than heed::causal's?
+template <class O>
+inline constexpr bool is_other_mask =
+    O::kind == option_kind::mask && !std::is_same_v<std::remove_cvref_t<O>, band_mask<absent>>;
+
+// A window is of heed::causal's type and differs in its sides.
+template <class O>
+void check_causal(std::string_view function, const O& option_) {
+    if constexpr (std::is_same_v<O, band_mask<absent>>) {
+        if (option_.left != unbounded || option_.right != 0)
+            fail(function, {"got window(", option_.left, ", ", option_.right,
+                            "); this attention takes no mask but heed::causal"});
+    }
+}
+
+// run(options…) without the masks.
+template <class Run, class... Options>
+void with_causal([[maybe_unused]] std::string_view function, const Run& run, const Options&... options) {
+    static_assert(!(is_other_mask<Options> || ...),
+                  "heed: this attention looks at what came before; it takes no mask but heed::causal");
+    (check_causal(function, options), ...);
+    if constexpr (!(is_other_mask<Options> || ...)) without<option_kind::mask>(run, options...);
 }
 
 }  // namespace detail

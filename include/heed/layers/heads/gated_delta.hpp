@@ -92,15 +92,14 @@ struct gated_delta_heads {
     template <class T, class... Options>
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 5>& x,
                         const parameters<T>& w, tape<T>& kept, const Options&... options) {
-        detail::check_causal(f, options...);
         prepare(x, w, kept, detail::device_of(options...));
         with_rule(
-            kept, [&](const auto&... o) { linear_attention_into(y, kept.q.y, kept.k.y, x[2], o...); },
+            f, kept, [&](const auto&... o) { linear_attention_into(y, kept.q.y, kept.k.y, x[2], o...); },
             options...);
     }
 
     template <class T, class... Options>
-    static void backward(std::string_view, const std::array<view<T>, 5>& d, const view<const T>& dy,
+    static void backward(std::string_view f, const std::array<view<T>, 5>& d, const view<const T>& dy,
                          const std::array<view<const T>, 5>& x, const view<const T>&, const parameters<T>& w,
                          tape<T>& kept, parameters<T>& gradients, const Options&... options) {
         fit_like(kept.d_decays, kept.decays);
@@ -109,7 +108,7 @@ struct gated_delta_heads {
             linear_attention_backward_into(d[0], d[1], d[2], dy, kept.q.y, kept.k.y, x[2],
                                            decay_gradient(kept.d_decays), delta_gradient(kept.d_betas), o...);
         };
-        detail::without<option_kind::final_state>([&](const auto&... o) { with_rule(kept, run, o...); },
+        detail::without<option_kind::final_state>([&](const auto&... o) { with_rule(f, kept, run, o...); },
                                                   options...);
         const auto* const device = detail::device_of(options...);
         kept.q.backward(d[0], device);
@@ -141,11 +140,10 @@ struct gated_delta_heads {
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 5>& x,
                        const parameters<T>& w, stream_state<T>& s, const Options&... options) {
         detail::check_stream_options<Options...>();
-        detail::check_causal(f, options...);
         prepare(x, w, s.kept, detail::device_of(options...));
         s.carried.advance(x[1].batch(), x[1].heads(), x[1].features(), x[2].features(), [&](auto& sums) {
             with_rule(
-                s.kept,
+                f, s.kept,
                 [&](const auto&... o) {
                     linear_attention_into(y, s.kept.q.y, s.kept.k.y, x[2], state(sums), o...);
                 },
@@ -201,11 +199,13 @@ private:
 
     // run(options…) with those of the rule.
     template <class T, class Run, class... Options>
-    static void with_rule(const tape<T>& kept, const Run& run, const Options&... options) {
+    static void with_rule(std::string_view f, const tape<T>& kept, const Run& run,
+                          const Options&... options) {
         const auto gated = [&](const auto&... o) {
             run(causal, decay(kept.decays), delta(kept.betas), o...);
         };
-        detail::without<option_kind::mask>(
+        detail::with_causal(
+            f,
             [&](const auto&... o) {
                 if constexpr (detail::count_of<option_kind::scale, std::remove_cvref_t<decltype(o)>...> == 0)
                     gated(heed::scale(1), o...);

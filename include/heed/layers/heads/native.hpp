@@ -56,23 +56,22 @@ struct native_heads {
     template <class T, class... Options>
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                         const parameters<T>&, tape<T>& kept, const Options&... options) {
-        detail::check_causal(f, options...);
         open(kept, qkvg[3]);
         const auto run = [&](const auto&... o) {
             native_sparse_attention_into(y, qkvg[0], qkvg[1], qkvg[2], kept.gates, o...);
         };
-        detail::without<option_kind::mask>(run, options...);
+        detail::with_causal(f, run, options...);
     }
 
     template <class T, class... Options>
-    static void backward(std::string_view, const std::array<view<T>, 4>& d, const view<const T>& dy,
+    static void backward(std::string_view f, const std::array<view<T>, 4>& d, const view<const T>& dy,
                          const std::array<view<const T>, 4>& qkvg, const view<const T>&, const parameters<T>&,
                          const tape<T>& kept, parameters<T>&, const Options&... options) {
         const auto run = [&](const auto&... o) {
             native_sparse_attention_backward_into(d[0], d[1], d[2], d[3], dy, qkvg[0], qkvg[1], qkvg[2],
                                                   kept.gates, o...);
         };
-        detail::without<option_kind::mask>(run, options...);
+        detail::with_causal(f, run, options...);
         const T* gate = kept.gates.data();
         each_gate(d[3], [&](T& x) {
             x *= *gate * (1 - *gate);
@@ -83,7 +82,6 @@ struct native_heads {
     template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                        const parameters<T>&, stream_state<T>& state, const Options&... options) {
-        detail::check_causal(f, options...);
         native_blocks blocks;
         const auto& given = detail::pick<option_kind::native_blocks>(options...);
         if constexpr (!detail::is_absent<decltype(given)>) blocks = given;
@@ -105,7 +103,7 @@ struct native_heads {
             native_sparse_attention_into(y, qkvg[0], state.keys.rows(), state.values.rows(), state.kept.gates,
                                          compressed(*means), o...);
         };
-        detail::without<option_kind::mask>(run, options...);
+        detail::with_causal(f, run, options...);
         keys.keep();
         values.keep();
     }

@@ -6,8 +6,7 @@
 #pragma once
 
 #include <heed/cummax.hpp>
-#include <heed/layers/heads/concept.hpp>
-#include <heed/mask/band.hpp>
+#include <heed/layers/heads/causal.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -27,34 +26,6 @@ struct running_maxima {
         return state(most);
     }
 };
-
-struct all_but_masks {
-    static constexpr bool takes(option_kind kind) { return kind != option_kind::mask; }
-};
-
-// Is it a mask of another type than heed::causal's?
-template <class O>
-inline constexpr bool is_other_mask =
-    O::kind == option_kind::mask && !std::is_same_v<std::remove_cvref_t<O>, band_mask<absent>>;
-
-// A window is of heed::causal's type and differs in its sides.
-template <class O>
-void check_causal(std::string_view function, const O& option_) {
-    if constexpr (std::is_same_v<O, band_mask<absent>>) {
-        if (option_.left != unbounded || option_.right != 0)
-            fail(function, {"got window(", option_.left, ", ", option_.right,
-                            "); a running maximum takes no mask but heed::causal"});
-    }
-}
-
-// run(options…) without the masks.
-template <class Run, class... Options>
-void with_causal([[maybe_unused]] std::string_view function, const Run& run, const Options&... options) {
-    static_assert(!(is_other_mask<Options> || ...),
-                  "heed: a running maximum looks at what came before; it takes no mask but heed::causal");
-    (check_causal(function, options), ...);
-    if constexpr (!(is_other_mask<Options> || ...)) with_options_of<all_but_masks>(run, options...);
-}
 
 // A backward that reads nothing but the streams.
 template <class T>
