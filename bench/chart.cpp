@@ -75,13 +75,10 @@ std::string svg(const chart& c) {
         }
     for (const name_tag& tag : placed(tags)) {
         const series& line = c.lines[tag.which];
-        out << "<g class=\"series " << line.css << "\"><polyline points=\"";
-        for (auto [x, y] : line.points) out << px(x_at(x)) << ',' << px(y_at(y)) << ' ';
-        out << "\"/>";
+        std::vector<place> places;
         for (auto [x, y] : line.points)
-            out << "<circle r=\"3\" cx=\"" << px(x_at(x)) << "\" cy=\"" << px(y_at(y)) << "\"><title>"
-                << escaped(line.name) << ", " << thousands(x) << ": " << c.label(y) << "</title></circle>";
-        out << lead_and_name(x_at(line.points.back().first), tag, line.name) << "</g>\n";
+            places.push_back({x_at(x), y_at(y), line.name + ", " + thousands(x) + ": " + c.label(y)});
+        out << named_line(line.css, places, tag, line.name);
     }
     out << "</svg></figure>\n";
     return out.str();

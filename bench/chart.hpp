@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bench/chart.hpp: a line chart and a scatter chart as inline SVG, coloured by the page's style sheet
+// bench/chart.hpp: line charts and a scatter chart as inline SVG, coloured by the page's style sheet
 #pragma once
 
 #include <string>
@@ -32,6 +32,15 @@ struct chart {
 // x is logarithmic with a tick at each x that occurs. Names stand at the lines' ends, moved apart where
 // they would overlap. Empty when there is nothing to draw.
 std::string svg(const chart& c);
+
+// Both axes linear, with ticks at round numbers; y covers what occurs.
+struct curves {
+    std::string title, subtitle, x_title;
+    std::string (*x_label)(double);
+    std::string (*y_label)(double);
+    std::vector<series> lines;
+};
+std::string svg(const curves& c);
 
 struct dot {
     double x, y;

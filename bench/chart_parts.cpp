@@ -99,5 +99,18 @@ std::string lead_and_name(double x, const name_tag& tag, const std::string& name
     return out.str();
 }
 
+std::string named_line(const std::string& css, const std::vector<place>& places, const name_tag& tag,
+                       const std::string& name) {
+    std::ostringstream out;
+    out << "<g class=\"series " << css << "\"><polyline points=\"";
+    for (const place& p : places) out << px(p.x) << ',' << px(p.y) << ' ';
+    out << "\"/>";
+    for (const place& p : places)
+        out << "<circle r=\"3\" cx=\"" << px(p.x) << "\" cy=\"" << px(p.y) << "\"><title>"
+            << escaped(p.tooltip) << "</title></circle>";
+    out << lead_and_name(places.back().x, tag, name) << "</g>\n";
+    return out.str();
+}
+
 }  // namespace chart_parts
 }  // namespace heed_bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bench/chart_parts.hpp: what the line chart and the scatter chart share: scales, ticks, placed names
+// bench/chart_parts.hpp: what the charts share: scales, ticks, placed names
 #pragma once
 
 #include <string>
@@ -37,5 +37,13 @@ std::string opening(const std::string& title, const std::string& subtitle);  // 
 std::string grid_line(double y, const std::string& label);                   // at this pixel
 std::string x_label(double x, double y, const std::string& text);
 std::string lead_and_name(double x, const name_tag& tag, const std::string& name);
+
+// A line with a point and its tooltip at each place (pixels), led to its name.
+struct place {
+    double x, y;
+    std::string tooltip;
+};
+std::string named_line(const std::string& css, const std::vector<place>& places, const name_tag& tag,
+                       const std::string& name);
 
 }  // namespace heed_bench::chart_parts

@@ -12,3 +12,7 @@ heed_must_not_compile(cummax_with_state MESSAGE "heed::multi_head_attention: the
 heed_must_not_compile(forward_with_gradient MESSAGE "heed::cummax: this call does not take one of these options")
 heed_must_not_compile(hybrid_apart MESSAGE "heed::cummax_attention: hybrid blends over heads")
 heed_must_not_compile(blend_with_decay MESSAGE "heed::multi_head_attention: the attention inside does not take")
+heed_must_not_compile(sam_out_under_prefix MESSAGE "heed: this attention looks at what came before")
+heed_must_not_compile(sam_out_with_dropout MESSAGE "heed::multi_head_attention: the attention inside does not take")
+heed_must_not_compile(sam_out_into_temporary MESSAGE "heed: a layer's result is written, and this tensor is a temporary")
+heed_must_not_compile(sam_out_of_halves MESSAGE "heed::sam_out_layer<T>: T is float or double")

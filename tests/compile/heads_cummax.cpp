@@ -14,6 +14,8 @@ struct everything {
     heed::multi_head_attention<float, heed::maxstate_super_heads> super{{.width = 8, .heads = 2}};
     heed::multi_head_attention<float, heed::blend_heads<heed::exact_heads, heed::cummax_heads>> blend{
         {.width = 8, .heads = 2}};
+    heed::sam_out_layer<float> sam_out{{.width = 8, .heads = 2}};
+    heed::sam_out_layer<float>::tape tape;
 };
 
 void call(everything& e) {
@@ -58,7 +60,20 @@ void call(everything& e) {
     Eigen::Tensor<float, 3, Eigen::RowMajor> g(1, 2, 3);
     (void)e.blend(e.x, heed::decay(g));
 #endif
+#ifdef HEED_CASE_sam_out_under_prefix
+    (void)e.sam_out(e.x, heed::prefix(2));
+#endif
+#ifdef HEED_CASE_sam_out_with_dropout
+    (void)e.sam_out(e.x, heed::dropout(0.5, 1));
+#endif
+#ifdef HEED_CASE_sam_out_into_temporary
+    e.sam_out.forward_into(rows(1, 3, 8), e.x, e.tape);
+#endif
+#ifdef HEED_CASE_sam_out_of_halves
+    heed::sam_out_layer<Eigen::half> layer({.width = 8, .heads = 2});
+#endif
     (void)e.cummax(e.x, heed::causal, heed::heads_apart);
+    (void)e.sam_out(e.x, heed::causal);
     (void)e.maxstate(e.x, heed::causal);
     (void)e.super(e.x, heed::causal);
     (void)e.blend(e.x, heed::causal, heed::softcap(20), heed::hybrid(0.5));

@@ -126,7 +126,7 @@ TEST_CASE("linear heads: states between calls") {
 
 TEST_CASE("linear heads: a decay and a beta of the caller's own") {
     support::random r(9);
-    support::tensor<double, 3> g(2, 3, 7), beta(2, 3, 7), dg(g), dbeta(beta);
+    support::tensor<double, 3> g(2, 3, 7), beta(2, 3, 7), dg(2, 3, 7), dbeta(2, 3, 7);
     for (long i = 0; i < g.size(); ++i) g.data()[i] = -r.uniform(), beta.data()[i] = 0.3 * r.uniform();
     const auto rule = [&](auto& l) {
         l.causal = true, l.normalised = false, l.map = reference::features::identity;

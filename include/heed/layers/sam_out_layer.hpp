@@ -41,8 +41,6 @@ inline namespace HEED_ABI {
 
 template <class T, class Heads = maxstate_heads>
 class sam_out_layer : detail::sam_out_parts<T, Heads> {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
-                  "heed::sam_out_layer<T>: T is float or double");
     using parts = detail::sam_out_parts<T, Heads>;
     template <class X>
     static auto read(std::string_view f, const char* name, const X& x) {

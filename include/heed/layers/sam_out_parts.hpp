@@ -15,6 +15,8 @@ namespace detail {
 
 template <class T, class Heads>
 struct sam_out_parts {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed::sam_out_layer<T>: T is float or double");
     using parameters = sam_out_parameters<T, Heads>;
     using tape = sam_out_tape<T, Heads>;
     using attention_parts = multi_head_parts<T, Heads>;
