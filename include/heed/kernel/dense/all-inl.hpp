@@ -4,4 +4,6 @@
 // clang-format off
 #include <heed/kernel/dense/pack-inl.hpp>
 #include <heed/kernel/dense/product-inl.hpp>
+#include <heed/kernel/dense/few-inl.hpp>
+#include <heed/kernel/dense/table-inl.hpp>
 // clang-format on

@@ -1,58 +1,83 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/dense/pack-inl.hpp: rows of a and columns of b as panels that lie in one piece
+// heed/kernel/dense/pack-inl.hpp: rows of a and columns of b as panels, the way register blocks read them
+//
+// A panel is (term, lane), a lane being a row of a or a column of b. Lanes that are neighbours in memory are
+// copied, terms that are neighbours are turned in squares of packs, all else goes number by number.
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-// Neighbouring lanes of a term: rows of memory to rows of the panels.
+// Rows and packs of a register block: 8 x 3 sums of 32 registers, 4 x 3 of 16.
+inline constexpr int dense_rows = HEED_SIMD_REGISTERS == 32 ? 8 : 4;
+inline constexpr int dense_packs = 3;
+// Packs of a panel of rows, which holds whole register blocks.
+template <class T>
+inline constexpr int row_packs = dense_rows > lanes_of<T> ? dense_rows / lanes_of<T> : 1;
+
+// To the second-level cache: the first one has too few miss buffers for memory.
+HEED_INLINE void fetch_line([[maybe_unused]] const void* p) {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(p, 0, 2);
+#endif
+}
+template <class T>
+inline constexpr index line_numbers = 64 / static_cast<index>(sizeof(T));
+
 template <int Packs, class T>
-HEED_INLINE void pack_lanes(const T* from, index term_stride, index lanes, index terms, T* to) {
+HEED_INLINE void copy_lanes(const T* from, index term_stride, index lanes, index terms, T* to) {
     constexpr int w = lanes_of<T>;
-    constexpr int wide = Packs * w;
-    const index whole = lanes / wide * wide;
-    for (index i = 0; i < terms; ++i, from += term_stride) {
-        T* at = to + i * wide;
+    constexpr index wide = Packs * w;
+    constexpr index ahead = 16;  // a term's lanes are few lines, a page away from the next term's
+    for (index i = 0; i < terms; ++i, from += term_stride, to += wide) {
+        if (i + ahead < terms)
+            for (index l = 0; l < lanes; l += line_numbers<T>) fetch_line(from + ahead * term_stride + l);
+        T* at = to;
         index l = 0;
-        for (; l < whole; l += wide, at += terms * wide) {
+        for (; l + wide <= lanes; l += wide, at += terms * wide) {
             HEED_UNROLL
             for (int j = 0; j < Packs; ++j) store(at + j * w, load(from + l + j * w));
         }
+        for (; l + w <= lanes; l += w, at += w) store(at, load(from + l));
         if (l == lanes) continue;
-        index j = 0;
-        for (; l < lanes; ++l, ++j) at[j] = from[l];
-        for (; j < wide; ++j) at[j] = 0;
+        store(at, set<pack<T>>(0));
+        for (index j = 0; l < lanes; ++j, ++l) at[j] = from[l];
     }
 }
 
-// Neighbouring terms of a lane: squares of a pack by a pack, turned.
-template <int Packs, class T>
-HEED_INLINE void pack_turned(const T* from, index lane_stride, index term_stride, index lanes, index terms,
-                             T* to) {
+// Lanes beyond the last repeat it.
+template <class T>
+HEED_INLINE void turn_square(const T* from, index lane_stride, index last, T* to, index wide) {
     constexpr int w = lanes_of<T>;
-    constexpr int wide = Packs * w;
-    const index whole = term_stride == 1 ? terms / w * w : 0;
+    pack<T> square[w];
+    HEED_UNROLL
+    for (int r = 0; r < w; ++r) square[r] = load(from + (r < last ? r : last) * lane_stride);
+    transpose<T>(square);
+    HEED_UNROLL
+    for (int r = 0; r < w; ++r) store(to + r * wide, square[r]);
+}
+template <int Packs, class T>
+HEED_INLINE void turn_lanes(const T* from, index lane_stride, index term_stride, index lanes, index terms,
+                            T* to) {
+    constexpr int w = lanes_of<T>;
+    constexpr index wide = Packs * w;
     for (index l = 0; l < lanes; l += w) {
         T* const panel = to + l / wide * wide * terms + l % wide;
         const T* const x = from + l * lane_stride;
-        index i = 0;
-        if (lanes - l >= w)
-            for (; i < whole; i += w) {
-                pack<T> square[w];
-                HEED_UNROLL
-                for (int r = 0; r < w; ++r) square[r] = load(x + r * lane_stride + i);
-                transpose<T>(square);
-                HEED_UNROLL
-                for (int r = 0; r < w; ++r) store(panel + (i + r) * wide, square[r]);
+        const index last = lanes - l - 1;
+        if (term_stride == 1 && terms >= w) {
+            for (index i = 0; i < terms; i += w) {
+                // The last square ends with the last term, whatever terms it shares with the one before.
+                const index first = i + w <= terms ? i : terms - w;
+                if (i % line_numbers<T> == 0 && last >= w)
+                    for (index r = w; r < 2 * w; ++r) fetch_line(x + (r < last ? r : last) * lane_stride + i);
+                turn_square(x + first, lane_stride, last, panel + first * wide, wide);
             }
-        for (; i < terms; ++i)
-            for (int r = 0; r < w; ++r)
-                panel[i * wide + r] = r < lanes - l ? x[r * lane_stride + i * term_stride] : T(0);
-    }
-    // Packs of the last panel that have no lane at all.
-    for (index l = detail::rounded_up(lanes, w); l % wide != 0; l += w) {
-        T* const panel = to + l / wide * wide * terms + l % wide;
-        for (index i = 0; i < terms; ++i) store(panel + i * wide, set<pack<T>>(0));
+            continue;
+        }
+        for (index i = 0; i < terms; ++i)
+            for (index r = 0; r < w; ++r)
+                panel[i * wide + r] = x[(r < last ? r : last) * lane_stride + i * term_stride];
     }
 }
 
@@ -60,9 +85,9 @@ template <int Packs, class T>
 HEED_NOINLINE void pack_panels(const T* from, index lane_stride, index term_stride, index lanes, index terms,
                                T* to) {
     if (lane_stride == 1)
-        pack_lanes<Packs>(from, term_stride, lanes, terms, to);
+        copy_lanes<Packs>(from, term_stride, lanes, terms, to);
     else
-        pack_turned<Packs>(from, lane_stride, term_stride, lanes, terms, to);
+        turn_lanes<Packs>(from, lane_stride, term_stride, lanes, terms, to);
 }
 
 }  // namespace HEED_SIMD

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/dense/table-inl.hpp: the table of dense leaves that a target offers
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+template <class T>
+const detail::dense_leaves<T>& dense_leaves() {
+    static constexpr detail::dense_leaves<T> table{
+        row_packs<T> * lanes_of<T>,   dense_packs * lanes_of<T>, &pack_panels<row_packs<T>, T>,
+        &pack_panels<dense_packs, T>, &multiply_panels<T>,       &multiply_few<T>,
+    };
+    return table;
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
