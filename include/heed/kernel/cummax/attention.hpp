@@ -8,7 +8,7 @@
 // cache.
 #pragma once
 
-#include <heed/kernel/cummax/walk.hpp>
+#include <heed/kernel/cummax/backward.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
