@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <iomanip>
 #include <ostream>
 
+#include "dense.hpp"
 #include "format.hpp"
 #include "machine.hpp"
 
@@ -30,27 +32,20 @@ public:
 
     void share_of_peak(const char* name, const shape& s, double needed) {
         bound b = bind(name, s);
-        double best = not_measured, peak = 0;
-        for (int round = 0; round < 5; ++round) {
-            peak = std::max(peak, float_peak());
-            best = std::fmin(best, best_time(b.call.run, {0.25, 1, 1000}));
-        }
-        peak = std::max(peak, float_peak());
-        at_least(title(name, s) + ", of FMA peak", needed, variant_named(name).flops(s) / best / peak,
-                 percent);
+        share_of_peak(title(name, s), b.call.run, variant_named(name).flops(s), needed);
+    }
+    void share_of_peak(dense_call call, double needed) {
+        share_of_peak(
+            call.name(), [&] { call.run(run_.pool()); }, call.flops(), needed);
     }
 
     void share_of_read(const char* name, const shape& s, pages kind, double needed) {
         bound b = bind(name, s);
-        read_bandwidth memory(kind);
-        double best = not_measured, limit = 0;
-        for (int round = 0; round < 8; ++round) {
-            limit = std::max(limit, memory.measure());
-            best = std::fmin(best, best_time(b.call.run, {0.2, 3, 1000}));
-        }
-        limit = std::max(limit, memory.measure());
-        at_least(title(name, s) + (kind == pages::large ? ", of read, large pages" : ", of read bandwidth"),
-                 needed, variant_named(name).bytes(s) / best / limit, percent);
+        share_of_read(title(name, s), b.call.run, variant_named(name).bytes(s), kind, needed);
+    }
+    void share_of_read(dense_call call, double needed) {
+        share_of_read(
+            call.name(), [&] { call.run(run_.pool()); }, call.bytes(), pages::ordinary, needed);
     }
 
     // Time of `name` over the time of `other` on the same shape.
@@ -109,22 +104,15 @@ public:
     }
 
     void two_threads(const char* which, const shape& s, double needed) {
-        const std::string name = title(which, s) + ", two threads over one";
-        if (cpus().size() < 2) {
-            out_ << std::left << std::setw(58) << name
-                 << "  not measured: this program may use one processor\n";
-            return;
-        }
-        pin(2);
-        const heed::thread_pool pool(2);
         const problem& p = run_.input(s);
         tensor y(p.q.dimensions());
         const variant& v = variant_named(which);
-        const bound_call one = v.bind(p, y, run_.pool()), two = v.bind(p, y, pool);
-        const std::vector<double> best = best_in_turn({one.run, two.run}, {3, 3, 1000});
-        pin(1);
-        share_ = {};  // waiting for the other thread is not being disturbed
-        at_least(name, needed, best[0] / best[1], times);
+        two_threads(title(which, s), needed,
+                    [&](const heed::thread_pool& pool) { return v.bind(p, y, pool).run; });
+    }
+    void two_threads(dense_call call, double needed) {
+        two_threads(call.name(), needed,
+                    [&](const heed::thread_pool& pool) { return [&call, &pool] { call.run(pool); }; });
     }
 
     void extra_memory(double needed) {
@@ -152,6 +140,47 @@ private:
         auto y = std::make_unique<tensor>(p.q.dimensions());
         bound_call call = variant_named(name).bind(p, *y, run_.pool());
         return {std::move(y), std::move(call)};
+    }
+
+    void share_of_peak(const std::string& name, const std::function<void()>& run, double flops,
+                       double needed) {
+        double best = not_measured, peak = 0;
+        for (int round = 0; round < 5; ++round) {
+            peak = std::max(peak, float_peak());
+            best = std::fmin(best, best_time(run, {0.25, 1, 1000}));
+        }
+        peak = std::max(peak, float_peak());
+        at_least(name + ", of FMA peak", needed, flops / best / peak, percent);
+    }
+
+    void share_of_read(const std::string& name, const std::function<void()>& run, double bytes, pages kind,
+                       double needed) {
+        read_bandwidth memory(kind);
+        double best = not_measured, limit = 0;
+        for (int round = 0; round < 8; ++round) {
+            limit = std::max(limit, memory.measure());
+            best = std::fmin(best, best_time(run, {0.2, 3, 1000}));
+        }
+        limit = std::max(limit, memory.measure());
+        at_least(name + (kind == pages::large ? ", of read, large pages" : ", of read bandwidth"), needed,
+                 bytes / best / limit, percent);
+    }
+
+    // call_on(pool) is the call on that pool, ready to be repeated.
+    void two_threads(const std::string& what, double needed,
+                     const std::function<std::function<void()>(const heed::thread_pool&)>& call_on) {
+        const std::string name = what + ", two threads over one";
+        if (cpus().size() < 2) {
+            out_ << std::left << std::setw(58) << name
+                 << "  not measured: this program may use one processor\n";
+            return;
+        }
+        pin(2);
+        const heed::thread_pool pool(2);
+        const std::vector<double> best = best_in_turn({call_on(run_.pool()), call_on(pool)}, {3, 3, 1000});
+        pin(1);
+        share_ = {};  // waiting for the other thread is not being disturbed
+        at_least(name, needed, best[0] / best[1], times);
     }
 
     static std::string title(const std::string& name, const shape& s) {
@@ -247,6 +276,22 @@ bool print_figures(std::ostream& out, runner& run) {
     m.overhead_on_noise("certified_decode", "plain", long_decode, 1.2);
     m.faster("native_decode", "plain", long_decode, 8);
     m.faster("native_prefill", "causal", {1, 16, 1, 2048, 65536, 64}, 5);
+
+    // Rows, depth, columns: projections and feed-forward layers, their gradients, a step of a decode.
+    const auto none = transposed_factor::none, left = transposed_factor::left,
+               right = transposed_factor::right;
+    m.share_of_peak({512, 768, 768, none}, 0.85);
+    m.share_of_peak({512, 768, 3072, none}, 0.85);
+    m.share_of_peak({512, 3072, 768, none}, 0.85);
+    m.share_of_peak({2048, 256, 1024, none}, 0.85);
+    m.share_of_peak({768, 512, 3072, left}, 0.80);
+    m.share_of_peak({768, 4096, 3072, left}, 0.80);
+    m.share_of_peak({512, 768, 3072, right}, 0.80);
+    m.share_of_peak({512, 3072, 768, right}, 0.80);
+    m.share_of_read({1, 4096, 11008, none}, 0.60);
+    m.two_threads({512, 768, 3072, none}, 1.85);
+    m.two_threads({768, 512, 3072, left}, 1.85);
+    m.two_threads({512, 3072, 768, right}, 1.85);
     return m.all_met();
 }
 

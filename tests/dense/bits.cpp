@@ -133,6 +133,17 @@ TEST_CASE("the bits do not depend on the number of threads") {
             }
 }
 
+TEST_CASE("one row in tiles as narrow as a column") {
+    support::random r(5209);
+    const heed::thread_pool five(5);
+    for (const long n : {65L, 129L, 193L, 257L}) {
+        const product<float> p(r, 1, 9000, n);
+        dense_matrix<float> c(1, n, storage::columns);
+        multiply(c, p.a, p.b, &p.bias, false, &five);
+        CHECK(same_bits(c.elements(), p.c.elements()));
+    }
+}
+
 TEST_CASE("products inside the pool they run on") {
     support::random r(5206);
     const product<float> p(r, 60, 40, 500);
