@@ -23,7 +23,7 @@
 namespace language_model {
 namespace {
 
-constexpr int copied_length = 64, recalled_length = 48;
+constexpr int copied_length = 64, recalled_length = 32;
 
 struct job {
     std::string attention, task;
@@ -35,13 +35,13 @@ struct job {
 std::string record_of(const request& r, const job& j) { return r.folder + "/" + j.name() + ".csv"; }
 
 job text_job(const request& r, const std::string& attention) { return {attention, "text", r.passed}; }
-job task_job(const request& r, const std::string& attention, const std::string& task, int length) {
+job task_job(const request& r, const std::string& attention, const std::string& task, int length,
+             std::int64_t steps) {
     return {attention,
             task,
             {"--task", task, "--length", std::to_string(length), "--width", "64", "--batch", "32", "--lr",
-             "3e-3", "--weight-decay", "0.01", "--steps", std::to_string(r.task_steps), "--validate-every",
-             std::to_string(std::max<std::int64_t>(1, r.task_steps / 12)), "--seed",
-             std::to_string(r.text.seed)}};
+             "3e-3", "--weight-decay", "0.01", "--steps", std::to_string(steps), "--validate-every",
+             std::to_string(std::max<std::int64_t>(1, steps / 12)), "--seed", std::to_string(r.text.seed)}};
 }
 
 void run_job(const request& r, const job& j) {
@@ -131,8 +131,8 @@ void compare(const request& r) {
     for (const std::string& attention : r.attentions) {
         timed.push_back(text_job(r, attention));
         if (r.task_steps == 0) continue;
-        tasks.push_back(task_job(r, attention, "copy_first", copied_length));
-        tasks.push_back(task_job(r, attention, "recall", recalled_length));
+        tasks.push_back(task_job(r, attention, "copy_first", copied_length, r.task_steps));
+        tasks.push_back(task_job(r, attention, "recall", recalled_length, 2 * r.task_steps));
     }
     run_jobs(r, timed, 1);
     run_jobs(r, tasks, static_cast<int>(heed_bench::cpus().size()));

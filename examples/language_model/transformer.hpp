@@ -22,6 +22,7 @@
 
 #include "error.hpp"
 #include "model.hpp"
+#include "random.hpp"
 
 namespace language_model {
 
@@ -72,7 +73,9 @@ public:
             scale(layers_.back().weights.feed_forward.down, share);
             layer_gradients_.push_back(heed::zeros_like(layers_.back().weights));
         }
-        heed::detail::fill_projection(embedding_, seed(0), 0.5 * symbols);  // variance 1/2, as sinusoids have
+        generator random(seed(0));
+        for (index i = 0; i < embedding_.size(); ++i)  // variance 1/2, as sinusoids have
+            embedding_.data()[i] = static_cast<float>(std::sqrt(1.5) * (2 * random.uniform() - 1));
         to_symbols_.weights.weight.setZero();  // no byte is favoured at the start
         if (Variant::sinusoidal)
             positions_ = heed::sinusoidal_positions<float>(config.positions, config.width);
@@ -171,7 +174,10 @@ private:
     index read_ = 0;
     rows next_;
 
-    std::uint64_t seed(std::uint64_t place) const { return heed::detail::seed_for(config_.seed, place); }
+    // Another seed for each place that draws numbers.
+    std::uint64_t seed(std::uint64_t place) const {
+        return generator(generator(config_.seed).next() + place).next();
+    }
     auto on_() const { return heed::on(pool_); }
     auto use_() { return heed::use(memory_); }
 
