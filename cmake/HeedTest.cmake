@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# heed_test, for tests/CMakeLists.txt, and the program that runs Catch2.
+# heed_test, for tests/CMakeLists.txt, and what the test programs share: the unit that runs Catch2, and the
+# leaves, compiled once (heed/simd/compile_once.hpp): a third of the build's time.
 heed_find_catch()
 
 set(HEED_SKIPPED_CODE 77)
@@ -9,6 +10,9 @@ target_include_directories(heed_test_main PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
 target_link_libraries(heed_test_main PUBLIC Catch2::Catch2)
 target_compile_definitions(heed_test_main PRIVATE HEED_SKIPPED=${HEED_SKIPPED_CODE}
   $<$<BOOL:${HEED_FPE}>:HEED_FPE>)
+
+add_library(heed_test_leaves STATIC support/leaves.cpp)
+heed_own(heed_test_leaves)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64|i[3-6]86)$")
   set(heed_all_targets avx512 avx2 baseline portable)
@@ -32,6 +36,10 @@ function(heed_test path)
   heed_executable(${program} "${path}" ${arg_SOURCES})
   target_link_libraries(${program} PRIVATE heed_test_main ${arg_LIBRARIES})
   target_compile_options(${program} PRIVATE ${arg_OPTIONS})
+  if(NOT arg_OPTIONS)  # other flags, other leaves
+    target_compile_definitions(${program} PRIVATE HEED_COMPILE_ONCE)
+    target_link_libraries(${program} PRIVATE heed_test_leaves)
+  endif()
   if(HEED_CONFORMANCE_DATA)
     target_compile_definitions(${program} PRIVATE HEED_CONFORMANCE_DATA="${HEED_CONFORMANCE_DATA}")
   endif()

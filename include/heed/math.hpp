@@ -8,7 +8,6 @@
 // Keep callables free of branches and early returns: select(condition, a, b) instead.
 #pragma once
 
-#include <bit>
 #include <concepts>
 
 #include <heed/simd/constants.hpp>
@@ -39,10 +38,11 @@ HEED_INLINE V set(V x) {
 }
 HEED_INLINE float to_float(std::int32_t n) { return static_cast<float>(n); }
 HEED_INLINE double to_float(std::int64_t n) { return static_cast<double>(n); }
-HEED_INLINE std::int32_t bits_of(float x) { return std::bit_cast<std::int32_t>(x); }
-HEED_INLINE std::int64_t bits_of(double x) { return std::bit_cast<std::int64_t>(x); }
-HEED_INLINE float float_of(std::int32_t n) { return std::bit_cast<float>(n); }
-HEED_INLINE double float_of(std::int64_t n) { return std::bit_cast<double>(n); }
+// Builtins, not std::bit_cast: that is a function, which a debug build does not inline.
+HEED_INLINE std::int32_t bits_of(float x) { return __builtin_bit_cast(std::int32_t, x); }
+HEED_INLINE std::int64_t bits_of(double x) { return __builtin_bit_cast(std::int64_t, x); }
+HEED_INLINE float float_of(std::int32_t n) { return __builtin_bit_cast(float, n); }
+HEED_INLINE double float_of(std::int64_t n) { return __builtin_bit_cast(double, n); }
 // By bits: a conditional expression would let the compiler move arithmetic behind the condition, and a loop
 // with a branch around arithmetic does not vectorise.
 template <class V>

@@ -16,15 +16,13 @@
 
 namespace {
 
-double worst_exp(std::uint32_t first, std::uint32_t last) { HEED_RETURN_ON_TARGET(worst_exp(first, last)) }
+double worst_exp(std::uint32_t first, std::uint32_t last) { HEED_RETURN_ON_TARGET(worst_exp(first, last)); }
 double worst_exp_of_negative(std::uint32_t first, std::uint32_t last) {
-    HEED_RETURN_ON_TARGET(worst_exp_of_negative(first, last))
+    HEED_RETURN_ON_TARGET(worst_exp_of_negative(first, last));
 }
-float exp_of_negative(float x){HEED_RETURN_ON_TARGET(one_exp_of_negative(x))}
+float exp_of_negative(float x) { HEED_RETURN_ON_TARGET(one_exp_of_negative(x)); }
 
-std::uint32_t bits(float x) {
-    return std::bit_cast<std::uint32_t>(x);
-}
+std::uint32_t bits(float x) { return std::bit_cast<std::uint32_t>(x); }
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // heed/simd/dispatch.hpp: from the active target to the code compiled for it
 #pragma once
 
+#include <heed/simd/compile_once.hpp>
 #include <heed/simd/target.hpp>
 
 #if HEED_COMPILES_AVX512
@@ -33,7 +34,8 @@
 #define HEED_CASE_PORTABLE(...)
 #endif
 
-// The last statement of a function: returns the expression, looked up in the active target's namespace.
+// HEED_RETURN_ON_TARGET(…); as the last statement of a function: returns the expression, looked up in the
+// active target's namespace.
 #define HEED_RETURN_ON_TARGET(...)                                                      \
     switch (::heed::active_target()) {                                                  \
         HEED_CASE_AVX512(__VA_ARGS__)                                                   \

@@ -5,7 +5,9 @@
 // floating-point flags there stop g++ from inlining callables that come from outside the region.
 // With it, kernels run at full speed in a debug build as well.
 // Kernels spell out their vectors and take O2, which compiles faster and, measured, runs 1 % faster; rows of
-// callables (HEED_REGION_OF_CALLABLES) are for the vectoriser to find and take O3.
+// callables (HEED_REGION_OF_CALLABLES) are for the vectoriser to find and take O3. Kernels take no -mtune
+// either: for znver2 and 3 g++ 12 breaks up chains of multiply-adds, a quarter of the speed, and with
+// -march=native the bits would change. Callables keep it, for g++ inlines none that are tuned otherwise.
 
 #if HEED_REGION == HEED_RANK_avx512
 #define HEED_SIMD avx512
@@ -48,6 +50,9 @@
 #pragma GCC optimize("O3")
 #else
 #pragma GCC optimize("O2")
+#if HEED_REGION == HEED_RANK_avx512 || HEED_REGION == HEED_RANK_avx2
+#pragma GCC target("tune=generic")
+#endif
 #endif
 #if HEED_REGION == HEED_RANK_avx512
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")

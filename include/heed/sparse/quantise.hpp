@@ -89,8 +89,9 @@ namespace detail {
 
 template <class T>
 quantise_leaf<T> quantise_leaf_on_target() {
-    HEED_RETURN_ON_TARGET(quantise_leaf<T>())
+    HEED_RETURN_ON_TARGET(quantise_leaf<T>());
 }
+HEED_ONCE_FOR_SUMS(quantise_leaf_on_target);
 
 template <class T, class... Options>
 void run_quantise(std::string_view function, const view<T>& y, const view<const T>& x, index step,

@@ -27,8 +27,9 @@ namespace detail {
 
 template <class T>
 const blend_leaves<T>& blend_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(blend_leaves<T>())
+    HEED_RETURN_ON_TARGET(blend_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(blend_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -14,8 +14,9 @@ namespace detail {
 
 template <class E>
 const cummax_leaves<E>& cummax_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(cummax_leaves<E>())
+    HEED_RETURN_ON_TARGET(cummax_leaves<E>());
 }
+HEED_ONCE_FOR_ELEMENTS(cummax_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -37,8 +37,9 @@ namespace detail {
 
 template <class T>
 const maxstate_leaves<T>& maxstate_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(maxstate_leaves<T>())
+    HEED_RETURN_ON_TARGET(maxstate_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(maxstate_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

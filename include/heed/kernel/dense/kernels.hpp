@@ -14,8 +14,9 @@ namespace detail {
 
 template <class T>
 const dense_leaves<T>& dense_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(dense_leaves<T>())
+    HEED_RETURN_ON_TARGET(dense_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(dense_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -18,12 +18,13 @@ namespace detail {
 
 template <class E>
 const gradient_leaves<E>& gradient_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(gradient_leaves<E>())
+    HEED_RETURN_ON_TARGET(gradient_leaves<E>());
 }
+HEED_ONCE_FOR_ELEMENTS(gradient_leaves_on_target);
 
 template <class Derivative, class T>
 derivative_function<T> derivative_on_target() {
-    HEED_RETURN_ON_TARGET(compile_derivative<Derivative, T>())
+    HEED_RETURN_ON_TARGET(compile_derivative<Derivative, T>());
 }
 
 }  // namespace detail

@@ -20,13 +20,14 @@ namespace detail {
 
 template <class E>
 const exact_leaves<E>& leaves_on_target() {
-    HEED_RETURN_ON_TARGET(exact_leaves<E>())
+    HEED_RETURN_ON_TARGET(exact_leaves<E>());
 }
+HEED_ONCE_FOR_ELEMENTS(leaves_on_target);
 
 // The functions of a program on the active target; those it does not need stay as they are.
 template <class Program, class T>
 void compile_program(score_function<T>& score, score_function<T>& masked, score_function<T>& drop) {
-    HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop))
+    HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop));
 }
 
 // The program of a problem; it outlives the run.

@@ -29,8 +29,9 @@ namespace detail {
 
 template <class T>
 const gate_leaves<T>& gate_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(gate_leaves<T>())
+    HEED_RETURN_ON_TARGET(gate_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(gate_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -17,16 +17,17 @@ namespace detail {
 
 template <class E>
 const linear_leaves<E>& linear_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(linear_leaves<E>())
+    HEED_RETURN_ON_TARGET(linear_leaves<E>());
 }
+HEED_ONCE_FOR_ELEMENTS(linear_leaves_on_target);
 
 template <class F, class T>
 feature_map_function<T> callable_map_on_target() {
-    HEED_RETURN_ON_TARGET(map_of_callable<F, T>())
+    HEED_RETURN_ON_TARGET(map_of_callable<F, T>());
 }
 template <class F, class T>
 feature_gradient_function<T> callable_gradient_on_target() {
-    HEED_RETURN_ON_TARGET(gradient_of_callable<F, T>())
+    HEED_RETURN_ON_TARGET(gradient_of_callable<F, T>());
 }
 
 }  // namespace detail

@@ -15,7 +15,7 @@ namespace detail {
 // c (+ or -)= a b on the active target.
 template <class T>
 void multiply_on_target(const matrix_product<T>& p) {
-    HEED_RETURN_ON_TARGET(multiply_whole_matrix(p))
+    HEED_RETURN_ON_TARGET(multiply_whole_matrix(p));
 }
 
 }  // namespace detail

@@ -29,8 +29,9 @@ namespace detail {
 
 template <class T>
 const native_leaves<T>& native_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(native_leaves<T>())
+    HEED_RETURN_ON_TARGET(native_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(native_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -47,8 +47,9 @@ namespace detail {
 
 template <class T>
 const page_leaves<T>& page_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(page_leaves<T>())
+    HEED_RETURN_ON_TARGET(page_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(page_leaves_on_target);
 
 // Keys that are converted at a time where they are not numbers of the sum type side by side.
 inline constexpr index page_room_keys = 16;

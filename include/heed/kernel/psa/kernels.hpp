@@ -40,8 +40,9 @@ namespace detail {
 
 template <class T>
 const psa_leaves<T>& psa_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(psa_leaves<T>())
+    HEED_RETURN_ON_TARGET(psa_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(psa_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

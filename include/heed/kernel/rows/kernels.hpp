@@ -15,8 +15,9 @@ namespace detail {
 
 template <class T>
 const row_leaves<T>& row_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(row_leaves<T>())
+    HEED_RETURN_ON_TARGET(row_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(row_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -17,8 +17,9 @@ namespace detail {
 
 template <class T>
 const select_leaves<T>& select_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(select_leaves<T>())
+    HEED_RETURN_ON_TARGET(select_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(select_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -29,8 +29,9 @@ namespace detail {
 
 template <class T>
 polynomial_leaves<T> polynomial_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(polynomial_leaves<T>())
+    HEED_RETURN_ON_TARGET(polynomial_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(polynomial_leaves_on_target);
 
 }  // namespace detail
 }  // namespace HEED_ABI

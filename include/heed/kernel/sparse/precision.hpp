@@ -50,8 +50,9 @@ namespace detail {
 
 template <class T>
 split_leaves<T> split_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(split_leaves<T>())
+    HEED_RETURN_ON_TARGET(split_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(split_leaves_on_target);
 
 template <class E>
 class precision_rows {

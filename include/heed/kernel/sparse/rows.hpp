@@ -35,8 +35,9 @@ namespace detail {
 
 template <class E>
 row_conversions<E> row_conversions_on_target() {
-    HEED_RETURN_ON_TARGET(row_conversions<E>())
+    HEED_RETURN_ON_TARGET(row_conversions<E>());
 }
+HEED_ONCE_FOR_ELEMENTS(row_conversions_on_target);
 
 template <class E, class T = typename row_conversions<E>::T>
 const T* read_row(const row_conversions<E>& convert, const strided<const E>& x, index b, index h, index p,

@@ -33,8 +33,9 @@ namespace detail {
 
 template <class T>
 const unit_leaves<T>& unit_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(unit_leaves<T>())
+    HEED_RETURN_ON_TARGET(unit_leaves<T>());
 }
+HEED_ONCE_FOR_SUMS(unit_leaves_on_target);
 
 // Rows of x (batch, head, position, feature; features are neighbours) and what they were multiplied by.
 template <class T>
