@@ -15,7 +15,7 @@ namespace detail {
 // Up to as many rows, b is read where it stands if its columns are neighbours.
 inline constexpr index few_rows = 8;
 // Rows of a that are packed or fetched together.
-inline constexpr index rows_together = 64;
+inline constexpr index fetched_rows = 64;
 // Bytes of b that are packed at a time: a part of the second-level cache. And of a row's sums.
 inline constexpr index strip_bytes = 384 * 1024;
 inline constexpr index sums_bytes = 8192;

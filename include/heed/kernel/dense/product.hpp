@@ -72,16 +72,16 @@ public:
                 continue;
             }
             leaf_.pack_columns(block.b, b_.column_stride, b_.row_stride, columns, block.terms, s.columns);
-            for (index r = 0; r < rows; r += rows_together) {
-                block = block_at(i + r, j, k, least(rows_together, rows - r), columns);
+            for (index r = 0; r < rows; r += fetched_rows) {
+                block = block_at(i + r, j, k, least(fetched_rows, rows - r), columns);
                 block.b = s.columns;
                 if (packs_rows_) {
                     leaf_.pack_rows(block.a, a_.row_stride, a_.column_stride, block.rows, block.terms,
                                     s.rows);
                     block.a = s.rows, block.a_panel = leaf_.row_panel * block.terms;
                     block.a_row = 1, block.a_step = leaf_.row_panel;
-                } else if (r + rows_together < rows) {
-                    block.soon = lines_of(i + r + rows_together, k, rows - r - rows_together);
+                } else if (r + fetched_rows < rows) {
+                    block.soon = lines_of(i + r + fetched_rows, k, rows - r - fetched_rows);
                 } else {
                     block.soon = lines_of(i, k + depth_block, rows);
                 }
@@ -102,7 +102,7 @@ private:
                                 rounded_up(plan_.columns.longest(), leaf_.column_panel));
         s.rows =
             packs_rows_
-                ? memory.take(terms * rounded_up(least(plan_.rows.longest(), rows_together), leaf_.row_panel))
+                ? memory.take(terms * rounded_up(least(plan_.rows.longest(), fetched_rows), leaf_.row_panel))
                 : nullptr;
         return s;
     }
@@ -132,7 +132,7 @@ private:
         if (k >= a_.columns || a_.column_stride != 1) return {};
         constexpr index unit = sizeof(T);
         return {reinterpret_cast<const char*>(a_.data + i * a_.row_stride + k), a_.row_stride * unit,
-                least(depth_block, a_.columns - k) * unit, least(rows, rows_together)};
+                least(depth_block, a_.columns - k) * unit, least(rows, fetched_rows)};
     }
 
     matrix<T> c_;
