@@ -91,6 +91,77 @@ TEST_CASE("linear heads: streams") {
     support::check_stream<linear_heads>(plain, 2, 20, heed::causal, heed::favor(8, 1));
 }
 
+const heed::attention_config over_memory{
+    .width = 12, .heads = 4, .kv_heads = 2, .head_dim = 6, .memory_width = 10, .rotary_positions = 200};
+
+// Over a memory, positions in steps have the bits of the whole forward, by the first step's sums alone: the
+// memory's keys and values are NaN from then on. The next call with `other` options reads them again.
+template <class T, class Other, class... Options>
+void check_memory(long keys, const Other& other, const Options&... options) {
+    support::head_setup<T, linear_heads> s(over_memory, 2, 9, keys);
+    const support::tensor<T, 3> whole = s.layer(s.x, s.memory, options...);
+    const heed::thread_pool pool(3);
+    typename decltype(s.layer)::stream stream, threaded;
+    s.layer.remember(s.memory, stream);
+    s.layer.remember(s.memory, threaded);
+    for (const auto& [first, count] : {std::pair{0L, 1L}, {1L, 1L}, {2L, 6L}, {8L, 0L}, {8L, 1L}}) {
+        const auto x = support::positions_of(s.x, first, count);
+        const auto want = support::positions_of(whole, first, count);
+        CHECK(support::same_rows<T>(s.layer.extend(x, stream, options...), want));
+        CHECK(support::same_rows<T>(s.layer.extend(x, threaded, options..., heed::on(pool)), want));
+        stream.rows.memory_streams.setConstant(std::numeric_limits<T>::quiet_NaN());
+    }
+    // Rotary positions have moved on, so the stream begins anew.
+    stream = {}, s.layer.remember(s.memory, stream);
+    (void)s.layer.extend(support::positions_of(s.x, 0, 3), stream, options...);
+    const auto rest = support::positions_of(s.x, 3, 6);
+    CHECK(support::same_rows<T>(s.layer.extend(rest, stream, other),
+                                support::positions_of<T>(s.layer(s.x, s.memory, other), 3, 6)));
+
+    // Another memory, of another length, takes the place of the first.
+    const support::head_setup<T, linear_heads> next(over_memory, 2, 9, keys / 2);
+    stream = {}, s.layer.remember(s.memory, stream);
+    (void)s.layer.extend(support::positions_of(s.x, 0, 3), stream, options...);
+    s.layer.remember(next.memory, stream);
+    CHECK(support::same_rows<T>(s.layer.extend(rest, stream, options...),
+                                support::positions_of<T>(s.layer(s.x, next.memory, options...), 3, 6)));
+}
+
+TEST_CASE("linear heads: a stream reads its memory once") {
+    for (const long keys : {1L, 70L, 200L}) {
+        CAPTURE(keys);
+        check_memory<float>(keys, heed::relu);
+        check_memory<double>(keys, heed::unnormalised);
+        check_memory<float>(keys, heed::softmax_features, heed::efficient);
+        check_memory<double>(keys, heed::elu1, heed::taylor, heed::unnormalised, heed::scale(0.5));
+        check_memory<float>(keys, heed::favor(8, 2), heed::favor(8, 1), heed::scale(2));
+        const auto square = heed::feature_map([](auto x) { return x * x; });
+        check_memory<double>(keys, heed::elu1, square);
+    }
+    check_memory<float>(0, heed::relu);
+
+    // Of one type and not the same: what a map has captured.
+    const auto power = [](double shift) {
+        return heed::feature_map([=](auto x) { return x * x + static_cast<decltype(x)>(shift); });
+    };
+    support::head_setup<double, linear_heads> s(over_memory, 2, 5, 70);
+    decltype(s.layer)::stream stream;
+    s.layer.remember(s.memory, stream);
+    (void)s.layer.extend(support::positions_of(s.x, 0, 2), stream, power(1));
+    CHECK(support::same_rows<double>(s.layer.extend(support::positions_of(s.x, 2, 3), stream, power(2)),
+                                     support::positions_of<double>(s.layer(s.x, s.memory, power(2)), 2, 3)));
+
+    // Steps allocate nothing once the stream has grown.
+    heed::workspace memory;
+    auto y = s.x;
+    s.layer.extend_into(y, s.x, stream, heed::use(memory));
+    const support::allocation_watch watch;
+    s.layer.remember(s.memory, stream, heed::use(memory));
+    s.layer.extend_into(y, s.x, stream, heed::use(memory));
+    s.layer.extend_into(y, s.x, stream, heed::use(memory));
+    CHECK(watch.count() == 0);
+}
+
 // A sequence in two calls: the state goes from the first to the second, its gradient back.
 TEST_CASE("linear heads: states between calls") {
     const support::head_setup<double, linear_heads> s(plain, 2, 70);

@@ -128,7 +128,9 @@ public:
     }
 
     // The next positions of a stream; what came before stands in it. In cross attention memory is read once,
-    // by remember(), and extend() takes no mask that counts positions of x.
+    // by remember(), which replaces what the stream remembered before; extend() takes no mask that counts
+    // positions of x. A position costs what one query over all keys does; over a memory with linear heads,
+    // the same for any length.
     template <class X, class... Options>
     auto extend(const X& x, stream& s, const Options&... options) const {
         auto y = detail::rows_like(x, this->config_.width);

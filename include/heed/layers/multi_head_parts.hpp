@@ -220,10 +220,12 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         with_options_of<Heads>(
             [&](const auto&... o) {
                 const view<T> to = this->joined_heads(rows_in(kept.joined));
-                if (this->crosses())
-                    Heads::forward(f, to, streams_of(kept), w.heads, kept.heads, o...);
-                else
+                if (!this->crosses())
                     Heads::extend(f, to, streams_of(kept), w.heads, s.heads, o...);
+                else if constexpr (keeps_memory<T, Heads>)
+                    Heads::extend_cross(f, to, streams_of(kept), w.heads, kept.heads, s.heads, o...);
+                else
+                    Heads::forward(f, to, streams_of(kept), w.heads, kept.heads, o...);
             },
             options_...);
         join(w, y, kept, memory, options_...);
@@ -238,6 +240,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                       const Options&... options_) const {
         check_width(f, "memory", m.width, config_.memory_width);
         this->check_positions(f, 0, m.positions);
+        if constexpr (keeps_memory<T, Heads>) s.heads.memory.forget();
         workspace own;
         project_memory(w, m, s.rows, memory_of(own, options_...), options_...);
         s.batch = m.batch;

@@ -139,6 +139,18 @@ public:
         }
     }
 
+    // The state after the last chunk, to where the call wants it.
+    void write_state(index b, index h, const linear_memory<T>& m) const {
+        for (index f = 0; f < p_.features; ++f) {
+            T* const row = p_.last.row(b, h, f);
+            const index stride = p_.last.stride[3];
+            const T* const from = m.state + f * c_.value_row;
+            if (stride == 1) copy(from, row, p_.columns());
+            for (index e = 0; stride != 1 && e < p_.columns(); ++e) row[e * stride] = from[e];
+            if (p_.separate()) row[p_.value_features * stride] = m.normaliser[f];
+        }
+    }
+
     // Rows [first, first + count) of the query heads that share a key head.
     void write_outputs(index b, index h, index first, index count, const T* state, const T* normaliser) {
         const index columns = c_.value_row / w_;
@@ -231,17 +243,6 @@ private:
         else
             leaf_.multiply_row(c_.queries, c_.feature_row, normaliser, count, p_.features, total_);
         for (index i = 0; i < count; ++i) total_[i] = T(1) / (total_[i] + p_.least_normaliser());
-    }
-
-    void write_state(index b, index h, const linear_memory<T>& m) const {
-        for (index f = 0; f < p_.features; ++f) {
-            T* const row = p_.last.row(b, h, f);
-            const index stride = p_.last.stride[3];
-            const T* const from = m.state + f * c_.value_row;
-            if (stride == 1) copy(from, row, p_.columns());
-            for (index e = 0; stride != 1 && e < p_.columns(); ++e) row[e * stride] = from[e];
-            if (p_.separate()) row[p_.value_features * stride] = m.normaliser[f];
-        }
     }
 
     const problem& p_;

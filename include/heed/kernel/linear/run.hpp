@@ -81,6 +81,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
         if (!turn.take()) return;
         if (link == 0) kernel.begin(b, h, m);
         kernel.update(m);
+        if (link + 1 == plan.links && p.last.data != nullptr) kernel.write_state(b, h, m);
         turn.pass();
         if (plan.whole && link + 1 == plan.links)
             for (index chunk = 0; chunk < chunks(p.queries); ++chunk) answer(kernel, chain, chunk, m);

@@ -18,6 +18,10 @@
 //                                       writes d_streams, adds to gradients
 //     stream_state<T>                   what is carried from position to position
 //     extend(function, y, streams, parameters, state, options…)           the next positions
+//     extend_cross(function, y, streams, parameters, tape, state, options…)
+//                                       the next positions over a memory that stays; where stream_state has
+//                                       a `memory` with forget(), called when another comes. The rest
+//                                       calls forward
 //
 // y is (batch, head, position, value_dim), stream i (batch, heads, position, dim), views into fused rows.
 #pragma once
@@ -68,6 +72,12 @@ template <class Heads, class Run, class... Options>
 decltype(auto) with_options_of(const Run& run, const Options&... options) {
     return std::apply(run, std::tuple_cat(kept_option<Heads>(options)...));
 }
+
+// Does a stream keep something made of a memory's keys and values?
+template <class T, class Heads>
+concept keeps_memory = requires(typename Heads::template stream_state<T>& s) {
+    s.memory.forget();
+};
 
 constexpr bool resource_kind(option_kind kind) { return kind == option_kind::on || kind == option_kind::use; }
 

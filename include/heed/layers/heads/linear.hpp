@@ -10,11 +10,16 @@
 // backward their gradients too. A backward may be given the forward's final_state, which it leaves as it is.
 //
 // In a stream the state is carried, whose size does not depend on the length: extend() needs a causal call
-// and starts from an empty state. Cross attention is not causal, and reads the whole memory in each call.
+// and starts from an empty state. Cross attention is not causal: the first extend() after remember() reads
+// the memory's keys and values, and keeps their sums in the stream; the next ones cost the same for a memory
+// of any length (heed/layers/heads/kept_sums.hpp). Another feature map, or a memory remembered anew, has the
+// sums made anew; under a feature_map(f) whose f has captures every call makes them, since nobody can tell
+// whether it is the same.
 #pragma once
 
 #include <heed/layers/heads/carried_state.hpp>
 #include <heed/layers/heads/causal.hpp>
+#include <heed/layers/heads/kept_sums.hpp>
 #include <heed/linear.hpp>
 
 namespace heed {
@@ -39,7 +44,9 @@ struct linear_heads {
     template <class T>
     struct tape {};
     template <class T>
-    using stream_state = detail::carried_state<T>;
+    struct stream_state : detail::carried_state<T> {
+        detail::kept_sums<T> memory;
+    };
 
     template <class T, class... Options>
     static void forward(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
@@ -74,6 +81,17 @@ struct linear_heads {
                                 linear_attention_into(y, qkv[0], qkv[1], qkv[2], state(sums), options...);
                             });
         }
+    }
+
+    template <class T, class... Options>
+    static void extend_cross(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                             const parameters<T>& w, tape<T>& kept, stream_state<T>& s,
+                             const Options&... options) {
+        const auto all = detail::forward_options(options...);
+        if constexpr (detail::tuple_has<option_kind::mask, std::remove_const_t<decltype(all)>>)
+            forward(f, y, qkv, w, kept, options...);
+        else
+            s.memory.attend(f, y, qkv, all);
     }
 };
 
