@@ -15,4 +15,5 @@ heed_must_not_compile(psa_missing MESSAGE "heed::psa_heads: heed::psa.\\.\\.\\..
 heed_must_not_compile(psa_with_other_selector MESSAGE "heed::psa_heads: heed::psa.\\.\\.\\.. is missing among the options")
 heed_must_not_compile(psa_with_dropout MESSAGE "the attention inside does not take one of these options")
 heed_must_not_compile(exact_with_retention MESSAGE "the attention inside does not take one of these options")
-heed_must_not_compile(chosen_with_mask MESSAGE "heed: this layer takes the options on.device. and use.workspace., and no other")
+heed_must_not_compile(chosen_with_mask MESSAGE "heed::attention_layer: takes the options on.device., use.workspace. and dropout.p, seed., and no other")
+heed_must_not_compile(chosen_stream_with_dropout MESSAGE "heed::attention_layer::extend: dropout.p, seed. is an option of training")

@@ -69,4 +69,9 @@ void call(everything& e) {
 #ifdef HEED_CASE_chosen_with_mask
     heed::make_attention<float>(heed::config_for(heed::task::text))(e.x, heed::causal);
 #endif
+#ifdef HEED_CASE_chosen_stream_with_dropout
+    heed::attention_layer<float>::stream stream;
+    heed::make_attention<float>(heed::config_for(heed::task::text))
+        .extend(e.x, stream, heed::dropout(0.1, 1));
+#endif
 }

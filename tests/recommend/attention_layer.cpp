@@ -24,22 +24,23 @@ rows random_input(long batch = 2, long positions = 20) {
     return support::random_rows<double>(r, batch, positions, sizes.width);
 }
 
-// Forward, backward and stream against the layer that is meant.
-template <class Heads, class... Options>
-void check_same(const attention_choice& choice, const Options&... options) {
+// Forward and backward against the layer that is meant: the options of the choice, and one that both get.
+template <class Heads, class Both, class... Options>
+void check_trained(const attention_choice& choice, const Both& both, const Options&... options) {
     const auto layer = heed::make_attention<double>(choice, 9);
     const heed::multi_head_attention<double, Heads> meant(sizes, 9);
     const rows x = random_input();
     typename heed::attention_layer<double>::tape tape;
     typename heed::multi_head_attention<double, Heads>::tape meant_tape;
-    const rows y = layer.forward(x, tape), meant_y = meant.forward(x, meant_tape, options...);
+    const rows y = layer.forward(x, tape, both), meant_y = meant.forward(x, meant_tape, options..., both);
     CHECK(support::same_rows(y, meant_y));
-    CHECK(support::same_rows<double>(layer(x), meant_y));
+    CHECK(support::same_rows<double>(layer(x, both), meant_y));
 
     auto gradients = heed::zeros_like(layer.weights);
     auto meant_gradients = heed::zeros_like(meant.weights);
-    const rows dx = layer.backward(y, x, tape, gradients);
-    CHECK(support::same_rows<double>(dx, meant.backward(y, x, meant_tape, meant_gradients, options...)));
+    const rows dx = layer.backward(y, x, tape, gradients, both);
+    CHECK(
+        support::same_rows<double>(dx, meant.backward(y, x, meant_tape, meant_gradients, options..., both)));
     std::vector<std::string> names, meant_names;
     std::vector<double> numbers, meant_numbers;
     const auto into = [](auto& n, auto& v) {
@@ -53,7 +54,16 @@ void check_same(const attention_choice& choice, const Options&... options) {
     CHECK(names == meant_names);
     CHECK(support::same_bits(numbers, meant_numbers));
     CHECK(heed::parameter_count(layer.weights) == heed::parameter_count(meant.weights));
+}
+
+// The stream too.
+template <class Heads, class... Options>
+void check_same(const attention_choice& choice, const Options&... options) {
+    heed::workspace memory;
+    check_trained<Heads>(choice, heed::use(memory), options...);
     if (!choice.causal) return;
+    const auto layer = heed::make_attention<double>(choice, 9);
+    const heed::multi_head_attention<double, Heads> meant(sizes, 9);
     typename heed::attention_layer<double>::stream stream;
     typename heed::multi_head_attention<double, Heads>::stream meant_stream;
     for (const long n : {3L, 1L, 1L, 9L}) {
@@ -75,6 +85,39 @@ TEST_CASE("every choice is the layer of its name") {
     check_same<heed::gated_delta_heads>(choose(variant::gated_delta));
     check_same<heed::native_heads>(choose(variant::native));
     check_same<heed::cummax_heads>(choose(variant::cummax));
+}
+
+TEST_CASE("weights of the softmax are dropped") {
+    const auto drop = heed::dropout(0.3, 7);
+    const rows x = random_input();
+    check_trained<heed::exact_heads>(choose(variant::exact), drop, heed::causal);
+    check_trained<heed::exact_heads>(choose(variant::window), drop, heed::window(4, 0));
+    const auto exact = heed::make_attention<double>(choose(variant::exact), 2);
+    CHECK(!support::same_rows<double>(exact(x, drop), exact(x)));
+    CHECK(!support::same_rows<double>(exact(x, drop), exact(x, heed::dropout(0.3, 8))));
+    support::check_training(exact, x, drop);
+    support::check_gradients_of(exact, random_input(1, 7), drop);
+
+    for (const variant use : held) {
+        CAPTURE(heed::name_of(use));
+        const auto layer = heed::make_attention<double>(choose(use), 2);
+        CHECK(layer.takes_dropout() == (use == variant::exact || use == variant::window));
+        // Whoever asks for none gets none, from every choice.
+        CHECK(support::same_rows<double>(layer(x, heed::dropout(0, 7)), layer(x)));
+        heed::attention_layer<double>::tape tape;
+        rows y = layer.forward(x, tape), dx = x;
+        auto gradients = heed::zeros_like(layer.weights);
+        CHECK_THROWS_WITH(layer(x, heed::dropout(1, 7)), contains("dropout is 1, needs a probability"));
+        if (layer.takes_dropout()) continue;
+        const std::string text =
+            "dropout is 0.3, needs 0: " + std::string(heed::name_of(use)) + " takes no dropout";
+        const rows before = y;
+        CHECK_THROWS_WITH(layer.forward_into(y, x, tape, drop), contains(text));
+        CHECK_THROWS_WITH(layer.backward_into(dx, y, x, tape, gradients, drop), contains(text));
+        CHECK(support::same_rows(y, before));
+        CHECK(support::same_rows(dx, x));
+        CHECK(support::same_parameters(gradients, heed::zeros_like(layer.weights)));
+    }
 }
 
 TEST_CASE("gradients, threads and allocations of every choice") {

@@ -10,11 +10,17 @@
 //     auto y = layer.extend(x_next, stream);
 //
 // Holds one of multi_head_attention<T, …_heads> and forwards the calls; x and y (…, position, width). Options
-// on(device) and use(workspace). weights, gradients, tapes and streams are those of the layer that is held;
-// one that another choice made is refused. Self attention: in a stream every choice has to be causal.
+// on(device) and use(workspace), and in training dropout(p, seed). weights, gradients, tapes and streams are
+// those of the layer that is held; one that another choice made is refused. Self attention: in a stream every
+// choice has to be causal.
 //
 //     exact, window    exact_heads, under causal and, for window, a window of choice.window keys
 //     native, gated_delta, linear, cummax                    the heads of that name
+//
+// dropout drops weights of the softmax, in exact and window. The others take none and refuse a probability
+// above 0, since a model would be trained without what was asked for; a program for any choice calls
+//
+//     auto y = layer.forward(x, tape, heed::dropout(layer.takes_dropout() ? 0.1 : 0, step));
 //
 // quest chooses keys for weights that were trained with exact attention, and in streams alone: make the layer
 // with exact_heads and give extend() the selector.
@@ -23,6 +29,7 @@
 #include <tuple>
 #include <variant>
 
+#include <heed/layers/residual.hpp>
 #include <heed/multi_head.hpp>
 #include <heed/recommend/cost.hpp>
 
@@ -52,6 +59,24 @@ template <class T, template <class, class> class Of>
 using chosen = typename one_of_choices<T, Of>::type;
 template <class T, class Heads>
 using layer_parts = multi_head_parts<T, Heads>;
+
+template <class... Options>
+constexpr bool options_of_chosen() {
+    static_assert(((is_option<Options> &&
+                    (option_of_kind<Options, option_kind::on> || option_of_kind<Options, option_kind::use> ||
+                     option_of_kind<Options, option_kind::dropout>)) &&
+                   ...),
+                  "heed::attention_layer: takes the options on(device), use(workspace) and dropout(p, seed), "
+                  "and no other; the mask comes from the choice");
+    return true;
+}
+template <class... Options>
+constexpr bool stream_options_of_chosen() {
+    static_assert(!(option_of_kind<Options, option_kind::dropout> || ...),
+                  "heed::attention_layer::extend: dropout(p, seed) is an option of training, of forward and "
+                  "backward; leave it away");
+    return options_of_chosen<Options...>();
+}
 
 constexpr std::size_t place_of(variant v) {
     switch (v) {
@@ -136,6 +161,14 @@ public:
     }
     const attention_choice& choice() const { return choice_; }
     const attention_config& config() const { return choice_.sizes; }
+    // Does the attention drop weights under dropout(p, seed)?
+    bool takes_dropout() const {
+        bool takes = false;
+        detail::at_place(parts_.index(), [&](auto i) {
+            takes = std::tuple_element_t<i, detail::chosen_heads>::takes(option_kind::dropout);
+        });
+        return takes;
+    }
 
     template <class X, class... Options>
     auto operator()(const X& x, const Options&... options) const {
@@ -149,14 +182,15 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
-                                                                     const Options&... options) const {
+    requires(detail::options_of_chosen<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
+                                                                        const Options&... options) const {
         constexpr const char* f = "attention_layer::forward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
-        run(f, kept, true, [&](const auto& parts, const auto& w, auto& t, const auto&... masks) {
-            parts.run_forward(f, w, to, from, nullptr, t, masks..., options...);
-        });
+        const auto call = [&](const auto& parts, const auto& w, auto& t, const auto&... taken) {
+            parts.run_forward(f, w, to, from, nullptr, t, taken...);
+        };
+        run(f, kept, true, call, options...);
     }
     template <class Dy, class X, class... Options>
     auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
@@ -166,18 +200,19 @@ public:
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                      tape& kept, parameters& gradients,
-                                                                      const Options&... options) const {
+    requires(detail::options_of_chosen<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
+                                                                         tape& kept, parameters& gradients,
+                                                                         const Options&... options) const {
         constexpr const char* f = "attention_layer::backward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto up = detail::rows_of<const T>(f, "dy", dy);
         const auto to = detail::written_rows<T, Dx>(f, "dx", dx);
         check_same(f, "gradients", gradients.of.index());
-        run(f, kept, false, [&](const auto& parts, const auto& w, auto& t, const auto&... masks) {
+        const auto call = [&](const auto& parts, const auto& w, auto& t, const auto&... taken) {
             auto& g = std::get<std::remove_cvref_t<decltype(w)>>(gradients.of);
-            parts.run_backward(f, w, {to, nullptr, up, from, nullptr}, t, g, masks..., options...);
-        });
+            parts.run_backward(f, w, {to, nullptr, up, from, nullptr}, t, g, taken...);
+        };
+        run(f, kept, false, call, options...);
     }
     template <class X, class... Options>
     auto extend(const X& x, stream& s, const Options&... options) const {
@@ -186,17 +221,18 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void extend_into(Y&& y, const X& x, stream& s,
-                                                                    const Options&... options) const {
+    requires(detail::stream_options_of_chosen<Options...>()) void extend_into(
+        Y&& y, const X& x, stream& s, const Options&... options) const {
         constexpr const char* f = "attention_layer::extend_into";
         if (!choice_.causal) detail::fail(f, {"the choice is not causal, and a stream has to be"});
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
         // A new stream is that of any layer.
         const bool fresh = std::visit([](const auto& held) { return held.position == 0; }, s.of);
-        run(f, s, fresh, [&](const auto& parts, const auto& w, auto& held, const auto&... masks) {
-            parts.run_extend(f, w, to, from, held, masks..., options...);
-        });
+        const auto call = [&](const auto& parts, const auto& w, auto& held, const auto&... taken) {
+            parts.run_extend(f, w, to, from, held, taken...);
+        };
+        run(f, s, fresh, call, options...);
     }
 
 private:
@@ -208,15 +244,31 @@ private:
             detail::fail(f, {name, " are those of another choice of attention than ", name_of(choice_.use)});
     }
 
-    // body(layer, weights, kept, masks…) of the layer that is held; `kept` becomes its kind if it is `fresh`.
-    template <class Kept, class Body>
-    void run(std::string_view f, Kept& kept, bool fresh, const Body& body) const {
+    template <class... Options>
+    void check_dropout(std::string_view f, const Options&... options) const {
+        detail::check_dropout(f, options...);
+        const auto& drop = detail::pick<option_kind::dropout>(options...);
+        if constexpr (!detail::is_absent<decltype(drop)>)
+            if (drop.probability > 0 && !takes_dropout())
+                detail::fail(f, {"dropout is ", drop.probability, ", needs 0: ", name_of(choice_.use),
+                                 " takes no dropout; exact and window do"});
+    }
+
+    // body(layer, weights, kept, options…) of the layer that is held, with its masks among the options;
+    // `kept` becomes its kind if it is `fresh`.
+    template <class Kept, class Body, class... Options>
+    void run(std::string_view f, Kept& kept, bool fresh, const Body& body, const Options&... options) const {
+        check_dropout(f, options...);
         check_same(f, "weights", weights.of.index());
         if (!fresh) check_same(f, "tape or stream", kept.of.index());
         detail::at_place(parts_.index(), [&](auto i) {
             if (kept.of.index() != i) kept.of.template emplace<i>();
             const auto call = [&](const auto&... masks) {
-                body(std::get<i>(parts_), std::get<i>(weights.of), std::get<i>(kept.of), masks...);
+                detail::with_options_of<std::tuple_element_t<i, detail::chosen_heads>>(
+                    [&](const auto&... taken) {
+                        body(std::get<i>(parts_), std::get<i>(weights.of), std::get<i>(kept.of), taken...);
+                    },
+                    masks..., options...);
             };
             const index w = choice_.window;
             if constexpr (i == 0) {
