@@ -40,17 +40,6 @@ reference::numbers wanted(const heed::feed_forward<T>& layer, const X& x) {
     }
 }
 
-// Gelu alone: width and hidden 1, weights 1.
-template <class T>
-struct bare_gelu {
-    heed::feed_forward<T> layer{{.width = 1, .hidden = 1, .bias = false}};
-    typename heed::feed_forward<T>::tape tape;
-    bare_gelu() {
-        layer.weights.up.weight.setConstant(1);
-        layer.weights.down.weight.setConstant(1);
-    }
-};
-
 }  // namespace
 
 TEST_CASE("a feed-forward layer is that of the formula") {
@@ -88,70 +77,6 @@ TEST_CASE("the gradients of a feed-forward layer agree with central differences"
             const std::size_t layers = a == activation::gated_relu ? 3 : 2;
             CHECK(errors.entries.size() == 1 + layers * (bias ? 2 : 1));
         }
-}
-
-TEST_CASE("gelu keeps its digits on both sides, and its slope too") {
-    bare_gelu<float> f;
-    bare_gelu<double> d;
-    auto g = heed::zeros_like(f.layer.weights);
-    auto gd = heed::zeros_like(d.layer.weights);
-    const long count = 4001;
-    support::tensor<float, 2> x(count, 1), one(count, 1);
-    for (long i = 0; i < count; ++i) x(i, 0) = static_cast<float>(i - 2000) / 200;
-    one.setConstant(1);
-    const support::tensor<double, 2> z = x.cast<double>(), ones = one.cast<double>();
-    const auto y = f.layer.forward(x, f.tape);
-    const auto slope = f.layer.backward(one, x, f.tape, g);
-    const auto yd = d.layer.forward(z, d.tape);
-    const auto slope_d = d.layer.backward(ones, z, d.tape, gd);
-    double worst = 0, worst_d = 0, worst_slope = 0, worst_slope_d = 0;
-    for (long i = 0; i < count; ++i) {
-        const double at = z(i, 0), want = reference::gelu(at), h = 1e-4;
-        const auto apart = [&](double by) { return reference::gelu(at + by) - reference::gelu(at - by); };
-        const double difference = (8 * apart(h) - apart(2 * h)) / (12 * h);  // of fourth order
-        // The exponent has a rounding of its own size.
-        const double size = std::fabs(want) * (2 + std::fabs(at) * (1.6 + 0.08 * at * at));
-        if (std::fabs(want) > 1e-30) {
-            worst = std::fmax(worst, std::fabs(static_cast<double>(y(i, 0)) - want) / size);
-            worst_d = std::fmax(worst_d, std::fabs(yd(i, 0) - want) / size);
-        }
-        worst_slope = std::fmax(worst_slope, std::fabs(static_cast<double>(slope(i, 0)) - difference));
-        worst_slope_d = std::fmax(worst_slope_d, std::fabs(slope_d(i, 0) - difference));
-    }
-    CHECK(worst < 2e-7);
-    CHECK(worst_d < 4e-16);
-    CHECK(worst_slope < 5e-7);
-    CHECK(worst_slope_d < 1e-11);
-}
-
-TEST_CASE("gelu and relu of numbers beyond all powers") {
-    bare_gelu<float> f;
-    auto g = heed::zeros_like(f.layer.weights);
-    support::tensor<float, 2> x(6, 1), one(6, 1);
-    x.setValues({{1e30f}, {-1e30f}, {25}, {-25}, {0}, {-0.0f}});
-    one.setConstant(1);
-    const auto y = f.layer.forward(x, f.tape);
-    const auto slope = f.layer.backward(one, x, f.tape, g);
-    const float want[] = {1e30f, 0, 25, 0, 0, 0}, want_slope[] = {1, 0, 1, 0, 0.5f, 0.5f};
-    for (int i = 0; i < 6; ++i) {
-        CHECK(y(i, 0) == want[i]);
-        CHECK(slope(i, 0) == want_slope[i]);
-    }
-    const heed_test::without_traps quiet;
-    x(0, 0) = std::numeric_limits<float>::quiet_NaN();
-    x(1, 0) = std::numeric_limits<float>::infinity();
-    for (const activation a : all) {
-        f.layer = heed::feed_forward<float>({.width = 1, .hidden = 1, .activation = a});
-        heed::for_each_parameter([](const std::string&, auto& w) { w.setConstant(w.rank() == 2 ? 1 : 0); },
-                                 f.layer.weights);
-        const auto z = f.layer.forward(x, f.tape);
-        g = heed::zeros_like(f.layer.weights);
-        const auto dz = f.layer.backward(one, x, f.tape, g);
-        CHECK(std::isnan(z(0, 0)));
-        CHECK(std::isnan(dz(0, 0)));
-        CHECK(z(1, 0) == std::numeric_limits<float>::infinity());
-        for (int i = 2; i < 6; ++i) CHECK((std::isfinite(z(i, 0)) && std::isfinite(dz(i, 0))));
-    }
 }
 
 TEST_CASE("a feed-forward layer in float is that in double, backward too") {

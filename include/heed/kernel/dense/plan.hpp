@@ -18,7 +18,7 @@ inline constexpr index few_rows = 8;
 inline constexpr index fetched_rows = 64;
 // Bytes of b that are packed at a time: a part of the second-level cache. And of a row's sums.
 inline constexpr index strip_bytes = 384 * 1024;
-inline constexpr index sums_bytes = 8192;
+inline constexpr index row_sums_bytes = 8192;
 
 inline index parts_of(index n, index part) { return (n + part - 1) / part; }
 
@@ -44,7 +44,7 @@ inline dense_plan plan_of(index rows, index terms, index columns, index bytes, i
     dense_plan p{few, 1, {rows, row_panel, 1}, {columns, few ? index{64} : column_panel, 1}};
     // A lane that had less than 64^3 multiply-adds would cost more than it brings.
     p.lanes = least(lanes, parts_of(rows * columns, 64) * parts_of(terms, 64) / 64 + 1);
-    const index widest = few                    ? sums_bytes / bytes
+    const index widest = few                    ? row_sums_bytes / bytes
                          : rows <= 2 * few_rows ? column_panel
                                                 : strip_bytes / (depth_block * bytes);
     const index row_units = few ? 1 : parts_of(rows, row_panel);
