@@ -38,9 +38,9 @@ void print_memory(std::size_t before, std::size_t after, record& kept) {
 }
 
 int run(const settings& asked) {
-    record kept(asked.record);
-    trainer run(asked);
+    trainer run(asked);  // before the record: what is refused leaves the one of an earlier run
     const settings& s = run.asked();
+    record kept = s.resume ? record(s.record, run.steps()) : record(s.record);
     kept.line("setting", "attention", s.attention);
     kept.line("setting", "words", variant_named(s.attention).words);
     kept.line("setting", "parameters", count(run.trained().parameters()));
@@ -50,7 +50,7 @@ int run(const settings& asked) {
     const std::size_t before = allocated();
     const bool learned = run.run(kept);
     print_speed(run, kept);
-    print_memory(before, allocated(), kept);
+    if (run.trained_tokens() > 0) print_memory(before, allocated(), kept);
     for (std::int64_t length : s.decode_lengths()) {
         const double seconds = decode_seconds(run.trained(), length);
         std::printf("one more byte after %lld: %.1f us\n", static_cast<long long>(length), 1e6 * seconds);

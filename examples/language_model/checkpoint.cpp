@@ -6,8 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
@@ -15,6 +13,7 @@
 
 #include "digest.hpp"
 #include "error.hpp"
+#include "file.hpp"
 
 namespace language_model {
 namespace {
@@ -22,7 +21,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "checkpoints hold numbers as they stand in memory");
 
 constexpr char magic[] = {'h', 'e', 'e', 'd', '-', 'l', 'm', '\n'};
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;  // 1 did not remember the steps
 constexpr std::size_t head_bytes = sizeof magic + 2 * sizeof(std::uint32_t) + sizeof(std::uint64_t);
 
 std::string shape_text(const std::vector<index>& shape) {
@@ -97,6 +96,13 @@ void write_through(const std::string& path, const std::string& bytes) {
 
 }  // namespace
 
+void check_place(const std::string& path) {
+    if (is_folder(path)) throw error("cannot write the checkpoint " + path + ": it is a folder");
+    const std::string beside = path + ".new";
+    write_through(beside, "");
+    std::remove(beside.c_str());
+}
+
 void save(const std::string& path, const checkpoint& state, const parameter_list& tensors) {
     writer out;
     std::size_t total = 4096;
@@ -131,9 +137,7 @@ void save(const std::string& path, const checkpoint& state, const parameter_list
 }
 
 checkpoint_file::checkpoint_file(std::string path) : path_(std::move(path)) {
-    std::ifstream file(path_, std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(file), {});
-    if (!file) throw error("cannot read the checkpoint " + path_);
+    bytes_ = bytes_of_file("checkpoint", path_);
     if (bytes_.size() < sizeof magic || std::memcmp(bytes_.data(), magic, sizeof magic) != 0)
         throw error(path_ + " is not a checkpoint of this program");
     if (bytes_.size() < head_bytes + sizeof(std::uint64_t))
@@ -142,7 +146,8 @@ checkpoint_file::checkpoint_file(std::string path) : path_(std::move(path)) {
     reader head(path_, bytes_, sizeof magic, head_bytes);
     if (const auto found = head.number<std::uint32_t>(); found != version)
         throw error("the checkpoint " + path_ + " is of version " + std::to_string(found) +
-                    ", this program reads version " + std::to_string(version));
+                    ", this program reads version " + std::to_string(version) +
+                    ": go on with the program that wrote it, or start anew without --resume");
     head.number<std::uint32_t>();
     if (const std::uint64_t size = head.number(); size != bytes_.size())
         throw error("the checkpoint " + path_ + " is cut off or damaged: it has " +

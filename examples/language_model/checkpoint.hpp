@@ -26,6 +26,10 @@ struct checkpoint {
     std::uint64_t generator = 0;
 };
 
+// Throws error where save() could not write its file; makes and removes the one beside it. Asked before hours
+// of training.
+void check_place(const std::string& path);
+
 // Throws error when the file cannot be written; the one before then still stands.
 void save(const std::string& path, const checkpoint& state, const parameter_list& tensors);
 

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "error.hpp"
+
 namespace language_model {
 
 std::uint8_t choose(const float* logits, double temperature, generator& random) {
@@ -23,8 +25,9 @@ std::uint8_t choose(const float* logits, double temperature, generator& random) 
 
 void generate(model& m, const std::string& prompt, std::int64_t bytes, double temperature, generator random,
               const std::function<void(char)>& say) {
+    if (prompt.empty()) throw error("a prompt needs one byte at least to go on from");
     m.forget();
-    if (prompt.empty() || bytes == 0) return;
+    if (bytes == 0) return;
     const float* logits =
         m.read(reinterpret_cast<const std::uint8_t*>(prompt.data()), static_cast<index>(prompt.size()));
     for (std::int64_t i = 0; i < bytes; ++i) {

@@ -14,7 +14,7 @@ namespace language_model {
 // A byte drawn from softmax(logits / temperature); temperature 0: the likeliest.
 std::uint8_t choose(const float* logits, double temperature, generator& random);
 
-// Reads the prompt and says `bytes` more, each as soon as it is known.
+// Reads the prompt and says `bytes` more, each as soon as it is known. Throws error for an empty prompt.
 void generate(model& m, const std::string& prompt, std::int64_t bytes, double temperature, generator random,
               const std::function<void(char)>& say);
 

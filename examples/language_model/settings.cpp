@@ -58,6 +58,22 @@ std::string written(bool value) { return value ? "1" : "0"; }
 std::string written(const std::string& words) { return words; }
 std::string written(const std::vector<std::string>&) { return {}; }
 
+// The lines of a configuration that say what a setting is: of a list one for each word.
+template <class Member>
+std::string lines_of(const std::string& name, const Member& member) {
+    return name + ' ' + written(member) + '\n';
+}
+std::string lines_of(const std::string& name, const std::vector<std::string>& list) {
+    std::string lines;
+    for (const std::string& words : list) lines += name + ' ' + words + '\n';
+    return lines;
+}
+
+// Attentions that turn queries and keys by their positions, two features at a time.
+bool turns_pairs(const std::string& attention) {
+    return attention == "exact" || attention == "sparse" || attention == "psa" || attention == "hybrid";
+}
+
 // The default of a setting, for --help.
 template <class Member, class Allowed>
 std::string range_text(const Member& value, const Allowed& allowed) {
@@ -78,7 +94,7 @@ settings settings::parse(int count, const char* const* arguments) {
     for (int i = 1; i < count; ++i) {
         const std::string option = arguments[i];
         bool known = false;
-        each_setting(s, [&](const std::string& name, auto& member, auto allowed, const char*, bool) {
+        each_setting(s, [&](const std::string& name, auto& member, auto allowed, const char*, remembered) {
             if (option != "--" + name) return;
             known = true;
             s.given.insert(name);
@@ -91,14 +107,28 @@ settings settings::parse(int count, const char* const* arguments) {
         });
         if (!known) throw bad_argument("unknown option '" + option + "'");
     }
-    if (s.width % s.heads != 0)
-        throw bad_argument("--width " + std::to_string(s.width) + " does not divide into --heads " +
-                           std::to_string(s.heads));
     if (s.resume && s.checkpoint.empty()) throw bad_argument("--resume needs --checkpoint FILE");
-    if (!s.texts.empty() && s.task != "text")
-        throw bad_argument("--text goes with --task text; --task " + s.task + " makes its own sequences");
+    if (s.generate > 0 && s.prompt.empty())
+        throw bad_argument("--prompt got '', needs a byte at least for --generate to go on from");
+    for (const std::string& path : s.texts)
+        if (path.find('\n') != std::string::npos)
+            throw bad_argument("--text got a name with a line break, which a checkpoint cannot hold");
+    if (!s.resume) s.check();  // the others wait for what the checkpoint says
     s.decode_lengths();
     return s;
+}
+
+void settings::check() const {
+    if (width % heads != 0)
+        throw bad_argument("--width " + std::to_string(width) + " does not divide into --heads " +
+                           std::to_string(heads));
+    if (turns_pairs(attention) && width / heads % 2 != 0)
+        throw bad_argument("--attention " + attention +
+                           " turns pairs of features by their positions: --width " + std::to_string(width) +
+                           " over --heads " + std::to_string(heads) + " gives heads of " +
+                           std::to_string(width / heads) + ", needs an even number");
+    if (!texts.empty() && task != "text")
+        throw bad_argument("--text goes with --task text; --task " + task + " makes its own sequences");
 }
 
 std::string settings::usage() {
@@ -107,17 +137,17 @@ std::string settings::usage() {
         << "usage: train_language_model [options]\n\n"
            "Trains a byte-level language model on the CPU with heed's layers, and shows what it learned.\n\n";
     const settings defaults;
-    each_setting(defaults,
-                 [&](const std::string& name, const auto& member, auto allowed, const char* meaning, bool) {
-                     text << "  --" << name << ": " << meaning << range_text(member, allowed) << '\n';
-                 });
+    each_setting(defaults, [&](const std::string& name, const auto& member, auto allowed, const char* meaning,
+                               remembered) {
+        text << "  --" << name << ": " << meaning << range_text(member, allowed) << '\n';
+    });
     return text.str();
 }
 
 std::string settings::configuration() const {
     std::string lines;
-    each_setting(*this, [&](const std::string& name, const auto& member, auto, const char*, bool decides) {
-        if (decides) lines += name + ' ' + written(member) + '\n';
+    each_setting(*this, [&](const std::string& name, const auto& member, auto, const char*, remembered kept) {
+        if (kept != remembered::not_at_all) lines += lines_of(name, member);
     });
     return lines;
 }
@@ -125,22 +155,26 @@ std::string settings::configuration() const {
 void settings::adopt(const std::string& configuration, const std::string& where) {
     std::istringstream lines(configuration);
     settings taken = *this;
+    if (given.count("text") == 0) taken.texts.clear();
     for (std::string line; std::getline(lines, line);) {
         const std::size_t space = line.find(' ');
         if (space == std::string::npos) throw error(where + " has a setting without a value: " + line);
         const std::string key = line.substr(0, space), value = line.substr(space + 1);
         bool known = false;
         each_setting(taken,
-                     [&](const std::string& name, auto& member, auto allowed, const char*, bool decides) {
-                         if (name != key || !decides) return;
+                     [&](const std::string& name, auto& member, auto allowed, const char*, remembered kept) {
+                         if (name != key || kept == remembered::not_at_all) return;
                          known = true;
-                         if (given.count(name) != 0 && written(member) != value)
+                         const bool named = given.count(name) != 0;
+                         if (named && kept == remembered::unless_given) return;
+                         if (named && written(member) != value)
                              throw error(where + " was made with --" + name + " " + value +
                                          ", this run asks for " + written(member));
                          read("--" + name + " in " + where, member, value, allowed);
                      });
         if (!known) throw error(where + " has a setting that is not known here: " + key);
     }
+    taken.check();
     *this = std::move(taken);
 }
 

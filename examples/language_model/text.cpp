@@ -3,20 +3,17 @@
 #include "text.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "digest.hpp"
 #include "error.hpp"
+#include "file.hpp"
 
 namespace language_model {
 
 text text::from_files(const std::vector<std::string>& paths) {
     std::string bytes;
     for (const std::string& path : paths) {
-        std::ifstream file(path, std::ios::binary);
-        const std::string part(std::istreambuf_iterator<char>(file), {});
-        if (!file) throw error("cannot read the text " + path);
+        const std::string part = bytes_of_file("text", path);
         if (part.empty()) throw error("the text " + path + " is empty");
         bytes += part;
     }

@@ -34,11 +34,18 @@ trainer::trainer(const settings& s)
     options.decay = settings_.weight_decay;
     options.clip = settings_.clip;
     optimizer_ = std::make_unique<adamw>(model_->parameters(), options);
-    if (!settings_.resume) return;
+    if (settings_.resume) restore();
+    if (!settings_.checkpoint.empty() && steps() < asked_steps()) check_place(settings_.checkpoint);
+}
+
+void trainer::restore() {
     const checkpoint_file file(settings_.checkpoint);
+    const std::string where = "the checkpoint " + settings_.checkpoint;
     if (file.state().source != source_.fingerprint())
-        throw error("the checkpoint " + settings_.checkpoint +
-                    " learned from another text; give the same --text");
+        throw error(where + " learned from another text; give the same --text");
+    if (asked_steps() < file.state().step)
+        throw error(where + " is that of " + std::to_string(file.state().step) + " steps; --steps got " +
+                    std::to_string(settings_.steps) + ", needs no fewer");
     file.restore(stored_tensors());
     optimizer_->set_steps(file.state().step);
     random_ = generator(file.state().generator);
@@ -59,9 +66,9 @@ judgement trainer::step() {
     source_.draw(batch_, random_);
     const double start = now();
     const judgement found = model_->learn(batch_);
-    optimizer_->step(learning_rate_at(steps(), static_cast<std::uint64_t>(settings_.steps),
-                                      static_cast<std::uint64_t>(settings_.warmup), settings_.lr),
-                     pool_);
+    optimizer_->step(
+        learning_rate_at(steps(), asked_steps(), static_cast<std::uint64_t>(settings_.warmup), settings_.lr),
+        pool_);
     seconds_ += now() - start;
     ++steps_here_;
     return found;
@@ -81,7 +88,7 @@ double trainer::flops_per_token() const {
 }
 
 bool trainer::run(record& kept) {
-    const auto last = static_cast<std::uint64_t>(settings_.steps);
+    const std::uint64_t last = asked_steps();
     const std::uint64_t every = settings_.validate_every > 0
                                     ? static_cast<std::uint64_t>(settings_.validate_every)
                                     : std::max<std::uint64_t>(1, last / 10);
@@ -90,7 +97,15 @@ bool trainer::run(record& kept) {
         source_.description().c_str(), settings_.attention.c_str(), static_cast<long long>(settings_.layers),
         static_cast<long long>(settings_.width), static_cast<long long>(settings_.heads),
         static_cast<long long>(model_->hidden()), static_cast<long long>(count(model_->parameters())));
-    if (settings_.resume) std::printf("goes on after step %llu\n", static_cast<unsigned long long>(steps()));
+    if (settings_.resume) {
+        const auto done = static_cast<unsigned long long>(steps());
+        if (steps() < last)
+            std::printf("goes on after step %llu, to step %llu\n", done,
+                        static_cast<unsigned long long>(last));
+        else
+            std::printf("nothing is left to train: all %llu steps are done; more with --steps\n", done);
+    }
+    earlier_seconds_ = kept.seconds_before();
 
     judgement recent;  // since the last line
     double seconds_before = seconds_;
@@ -98,7 +113,7 @@ bool trainer::run(record& kept) {
     while (steps() < last) {
         const judgement found = step();
         recent.add(found);
-        kept.line("loss", steps(), tokens(), seconds_, found.loss());
+        kept.line("loss", steps(), tokens(), earlier_seconds_ + seconds_, found.loss());
         const bool learned = settings_.overfit && found.loss() < 0.05;
         if (learned || steps() % every == 0 || steps() == last) {
             report(kept, recent, seconds_ - seconds_before, steps() - steps_before);
@@ -123,7 +138,7 @@ void trainer::report(record& kept, const judgement& recent, double recent_second
                 static_cast<unsigned long long>(steps()), recent.loss(), found.loss(), 100 * found.accuracy(),
                 rate);
     std::fflush(stdout);
-    kept.line("validation", steps(), tokens(), seconds_, found.loss(), found.accuracy());
+    kept.line("validation", steps(), tokens(), earlier_seconds_ + seconds_, found.loss(), found.accuracy());
 }
 
 }  // namespace language_model

@@ -18,7 +18,8 @@ namespace language_model {
 
 class trainer {
 public:
-    // Reads the checkpoint to resume from, if there is one to, and makes the model. Throws error.
+    // Reads the checkpoint to resume from, if there is one to, and makes the model. Throws error, also where
+    // the checkpoint could not be written once there is something to save.
     explicit trainer(const settings& s);
 
     // Trains up to the settings' steps, saying on stdout how it goes. Returns what was asked for: with
@@ -52,12 +53,15 @@ private:
     std::unique_ptr<model> model_;
     std::unique_ptr<adamw> optimizer_;
     batch batch_;
-    double seconds_ = 0;  // in steps of this process, and how many
+    double seconds_ = 0;          // in steps of this process, and how many
+    double earlier_seconds_ = 0;  // of the processes before, as their record says
     std::uint64_t steps_here_ = 0;
 
+    std::uint64_t asked_steps() const { return static_cast<std::uint64_t>(settings_.steps); }
     std::uint64_t tokens_of_step() const {
         return static_cast<std::uint64_t>(settings_.batch) * static_cast<std::uint64_t>(settings_.length);
     }
+    void restore();
     parameter_list stored_tensors();
     void report(record& kept, const judgement& recent, double recent_seconds, std::uint64_t recent_steps);
 };

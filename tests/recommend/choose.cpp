@@ -112,7 +112,36 @@ TEST_CASE("above exact_up_to: what costs less, and never what costs more") {
     CHECK_FALSE(says(early, "State .retrain"));
 }
 
+TEST_CASE("a reason does not speak against what it recommends") {
+    // A window and a causal mask cut tiles at different places: at 31 to 52 positions it costs less, then
+    // not.
+    attention_shape s{
+        .length = 44, .head_dim = 188, .heads = 47, .causal = true, .budget = 1e-12, .reach = 30};
+    const auto early = recommend(s);
+    REQUIRE(early.use == variant::window);
+    CHECK(early.seconds < early.exact_seconds);
+    CHECK(says(early, "above the budget of 0.001 ns"));
+    CHECK(
+        says(early, "It costs less than exact attention at this length, and again from about 94 positions"));
+    s.length = 94;
+    CHECK(says(recommend(s), "It costs less than exact attention from about 94 positions on."));
+    s.length = 93;
+    CHECK(recommend(s).use == variant::exact);
+
+    for (s.length = 2; s.length < 300; ++s.length)
+        for (s.reach = 1; s.reach < 100; ++s.reach) {
+            const auto r = recommend(s);
+            if (r.use == variant::exact) continue;
+            const heed::index from = heed::cheaper_from(r.use, s);
+            CHECK(says(r, "at this length, and again") == (from > s.length));
+        }
+}
+
 TEST_CASE("times in words") {
+    CHECK(heed::detail::time_text(1e-12) == "0.001 ns");
+    CHECK(heed::detail::time_text(1e-300) == "1e-291 ns");
+    CHECK(heed::detail::time_text(0.31416e-9) == "0.314 ns");
+    CHECK(heed::detail::time_text(0.9951e-9) == "1.00 ns");
     CHECK(heed::detail::time_text(3.14159e-9) == "3.14 ns");
     CHECK(heed::detail::time_text(2e-5) == "20.0 us");
     CHECK(heed::detail::time_text(0.1994) == "199 ms");

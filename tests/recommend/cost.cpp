@@ -78,6 +78,33 @@ TEST_CASE("estimated crossovers are those that were measured") {
     CHECK(heed::cheaper_from(variant::exact, causal) == 0);
 }
 
+TEST_CASE("from a crossover on everything costs less, and just below it not") {
+    for (const heed::index reach : {1, 12, 30, 44, 60, 200})
+        for (const heed::index head_dim : {8, 64, 188})
+            for (const bool causal : {false, true})
+                for (const bool streaming : {false, true})
+                    for (const variant v : {variant::window, variant::quest, variant::native,
+                                            variant::gated_delta, variant::linear, variant::cummax}) {
+                        attention_shape s{.length = 1,
+                                          .head_dim = head_dim,
+                                          .heads = 4,
+                                          .causal = causal,
+                                          .streaming = streaming,
+                                          .reach = reach};
+                        const heed::index from = heed::cheaper_from(v, s);
+                        if (from == 0) continue;
+                        CAPTURE(heed::name_of(v), reach, head_dim, causal, streaming, from);
+                        const auto cheaper = [&](heed::index n) {
+                            s.length = n;
+                            return heed::estimated_seconds(v, s) < heed::estimated_seconds(variant::exact, s);
+                        };
+                        CHECK((from == 1 || !cheaper(from - 1)));
+                        bool always = true;
+                        for (heed::index n = from; n < from + 3000; ++n) always = always && cheaper(n);
+                        CHECK(always);
+                    }
+}
+
 TEST_CASE("estimates go with heads, lengths and the machine") {
     for (const variant v : {variant::exact, variant::window, variant::quest, variant::native,
                             variant::gated_delta, variant::linear, variant::cummax})

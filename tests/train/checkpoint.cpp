@@ -106,13 +106,33 @@ TEST_CASE("a flipped bit is found, wherever") {
 TEST_CASE("other files and other versions are named") {
     with_file file;
     std::string bytes = read_file();
-    bytes[8] = 2;
-    write_file(sealed(bytes));
-    CHECK_THROWS_WITH(checkpoint_file(path), contains("is of version 2, this program reads version 1"));
+    for (const char other : {'1', '3'}) {  // 1 did not remember the steps
+        bytes[8] = static_cast<char>(other - '0');
+        write_file(sealed(bytes));
+        CHECK_THROWS_WITH(checkpoint_file(path),
+                          contains(std::string("is of version ") + other + ", this program reads version 2"));
+    }
     write_file("a text of some length, and no checkpoint at all");
     CHECK_THROWS_WITH(checkpoint_file(path), contains(path + " is not a checkpoint of this program"));
     std::remove(path.c_str());
     CHECK_THROWS_WITH(checkpoint_file(path), contains("cannot read the checkpoint " + path));
+    std::filesystem::create_directory(path);
+    CHECK_THROWS_WITH(checkpoint_file(path),
+                      contains("cannot read the checkpoint " + path + ": it is a folder"));
+    std::filesystem::remove(path);
+}
+
+TEST_CASE("a place that cannot be written is known before there is something to save") {
+    CHECK_THROWS_WITH(language_model::check_place("/nowhere/at/all/c.bin"),
+                      contains("cannot write the checkpoint /nowhere/at/all/c.bin"));
+    std::filesystem::create_directory(path);
+    CHECK_THROWS_WITH(language_model::check_place(path), contains(path + ": it is a folder"));
+    std::filesystem::remove(path);
+    with_file file;
+    const std::string whole = read_file();
+    language_model::check_place(path);
+    CHECK(read_file() == whole);
+    CHECK_FALSE(std::filesystem::exists(path + ".new"));
 }
 
 TEST_CASE("lengths inside the file are checked against what is left") {

@@ -88,6 +88,7 @@ TEST_CASE("validation covers its part once, in order") {
 
 TEST_CASE("texts that cannot be used are named") {
     CHECK_THROWS_WITH(text::from_files({"/nowhere/a.txt"}), contains("cannot read the text /nowhere/a.txt"));
+    CHECK_THROWS_WITH(text::from_files({"."}), contains("cannot read the text .: it is a folder"));
     const std::string path = "train_data_empty.txt";
     std::ofstream(path).flush();
     CHECK_THROWS_WITH(text::from_files({path}), contains("is empty"));

@@ -177,6 +177,10 @@ TEST_CASE("what is compared is asked for in words") {
     CHECK_THROWS_WITH(asked({"--out"}), contains("--out needs a value"));
     CHECK_THROWS_WITH(asked({"--task-steps", "few"}), contains("--task-steps got 'few'"));
     CHECK_THROWS_WITH(asked({"--task", "recall"}), contains("train_compare decides --task itself"));
+    CHECK_THROWS_WITH(asked({"--heads", "16", "--width", "16"}), contains("needs an even number"));
+    CHECK_NOTHROW(asked({"--only", "cummax,linear", "--heads", "16", "--width", "16"}));
+    CHECK_THROWS_WITH(asked({"--only", "cummax,hybrid", "--heads", "16", "--width", "16"}),
+                      contains("--attention hybrid turns pairs of features"));
     CHECK_THROWS_WITH(asked({"--width", "7"}), contains("--width got '7'"));
     CHECK_THROWS_WITH(asked({"--widht", "64"}), contains("unknown option '--widht'"));
 }

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <heed/core/error.hpp>
+
 #include "language_model/error.hpp"
 #include "language_model/generate.hpp"
 #include "language_model/trainer.hpp"
@@ -136,6 +138,65 @@ TEST_CASE("a run goes on with the settings of its checkpoint") {
     CHECK(bits(first) == bits(second));
 }
 
+TEST_CASE("a run goes on to the steps it was asked for at first") {
+    const without_file cleanup;
+    settings s = small("cummax");
+    s.steps = 40;  // the learning rate follows them
+    s.checkpoint = path;
+    trainer whole(s);
+    steps(whole, 6);
+    {
+        trainer first(s);
+        steps(first, 4);
+        first.save_checkpoint();
+    }
+    const auto resumed_with = [](std::vector<const char*> more) {
+        std::vector<const char*> words{"train_language_model", "--checkpoint", path.c_str(), "--resume"};
+        words.insert(words.end(), more.begin(), more.end());
+        return settings::parse(static_cast<int>(words.size()), words.data());
+    };
+    trainer second(resumed_with({}));
+    CHECK(second.asked().steps == 40);
+    CHECK(second.steps() == 4);
+    steps(second, 2);
+    CHECK(bits(second) == bits(whole));
+    CHECK(trainer(resumed_with({"--steps", "50"})).asked().steps == 50);
+    CHECK(trainer(resumed_with({"--steps", "4"})).asked().steps == 4);
+    CHECK_THROWS_WITH(trainer(resumed_with({"--steps", "3"})),
+                      contains("is that of 4 steps; --steps got 3, needs no fewer"));
+}
+
+TEST_CASE("a checkpoint that cannot be written is known before the first step") {
+    settings s = small("cummax");
+    s.checkpoint = "/nowhere/at/all/c.bin";
+    CHECK_THROWS_WITH(trainer(s), contains("cannot write the checkpoint /nowhere/at/all/c.bin"));
+    s.steps = 0;  // nothing to save
+    CHECK_NOTHROW(trainer(s));
+}
+
+TEST_CASE("settings refuse the heads that a model would, and no others") {
+    for (const language_model::variant& v : language_model::variants())
+        for (const std::int64_t heads : {8, 16}) {
+            CAPTURE(v.name, heads);
+            settings s = small(v.name);
+            s.layers = 1;
+            s.width = 16;
+            s.heads = heads;
+            bool refused = false, made = true;
+            try {
+                s.check();
+            } catch (const language_model::bad_argument&) {
+                refused = true;
+            }
+            try {
+                trainer(s).step();
+            } catch (const heed::error&) {
+                made = false;
+            }
+            CHECK(refused == !made);
+        }
+}
+
 TEST_CASE("a checkpoint of another run is refused, and named") {
     const without_file cleanup;
     settings s = small("exact");
@@ -165,6 +226,7 @@ TEST_CASE("a checkpoint of another run is refused, and named") {
     std::ofstream(text) << std::string(2000, 'x');
     other = resumed(s);
     other.texts = {text};
+    other.given = {"text"};
     CHECK_THROWS_WITH(trainer(other), contains("learned from another text"));
     std::filesystem::remove(text);
 
@@ -187,6 +249,9 @@ TEST_CASE("what a model says follows from its seed and temperature") {
     CHECK(say(1, 1) == say(1, 1));
     CHECK(say(1, 1) != say(1, 2));
     CHECK(say(0, 1) == say(0, 2));
+    CHECK_THROWS_WITH(
+        language_model::generate(run.trained(), "", 1, 1, language_model::generator(1), [](char) {}),
+        contains("a prompt needs one byte at least"));
 
     std::vector<float> logits(256, -100.0f);
     logits[65] = 1;

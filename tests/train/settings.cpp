@@ -54,28 +54,82 @@ TEST_CASE("a bad argument is named, with what it needs") {
     CHECK_THROWS_WITH(parsed({"--resume"}), contains("--resume needs --checkpoint"));
     CHECK_THROWS_WITH(parsed({"--text", "a", "--task", "recall"}), contains("--text goes with --task text"));
     CHECK_THROWS_WITH(parsed({"--decode", "16,,32"}), contains("--decode got ''"));
+    CHECK_THROWS_WITH(parsed({"--attention", "hybrid", "--heads", "16", "--width", "16"}),
+                      contains("--width 16 over --heads 16 gives heads of 1, needs an even number"));
+    CHECK_THROWS_WITH(parsed({"--generate", "20", "--prompt", ""}), contains("--prompt got ''"));
+    CHECK_NOTHROW(parsed({"--prompt", ""}));
+    CHECK_THROWS_WITH(parsed({"--text", "a\nb"}), contains("line break"));
     CHECK_THROWS_WITH(parsed({"--decode", "0"}), contains("--decode got '0'"));
 }
 
 TEST_CASE("--help names every setting") {
     const std::string usage = settings::usage();
     settings any;
-    language_model::each_setting(any, [&](const std::string& name, auto&, auto, const char* meaning, bool) {
-        CHECK_THAT(usage, contains("--" + name + ": " + meaning));
-    });
+    language_model::each_setting(
+        any, [&](const std::string& name, auto&, auto, const char* meaning, language_model::remembered) {
+            CHECK_THAT(usage, contains("--" + name + ": " + meaning));
+        });
 }
 
-TEST_CASE("a configuration brings back what decides a run's numbers, and nothing else") {
-    const settings made = parsed({"--width", "96", "--heads", "3", "--lr", "0.0012345678901234567",
-                                  "--attention", "psa", "--steps", "77", "--threads", "2", "--seed", "5"});
-    settings resumed = parsed({"--checkpoint", "c", "--resume", "--steps", "9"});
+TEST_CASE("a configuration brings back what makes a run what it is, and nothing of its process") {
+    const settings made = parsed({"--width",
+                                  "96",
+                                  "--heads",
+                                  "3",
+                                  "--lr",
+                                  "0.0012345678901234567",
+                                  "--attention",
+                                  "psa",
+                                  "--steps",
+                                  "77",
+                                  "--threads",
+                                  "2",
+                                  "--seed",
+                                  "5",
+                                  "--text",
+                                  "a b",
+                                  "--text",
+                                  "c",
+                                  "--checkpoint-every",
+                                  "7",
+                                  "--validate-every",
+                                  "11",
+                                  "--generate",
+                                  "5"});
+    settings resumed = parsed({"--checkpoint", "c", "--resume"});
     resumed.adopt(made.configuration(), "c");
     CHECK(resumed.configuration() == made.configuration());
     CHECK(resumed.width == 96);
     CHECK(resumed.lr == made.lr);
     CHECK(resumed.attention == "psa");
-    CHECK(resumed.steps == 9);
+    CHECK(resumed.steps == 77);
+    CHECK(resumed.texts == std::vector<std::string>{"a b", "c"});
+    CHECK(resumed.checkpoint_every == 7);
+    CHECK(resumed.validate_every == 11);
     CHECK(resumed.threads == 1);
+    CHECK(resumed.generate == 0);
+    CHECK(resumed.checkpoint == "c");
+}
+
+TEST_CASE("what says how far a run goes may be given anew") {
+    const settings made =
+        parsed({"--steps", "77", "--text", "a", "--checkpoint-every", "7", "--validate-every", "11"});
+    settings resumed = parsed({"--checkpoint", "c", "--resume", "--steps", "200", "--text", "b", "--text",
+                               "d", "--checkpoint-every", "8", "--validate-every", "0"});
+    resumed.adopt(made.configuration(), "c");
+    CHECK(resumed.steps == 200);  // the default, but given
+    CHECK(resumed.texts == std::vector<std::string>{"b", "d"});
+    CHECK(resumed.checkpoint_every == 8);
+    CHECK(resumed.validate_every == 0);
+}
+
+TEST_CASE("what goes together is asked of the settings that come out") {
+    const settings made = parsed({"--width", "96", "--heads", "3"});
+    settings same = parsed({"--checkpoint", "c", "--resume", "--heads", "3"});  // 3 heads of the default: no
+    CHECK_NOTHROW(same.adopt(made.configuration(), "c"));
+    const settings task = parsed({"--task", "recall"});
+    settings with_text = parsed({"--checkpoint", "c", "--resume", "--text", "a"});
+    CHECK_THROWS_WITH(with_text.adopt(task.configuration(), "c"), contains("--text goes with --task text"));
 }
 
 TEST_CASE("what was given must agree with the configuration") {

@@ -83,9 +83,14 @@ request request::parse(int count, const char* const* arguments) {
     // Defaults of a comparison stand in front, so that what was typed comes after them and wins.
     r.passed = {"--steps", "300", "--decode", "256,1024,4096,16384", "--lr", "3e-3"};
     r.passed.insert(r.passed.end(), rest.begin() + 1, rest.end());
-    std::vector<const char*> words{"train_language_model"};
+    std::vector<const char*> words{"train_language_model", "--attention", r.attentions.front().c_str()};
     for (const std::string& word : r.passed) words.push_back(word.c_str());
     r.text = settings::parse(static_cast<int>(words.size()), words.data());
+    for (const std::string& name : r.attentions) {
+        settings one = r.text;
+        one.attention = name;
+        one.check();
+    }
     if (r.text.validate_every == 0) {
         r.text.validate_every = std::max<std::int64_t>(1, r.text.steps / 15);
         r.passed.insert(r.passed.end(), {"--validate-every", std::to_string(r.text.validate_every)});

@@ -5,9 +5,9 @@
 //     const auto r = heed::recommend({.length = 20000, .head_dim = 64, .heads = 8, .causal = true,
 //                                     .budget = 20e-6, .retrain = true});
 //     r.use        heed::variant::gated_delta
-//     r.reason     "Exact attention takes about 199 us a position, above the budget of 20.0 us; gated_delta
-//     takes
-//                  about 3.70 us. It computes another function: the model has to be trained with it. …"
+//     r.reason     "Exact attention takes about 199 us a position, above the budget of 20.0 us;
+//                  gated_delta takes about 3.70 us. It computes another function: the model has
+//                  to be trained with it. …"
 //
 // Everything but exact attention computes something else, or the same only where more is known, so speed
 // alone recommends none of it: the answer is exact attention unless its estimated time is above `budget` or
@@ -16,9 +16,11 @@
 //
 //     window        with `reach`: no query has to see further back, so nothing that matters is lost
 //     quest         in streams without `retrain`: keys are chosen anew for each query, weights stay
-//     native        with `retrain`, causal, more than 8 query heads on a key/value head (what its kernel is
-//     for) gated_delta   with `retrain`, causal linear        with `retrain` cummax        with `retrain`,
-//     causal
+//     native        with `retrain`, causal, more than 8 query heads on a key/value head, what its
+//                   kernel is for
+//     gated_delta   with `retrain`, causal
+//     linear        with `retrain`
+//     cummax        with `retrain`, causal
 //
 // in this order, from what keeps most of softmax to what keeps least. What a variant loses on a task no shape
 // can tell; scripts/run compare --quality shows what an approximation loses on keys made from a text, and a
@@ -53,14 +55,17 @@ struct recommendation {
 
 namespace detail {
 
-// 3.14 us, 20.0 us, 199 us: three digits.
+// 3.14 us, 20.0 us, 199 us: three digits, below a nanosecond too, 0.001 ns.
 inline std::string time_text(double seconds) {
     const char* const units[] = {"ns", "us", "ms", "s"};
     double x = seconds * 1e9;
     int unit = 0;
     for (; unit < 3 && x >= 999.5; ++unit) x /= 1000;
     char text[40];
-    std::snprintf(text, sizeof text, "%.*f %s", x < 9.995 ? 2 : x < 99.95 ? 1 : 0, x, units[unit]);
+    if (x < 0.995)
+        std::snprintf(text, sizeof text, "%.3g ns", x);
+    else
+        std::snprintf(text, sizeof text, "%.*f %s", x < 9.995 ? 2 : x < 99.95 ? 1 : 0, x, units[unit]);
     return text;
 }
 
@@ -120,8 +125,9 @@ inline std::string reason_of(const attention_shape& s, const recommendation& r) 
         const std::string name(name_of(r.use));
         why += "; " + name + " takes about " + time_text(r.seconds) + ". " + remark_on(r.use, s);
         if (const index from = cheaper_from(r.use, s); from > 0)
-            why +=
-                " It costs less than exact attention from about " + std::to_string(from) + " positions on.";
+            why += std::string(" It costs less than exact attention ") +
+                   (from > s.length ? "at this length, and again " : "") + "from about " +
+                   std::to_string(from) + " positions on.";
         if (!r.fits) why += " Nothing that the shape allows fits the budget.";
         return why;
     }

@@ -233,15 +233,19 @@ inline double carried_bytes(variant v, const attention_shape& s) {
     return row * c.n;
 }
 
-// The length from which on v is estimated to cost less than exact attention, everything else as in the
-// shape; 0 where that is nowhere up to 2^31 - 1.
+// The length from which on v is estimated to cost less than exact attention at every length, everything else
+// as in the shape; 0 where that is nowhere up to 2^31 - 1. Below it there may be lengths where v costs less
+// too: a window and a causal mask cut tiles at different places. Lengths are tried a sixty-fourth apart, so a
+// stretch shorter than that, where the two cost all but the same, can be passed over.
 inline index cheaper_from(variant v, attention_shape s) {
     const auto cheaper = [&](index n) {
         s.length = n;
         return estimated_seconds(v, s) < estimated_seconds(variant::exact, s);
     };
-    index low = 0, high = longest_axis;
-    if (!cheaper(high)) return 0;
+    if (!cheaper(longest_axis)) return 0;
+    const auto below = [](index n) { return n - std::max<index>(1, n / 64); };
+    index high = longest_axis, low = below(high);
+    for (; low > 0 && cheaper(low); low = below(high)) high = low;
     while (high - low > 1) {
         const index middle = low + (high - low) / 2;
         (cheaper(middle) ? high : low) = middle;

@@ -2,9 +2,8 @@
 // heed/recommend/task.hpp: sizes that are known to serve a kind of task, ready for make_attention
 //
 //     text             width 768, 12 heads of 64, biases, causal, 1024 positions: GPT-2 small
-//     vision           width 768, 12 heads of 64, 196 patches and a class token: ViT-B/16; no biases on
-//     queries,
-//                      keys and values
+//     vision           width 768, 12 heads of 64, 196 patches and a class token: ViT-B/16; no biases
+//                      on queries, keys and values
 //     long_sequence    width 768, 12 heads of 64, causal, 16384 positions, linear attention, whose cost does
 //                      not grow with the position
 //
