@@ -16,7 +16,7 @@ namespace support {
 template <class... P>
 std::vector<double> numbers_in(const P&... all) {
     std::vector<double> numbers;
-    const auto add = [&](const std::string&, const auto& t) {
+    [[maybe_unused]] const auto add = [&](const std::string&, const auto& t) {
         numbers.insert(numbers.end(), t.data(), t.data() + t.size());
     };
     (heed::for_each_parameter(add, all), ...);
