@@ -17,7 +17,8 @@
 //
 // A training step moves the running statistics by `momentum` towards the batch's (the unbiased variance),
 // except while lambda is 1. Inference takes lambda = 0, or inference_lambda. x and y (…, position, width).
-// Options: on(device), use(workspace).
+// A feature's sum over the rows, and that of its squared differences from the mean, have to be numbers that T
+// holds; rows of the layer norm may be larger. Options: on(device), use(workspace).
 //
 // Cost: memory traffic, x three times forward and twice backward more than a layer norm. The tape holds three
 // numbers a row and a feature. The same bits for any number of threads. Throws heed::error before anything is
