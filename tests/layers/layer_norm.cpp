@@ -228,7 +228,8 @@ TEST_CASE("what is wrong with a call of layer norm, and nothing is written") {
     x.setZero();
     y.setConstant(77);
     CHECK_THROWS_WITH(heed::layer_norm<float>(0), "heed::layer_norm: width is 0, needs at least 1");
-    CHECK_THROWS_WITH(heed::layer_norm<float>(4, -1), "heed::layer_norm: epsilon is -1, needs 0 or more");
+    CHECK_THROWS_WITH(heed::layer_norm<float>(4, -1),
+                      "heed::layer_norm: epsilon is -1, needs a positive finite number");
     CHECK_THROWS_WITH(norm(wide), "heed::layer_norm::forward_into: x has a width of 5, needs 4");
     CHECK_THROWS_WITH(norm.forward_into(few, x, tape),
                       "heed::layer_norm::forward_into: y has 2 positions, x has 3");

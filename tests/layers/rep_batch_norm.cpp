@@ -263,7 +263,7 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
     refuses({.width = 1, .steps = -1}, "steps is -1, needs 0 or more");
     refuses({.width = 1, .start = 2}, "start is 2, needs 0 to 1");
     refuses({.width = 1, .momentum = -1}, "momentum is -1, needs 0 to 1");
-    refuses({.width = 1, .epsilon = -1}, "epsilon is -1, needs 0 or more");
+    refuses({.width = 1, .epsilon = -1}, "epsilon is -1, needs a positive finite number");
 
     norm_type norm({.width = 4, .warm_up = 3, .steps = 5});
     const norm_type before = norm;
@@ -285,6 +285,7 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
     norm.inference_lambda = 2;
     CHECK_THROWS_WITH(norm.infer_into(y, x),
                       "heed::rep_batch_norm::infer_into: inference_lambda is 2, needs 0 to 1");
+    norm.inference_lambda = 0;
     heed::projection<float> next(4, 2), other(5, 2);
     CHECK_THROWS_WITH(
         norm.fold_into(next.weights),
@@ -294,6 +295,5 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
                       "heed::rep_batch_norm::fold_into: the projection has 5 inputs, needs 4");
     for (long i = 0; i < 12; ++i) CHECK(y.data()[i] == 77);
     CHECK(support::values(norm.running.mean) == support::values(before.running.mean));
-    norm.inference_lambda = 0;
     norm.fold_into(next.weights);
 }

@@ -100,6 +100,7 @@ public:
     template <class M, class... Options>
     void remember(const M& memory, stream& s, const Options&... options) const {
         constexpr const char* f = "decoder_layer::remember";
+        this->check_weights(f, weights);
         this->cross_attention_.run_remember(f, weights.cross_attention,
                                             detail::rows_of<const T>(f, "memory", memory), s.cross_attention,
                                             options...);
@@ -116,6 +117,7 @@ public:
         constexpr const char* f = "decoder_layer::extend_into";
         const auto to = detail::written_rows<T, Y>(f, "y", y);
         const auto from = detail::rows_of<const T>(f, "x", x);
+        this->check_weights(f, weights);
         this->cross_attention_.check_stream(f, weights.cross_attention, from, s.cross_attention);
         this->run(
             f, weights, to, from, s.rows,

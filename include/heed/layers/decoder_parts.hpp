@@ -164,12 +164,26 @@ struct decoder_parts {
             options_...);
     }
 
+    void check_weights(std::string_view f, const parameters& w) const {
+        const weight_path at;
+        attention_.check_weights(f, at.inside("attention"), w.attention);
+        cross_attention_.check_weights(f, at.inside("cross_attention"), w.cross_attention);
+        feed_forward_.inner.check_weights(f, at.inside("feed_forward"), w.feed_forward);
+        const auto check_norm = [&](const char* name, const layer_norm_parameters<T>& norm) {
+            layer_norm_parts<T>::check_weights(f, at.inside(name), norm, config_.attention.width);
+        };
+        check_norm("norm1", w.norm1);
+        check_norm("norm2", w.norm2);
+        check_norm("norm3", w.norm3);
+    }
+
     // attend(to, from, options…) and cross(to, from, options…) are forwards, or steps of a stream.
     template <class Attend, class Cross, class... Options>
     requires(options<Options...>()) void run(std::string_view f, const parameters& w, const rows& y,
                                              const const_rows& x, decoder_rows<T>& kept, const Attend& attend,
                                              const Cross& cross, const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
+        check_weights(f, w);
         check_dropout(f, options_...);
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -216,10 +230,14 @@ struct decoder_parts {
         decoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
         check_memory(f, d_memory, m, dx, dy, x);
+        check_weights(f, w);
         check_gradients(f, w, g);
         check_dropout(f, options_...);
-        cross_attention_.check_tape(f, tape.cross_attention.memory_streams, "memory", m,
-                                    w.cross_attention.memory.weight.dimension(1));
+        around_attention_.check_tape(f, kept.around_attention, x);
+        around_cross_.check_tape(f, kept.around_cross, x);
+        attention_.check_tape(f, tape.attention, x, nullptr);
+        cross_attention_.check_tape(f, tape.cross_attention, x, &m);
+        feed_forward_.check_tape(f, kept.feed_forward, x);
         workspace own;
         workspace& memory = memory_of(own, options_...);
         fit(kept.d_second, x.batch, x.positions, x.width);

@@ -106,12 +106,22 @@ struct encoder_parts {
         return true;
     }
 
+    void check_weights(std::string_view f, const parameters& w) const {
+        const weight_path at;
+        const index width = config_.attention.width;
+        attention_.check_weights(f, at.inside("attention"), w.attention);
+        feed_forward_.inner.check_weights(f, at.inside("feed_forward"), w.feed_forward);
+        layer_norm_parts<T>::check_weights(f, at.inside("norm1"), w.norm1, width);
+        layer_norm_parts<T>::check_weights(f, at.inside("norm2"), w.norm2, width);
+    }
+
     // attend(to, from, options…) is the forward of the attention, or a step of its stream.
     template <class Attend, class... Options>
     requires(options<Options...>()) void run(std::string_view f, const parameters& w, const rows& y,
                                              const const_rows& x, encoder_rows<T>& kept, const Attend& attend,
                                              const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
+        check_weights(f, w);
         check_dropout(f, options_...);
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -138,8 +148,12 @@ struct encoder_parts {
                                                       const Options&... options_) const {
         encoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
+        check_weights(f, w);
         check_gradients(f, w, g);
         check_dropout(f, options_...);
+        around_attention_.check_tape(f, kept.around_attention, x);
+        attention_.check_tape(f, tape.attention, x, nullptr);
+        feed_forward_.check_tape(f, kept.feed_forward, x);
         workspace own;
         workspace& memory = memory_of(own, options_...);
         fit(kept.d_middle, x.batch, x.positions, x.width);

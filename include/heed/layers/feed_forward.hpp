@@ -36,6 +36,8 @@ struct feed_forward_config {
     index hidden = 0;  // 0: 4 width
     heed::activation activation = heed::activation::gelu_tanh;
     bool bias = true;
+
+    bool operator==(const feed_forward_config&) const = default;
 };
 
 template <class T>
@@ -56,6 +58,7 @@ template <class T>
 struct feed_forward_tape {
     Eigen::Tensor<T, 2, Eigen::RowMajor> up{0, 0}, gate{0, 0};             // before the activation
     Eigen::Tensor<T, 2, Eigen::RowMajor> work{0, 0}, gate_gradient{0, 0};  // where a call works
+    feed_forward_config config;                                            // of the layer of the forward
 };
 
 namespace detail {
@@ -83,6 +86,23 @@ struct feed_forward_parts {
         return w;
     }
 
+    void check_weights(std::string_view f, const weight_path& at, const parameters& w) const {
+        const index gates = gated() ? config_.hidden : 0;
+        check_projection<T>(f, at.inside("up"), w.up, config_.width, config_.hidden);
+        check_projection<T>(f, at.inside("gate"), w.gate, gated() ? config_.width : 0, gates);
+        check_projection<T>(f, at.inside("down"), w.down, config_.hidden, config_.width);
+    }
+    // A tape of this layer, and of a forward of as many rows?
+    void check_tape(std::string_view f, const tape& kept, index rows) const {
+        if (kept.up.dimension(0) != rows)
+            fail(f, {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", rows});
+        const feed_forward_config &c = config_, &k = kept.config;
+        if (k != c || kept.up.dimension(1) != c.hidden || (gated() && kept.gate.size() != kept.up.size()))
+            fail(f, {"tape holds the forward of another feed-forward (", k.width, " wide, ", k.hidden,
+                     " hidden, ", name_of(k.activation), bias_of(k), "); needs one of this (", c.width,
+                     " wide, ", c.hidden, " hidden, ", name_of(c.activation), bias_of(c), ")"});
+    }
+
     template <class... Options>
     requires(only_resources<Options...>()) void run_forward(std::string_view f, const parameters& w,
                                                             const dense_rows<T>& y,
@@ -91,6 +111,8 @@ struct feed_forward_parts {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "y", y, "x", x, config_.width);
         check_apart(f, "y", y, "x", x);
+        check_weights(f, {}, w);
+        kept.config = config_;
         const auto* device_ = device_of(options...);
         workspace own;
         workspace& memory = memory_of(own, options...);
@@ -113,13 +135,14 @@ struct feed_forward_parts {
         check_like(f, "dx", dx, "x", x, config_.width);
         check_apart(f, "dx", dx, "dy", dy);
         check_apart(f, "dx", dx, "x", x);
+        check_weights(f, {}, w);
         check_gradients(f, w, g);
-        if (kept.up.dimension(0) != x.rows() || kept.up.dimension(1) != config_.hidden)
-            fail(f, {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", x.rows()});
+        check_tape(f, kept, x.rows());
         const auto* device_ = device_of(options...);
         workspace own;
         workspace& memory = memory_of(own, options...);
         // The activation once more; the gradient then takes its place.
+        fit(kept.work, x.rows(), config_.hidden);
         activate(kept, device_);
         const auto work = matrix_of(kept.work);
         const matrix<const T> dy_ = dy.as_matrix();
@@ -136,6 +159,12 @@ struct feed_forward_parts {
     }
 
 private:
+    static const char* name_of(heed::activation a) {
+        return a == heed::activation::gelu_tanh ? "gelu_tanh"
+               : a == heed::activation::relu    ? "relu"
+                                                : "gated_relu";
+    }
+    static const char* bias_of(const feed_forward_config& c) { return c.bias ? "" : ", no bias"; }
     bool gated() const { return config_.activation == heed::activation::gated_relu; }
     void make(projection_parameters<T>& p, index inputs, index outputs, std::uint64_t seed) const {
         p.weight = new_projection<T>(inputs, outputs, seed);

@@ -38,6 +38,11 @@ struct feed_forward_block {
         inner = feed_forward_parts<T>(c);
     }
 
+    void check_tape(std::string_view f, const tape& kept, const const_rows& x) const {
+        around.check_tape(f, kept.around, x);
+        inner.check_tape(f, kept.inner, x.rows());
+    }
+
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const norm_parameters& w_norm, const rows& y,
                      const const_rows& x, tape& kept, workspace& memory, const Options&... options) const {

@@ -8,14 +8,17 @@
 //     auto dx = norm.backward(dy, x, tape, gradients);                 gradients are added to
 //
 // x and y (…, position, width), gain and offset (width). The variance is the biased one, the sum of squares
-// over the width. A mean that is large against the deviation costs no digits. Options: on(device),
-// use(workspace).
+// over the width; epsilon is positive. A mean that is large against the deviation costs no digits. Numbers may
+// be as large as T holds, as long as none is further from its row's mean than that: rows whose squares
+// overflow are measured a second time. Options: on(device), use(workspace).
 //
 // Cost: memory traffic, x and y once. The tape holds three numbers a row. A call without a tape allocates
 // them, and y. The same bits for any number of threads. Throws heed::error before anything is written.
 //
 // Source: Ba, Kiros, Hinton, "Layer normalization", 2016 (arXiv:1607.06450).
 #pragma once
+
+#include <limits>
 
 #include <heed/kernel/layers/row_blocks.hpp>
 #include <heed/layers/parameters.hpp>
@@ -37,10 +40,11 @@ struct layer_norm_parameters {
     }
 };
 
-// Mean, what it was rounded by, and 1 / deviation of each row of the forward.
+// Mean, what it was rounded by, and 1 / deviation of each row of the forward, and the rows' width.
 template <class T>
 struct layer_norm_tape {
     Eigen::Tensor<T, 1, Eigen::RowMajor> mean{0}, mean_rest{0}, inverse_deviation{0};
+    index width = 0;
 
     detail::row_statistics<T> rows(index count) {
         detail::fit(mean, count);
@@ -52,6 +56,14 @@ struct layer_norm_tape {
 
 namespace detail {
 
+// Added to a variance whose root divides: rows of equal numbers need it.
+template <class T>
+void check_epsilon(std::string_view f, double epsilon) {
+    if (!(epsilon > 0 && epsilon <= static_cast<double>(std::numeric_limits<T>::max()) &&
+          static_cast<T>(epsilon) > 0))
+        fail(f, {"epsilon is ", epsilon, ", needs a positive finite number"});
+}
+
 // The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
 template <class T>
 struct layer_norm_parts {
@@ -61,6 +73,17 @@ struct layer_norm_parts {
 
     static parameters start(index width) {
         return {constant_vector<T>(width, 1), constant_vector<T>(width, 0)};
+    }
+    static void check_weights(std::string_view f, const weight_path& at, const parameters& w, index width) {
+        check_weight<T>(f, at.inside("gain"), w.gain, width);
+        check_weight<T>(f, at.inside("offset"), w.offset, width);
+    }
+    // A tape of a forward of these rows?
+    static void check_tape(std::string_view f, const tape& kept, index rows, index width) {
+        if (kept.mean.dimension(0) != rows)
+            fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", rows});
+        if (kept.width != width)
+            fail(f, {"tape holds a forward of a width of ", kept.width, ", x has ", width});
     }
 
     template <class... Options>
@@ -72,6 +95,8 @@ struct layer_norm_parts {
         check_width(f, "x", x.width, width);
         check_like(f, "y", y, "x", x, width);
         check_apart(f, "y", y, "x", x);
+        check_weights(f, {}, w, width);
+        kept.width = width;
         const row_statistics<T> rows = kept.rows(x.rows());
         const auto leaf = norm_leaves_on_target<T>().forward;
         for_each_row_block(device_of(options...), x.rows(), width, [&](index first, index count) {
@@ -93,9 +118,9 @@ struct layer_norm_parts {
         check_like(f, "dx", dx, "x", x, width);
         check_apart(f, "dx", dx, "dy", dy);
         check_apart(f, "dx", dx, "x", x);
+        check_weights(f, {}, w, width);
         check_gradients(f, w, g);
-        if (kept.mean.dimension(0) != x.rows())
-            fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", x.rows()});
+        check_tape(f, kept, x.rows(), width);
         const row_statistics<T> rows = kept.rows(x.rows());
         const auto leaf = norm_leaves_on_target<T>().backward;
         workspace own;
@@ -124,7 +149,7 @@ public:
     layer_norm() = default;
     explicit layer_norm(index width, double epsilon = 1e-5) {
         if (width <= 0) detail::fail("layer_norm", {"width is ", width, ", needs at least 1"});
-        if (!(epsilon >= 0)) detail::fail("layer_norm", {"epsilon is ", epsilon, ", needs 0 or more"});
+        detail::check_epsilon<T>("layer_norm", epsilon);
         this->epsilon_ = epsilon;
         weights = this->start(width);
     }

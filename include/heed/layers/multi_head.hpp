@@ -24,7 +24,8 @@
 //
 // Cost: the products, 2 positions width (streams + width) flops, and the attention. Memory: the tape holds
 // streams and outputs of the heads; a call without one allocates them. The same bits for any number of
-// threads. Throws heed::error before y is written.
+// threads. Throws heed::error before y is written, and before a backward writes anything, unless the second
+// of two blended variants refuses an option of it alone.
 #pragma once
 
 #include <heed/layers/heads/exact.hpp>
@@ -140,6 +141,7 @@ public:
     template <class Y, class X, class... Options>
     void extend_into(Y&& y, const X& x, stream& s, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::extend_into";
+        this->check_weights(f, {}, weights);
         this->run_extend(f, weights, detail::written_rows<T, Y>(f, "y", y),
                          detail::rows_of<const T>(f, "x", x), s, options...);
     }
@@ -147,6 +149,7 @@ public:
     void remember(const M& memory, stream& s, const Options&... options) const {
         constexpr const char* f = "multi_head_attention::remember";
         this->check_cross(f);
+        this->check_weights(f, {}, weights);
         this->run_remember(f, weights, detail::rows_of<const T>(f, "memory", memory), s, options...);
     }
 };

@@ -58,6 +58,7 @@ struct multi_head_tape {
     rows streams{0, 0, 0}, memory_streams{0, 0, 0}, joined{0, 0, 0};
     rows d_streams{0, 0, 0}, d_memory_streams{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
+    attention_config config;  // of the layer of the forward
 };
 
 // What is carried from call to call of extend().

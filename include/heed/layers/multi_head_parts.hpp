@@ -50,6 +50,25 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         if (m.batch != x.batch) fail(f, {"memory has ", m.batch, " batch entries, x has ", x.batch});
         this->check_positions(f, 0, m.positions);
     }
+    void check_weights(std::string_view f, const weight_path& at, const parameters& w) const {
+        const attention_config& c = config_;
+        const index joined = c.out_projection ? this->joined_width() : 0;
+        check_projection<T>(f, at.inside("in"), w.in, c.width, this->width_of(0, this->own_streams()));
+        check_projection<T>(f, at.inside("memory"), w.memory, c.memory_width,
+                            this->width_of(this->own_streams(), streams));
+        check_projection<T>(f, at.inside("out"), w.out, joined, c.out_projection ? c.width : 0);
+        std::size_t next = 0;
+        const auto check_heads = [&](const parameter_name& name, const auto& t) {
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(t.rank()); ++axis, ++next) {
+                const index needed = next < this->heads_extents_.size() ? this->heads_extents_[next] : 0;
+                if (t.dimension(axis) != needed)
+                    fail(f, {std::string_view(at.inside("heads").text()), ".",
+                             std::string_view(std::string(name)), " has ", t.dimension(axis),
+                             " entries along axis ", axis, ", needs ", needed});
+            }
+        };
+        visit("", check_heads, w.heads);
+    }
     void check_forward(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x) const {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "y", y, "x", x, config_.width);
@@ -62,6 +81,21 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
             fail(f, {"tape holds ", kept.dimension(0), " x ", kept.dimension(1), " positions of ", name,
                      ", of ", kept.dimension(2), " features; needs the forward of this call, ", x.batch,
                      " x ", x.positions, " of ", width});
+    }
+
+    // All that a backward reads of one; m is null in self attention.
+    void check_tape(std::string_view f, const tape& kept, const dense_rows<const T>& x,
+                    const dense_rows<const T>* m) const {
+        check_tape(f, kept.streams, "x", x, this->width_of(0, this->own_streams()));
+        check_tape(f, kept.joined, "joined heads", x, this->joined_width());
+        if (m != nullptr)
+            check_tape(f, kept.memory_streams, "memory", *m, this->width_of(this->own_streams(), streams));
+        const attention_config &c = config_, &k = kept.config;
+        if (k != c)
+            fail(f, {"tape holds the forward of another attention (heads ", k.heads, ", kv_heads ",
+                     k.kv_heads, ", head_dim ", k.head_dim, ", rotary_positions ", k.rotary_positions,
+                     "); needs one of the same config (heads ", c.heads, ", kv_heads ", c.kv_heads,
+                     ", head_dim ", c.head_dim, ", rotary_positions ", c.rotary_positions, ")"});
     }
 
     // Can the stream go on with x?
@@ -121,6 +155,8 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
             check_memory(f, x, *m);
             check_apart(f, "y", y, "memory", *m);
         }
+        check_weights(f, {}, w);
+        kept.config = config_;
         workspace own;
         workspace& memory = memory_of(own, options_...);
         project(w, x, 0, kept, memory, options_...);
@@ -147,15 +183,14 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         check_width(f, "x", r.x.width, config_.width);
         check_like(f, "dx", r.dx, "x", r.x, config_.width);
         check_like(f, "dy", r.dy, "x", r.x, config_.width);
+        check_weights(f, {}, w);
         check_gradients(f, w, g);
-        check_tape(f, kept.streams, "x", r.x, w.in.weight.dimension(1));
-        check_tape(f, kept.joined, "joined heads", r.x, this->joined_width());
+        if (r.memory != nullptr) check_memory(f, r.x, *r.memory);
+        check_tape(f, kept, r.x, r.memory);
         check_apart(f, "dx", r.dx, "x", r.x);
         check_apart(f, "dx", r.dx, "dy", r.dy);
         if (r.memory == nullptr) return;
-        check_memory(f, r.x, *r.memory);
         check_like(f, "d_memory", *r.d_memory, "memory", *r.memory, config_.memory_width);
-        check_tape(f, kept.memory_streams, "memory", *r.memory, w.memory.weight.dimension(1));
         check_apart(f, "dx", r.dx, "memory", *r.memory);
         check_apart(f, "d_memory", *r.d_memory, "memory", *r.memory);
         check_apart(f, "d_memory", *r.d_memory, "x", r.x);

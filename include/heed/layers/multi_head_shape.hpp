@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/rows.hpp>
@@ -61,6 +62,20 @@ attention_config checked_config(attention_config c) {
     return c;
 }
 
+// The extents of what the attention inside learns, one behind the other.
+template <class T, class Heads>
+std::vector<index> heads_extents(const attention_config& c) {
+    std::vector<index> extents;
+    const typename Heads::template parameters<T> learned(c, 0);
+    for_each_tensor(
+        [&](const auto& t) {
+            for (std::size_t axis = 0; axis < static_cast<std::size_t>(t.rank()); ++axis)
+                extents.push_back(t.dimension(axis));
+        },
+        learned);
+    return extents;
+}
+
 template <class T, class Heads>
 struct multi_head_shape {
     static constexpr int streams = Heads::streams;
@@ -69,9 +84,11 @@ struct multi_head_shape {
 
     attention_config config_;
     rotary_caches<T> angles_;
+    std::vector<index> heads_extents_;
 
     multi_head_shape() = default;
-    explicit multi_head_shape(const attention_config& config) : config_(checked_config<Heads>(config)) {
+    explicit multi_head_shape(const attention_config& config)
+        : config_(checked_config<Heads>(config)), heads_extents_(heads_extents<T, Heads>(config_)) {
         if (config_.rotary_positions > 0)
             angles_ = rotary_table<T>(config_.rotary_positions, config_.head_dim, config_.rotary_base);
     }
@@ -81,6 +98,12 @@ struct multi_head_shape {
     int own_streams() const { return crosses() ? 1 : streams; }
     index joined_width() const { return config_.heads * Heads::value_dim(config_); }
 
+    // Features of streams [begin, end).
+    index width_of(int begin, int end) const {
+        index width = 0;
+        for (int i = begin; i < end; ++i) width += Heads::stream_of(config_, i).width();
+        return width;
+    }
     // Streams [begin, end), one behind the other in fused rows.
     template <class U>
     void split(stream_views<U>& parts, const dense_rows<U>& fused, int begin, int end) const {

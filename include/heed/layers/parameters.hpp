@@ -169,12 +169,39 @@ void fit(Tensor& t, I... extents) {
     t.resize(Eigen::array<Eigen::Index, sizeof...(I)>{static_cast<Eigen::Index>(extents)...});
 }
 
-// Gradients are added to tensors of the parameters' own shapes.
+// Where a tensor stands among a layer's weights; put together only for an error.
+struct weight_path {
+    const char* own = "weights";
+    const weight_path* outer = nullptr;
+
+    weight_path inside(const char* name) const { return {name, this}; }
+    std::string text() const { return outer == nullptr ? own : outer->text() + '.' + own; }
+};
+
+// Weights are assigned by whoever loads them: have they the extents that the layer was made with?
+template <class T>
+void check_weight(std::string_view function, const weight_path& at, const parameter_matrix<T>& w, index rows,
+                  index columns) {
+    if (w.dimension(0) != rows || w.dimension(1) != columns)
+        fail(function, {std::string_view(at.text()), " is ", w.dimension(0), " x ", w.dimension(1),
+                        ", needs ", rows, " x ", columns});
+}
+template <class T>
+void check_weight(std::string_view function, const weight_path& at, const parameter_vector<T>& w,
+                  index size) {
+    if (w.dimension(0) != size)
+        fail(function, {std::string_view(at.text()), " has ", w.dimension(0), " entries, needs ", size});
+}
+
+// Gradients are added to tensors of the parameters' own shapes, which are not the parameters.
 template <class P>
 void check_gradients(std::string_view function, const P& weights, const P& gradients) {
     visit(
         "",
         [&](const parameter_name& name, const auto& w, const auto& g) {
+            if (w.size() > 0 && w.data() == g.data())
+                fail(function, {"gradients.", std::string_view(std::string(name)),
+                                " is the parameter itself, needs memory of its own"});
             for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
                 if (w.dimension(axis) != g.dimension(axis))
                     fail(function,

@@ -61,6 +61,14 @@ T* data_or_null(parameter_vector<T>& t) {
     return t.size() > 0 ? t.data() : nullptr;
 }
 
+// W (inputs, outputs) and a bias of as many outputs, or none.
+template <class T, class P>
+void check_projection(std::string_view function, const weight_path& at, const P& p, index inputs,
+                      index outputs) {
+    check_weight<T>(function, at.inside("weight"), p.weight, inputs, outputs);
+    if (p.bias.size() > 0) check_weight<T>(function, at.inside("bias"), p.bias, outputs);
+}
+
 // Layers run on a device and in a workspace; they take no other option but those they name themselves.
 template <class... Options>
 constexpr bool only_resources() {
@@ -119,6 +127,7 @@ public:
         detail::check_width(function, "x", from.width, inputs());
         detail::check_like(function, "y", to, "x", from, outputs());
         detail::check_apart(function, "y", to, "x", from);
+        detail::check_projection<T>(function, {}, weights, inputs(), outputs());
         workspace own;
         detail::multiply<T>(to.as_matrix(), from.as_matrix(), detail::matrix_of(weights.weight),
                             detail::data_or_null(weights.bias), false, detail::device_of(options...),
@@ -144,6 +153,7 @@ public:
         detail::check_like(function, "dx", to, "x", from, inputs());
         detail::check_apart(function, "dx", to, "dy", up);
         detail::check_apart(function, "dx", to, "x", from);
+        detail::check_projection<T>(function, {}, weights, inputs(), outputs());
         detail::check_gradients(function, weights, gradients);
         workspace own;
         detail::multiply_backward<T>(to.as_matrix(), false, detail::matrix_of(gradients.weight),

@@ -17,7 +17,8 @@
 //
 // A training step moves the running statistics by `momentum` towards the batch's (the unbiased variance),
 // except while lambda is 1. Inference takes lambda = 0, or inference_lambda. x and y (…, position, width).
-// Options: on(device), use(workspace).
+// A feature's sum over the rows, and that of its squared differences from the mean, have to be numbers that T
+// holds; rows of the layer norm may be larger. Options: on(device), use(workspace).
 //
 // Cost: memory traffic, x three times forward and twice backward more than a layer norm. The tape holds three
 // numbers a row and a feature. The same bits for any number of threads. Throws heed::error before anything is
@@ -63,7 +64,7 @@ public:
         if (!(c.start >= 0 && c.start <= 1)) detail::fail(f, {"start is ", c.start, ", needs 0 to 1"});
         if (!(c.momentum >= 0 && c.momentum <= 1))
             detail::fail(f, {"momentum is ", c.momentum, ", needs 0 to 1"});
-        if (!(c.epsilon >= 0)) detail::fail(f, {"epsilon is ", c.epsilon, ", needs 0 or more"});
+        detail::check_epsilon<T>(f, c.epsilon);
         weights.layer.gain = weights.batch.gain = running.variance = detail::constant_vector<T>(c.width, 1);
         weights.layer.offset = weights.batch.offset = running.mean = detail::constant_vector<T>(c.width, 0);
         weights.eta = detail::constant_vector<T>(1, 1);
@@ -162,8 +163,7 @@ public:
         detail::check_like(f, "dy", up, "x", from, config_.width);
         detail::check_apart(f, "dx", to, "dy", up);
         detail::check_gradients(f, weights, gradients);
-        if (kept.rows != from.rows())
-            detail::fail(f, {"tape holds a forward of ", kept.rows, " rows, x has ", from.rows()});
+        parts::check_tape(f, kept, from.rows(), config_.width);
         if (from.rows() == 0) return;
         workspace own;
         const auto* device_ = detail::device_of(options...);
@@ -181,16 +181,23 @@ public:
 
     // The next linear layer (x -> x W + b) takes over what this one does at inference; it reads x then.
     // Exact but for rounding: W' = (gain / deviation + eta) W, b' = b + (offset - gain mean / deviation) W. A
-    // bias is made where there is none.
+    // bias is made where there is none. Needs lambda() and inference_lambda to be 0.
     void fold_into(projection_parameters<T>& next) const {
         constexpr const char* f = "rep_batch_norm::fold_into";
         if (lambda() > 0)
             detail::fail(f, {"lambda is ", lambda(), " at step ", step_,
                              "; needs 0, which is reached at step ", config_.warm_up + config_.steps});
+        if (!(inference_lambda == 0))
+            detail::fail(f, {"inference_lambda is ", inference_lambda,
+                             "; needs 0, a share of the layer norm does not fold"});
+        parts::check_weights(f, weights, running, config_.width);
         const index outputs = next.weight.dimension(1);
         if (next.weight.dimension(0) != config_.width)
             detail::fail(f,
                          {"the projection has ", next.weight.dimension(0), " inputs, needs ", config_.width});
+        if (next.bias.size() > 0 && next.bias.dimension(0) != outputs)
+            detail::fail(f, {"the projection's bias has ", next.bias.dimension(0), " entries, needs ",
+                             outputs, ", or none"});
         if (next.bias.size() == 0) next.bias = detail::constant_vector<T>(outputs, 0);
         std::vector<double> bias(next.bias.data(), next.bias.data() + outputs);
         for (index i = 0; i < config_.width; ++i) {
@@ -217,6 +224,7 @@ private:
         detail::check_width(f, "x", x.width, config_.width);
         detail::check_like(f, name, to, "x", x, config_.width);
         detail::check_apart(f, name, to, "x", x);
+        parts::check_weights(f, weights, running, config_.width);
     }
 };
 

@@ -75,6 +75,26 @@ struct rep_batch_norm_parts {
     using rows = dense_rows<T>;
     using const_rows = dense_rows<const T>;
 
+    static void check_weights(std::string_view f, const parameters& w, const running_statistics<T>& running,
+                              index width) {
+        const weight_path at, measured{"running", nullptr};
+        layer_norm_parts<T>::check_weights(f, at.inside("layer"), w.layer, width);
+        layer_norm_parts<T>::check_weights(f, at.inside("batch"), w.batch, width);
+        check_weight<T>(f, at.inside("eta"), w.eta, 1);
+        check_weight<T>(f, measured.inside("mean"), running.mean, width);
+        check_weight<T>(f, measured.inside("variance"), running.variance, width);
+    }
+    // A tape of a forward of these rows?
+    static void check_tape(std::string_view f, const rep_batch_norm_tape<T>& kept, index count, index width) {
+        if (kept.rows != count) fail(f, {"tape holds a forward of ", kept.rows, " rows, x has ", count});
+        if (kept.batch.dimension(0) != features::count * width && count > 0)
+            fail(f, {"tape holds a forward of a width of ", kept.batch.dimension(0) / features::count,
+                     ", x has ", width});
+        const index of_layer = kept.lambda > 0 ? count : 0;
+        if (kept.layer.mean.dimension(0) != of_layer)
+            fail(f, {"tape holds statistics of ", kept.layer.mean.dimension(0), " rows, needs ", of_layer});
+    }
+
     // The statistics of x's features, and the running ones moved towards them.
     template <class D>
     static void measure(const const_rows& x, const parameters& w, double epsilon, double momentum,

@@ -23,6 +23,7 @@ struct residual_block_tape {
     rows inner{0, 0, 0};                                // norm(x), or x + drop(branch(x))
     rows d_inner{0, 0, 0}, d_branch{0, 0, 0};
     layer_norm_tape<T> norm;
+    norm_place where = norm_place::after;  // in the layer of the forward
 };
 
 namespace detail {
@@ -57,12 +58,28 @@ struct residual_block {
     index place = 0;  // of its dropout among those of the layer
     layer_norm_parts<T> norm;
 
+    // A tape of this block, and of a forward of such rows?
+    void check_tape(std::string_view f, const tape& kept, const const_rows& x) const {
+        const auto name = [](norm_place at) { return at == norm_place::before ? "before" : "after"; };
+        if (kept.where != where)
+            fail(f, {"tape holds a forward with norms ", name(kept.where),
+                     " the branches, this layer has them ", name(where)});
+        const auto& rows_ = kept.inner;
+        if (rows_.dimension(0) != x.batch || rows_.dimension(1) != x.positions ||
+            rows_.dimension(2) != x.width)
+            fail(f, {"tape holds a forward of ", rows_.dimension(0), " x ", rows_.dimension(1),
+                     " positions of a width of ", rows_.dimension(2), ", needs ", x.batch, " x ", x.positions,
+                     " of ", x.width});
+        norm.check_tape(f, kept.norm, x.rows(), x.width);
+    }
+
     // branch(to, from) writes the branch's rows.
     template <class Branch, class... Options>
     void run_forward(std::string_view f, const layer_norm_parameters<T>& w, const rows& y,
                      const const_rows& x, tape& kept, workspace& memory, const Branch& branch,
                      const Options&... options) const {
         fit(kept.inner, x.batch, x.positions, x.width);
+        kept.where = where;
         const rows inner = rows_in(kept.inner);
         const auto normalise = [&](const rows& to, const const_rows& from) {
             with_layer_resources(

@@ -30,7 +30,8 @@
 // x and y (…, position, width). Options: those of the heads inside (heed::causal says what they do anyway),
 // on(device), use(workspace). Cost: 2 positions width (3 width + 3 hidden) flops, and with positions 2
 // width^2 more; O(width) memory a stream. The same bits for any number of threads. Throws heed::error before
-// anything is written. Source: SamOutV1 (dfytensor).
+// anything is written, in a backward unless the attention refuses an option of it alone. Source: SamOutV1
+// (dfytensor).
 #pragma once
 
 #include <heed/layers/heads/maxstate.hpp>

@@ -32,7 +32,7 @@ struct sam_out_parts {
         if (c.width <= 0) fail("sam_out_layer", {"width is ", c.width, ", needs at least 1"});
         if (c.hidden == 0) c.hidden = 2 * c.width;
         if (c.hidden < 0) fail("sam_out_layer", {"hidden is ", c.hidden, ", needs at least 1"});
-        if (!(c.epsilon >= 0)) fail("sam_out_layer", {"epsilon is ", c.epsilon, ", needs 0 or more"});
+        check_epsilon<T>("sam_out_layer", c.epsilon);
         attention_ = attention_parts({.width = c.width, .heads = c.heads, .out_projection = false});
         feed_forward_ = feed_forward_parts<T>(
             {.width = c.width, .hidden = c.hidden, .activation = activation::gated_relu, .bias = c.bias});
@@ -48,6 +48,16 @@ struct sam_out_parts {
         w.norm = norm_.start(width);
         w.alpha = constant_vector<T>(1, static_cast<T>(0.5));
         return w;
+    }
+
+    void check_weights(std::string_view f, const parameters& w) const {
+        const weight_path at;
+        const index width = config_.width, joined = config_.positions ? width : 0;
+        check_projection<T>(f, at.inside("join"), w.join, 2 * joined, joined);
+        attention_.check_weights(f, at.inside("attention"), w.attention);
+        feed_forward_.check_weights(f, at.inside("feed_forward"), w.feed_forward);
+        norm_.check_weights(f, at.inside("norm"), w.norm, width);
+        check_weight<T>(f, at.inside("alpha"), w.alpha, 1);
     }
 
     // The table of positions of a call, (rows, width), or nothing; and where the call's first position is.
@@ -70,9 +80,10 @@ struct sam_out_parts {
             fail(f, {"reaches position ", p.first + positions, ", a table of ", t.positions, " rows serves ",
                      t.positions * t.positions});
     }
-    void check_forward(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x,
-                       const places& p) const {
+    void check_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                       const dense_rows<const T>& x, const places& p) const {
         check_layer_rows(f, y, x, config_.width);
+        check_weights(f, w);
         check_table(f, p, x.positions);
         if (p.table != nullptr) check_apart(f, "y", y, "positions", *p.table);
     }
@@ -121,7 +132,10 @@ struct sam_out_parts {
                const places& p, tape& kept, const Attend& attend, const Options&... options) const {
         workspace own;
         workspace& memory = memory_of(own, options...);
-        if (p.table != nullptr) join(w, x, p, kept, memory, options...);
+        if (p.table != nullptr)
+            join(w, x, p, kept, memory, options...);
+        else
+            fit(kept.z, index{0}, index{0}, index{0});
         const dense_rows<const T> z = p.table != nullptr ? dense_rows<const T>(rows_in(kept.z)) : x;
         for (auto* rows : {&kept.attended, &kept.fed, &kept.mixed})
             fit(*rows, x.batch, x.positions, config_.width);
@@ -143,7 +157,7 @@ struct sam_out_parts {
     requires(attention_parts::template options<Options...>()) void run_forward(
         std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
         const places& p, tape& kept, const Options&... options) const {
-        check_forward(f, y, x, p);
+        check_forward(f, w, y, x, p);
         steps(
             f, w, y, x, p, kept,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
@@ -156,7 +170,7 @@ struct sam_out_parts {
         std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
         const dense_rows<const T>* table, sam_out_stream<T, Heads>& s, const Options&... options) const {
         const places p{table, s.position};
-        check_forward(f, y, x, p);
+        check_forward(f, w, y, x, p);
         steps(
             f, w, y, x, p, s.rows,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
@@ -173,12 +187,23 @@ struct sam_out_parts {
         dense_rows<const T> dy, x;
         const dense_rows<const T>* table;
     };
+    void check_tape(std::string_view f, const backward_rows& r, const tape& kept) const {
+        if (r.table == nullptr && kept.z.size() > 0)
+            fail(f, {"tape holds a forward that joined positions, this layer joins none"});
+        for (const auto* rows : {&kept.mixed, &kept.attended, &kept.fed})
+            attention_.check_tape(f, *rows, "x", r.x, config_.width);
+        attention_.check_tape(f, kept.attention, r.x, nullptr);
+        feed_forward_.check_tape(f, kept.feed_forward, r.x.rows());
+        norm_.check_tape(f, kept.norm, r.x.rows(), config_.width);
+    }
     void check_backward(std::string_view f, const parameters& w, const backward_rows& r, const tape& kept,
                         const parameters& g) const {
         for (const auto* rows : {&kept.mixed, r.table != nullptr ? &kept.z : &kept.mixed})
             check_layer_backward(f, r.dx, r.dy, r.x, config_.width, rows->dimension(0), rows->dimension(1));
         check_table(f, {r.table, 0}, r.x.positions);
+        check_weights(f, w);
         check_gradients(f, w, g);
+        check_tape(f, r, kept);
         if (r.table == nullptr) return;
         check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
         check_apart(f, "d_positions", *r.d_table, "positions", *r.table);

@@ -32,6 +32,7 @@ struct constants<float> {
     static constexpr float least_normal = 1.17549435e-38f;
     static constexpr float denormal_scale = 16777216.0f, denormal_exponent = 24.0f;  // 2^24
     static constexpr float denormal_root = 1.0f / 4096;                              // 2^-12
+    static constexpr float overflow_scale = 0x1p-96f;  // squares of what it scales stay far from both ends
     static constexpr int rsqrt_steps = 3;
     static constexpr integer rsqrt_magic = 0x5f375a86;
     static constexpr integer mantissa = 23, bias = 127, mantissa_mask = 0x007fffff;
@@ -60,6 +61,7 @@ struct constants<double> {
     static constexpr double least_normal = 2.2250738585072014e-308;
     static constexpr double denormal_scale = 18014398509481984.0, denormal_exponent = 54.0;  // 2^54
     static constexpr double denormal_root = 1.0 / 134217728;                                 // 2^-27
+    static constexpr double overflow_scale = 0x1p-768;
     static constexpr int rsqrt_steps = 4;
     static constexpr integer rsqrt_magic = 0x5fe6eb50c7b537a9;
     static constexpr integer mantissa = 52, bias = 1023, mantissa_mask = 0x000fffffffffffff;

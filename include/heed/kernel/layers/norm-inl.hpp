@@ -3,7 +3,8 @@
 //
 // Three passes over a row that stays in the first-level cache: its mean, to within rounding; the sums of
 // d = x - mean and of d^2; the result. The mean of d is what the first pass was off by, so
-// variance = mean(d^2) - mean(d)^2 loses nothing however large the mean is.
+// variance = mean(d^2) - mean(d)^2 loses nothing however large the mean is. A row whose sums are beyond what
+// T holds is measured once more, made smaller by a power of two.
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -34,6 +35,31 @@ HEED_INLINE T mean_of_row(const T* x, index n) {
 }
 
 template <class T>
+HEED_NOINLINE void statistics_of_large_row(const T* x, index n, T epsilon, T& mean, T& rest, T& inverse) {
+    const T most = -constants<T>::lowest;
+    const T down = constants<T>::overflow_scale;
+    const T up = T(1) / down;
+    T sum = 0;
+    for (index f = 0; f < n; ++f) sum += x[f] * down;
+    mean = sum / static_cast<T>(n) * up;
+    if (mean > most) mean = most;  // rounded up
+    if (mean < -most) mean = -most;
+    sum = 0;
+    T squares = 0;
+    for (index f = 0; f < n; ++f) {
+        const T d = (x[f] - mean) * down;
+        sum += d;
+        squares += d * d;
+    }
+    const T off = sum / static_cast<T>(n);
+    rest = off * up;
+    const T small = detail::scalar::larger(T(0), squares / static_cast<T>(n) - off * off);
+    const T variance = small * up * up;
+    inverse = variance <= most ? T(1) / detail::scalar::sqrt(variance + epsilon)
+                               : down / detail::scalar::sqrt(small);
+}
+
+template <class T>
 HEED_INLINE void statistics_of_row(const T* x, index n, T epsilon, T& mean, T& rest, T& inverse) {
     constexpr int w = lanes_of<T>;
     mean = mean_of_row(x, n);
@@ -57,6 +83,7 @@ HEED_INLINE void statistics_of_row(const T* x, index n, T epsilon, T& mean, T& r
     rest = sum.total() / static_cast<T>(n);
     const T variance = detail::scalar::larger(T(0), squares.total() / static_cast<T>(n) - rest * rest);
     inverse = T(1) / detail::scalar::sqrt(variance + epsilon);
+    if (!(variance <= -constants<T>::lowest)) statistics_of_large_row(x, n, epsilon, mean, rest, inverse);
 }
 
 // A row's mean and 1 / deviation, to normalise packs of it.

@@ -47,6 +47,8 @@ struct attention_config {
     bool out_projection = true;  // without it heads * head_dim has to be the width
     index rotary_positions = 0;  // the longest sequence that rotary positions are made for; 0: none
     double rotary_base = 10000;
+
+    bool operator==(const attention_config&) const = default;
 };
 
 // One of the streams that a variant's input projection makes.
