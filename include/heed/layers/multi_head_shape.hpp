@@ -61,6 +61,26 @@ attention_config checked_config(attention_config c) {
     return c;
 }
 
+// Can a layer of sizes `ours` go on with the stream of one of sizes `theirs`? It may have rotary positions
+// for a longer sequence.
+inline void check_same_sizes(std::string_view f, const attention_config& theirs,
+                             const attention_config& ours) {
+    const auto check = [&](const char* name, auto its, auto own) {
+        if (its != own)
+            fail(f, {"the stream is that of a layer whose ", name, " is ", its, ", this one's is ", own,
+                     "; begin with a new stream"});
+    };
+    check("width", theirs.width, ours.width);
+    check("heads", theirs.heads, ours.heads);
+    check("kv_heads", theirs.kv_heads, ours.kv_heads);
+    check("head_dim", theirs.head_dim, ours.head_dim);
+    check("memory_width", theirs.memory_width, ours.memory_width);
+    if (theirs.rotary_positions == 0 || ours.rotary_positions == 0)
+        check("rotary_positions", theirs.rotary_positions, ours.rotary_positions);
+    else
+        check("rotary_base", theirs.rotary_base, ours.rotary_base);
+}
+
 template <class T, class Heads>
 struct multi_head_shape {
     static constexpr int streams = Heads::streams;
