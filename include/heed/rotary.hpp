@@ -145,6 +145,7 @@ rotary_caches<T> rotary_table(index count, index dim, double base = 10000) {
     if (!(dim >= 0 && dim % 2 == 0))
         detail::fail("rotary_table", {"dim is ", dim, ", needs an even number that is not negative"});
     if (!(base > 0)) detail::fail("rotary_table", {"base is ", base, ", needs a positive number"});
+    detail::checked_product("rotary_table", count, dim / 2);
     rotary_caches<T> caches{{count, dim / 2}, {count, dim / 2}};
     for (index i = 0; i < dim / 2; ++i) {
         const double step = std::pow(base, -2 * static_cast<double>(i) / static_cast<double>(dim));

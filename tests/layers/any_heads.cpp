@@ -53,10 +53,16 @@ void check_decoder(const char* name, std::uint64_t seed, const Self& self, const
     INFO(errors.text());
     CHECK(errors.worst() <= 1e-6);
     const auto whole = layer(x, memory, self, cross);
+    // It is causal, whether or not it is told so.
+    CHECK(values(layer(x, memory, heed::causal, self, cross)) == values(whole));
+    const auto told = support::layer_gradient(layer, x, memory, heed::causal, self, cross);
+    INFO(told.text());
+    CHECK(told.worst() <= 1e-6);
     typename heed::decoder_layer<double, Heads>::stream stream;
     layer.remember(memory, stream);
     for (const auto& [at, count] : {std::pair{0L, 1L}, {1L, 2L}, {3L, 1L}}) {
-        const auto y = layer.extend(positions_of(x, at, count), stream, self, cross);
+        const auto y = at == 1 ? layer.extend(positions_of(x, at, count), stream, self, cross, heed::causal)
+                               : layer.extend(positions_of(x, at, count), stream, self, cross);
         CHECK(support::layer_error<double>(values(y), values(positions_of(whole, at, count))) < 1000);
     }
 }
@@ -84,4 +90,9 @@ TEST_CASE(
     check_decoder<heed::cummax_heads>("cummax", 93, heed::heads_apart,
                                       heed::for_memory(heed::key_lengths(lengths)));
     check_decoder<heed::gated_delta_heads>("gated_delta", 94, heed::scale(0.5), nothing);
+    check_decoder<heed::native_heads>("native", 95, heed::native_blocks{.window = 3}, nothing);
+    check_decoder<heed::maxstate_heads>("maxstate", 96, heed::causal, nothing);
+    check_decoder<heed::linear_heads>("retention", 97, heed::retention, nothing);
+    check_decoder<heed::blend_heads<heed::linear_heads, heed::cummax_heads>>("blend", 98, heed::elu1,
+                                                                             nothing);
 }

@@ -148,8 +148,29 @@ TEST_CASE("what a caller of a blend can get wrong") {
     layer_type::stream stream;
     CHECK_THROWS_WITH(layer.extend(x, stream, heed::window(2, 0)),
                       contains("this attention takes no mask but heed::causal"));
-    CHECK_THROWS_WITH(layer.extend(x, stream, heed::causal),
-                      contains("the stream stopped at an error between the two variants of a blend"));
     layer_type::stream fresh;
-    CHECK(support::same_rows(layer.extend(x, fresh, heed::causal), layer(x, heed::causal)));
+    CHECK(support::same_rows(layer.extend(x, stream, heed::causal), layer(x, heed::causal)));
+    (void)layer.extend(x, fresh, heed::causal);
+    // A mask is refused before the first variant has taken the positions in.
+    CHECK_THROWS_WITH(layer.extend(x, stream, heed::window(2, 0)),
+                      contains("this attention takes no mask but heed::causal"));
+    CHECK(support::same_rows(layer.extend(x, stream, heed::causal), layer.extend(x, fresh, heed::causal)));
+    // So are blocks that cannot be.
+    using sparse =
+        heed::multi_head_attention<float, heed::blend_heads<heed::cummax_heads, heed::native_heads>>;
+    const sparse blocks({.width = 8, .heads = 2});
+    sparse::stream went, beside;
+    (void)blocks.extend(x, went);
+    (void)blocks.extend(x, beside);
+    CHECK_THROWS_AS(blocks.extend(x, went, heed::native_blocks{.compress_block = -1}), heed::error);
+    CHECK(support::same_rows(blocks.extend(x, went), blocks.extend(x, beside)));
+    // What only the second variant's call can tell stops the stream.
+    using turned =
+        heed::multi_head_attention<float, heed::blend_heads<heed::cummax_heads, heed::exact_heads>>;
+    const turned other({.width = 8, .heads = 2});
+    turned::stream torn;
+    (void)other.extend(x, torn, heed::causal);
+    CHECK_THROWS_AS(other.extend(x, torn, heed::causal, heed::softcap(-1)), heed::error);
+    CHECK_THROWS_WITH(other.extend(x, torn, heed::causal),
+                      contains("the stream stopped at an error between the two variants of a blend"));
 }

@@ -164,6 +164,23 @@ TEST_CASE("a backward that does not fit names what does not, and adds to nothing
     CHECK(support::same_bits(elements(s.dx), elements(dx_before)));
 }
 
+TEST_CASE("the tape of a forward that was refused is empty until the next one succeeds") {
+    setup s;
+    const rows x = support::random_rows<float>(s.r, 2, 7, 8);
+    const std::vector<int> lengths{7, 7, 7};
+    auto g = heed::zeros_like(s.self.weights);
+    layer_type::tape tape;
+    (void)s.self.forward(support::random_rows<float>(s.r, 2, 5, 8), tape);
+    CHECK_THROWS_AS(s.self.forward(x, tape, heed::key_lengths(lengths)), heed::error);
+    CHECK_THROWS_WITH(s.self.backward(x, x, tape, g), contains("tape is empty: its forward was refused"));
+    CHECK(support::max_abs(bits_of(g)) == 0);
+    (void)s.self.forward(x, tape);
+    const auto dx = s.self.backward(x, x, tape, g);
+    layer_type::tape fresh;
+    (void)s.self.forward(x, fresh);
+    CHECK(support::same_bits(elements(dx), elements(s.self.backward(x, x, fresh, g))));
+}
+
 TEST_CASE("a stream that cannot go on stays as it was") {
     setup s;
     const rows next = support::random_rows<float>(s.r, 2, 1, 8);

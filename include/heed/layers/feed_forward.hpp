@@ -74,9 +74,10 @@ struct feed_forward_parts {
     explicit feed_forward_parts(const feed_forward_config& config) : config_(config) {
         feed_forward_config& c = config_;
         if (c.width <= 0) fail("feed_forward", {"width is ", c.width, ", needs at least 1"});
-        if (c.hidden == 0) c.hidden = 4 * c.width;
+        if (c.hidden == 0) c.hidden = checked_product("feed_forward", 4, c.width);
         if (c.hidden < 0)
             fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1, or 0 for 4 x width"});
+        checked_product("feed_forward", c.width, c.hidden);
     }
     parameters start(std::uint64_t seed) const {
         parameters w;

@@ -9,6 +9,8 @@
 // each a weight and a bias, the bias empty where the config has none.
 #pragma once
 
+#include <optional>
+
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/projection.hpp>
 
@@ -56,6 +58,7 @@ template <class T, class Heads>
 struct multi_head_tape {
     using rows = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, position, features)
     rows streams{0, 0, 0}, memory_streams{0, 0, 0}, joined{0, 0, 0};
+    bool whole = false;  // did the forward come to its end?
     rows d_streams{0, 0, 0}, d_memory_streams{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
     attention_config config;  // of the layer of the forward
@@ -64,8 +67,9 @@ struct multi_head_tape {
 // What is carried from call to call of extend().
 template <class T, class Heads>
 struct multi_head_stream {
-    index position = 0;  // of x, so far
-    index batch = 0;     // entries that run side by side, once there is something to carry
+    index position = 0;                  // of x, so far
+    index batch = 0;                     // entries that run side by side, once there is something to carry
+    std::optional<attention_config> of;  // the layer's, from then on
     typename Heads::template stream_state<T> heads;
     multi_head_tape<T, Heads> rows;  // of the current call; in cross attention the memory's keys and values
 };

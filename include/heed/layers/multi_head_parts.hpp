@@ -98,9 +98,14 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                      ", head_dim ", c.head_dim, ", rotary_positions ", c.rotary_positions, ")"});
     }
 
+    // What a stream carries has the shapes of the layer it began with.
+    void check_owner(std::string_view f, const multi_head_stream<T, Heads>& s) const {
+        if (s.of) check_same_sizes(f, *s.of, config_);
+    }
     // Can the stream go on with x?
     void check_stream(std::string_view f, const parameters& w, const dense_rows<const T>& x,
                       const multi_head_stream<T, Heads>& s) const {
+        check_owner(f, s);
         this->check_positions(f, s.position, x.positions);
         if (this->crosses() && s.rows.memory_streams.dimension(2) != w.memory.weight.dimension(1))
             fail(f, {"the stream remembers no memory of this layer; call remember(memory, stream) first"});
@@ -159,6 +164,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         kept.config = config_;
         workspace own;
         workspace& memory = memory_of(own, options_...);
+        kept.whole = false;
         project(w, x, 0, kept, memory, options_...);
         if (m != nullptr) project_memory(w, *m, kept, memory, options_...);
         fit(kept.joined, x.batch, x.positions, this->joined_width());
@@ -169,6 +175,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
             },
             options_...);
         join(w, y, kept, memory, options_...);
+        kept.whole = true;
     }
 
     // What a backward writes and reads; memory and its gradient stay null in self attention.
@@ -203,6 +210,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                       const backward_rows& r, tape& kept, parameters& g,
                                                       const Options&... options_) const {
         check_backward(f, w, r, kept, g);
+        if (!kept.whole) fail(f, {"tape is empty: its forward was refused, or there was none"});
         workspace own;
         workspace& memory = memory_of(own, options_...);
         const auto* device = device_of(options_...);
@@ -247,6 +255,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                     const Options&... options_) const {
         check_forward(f, y, x);
         check_stream(f, w, x, s);
+        if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
         tape& kept = s.rows;
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -264,8 +273,10 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
             },
             options_...);
         join(w, y, kept, memory, options_...);
+        if (x.positions == 0) return;
         s.position += x.positions;
         s.batch = x.batch;
+        s.of = config_;
     }
 
     template <class... Options>
@@ -274,11 +285,13 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                       multi_head_stream<T, Heads>& s,
                                                       const Options&... options_) const {
         check_width(f, "memory", m.width, config_.memory_width);
+        check_owner(f, s);
         this->check_positions(f, 0, m.positions);
         if constexpr (keeps_memory<T, Heads>) s.heads.memory.forget();
         workspace own;
         project_memory(w, m, s.rows, memory_of(own, options_...), options_...);
         s.batch = m.batch;
+        s.of = config_;
     }
 };
 

@@ -28,6 +28,20 @@ bool has_shared_stream(const attention_config& c) {
     return false;
 }
 
+// Sizes whose projections no index can count are errors here, before the sums and products below wrap.
+template <class Heads>
+void check_projection_sizes(std::string_view f, const attention_config& c) {
+    index sum = 0;
+    for (int i = 0; i < Heads::streams; ++i) {
+        const stream_shape s = Heads::stream_of(c, i);
+        const index width = checked_product(f, s.heads, s.dim);
+        if (sum > PTRDIFF_MAX - width) fail(f, {"heads x head_dim, ", width, ", does not fit in memory"});
+        sum += width;
+    }
+    checked_product(f, c.width > c.memory_width ? c.width : c.memory_width, sum);
+    checked_product(f, checked_product(f, c.heads, Heads::value_dim(c)), c.width);
+}
+
 // The config with its zeros filled in, or heed::error.
 template <class Heads>
 attention_config checked_config(attention_config c) {
@@ -46,6 +60,7 @@ attention_config checked_config(attention_config c) {
             fail(f, {"a width of ", c.width, " does not divide into ", c.heads, " heads; give head_dim"});
         c.head_dim = c.width / c.heads;
     }
+    check_projection_sizes<Heads>(f, c);
     if (c.memory_width < 0) fail(f, {"memory_width is ", c.memory_width, ", needs 0 or more"});
     if (c.memory_width > 0 && !Heads::crosses)
         fail(f, {"memory_width is ", c.memory_width, ", but this attention has no cross form; needs 0"});
@@ -74,6 +89,26 @@ std::vector<index> heads_extents(const attention_config& c) {
         },
         learned);
     return extents;
+}
+
+// Can a layer of sizes `ours` go on with the stream of one of sizes `theirs`? It may have rotary positions
+// for a longer sequence.
+inline void check_same_sizes(std::string_view f, const attention_config& theirs,
+                             const attention_config& ours) {
+    const auto check = [&](const char* name, auto its, auto own) {
+        if (its != own)
+            fail(f, {"the stream is that of a layer whose ", name, " is ", its, ", this one's is ", own,
+                     "; begin with a new stream"});
+    };
+    check("width", theirs.width, ours.width);
+    check("heads", theirs.heads, ours.heads);
+    check("kv_heads", theirs.kv_heads, ours.kv_heads);
+    check("head_dim", theirs.head_dim, ours.head_dim);
+    check("memory_width", theirs.memory_width, ours.memory_width);
+    if (theirs.rotary_positions == 0 || ours.rotary_positions == 0)
+        check("rotary_positions", theirs.rotary_positions, ours.rotary_positions);
+    else
+        check("rotary_base", theirs.rotary_base, ours.rotary_base);
 }
 
 template <class T, class Heads>

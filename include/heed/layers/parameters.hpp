@@ -158,6 +158,7 @@ parameter_vector<T> constant_vector(index size, T value) {
 }
 template <class T>
 parameter_matrix<T> new_projection(index inputs, index outputs, std::uint64_t seed) {
+    checked_product("projection", inputs, outputs);
     parameter_matrix<T> w(inputs, outputs);
     fill_projection(w, seed);
     return w;

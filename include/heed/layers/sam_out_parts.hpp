@@ -30,7 +30,7 @@ struct sam_out_parts {
     explicit sam_out_parts(const sam_out_config& config) : config_(config) {
         sam_out_config& c = config_;
         if (c.width <= 0) fail("sam_out_layer", {"width is ", c.width, ", needs at least 1"});
-        if (c.hidden == 0) c.hidden = 2 * c.width;
+        if (c.hidden == 0) c.hidden = checked_product("sam_out_layer", 2, c.width);
         if (c.hidden < 0) fail("sam_out_layer", {"hidden is ", c.hidden, ", needs at least 1"});
         check_epsilon<T>("sam_out_layer", c.epsilon);
         attention_ = attention_parts({.width = c.width, .heads = c.heads, .out_projection = false});

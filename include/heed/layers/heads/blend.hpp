@@ -12,7 +12,9 @@
 // second). A blend may itself be blended; none has a cross form.
 //
 // Cost: both variants, and one pass over their outputs; the tape keeps both outputs. extend() gives the heads
-// the bits of the whole sequence where both variants do.
+// the bits of the whole sequence where both variants do. Masks, and native's blocks, are checked before First
+// moves on; what else Second refuses, such as a softcap below 0, ends a stream that has positions, and the
+// calls behind it say so.
 #pragma once
 
 #include <cmath>
@@ -82,6 +84,12 @@ struct blend_heads {
     template <class T>
     using stream_state = blend_stream<T, First, Second>;
 
+    template <class... Options>
+    static void check(std::string_view function, const Options&... options) {
+        detail::check_options_of<First>(function, options...);
+        detail::check_options_of<Second>(function, options...);
+    }
+
     template <class T, class... Options>
     static void forward(std::string_view function, const view<T>& y,
                         const std::array<view<const T>, streams>& u, const parameters<T>& learned,
@@ -140,6 +148,7 @@ struct blend_heads {
         if (so_far.torn)
             detail::fail(function, {"the stream stopped at an error between the two variants of a blend; "
                                     "start a new one"});
+        check(function, options...);
         const view<T> y2 = fitted(so_far.y2, y);
         detail::with_options_of<First>(
             [&](const auto&... o) {

@@ -34,12 +34,17 @@ void check_causal(std::string_view function, const O& option_) {
     }
 }
 
-// run(options…) without the masks.
-template <class Run, class... Options>
-void with_causal([[maybe_unused]] std::string_view function, const Run& run, const Options&... options) {
+// Refuses masks but heed::causal.
+template <class... Options>
+void check_all_causal([[maybe_unused]] std::string_view function, const Options&... options) {
     static_assert(!(is_other_mask<Options> || ...),
                   "heed: this attention looks at what came before; it takes no mask but heed::causal");
     (check_causal(function, options), ...);
+}
+// run(options…) without the masks.
+template <class Run, class... Options>
+void with_causal(std::string_view function, const Run& run, const Options&... options) {
+    check_all_causal(function, options...);
     if constexpr (!(is_other_mask<Options> || ...)) without<option_kind::mask>(run, options...);
 }
 

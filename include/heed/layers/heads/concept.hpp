@@ -18,6 +18,9 @@
 //                                       writes d_streams, adds to gradients
 //     stream_state<T>                   what is carried from position to position
 //     extend(function, y, streams, parameters, state, options…)           the next positions
+//     check(function, options…)         optional: refuses options that no call can have, before another
+//     variant
+//                                       of a blend has moved on
 //     extend_cross(function, y, streams, parameters, tape, state, options…)
 //                                       the next positions over a memory that stays; where stream_state has
 //                                       a `memory` with forget(), called when another comes. The rest
@@ -73,6 +76,16 @@ auto kept_option(const O& o) {
 template <class Heads, class Run, class... Options>
 decltype(auto) with_options_of(const Run& run, const Options&... options) {
     return std::apply(run, std::tuple_cat(kept_option<Heads>(options)...));
+}
+
+// What a variant can say of options without a call.
+template <class Heads, class... Options>
+void check_options_of(std::string_view function, const Options&... options) {
+    with_options_of<Heads>(
+        [&](const auto&... o) {
+            if constexpr (requires { Heads::check(function, o...); }) Heads::check(function, o...);
+        },
+        options...);
 }
 
 // Does a stream keep something made of a memory's keys and values?

@@ -89,6 +89,11 @@ struct gated_delta_heads {
         tape<T> kept;
     };
 
+    template <class... Options>
+    static void check(std::string_view f, const Options&... options) {
+        detail::check_all_causal(f, options...);
+    }
+
     template <class T, class... Options>
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 5>& x,
                         const parameters<T>& w, tape<T>& kept, const Options&... options) {

@@ -23,9 +23,12 @@ public:
 
     // Rows of neighbouring features, of the batch entries and heads that came first.
     void append(const view<const T>& x) {
-        if (length_ == 0 && (room_.dimension(0) != x.batch() || room_.dimension(1) != x.heads() ||
-                             room_.dimension(3) != x.features()))
-            room_.resize(x.batch(), x.heads(), x.positions(), x.features());
+        const bool fits = room_.dimension(0) == x.batch() && room_.dimension(1) == x.heads() &&
+                          room_.dimension(2) >= length_ && room_.dimension(3) == x.features();
+        if (length_ > 0 && !fits)
+            fail("multi_head_attention::extend", {"the stream holds no keys of this layer and batch for the ",
+                                                  length_, " positions so far; begin with a new one"});
+        if (!fits) room_.resize(x.batch(), x.heads(), x.positions(), x.features());
         if (length_ + x.positions() > room_.dimension(2)) grow(length_ + x.positions());
         copy(x, as_view(room_).slice_positions(length_, x.positions()));
         length_ += x.positions();

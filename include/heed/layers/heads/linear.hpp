@@ -49,25 +49,49 @@ struct linear_heads {
     };
 
     template <class T, class... Options>
-    static void forward(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+    static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                         const parameters<T>&, tape<T>&, const Options&... options) {
-        linear_attention_into(y, qkv[0], qkv[1], qkv[2], options...);
+        with_one_causal(
+            f, [&](const auto&... o) { linear_attention_into(y, qkv[0], qkv[1], qkv[2], o...); }, options...);
     }
 
     template <class T, class... Options>
-    static void backward(std::string_view, const std::array<view<T>, 3>& d, const view<const T>& dy,
+    static void backward(std::string_view f, const std::array<view<T>, 3>& d, const view<const T>& dy,
                          const std::array<view<const T>, 3>& qkv, const view<const T>&, const parameters<T>&,
                          const tape<T>&, parameters<T>&, const Options&... options) {
         const auto run = [&](const auto&... o) {
             linear_attention_backward_into(d[0], d[1], d[2], dy, qkv[0], qkv[1], qkv[2], o...);
         };
-        detail::without<option_kind::final_state>(run, options...);
+        detail::without<option_kind::final_state>([&](const auto&... o) { with_one_causal(f, run, o...); },
+                                                  options...);
     }
 
     template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& carried, const Options&... options) {
         detail::check_stream_options<Options...>();
+        with_one_causal(
+            f, [&](const auto&... o) { extend_once(f, y, qkv, carried, o...); }, options...);
+    }
+
+    template <class T, class... Options>
+    static void extend_cross(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                             const parameters<T>& w, tape<T>& kept, stream_state<T>& s,
+                             const Options&... options) {
+        const auto run = [&](const auto&... o) {
+            const auto all = detail::forward_options(o...);
+            if constexpr (detail::tuple_has<option_kind::mask, std::remove_const_t<decltype(all)>>)
+                forward(f, y, qkv, w, kept, o...);
+            else
+                s.memory.attend(f, y, qkv, all);
+        };
+        with_one_causal(f, run, options...);
+    }
+
+private:
+    template <class T, class... Options>
+    static void extend_once(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                            stream_state<T>& carried, const Options&... options) {
         auto all = detail::forward_options(options...);
         using all_options = decltype(all);
         if constexpr (!detail::tuple_has<option_kind::mask, all_options>) {
@@ -82,16 +106,22 @@ struct linear_heads {
                             });
         }
     }
-
-    template <class T, class... Options>
-    static void extend_cross(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
-                             const parameters<T>& w, tape<T>& kept, stream_state<T>& s,
-                             const Options&... options) {
-        const auto all = detail::forward_options(options...);
-        if constexpr (detail::tuple_has<option_kind::mask, std::remove_const_t<decltype(all)>>)
-            forward(f, y, qkv, w, kept, options...);
-        else
-            s.memory.attend(f, y, qkv, all);
+    // run(options…), models taken apart, with heed::causal once: a layer that is causal by itself gives it
+    // too.
+    template <class Run, class... Options>
+    static void with_one_causal(std::string_view f, const Run& run, const Options&... options) {
+        const auto once = [&]<class... All>(const All&... all) {
+            constexpr bool twice = detail::count_of < option_kind::mask,
+                           All... >> 1 && !(detail::is_other_mask<All> || ...);
+            if constexpr (twice) {
+                detail::check_all_causal(f, all...);
+                detail::without<option_kind::mask>([&](const auto&... o) { run(causal, o...); }, all...);
+            } else {
+                run(all...);
+            }
+        };
+        const auto each = detail::all_options(options...);
+        std::apply(once, each);
     }
 };
 

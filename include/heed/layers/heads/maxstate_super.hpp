@@ -27,7 +27,7 @@ struct maxstate_super_parameters {
     maxstate_super_parameters() = default;
     maxstate_super_parameters(const attention_config& c, std::uint64_t seed)
         : alphas(detail::constant_vector<T>(3, static_cast<T>(0.5))),
-          head_mix(Mixes ? c.heads : 0, Mixes ? 5 * c.heads : 0) {
+          head_mix(Mixes ? c.heads : 0, Mixes ? mixed(c.heads) : 0) {
         detail::fill_projection(head_mix, seed, 0.2);  // each output is a sum of 5 heads terms
     }
     std::array<double, 3> three() const {
@@ -38,6 +38,13 @@ struct maxstate_super_parameters {
     static void each(F&& f, P&... p) {
         visit("alphas", f, p.alphas...);
         visit("head_mix", f, p.head_mix...);
+    }
+
+private:
+    static index mixed(index heads) {
+        const index columns = detail::checked_product("maxstate_super_heads", 5, heads);
+        detail::checked_product("maxstate_super_heads", columns, heads);
+        return columns;
     }
 };
 

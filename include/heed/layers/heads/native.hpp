@@ -53,6 +53,12 @@ struct native_heads {
         tape<T> kept;
     };
 
+    template <class... Options>
+    static void check(std::string_view f, const Options&... options) {
+        detail::check_all_causal(f, options...);
+        blocks_of(options...).check(f);
+    }
+
     template <class T, class... Options>
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                         const parameters<T>&, tape<T>& kept, const Options&... options) {
@@ -82,9 +88,7 @@ struct native_heads {
     template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                        const parameters<T>&, stream_state<T>& state, const Options&... options) {
-        native_blocks blocks;
-        const auto& given = detail::pick<option_kind::native_blocks>(options...);
-        if constexpr (!detail::is_absent<decltype(given)>) blocks = given;
+        const native_blocks blocks = blocks_of(options...);
         blocks.check(f);
         const index length = state.keys.length();
         detail::appended<T> keys(state.keys, qkvg[1]);
@@ -109,6 +113,14 @@ struct native_heads {
     }
 
 private:
+    template <class... Options>
+    static native_blocks blocks_of(const Options&... options) {
+        const auto& given = detail::pick<option_kind::native_blocks>(options...);
+        if constexpr (detail::is_absent<decltype(given)>)
+            return {};
+        else
+            return given;
+    }
     template <class T, class F>
     static void each_gate(const view<T>& x, const F& f) {
         for (index b = 0; b < x.batch(); ++b)

@@ -38,6 +38,10 @@ struct running_streams {
     static constexpr bool crosses = false;
     static stream_shape stream_of(const attention_config& c, int) { return {c.heads, c.head_dim, false}; }
     static index value_dim(const attention_config& c) { return c.head_dim; }
+    template <class... Options>
+    static void check(std::string_view function, const Options&... options) {
+        check_all_causal(function, options...);
+    }
 };
 
 // Heads of three streams o, a1, a2 that learn nothing of their own. Calls names their functions:
