@@ -95,6 +95,60 @@ TEST_CASE("gated delta heads: rows of zeros and gates at their ends") {
     CHECK(all_finite(another.all()));
 }
 
+// Rows whose squares overflow have length 1 like any other, and their gradient is at right angles to them.
+TEST_CASE("gated delta heads: queries and keys as large as numbers go") {
+    const auto check = [](auto type, std::initializer_list<double> sizes, double rounding) {
+        using T = decltype(type);
+        support::random r(19);
+        for (const long features : {1L, 5L, 16L, 37L}) {
+            const auto ones = support::random_rows<T>(r, 1, 33, features);
+            for (const double size : sizes) {
+                // Every other row stays as it is, and keeps its bits.
+                support::tensor<T, 3> x = ones;
+                for (long p = 0; p < 33; p += 2)
+                    for (long f = 0; f < features; ++f) x(0, p, f) *= static_cast<T>(size);
+                const auto rows = heed::detail::rows_of<const T>("test", "x", x);
+                const auto plain_rows = heed::detail::rows_of<const T>("test", "x", ones);
+                heed::detail::unit_length<T> unit, before;
+                const auto* const none = heed::detail::device_of();
+                unit.forward(rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);
+                before.forward(plain_rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);
+                support::tensor<T, 3> d = ones;
+                d.setConstant(1);
+                const auto d_rows = heed::detail::written_rows<T, support::tensor<T, 3>&>("test", "d", d);
+                unit.backward(d_rows.heads_from(0, 1, features), none);
+                double worst = 0;
+                for (long p = 0; p < 33; ++p) {
+                    long double square = 1e-6L, along = 0;
+                    for (long f = 0; f < features; ++f)
+                        square += static_cast<long double>(x(0, p, f)) * x(0, p, f);
+                    const long double length = std::sqrt(square);
+                    for (long f = 0; f < features; ++f) along += x(0, p, f) / length;
+                    for (long f = 0; f < features; ++f) {
+                        const long double y = x(0, p, f) / length;
+                        worst = std::fmax(worst, static_cast<double>(std::fabs(unit.y(0, 0, p, f) - y)));
+                        worst = std::fmax(
+                            worst, static_cast<double>(std::fabs(d(0, p, f) * length - (1 - y * along))) / 8);
+                        if (p % 2 == 1) CHECK(unit.y(0, 0, p, f) == before.y(0, 0, p, f));
+                    }
+                }
+                INFO(features << " features of " << size);
+                CHECK(worst < rounding);
+            }
+        }
+    };
+    check(float{}, {1e4, 1e18, 1e20, 1e30, 3e36}, 1e-6);
+    check(double{}, {1e4, 1e150, 1e160, 1e300}, 2e-15);
+
+    // The layer: in float, what the rule gives in double.
+    support::head_setup<float, gated_delta_heads> s(plain, 1, 6);
+    for (long i = 0; i < s.x.size(); ++i) s.x.data()[i] *= 1e20f;
+    const numbers want = support::expected(s, gated_delta(1));
+    const auto got = support::values(s.layer(s.x));
+    CHECK(support::max_error(got, want) < 1e-5 * support::max_abs(want));
+    CHECK(support::max_abs(want) > 1e18);
+}
+
 TEST_CASE("gated delta heads: what does not fit is refused") {
     CHECK_THROWS_WITH(
         (heed::multi_head_attention<float, gated_delta_heads>({.width = 12, .heads = 3, .memory_width = 12})),

@@ -143,6 +143,9 @@ TEST_CASE("what of another choice, or of no layer, is refused") {
                       contains("gradients are those of another choice of attention than exact"));
     CHECK_THROWS_WITH(heed::for_each_parameter([](const std::string&, auto&, auto&) {}, gradients, others),
                       contains("the parameters are those of different choices of attention"));
+    // A tape that no forward has filled is that of no choice.
+    decltype(exact)::tape empty;
+    CHECK_THROWS_WITH(linear.backward(y, x, empty, others), contains("tape holds 0 x 0 positions of x"));
     decltype(exact)::stream stream;
     exact.extend(x, stream);
     CHECK_THROWS_WITH(linear.extend(x, stream), contains("those of another choice of attention than linear"));

@@ -212,7 +212,9 @@ public:
             auto& g = std::get<std::remove_cvref_t<decltype(w)>>(gradients.of);
             parts.run_backward(f, w, {to, nullptr, up, from, nullptr}, t, g, taken...);
         };
-        run(f, kept, false, call, options...);
+        // No forward has filled it: the backward of any layer says so.
+        const bool empty = std::visit([](const auto& held) { return held.streams.size() == 0; }, kept.of);
+        run(f, kept, empty, call, options...);
     }
     template <class X, class... Options>
     auto extend(const X& x, stream& s, const Options&... options) const {

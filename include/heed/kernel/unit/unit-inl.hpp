@@ -25,6 +25,17 @@ HEED_INLINE pack<T> products_of_rows(const T* a, index a_row, const T* b, index 
     return lane_sums<T>(sums);
 }
 
+// The same row where <x, x> overflows: of x 2^-96, or 2^-768 in double, squares neither overflow nor vanish.
+template <class T>
+HEED_NOINLINE void unit_of_long_row(const T* x, T* y, T* r, index n) {
+    const T small = sizeof(T) == 4 ? T(0x1p-96) : T(0x1p-96) * T(0x1p-672);
+    T square = 0;
+    for (index f = 0; f < n; ++f) square += (x[f] * small) * (x[f] * small);
+    T factor[lanes_of<T>];
+    store(factor, set<pack<T>>(1) / sqrt(set<pack<T>>(square)));
+    for (index f = 0; f < n; ++f) y[f] = x[f] * small * factor[0];
+    *r = factor[0] * small;
+}
 // y = x r, r = 1 / sqrt(<x, x> + least)
 template <class T>
 HEED_NOINLINE void unit_rows(const T* x, index x_row, T* y, index y_row, T* r, T least, index rows, index n) {
@@ -33,6 +44,10 @@ HEED_NOINLINE void unit_rows(const T* x, index x_row, T* y, index y_row, T* r, T
         const pack<T> square = products_of_rows(x, x_row, x, x_row, rows - i, n);
         store_some(r + i, rows - i, set<pack<T>>(1) / sqrt(square + set<pack<T>>(least)));
         for (index l = 0; l < w && i + l < rows; ++l) {
+            if (r[i + l] == 0) {
+                unit_of_long_row(x + l * x_row, y + l * y_row, r + i + l, n);
+                continue;
+            }
             const pack<T> factor = set<pack<T>>(r[i + l]);
             for (index f = 0; f < n; f += w)
                 store_some(y + l * y_row + f, n - f, load_or(x + l * x_row + f, n - f, T(0)) * factor);

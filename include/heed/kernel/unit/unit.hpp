@@ -2,7 +2,8 @@
 // heed/kernel/unit/unit.hpp: rows of length 1, y = x / sqrt(<x, x> + least), and their gradient
 //
 // With r = 1 / sqrt(<x, x> + least): dx = r (dy - y <y, dy>). `least` keeps rows of zeros at zero, and those
-// far shorter than its root short. A row's bits depend on nothing but the row.
+// far shorter than its root short. A row whose square overflows is scaled by a power of two first, so that
+// any finite row has its length. A row's bits depend on nothing but the row.
 //
 // Cost: two passes over a row that stays in the cache.
 #pragma once
@@ -47,6 +48,7 @@ struct unit_length {
     void forward(const view<const T>& x, T least, const D* device) {
         y.resize(x.batch(), x.heads(), x.positions(), x.features());
         r.resize(x.batch(), x.heads(), x.positions());
+        if (x.positions() == 0) return;
         const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
         const view<T> to = as_view(y);
         for_each_task(device, lanes_of(device), x.batch() * x.heads(), [&](index, index task) {
@@ -59,6 +61,7 @@ struct unit_length {
     // From the gradient of y to that of x, in place.
     template <class D>
     void backward(const view<T>& d, const D* device) const {
+        if (d.positions() == 0) return;
         const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
         const view<const T> from(as_view(y));
         for_each_task(device, lanes_of(device), d.batch() * d.heads(), [&](index, index task) {

@@ -17,7 +17,8 @@
 // logsigmoid(a) / 16, the other common form, keeps at 0 some 23 positions and clears nothing before a = -100.
 // Keys have to have length 1 for the rule not to overshoot (beta <k, k> at most 1); queries then make y an
 // average that weighs by the cosine, and y = v for a query equal to the last key written with beta = 1: the
-// scale is 1 unless given. Lengths are those of sqrt(<x, x> + 1e-6), so that a row of zeros stays one.
+// scale is 1 unless given. Lengths are those of sqrt(<x, x> + 1e-6), so that a row of zeros stays one;
+// any other finite row may be as long as it likes, squares that overflow included.
 // Published models put an activation and a short convolution before, and a norm and a gate behind: layers of
 // their own.
 //
