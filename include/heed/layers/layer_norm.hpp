@@ -8,8 +8,8 @@
 //     auto dx = norm.backward(dy, x, tape, gradients);                 gradients are added to
 //
 // x and y (…, position, width), gain and offset (width). The variance is the biased one, the sum of squares
-// over the width; epsilon is positive. A mean that is large against the deviation costs no digits. Numbers may
-// be as large as T holds, as long as none is further from its row's mean than that: rows whose squares
+// over the width; epsilon is positive. A mean that is large against the deviation costs no digits. Numbers
+// may be as large as T holds, as long as none is further from its row's mean than that: rows whose squares
 // overflow are measured a second time. Options: on(device), use(workspace).
 //
 // Cost: memory traffic, x and y once. The tape holds three numbers a row. A call without a tape allocates
