@@ -210,6 +210,9 @@ TEST_CASE("a SamOut layer refuses tapes and weights of another") {
     (void)placed.forward(x, table, tape);
     check_refused([&] { plain.backward_into(dx, dy, x, tape, g); },
                   "tape holds a forward that joined positions", dx, g);
+    (void)plain.forward(x, tape);
+    CHECK_THROWS(plain.forward(x, tape, heed::window(3, 0)));
+    check_refused([&] { plain.backward_into(dx, dy, x, tape, g); }, "its forward was refused", dx, g);
     for (const double epsilon : {0.0, -1.0, 1e39})
         CHECK_THROWS_WITH(sam_out({.width = 8, .epsilon = epsilon}),
                           heed_test::contains("needs a positive finite number"));

@@ -96,6 +96,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                      k.kv_heads, ", head_dim ", k.head_dim, ", rotary_positions ", k.rotary_positions,
                      "); needs one of the same config (heads ", c.heads, ", kv_heads ", c.kv_heads,
                      ", head_dim ", c.head_dim, ", rotary_positions ", c.rotary_positions, ")"});
+        if (!kept.whole) fail(f, {"tape is empty: its forward was refused, or there was none"});
     }
 
     // What a stream carries has the shapes of the layer it began with.
@@ -210,7 +211,6 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                       const backward_rows& r, tape& kept, parameters& g,
                                                       const Options&... options_) const {
         check_backward(f, w, r, kept, g);
-        if (!kept.whole) fail(f, {"tape is empty: its forward was refused, or there was none"});
         workspace own;
         workspace& memory = memory_of(own, options_...);
         const auto* device = device_of(options_...);
