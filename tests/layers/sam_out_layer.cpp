@@ -275,7 +275,8 @@ TEST_CASE("what a caller of a SamOut layer can get wrong") {
     CHECK(support::same_rows(y, before));
 
     auto g = heed::zeros_like(plain.weights), g_placed = heed::zeros_like(placed.weights);
-    CHECK_THROWS_WITH(plain.backward_into(y, x, x, tape, g), contains("tape is empty: its forward was refused"));
+    CHECK_THROWS_WITH(plain.backward_into(y, x, x, tape, g),
+                      contains("tape is empty: its forward was refused"));
     (void)plain.forward(x, tape);
     CHECK_THROWS_WITH(plain.backward_into(y, x, x, tape, g_placed), contains("gradients.join"));
     CHECK_THROWS_WITH(plain.backward_into(y, y, x, tape, g), contains("dx overlaps dy"));
