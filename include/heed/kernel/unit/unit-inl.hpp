@@ -28,7 +28,7 @@ HEED_INLINE pack<T> products_of_rows(const T* a, index a_row, const T* b, index 
 // The same row where <x, x> overflows: of x 2^-96, or 2^-768 in double, squares neither overflow nor vanish.
 template <class T>
 HEED_NOINLINE void unit_of_long_row(const T* x, T* y, T* r, index n) {
-    const T small = sizeof(T) == 4 ? T(0x1p-96) : T(0x1p-96) * T(0x1p-672);
+    const T small = constants<T>::overflow_scale;
     T square = 0;
     for (index f = 0; f < n; ++f) square += (x[f] * small) * (x[f] * small);
     T factor[lanes_of<T>];
