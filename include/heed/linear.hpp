@@ -61,8 +61,8 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
     setup.with_written_state([&](const char* name, const auto& t) {
         written_list last;
         last.add(name, bytes_of(t));
-        last.check(function,
-                   {{"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}});
+        last.validate(function,
+                      {{"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}});
         setup.check_written(function, name, bytes_of(t), name);
     });
     setup.run([&](const auto* device, index lanes, workspace& memory) {

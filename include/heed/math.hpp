@@ -47,8 +47,8 @@ HEED_INLINE double float_of(std::int64_t n) { return __builtin_bit_cast(double, 
 // with a branch around arithmetic does not vectorise.
 template <class V>
 HEED_INLINE V choose(bool condition, V a, V b) {
-    using I = decltype(bits_of(a));
-    const I mask = -static_cast<I>(condition);
+    using Int = decltype(bits_of(a));
+    const Int mask = -static_cast<Int>(condition);
     return float_of((bits_of(a) & mask) | (bits_of(b) & ~mask));
 }
 
@@ -115,15 +115,15 @@ HEED_INLINE T sqrt(T x) {
     return detail::scalar::sqrt(x);
 }
 template <class T>
-HEED_INLINE T abs(T x) {
+HEED_INLINE T(abs)(T x) {
     return x < T(0) ? -x : x;
 }
 template <class T>
-HEED_INLINE T min(T a, T b) {
+HEED_INLINE T(min)(T a, T b) {
     return b < a ? b : a;
 }
 template <class T>
-HEED_INLINE T max(T a, T b) {
+HEED_INLINE T(max)(T a, T b) {
     return a < b ? b : a;
 }
 // a where the condition holds, else b; both are evaluated, which is what lets a row vectorise.

@@ -48,8 +48,8 @@ auto positions(R&& ids) {
                       "Eigen::Tensor<int, 2, Eigen::RowMajor>");
     }
     const auto span = detail::span_of(ids);
-    using I = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
-    return detail::positions_option<I>(span);
+    using Int = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    return detail::positions_option<Int>(span);
 }
 
 namespace detail {

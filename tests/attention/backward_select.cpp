@@ -20,7 +20,7 @@ struct signs {
 // workspace.
 struct same_sign : heed::detail::option<heed::option_kind::select> {
     template <class E>
-    void check(std::string_view, const heed::detail::exact_problem<E>&) const {}
+    void validate(std::string_view, const heed::detail::exact_problem<E>&) const {}
 
     struct bound {
         signs all;

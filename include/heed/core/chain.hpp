@@ -73,7 +73,7 @@ struct chain_plan {
         const index tasks = whole ? chains : chains * links;
         if (lanes > tasks) lanes = tasks < 1 ? 1 : tasks;
     }
-    index slots() const { return whole ? lanes : chains; }
+    index state_slots() const { return whole ? lanes : chains; }
     std::size_t bytes() const {
         return whole ? 0 : static_cast<std::size_t>(chains) * sizeof(chain_progress);
     }

@@ -67,8 +67,8 @@ struct written_list {
         names[count] = name;
         spans[count++] = span;
     }
-    void check(std::string_view function,
-               std::initializer_list<std::pair<const char*, byte_span>> inputs) const {
+    void validate(std::string_view function,
+                  std::initializer_list<std::pair<const char*, byte_span>> inputs) const {
         for (int i = 0; i < count; ++i) {
             check_distinct_elements(function, names[i], spans[i]);
             for (const auto& [name, span] : inputs) check_overlap(function, names[i], spans[i], name, span);

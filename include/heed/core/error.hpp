@@ -42,9 +42,9 @@ class text_piece {
 public:
     text_piece(const char* text) : words_(text) {}
     text_piece(std::string_view text) : words_(text) {}
-    template <std::integral I>
-    text_piece(I number)
-        : whole_(static_cast<long long>(number)), kind_(std::is_signed_v<I> ? whole : natural) {}
+    template <std::integral Int>
+    text_piece(Int number)
+        : whole_(static_cast<long long>(number)), kind_(std::is_signed_v<Int> ? whole : natural) {}
     template <std::floating_point F>
     text_piece(F number) : real_(static_cast<double>(number)), kind_(real) {}
 

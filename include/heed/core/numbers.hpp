@@ -46,9 +46,9 @@ constexpr index index_of(const N& n) {
     return fits_index(n) ? static_cast<index>(n) : PTRDIFF_MAX;
 }
 
-template <class I>
+template <class Int>
 struct number_span {
-    const I* data = nullptr;
+    const Int* data = nullptr;
     index size = 0;
     index operator[](index i) const { return static_cast<index>(data[i]); }
     // Is the number itself, not what an index makes of it, in [least, most]?
@@ -63,7 +63,7 @@ struct number_span {
 template <integers R>
 auto span_of(const R& range) {
     if constexpr (eigen_integers<R>) {
-        using I = std::remove_cvref_t<decltype(*range.data())>;
+        using Int = std::remove_cvref_t<decltype(*range.data())>;
         if constexpr (eigen_matrix<R>) {
             static_assert(std::remove_cvref_t<R>::IsVectorAtCompileTime,
                           "heed: lengths, offsets and ids are a vector, not a matrix");
@@ -71,10 +71,10 @@ auto span_of(const R& range) {
                 fail("numbers", {"a vector with a stride of ", range.innerStride(),
                                  " was given, needs integers one behind the other"});
         }
-        return number_span<I>{range.data(), static_cast<index>(range.size())};
+        return number_span<Int>{range.data(), static_cast<index>(range.size())};
     } else {
-        using I = std::remove_cvref_t<std::ranges::range_value_t<R>>;
-        return number_span<I>{std::ranges::data(range), static_cast<index>(std::ranges::size(range))};
+        using Int = std::remove_cvref_t<std::ranges::range_value_t<R>>;
+        return number_span<Int>{std::ranges::data(range), static_cast<index>(std::ranges::size(range))};
     }
 }
 
@@ -86,10 +86,10 @@ inline constexpr bool may_be_kept = whole_number<R> || std::is_lvalue_reference_
                                       eigen_matrix<R>)&&!owns_elements<std::remove_cvref_t<R>>);
 
 // The number for batch entry b: single, or values[b].
-template <class I>
+template <class Int>
 struct per_batch {
     index single = 0;
-    number_span<I> values{};
+    number_span<Int> values{};
     bool many = false;
 
     index operator[](index b) const { return many ? values[b] : single; }
@@ -98,7 +98,7 @@ struct per_batch {
     }
     text_piece text_of(index b) const { return many ? text_piece(values.data[b]) : text_piece(single); }
 
-    void check(std::string_view function, std::string_view argument, index batch) const {
+    void validate(std::string_view function, std::string_view argument, index batch) const {
         if (!(!many || values.size == batch))
             fail(function, {argument, " has ", values.size, " numbers, needs one or one for each of the ",
                             batch, " batch entries"});
@@ -112,8 +112,8 @@ per_batch<index> numbers_of(const N& single) {
 template <integers R>
 auto numbers_of(const R& range) {
     const auto span = span_of(range);
-    using I = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
-    return per_batch<I>{0, span, true};
+    using Int = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    return per_batch<Int>{0, span, true};
 }
 
 }  // namespace detail

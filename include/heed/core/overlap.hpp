@@ -97,8 +97,8 @@ private:
         const index least = i + 1 < count_ ? terms_[i + 1].least : 0;
         const index most = i + 1 < count_ ? terms_[i + 1].most : 0;
         // rest - x stride has to lie in [least, most]
-        index x = std::max(t.low, divided_up(rest - most, t.stride));
-        const index end = std::min(t.high, divided_down(rest - least, t.stride));
+        index x = (std::max)(t.low, divided_up(rest - most, t.stride));
+        const index end = (std::min)(t.high, divided_down(rest - least, t.stride));
         for (; x <= end; ++x)
             if (reach(i + 1, rest - x * t.stride)) return true;
         return false;
@@ -124,7 +124,7 @@ inline bool overlap(const byte_span& a, const byte_span& b) {
 inline bool overlaps_itself(const byte_span& s) {
     if (s.empty()) return false;
     std::array<int, 4> order{0, 1, 2, 3};
-    const auto length = [&](int axis) { return std::abs(s.strides[axis]); };
+    const auto length = [&](int axis) { return (std::abs)(s.strides[axis]); };
     std::sort(order.begin(), order.end(), [&](int a, int b) { return length(a) < length(b); });
     bool nested = true;
     index reach = s.size;

@@ -33,12 +33,12 @@ struct dense_tensor_traits {
     static constexpr int rank = static_cast<int>(X::NumDimensions);
     static constexpr bool row_major = static_cast<int>(X::Layout) == static_cast<int>(Eigen::RowMajor);
 };
-template <class T, int Rank, int Options, class I>
-struct tensor_traits<Eigen::Tensor<T, Rank, Options, I>>
-    : dense_tensor_traits<Eigen::Tensor<T, Rank, Options, I>> {};
-template <class T, class Dimensions, int Options, class I>
-struct tensor_traits<Eigen::TensorFixedSize<T, Dimensions, Options, I>>
-    : dense_tensor_traits<Eigen::TensorFixedSize<T, Dimensions, Options, I>> {};
+template <class T, int Rank, int Options, class Int>
+struct tensor_traits<Eigen::Tensor<T, Rank, Options, Int>>
+    : dense_tensor_traits<Eigen::Tensor<T, Rank, Options, Int>> {};
+template <class T, class Dimensions, int Options, class Int>
+struct tensor_traits<Eigen::TensorFixedSize<T, Dimensions, Options, Int>>
+    : dense_tensor_traits<Eigen::TensorFixedSize<T, Dimensions, Options, Int>> {};
 template <class Plain, int Options, template <class> class Pointer>
 struct tensor_traits<Eigen::TensorMap<Plain, Options, Pointer>>
     : dense_tensor_traits<Eigen::TensorMap<Plain, Options, Pointer>> {};
@@ -56,10 +56,10 @@ concept eigen_matrix = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<X>
 // An object that owns its elements, so that a temporary of it must not be kept by reference.
 template <class X>
 inline constexpr bool owns_elements = false;
-template <class T, int Rank, int Options, class I>
-inline constexpr bool owns_elements<Eigen::Tensor<T, Rank, Options, I>> = true;
-template <class T, class Dimensions, int Options, class I>
-inline constexpr bool owns_elements<Eigen::TensorFixedSize<T, Dimensions, Options, I>> = true;
+template <class T, int Rank, int Options, class Int>
+inline constexpr bool owns_elements<Eigen::Tensor<T, Rank, Options, Int>> = true;
+template <class T, class Dimensions, int Options, class Int>
+inline constexpr bool owns_elements<Eigen::TensorFixedSize<T, Dimensions, Options, Int>> = true;
 template <class T, int R, int C, int O, int MR, int MC>
 inline constexpr bool owns_elements<Eigen::Matrix<T, R, C, O, MR, MC>> = true;
 template <class T, int R, int C, int O, int MR, int MC>

@@ -83,7 +83,7 @@ struct cummax_gradients {
 template <class Y, class O, class A1, class A2, class... Options>
 void cummax_attention_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
     using T = detail::cummax_element<const O>;
-    if constexpr (detail::cummax_forward_options::check<Options...>() && detail::check_written<Y>() &&
+    if constexpr (detail::cummax_forward_options::validate<Options...>() && detail::check_written<Y>() &&
                   detail::check_cummax_elements<const O, const A1, const A2, Y>())
         detail::run_cummax_attention<T>("cummax_attention_into", as_view(y), as_view(o), as_view(a1),
                                         as_view(a2), options...);
@@ -96,7 +96,7 @@ auto cummax_attention(const O& o, const A1& a1, const A2& a2, const Options&... 
     const view<const T> from(as_view(o));
     detail::check_extents("cummax_attention", "o", from);
     auto y = detail::result_of<O>::make(from.extents);
-    if constexpr (detail::cummax_forward_options::check<Options...>() &&
+    if constexpr (detail::cummax_forward_options::validate<Options...>() &&
                   detail::check_cummax_elements<const O, const A1, const A2>())
         detail::run_cummax_attention<T>("cummax_attention", detail::result_view(y), from, as_view(a1),
                                         as_view(a2), options...);
@@ -108,7 +108,7 @@ template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2,
 void cummax_attention_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o, const A1& a1,
                                     const A2& a2, const Options&... options) {
     using T = detail::cummax_element<const O>;
-    if constexpr (detail::cummax_backward_options::check<Options...>() &&
+    if constexpr (detail::cummax_backward_options::validate<Options...>() &&
                   detail::check_written<Do, Da1, Da2>() &&
                   detail::check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
         detail::run_cummax_attention_backward<T>("cummax_attention_backward_into", as_view(d_o),
@@ -129,7 +129,7 @@ auto cummax_attention_backward(const Dy& dy, const O& o, const A1& a1, const A2&
                      decltype(detail::result_of<A2>::make(from.extents))>
         g{detail::result_of<O>::make(from.extents), detail::result_of<A1>::make(from.extents),
           detail::result_of<A2>::make(from.extents)};
-    if constexpr (detail::cummax_backward_options::check<Options...>() &&
+    if constexpr (detail::cummax_backward_options::validate<Options...>() &&
                   detail::check_cummax_elements<const O, const A1, const A2, const Dy>())
         detail::run_cummax_attention_backward<T>(function, detail::result_view(g.o),
                                                  detail::result_view(g.a1), detail::result_view(g.a2),

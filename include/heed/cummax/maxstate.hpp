@@ -58,7 +58,7 @@ template <class Y, class O, class A1, class A2, class... Options>
 void maxstate_named(const char* function, Y&& y, const O& o, const A1& a1, const A2& a2,
                     const Options&... options) {
     using T = cummax_element<const O>;
-    if constexpr (maxstate_options::check<Options...>() && check_written<Y>() &&
+    if constexpr (maxstate_options::validate<Options...>() && check_written<Y>() &&
                   check_cummax_elements<const O, const A1, const A2, Y>())
         run_maxstate<T>(function, as_view(y), as_view(o), as_view(a1), as_view(a2), options...);
 }
@@ -67,7 +67,7 @@ template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2,
 void maxstate_backward_named(const char* function, Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o,
                              const A1& a1, const A2& a2, const Options&... options) {
     using T = cummax_element<const O>;
-    if constexpr (maxstate_backward_options::check<Options...>() && check_written<Do, Da1, Da2>() &&
+    if constexpr (maxstate_backward_options::validate<Options...>() && check_written<Do, Da1, Da2>() &&
                   check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
         run_maxstate_backward<T>(function, as_view(d_o), as_view(d_a1), as_view(d_a2), as_view(dy),
                                  as_view(o), as_view(a1), as_view(a2), options...);
@@ -77,7 +77,7 @@ template <class Y, class A, class B, class C, class D, class... Options>
 void maxstate_super_named(const char* function, Y&& y, const A& a, const B& b, const C& c, const D& d,
                           const std::array<double, 3>& alphas, const Options&... options) {
     using T = cummax_element<const A>;
-    if constexpr (super_options::check<Options...>() && check_written<Y>() &&
+    if constexpr (super_options::validate<Options...>() && check_written<Y>() &&
                   check_cummax_elements<const A, const B, const C, const D, Y>())
         run_super<T>(function, as_view(y),
                      std::array<view<const T>, 4>{as_view(a), as_view(b), as_view(c), as_view(d)}, alphas,
@@ -91,7 +91,7 @@ void maxstate_super_backward_named(const char* function, Da&& da, Db&& db, Dc&& 
                                    const C& c, const D& d, const std::array<double, 3>& alphas,
                                    const Options&... options) {
     using T = cummax_element<const A>;
-    if constexpr (super_backward_options::check<Options...>() && check_written<Da, Db, Dc, Dd>() &&
+    if constexpr (super_backward_options::validate<Options...>() && check_written<Da, Db, Dc, Dd>() &&
                   check_cummax_elements<const A, const B, const C, const D, const Dy, Da, Db, Dc, Dd>())
         run_super_backward<T>(
             function, std::array<view<T>, 4>{as_view(da), as_view(db), as_view(dc), as_view(dd)}, d_alphas,

@@ -49,7 +49,7 @@ auto index_result(const std::array<index, 4>& e) {
 template <class Y, class X, class... Options>
 void cummax_into(Y&& y, const X& x, const Options&... options) {
     using T = detail::cummax_element<const X>;
-    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Y>() &&
+    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Y>() &&
                   detail::check_cummax_elements<const X, Y>())
         detail::run_cummax<T>("cummax_into", as_view(y), as_view(x), options...);
 }
@@ -61,7 +61,7 @@ auto cummax(const X& x, const Options&... options) {
     const view<const T> from(as_view(x));
     detail::check_extents("cummax", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::cummax_scan_options::check<Options...>())
+    if constexpr (detail::cummax_scan_options::validate<Options...>())
         detail::run_cummax<T>("cummax", detail::result_view(y), from, options...);
     return y;
 }
@@ -74,17 +74,17 @@ struct cummax_result {
 };
 
 // Writes values (which may be x itself) and indices, a row-major tensor or matrix of integers.
-template <class Y, class I, class X, class... Options>
-void cummax_with_index_into(Y&& values, I&& indices, const X& x, const Options&... options) {
+template <class Y, class Int, class X, class... Options>
+void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options&... options) {
     using T = detail::cummax_element<const X>;
     const auto to = detail::as_table(indices);
     using Index = std::remove_pointer_t<decltype(to.data)>;
     static_assert(
-        detail::table_may_be_kept<I> && !std::is_const_v<Index>,
+        detail::table_may_be_kept<Int> && !std::is_const_v<Index>,
         "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const");
     static_assert(std::is_integral_v<Index> && sizeof(Index) >= 4,
                   "heed::cummax_with_index_into: indices are written as integers of 32 bits or more");
-    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Y>() &&
+    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Y>() &&
                   detail::check_cummax_elements<const X, Y>())
         detail::run_cummax_with_index<T>("cummax_with_index_into", as_view(values), to,
                                          view<const T>(as_view(x)), options...);
@@ -98,7 +98,7 @@ auto cummax_with_index(const X& x, const Options&... options) {
     detail::check_extents("cummax_with_index", "x", from);
     auto values = detail::result_of<X>::make(from.extents);
     auto indices = detail::index_result<X>(from.extents);
-    if constexpr (detail::cummax_scan_options::check<Options...>())
+    if constexpr (detail::cummax_scan_options::validate<Options...>())
         detail::run_cummax_with_index<T>("cummax_with_index", detail::result_view(values),
                                          detail::as_table(indices), from, options...);
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};
@@ -108,7 +108,7 @@ auto cummax_with_index(const X& x, const Options&... options) {
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
     using T = detail::cummax_element<const X>;
-    if constexpr (detail::cummax_scan_options::check<Options...>() && detail::check_written<Dx>() &&
+    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Dx>() &&
                   detail::check_cummax_elements<const X, const Dy, Dx>())
         detail::run_cummax_backward<T>("cummax_backward_into", as_view(dx), as_view(dy), as_view(x),
                                        options...);
@@ -121,7 +121,7 @@ auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
     const view<const T> from(as_view(x));
     detail::check_extents("cummax_backward", "x", from);
     auto dx = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::cummax_scan_options::check<Options...>() &&
+    if constexpr (detail::cummax_scan_options::validate<Options...>() &&
                   detail::check_cummax_elements<const X, const Dy>())
         detail::run_cummax_backward<T>("cummax_backward", detail::result_view(dx), as_view(dy), from,
                                        options...);

@@ -38,9 +38,9 @@ HEED_INLINE void store_part(T* p, index left, pack<T> x) {
 
 // Halves are added to each other until one lane is left.
 #if HEED_SIMD_VECTORS
-template <int By, class V, std::size_t... I>
-HEED_INLINE V lanes_moved(V x, std::index_sequence<I...>) {
-    return __builtin_shufflevector(x, x, (static_cast<int>(I) + By) % static_cast<int>(sizeof...(I))...);
+template <int By, class V, std::size_t... Int>
+HEED_INLINE V lanes_moved(V x, std::index_sequence<Int...>) {
+    return __builtin_shufflevector(x, x, (static_cast<int>(Int) + By) % static_cast<int>(sizeof...(Int))...);
 }
 template <int Half, class V>
 HEED_INLINE V folded(V x) {

@@ -16,16 +16,16 @@ namespace detail {
 
 struct interleaved_option : option<option_kind::pairing> {};
 
-template <class I>
+template <class Int>
 struct positions_option : option<option_kind::positions> {
-    number_span<I> ids;
-    explicit positions_option(const number_span<I>& i) : ids(i) {}
+    number_span<Int> ids;
+    explicit positions_option(const number_span<Int>& i) : ids(i) {}
 };
 
 // The row of the caches that belongs to a position: the position itself, or its id.
-template <class I>
+template <class Int>
 struct cache_rows {
-    number_span<I> ids{};
+    number_span<Int> ids{};
     index batch_stride = 0;
     index operator()(index batch, index position) const {
         return ids.data == nullptr ? position : ids[batch * batch_stride + position];
@@ -105,7 +105,7 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
     const auto row_of = [&] {
         if constexpr (has_ids) {
             const auto& ids = positions_.ids;
-            using I = std::remove_const_t<std::remove_pointer_t<decltype(ids.data)>>;
+            using Int = std::remove_const_t<std::remove_pointer_t<decltype(ids.data)>>;
             const index n = x.positions();
             if (!(ids.size == n || ids.size == x.batch() * n))
                 fail(names.function,
@@ -116,7 +116,7 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
                                           cos.extents[2], " of cos and sin"});
             if (ids.overlaps(out))
                 fail(names.function, {names.output, " overlaps the positions, needs memory of its own"});
-            return cache_rows<I>{ids, ids.size == n ? 0 : n};
+            return cache_rows<Int>{ids, ids.size == n ? 0 : n};
         } else {
             return cache_rows<int>{};
         }

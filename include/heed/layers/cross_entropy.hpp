@@ -28,8 +28,8 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-template <class I>
-index counted_targets(std::string_view function, const number_span<I>& targets, index rows, index classes) {
+template <class Int>
+index counted_targets(std::string_view function, const number_span<Int>& targets, index rows, index classes) {
     if (targets.size != rows)
         fail(function, {"targets has ", targets.size, " numbers, logits has ", rows, " rows"});
     index counted = 0;
@@ -42,9 +42,9 @@ index counted_targets(std::string_view function, const number_span<I>& targets, 
     return counted;
 }
 
-template <class T, class I, class... Options>
+template <class T, class Int, class... Options>
 double softmax_loss(std::string_view function, const dense_rows<const T>& logits,
-                    const number_span<I>& targets, T* d, const Options&... options) {
+                    const number_span<Int>& targets, T* d, const Options&... options) {
     const index rows = logits.rows();
     const index classes = logits.width;
     const index counted = counted_targets(function, targets, rows, classes);

@@ -59,7 +59,7 @@ namespace detail {
 // Added to a variance whose root divides: rows of equal numbers need it.
 template <class T>
 void check_epsilon(std::string_view f, double epsilon) {
-    if (!(epsilon > 0 && epsilon <= static_cast<double>(std::numeric_limits<T>::max()) &&
+    if (!(epsilon > 0 && epsilon <= static_cast<double>((std::numeric_limits<T>::max)()) &&
           static_cast<T>(epsilon) > 0))
         fail(f, {"epsilon is ", epsilon, ", needs a positive finite number"});
 }

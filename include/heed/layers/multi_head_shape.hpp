@@ -95,20 +95,20 @@ std::vector<index> heads_extents(const attention_config& c) {
 // for a longer sequence.
 inline void check_same_sizes(std::string_view f, const attention_config& theirs,
                              const attention_config& ours) {
-    const auto check = [&](const char* name, auto its, auto own) {
+    const auto validate = [&](const char* name, auto its, auto own) {
         if (its != own)
             fail(f, {"the stream is that of a layer whose ", name, " is ", its, ", this one's is ", own,
                      "; begin with a new stream"});
     };
-    check("width", theirs.width, ours.width);
-    check("heads", theirs.heads, ours.heads);
-    check("kv_heads", theirs.kv_heads, ours.kv_heads);
-    check("head_dim", theirs.head_dim, ours.head_dim);
-    check("memory_width", theirs.memory_width, ours.memory_width);
+    validate("width", theirs.width, ours.width);
+    validate("heads", theirs.heads, ours.heads);
+    validate("kv_heads", theirs.kv_heads, ours.kv_heads);
+    validate("head_dim", theirs.head_dim, ours.head_dim);
+    validate("memory_width", theirs.memory_width, ours.memory_width);
     if (theirs.rotary_positions == 0 || ours.rotary_positions == 0)
-        check("rotary_positions", theirs.rotary_positions, ours.rotary_positions);
+        validate("rotary_positions", theirs.rotary_positions, ours.rotary_positions);
     else
-        check("rotary_base", theirs.rotary_base, ours.rotary_base);
+        validate("rotary_base", theirs.rotary_base, ours.rotary_base);
 }
 
 template <class T, class Heads>

@@ -165,9 +165,9 @@ parameter_matrix<T> new_projection(index inputs, index outputs, std::uint64_t se
 }
 
 // Sizes a tensor that a tape keeps from call to call.
-template <class Tensor, class... I>
-void fit(Tensor& t, I... extents) {
-    t.resize(Eigen::array<Eigen::Index, sizeof...(I)>{static_cast<Eigen::Index>(extents)...});
+template <class Tensor, class... Int>
+void fit(Tensor& t, Int... extents) {
+    t.resize(Eigen::array<Eigen::Index, sizeof...(Int)>{static_cast<Eigen::Index>(extents)...});
 }
 
 // Where a tensor stands among a layer's weights; put together only for an error.

@@ -99,7 +99,7 @@ public:
         constexpr const char* f = "rep_batch_norm::infer_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
-        check(f, "y", to, from);
+        validate(f, "y", to, from);
         if (!(inference_lambda >= 0 && inference_lambda <= 1))
             detail::fail(f, {"inference_lambda is ", inference_lambda, ", needs 0 to 1"});
         const index width = config_.width;
@@ -128,7 +128,7 @@ public:
         constexpr const char* f = "rep_batch_norm::forward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
-        check(f, "y", to, from);
+        validate(f, "y", to, from);
         if (from.rows() == 0) detail::fail(f, {"x has no rows; a batch's statistics need at least 1"});
         workspace own;
         const auto* device_ = detail::device_of(options...);
@@ -158,7 +158,7 @@ public:
         constexpr const char* f = "rep_batch_norm::backward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Dx>(f, "dx", dx);
-        check(f, "dx", to, from);
+        validate(f, "dx", to, from);
         const auto up = detail::rows_of<const T>(f, "dy", dy);
         detail::check_like(f, "dy", up, "x", from, config_.width);
         detail::check_apart(f, "dx", to, "dy", up);
@@ -219,8 +219,8 @@ private:
     rep_batch_norm_config config_;
     index step_ = 0;
 
-    void check(const char* f, const char* name, const detail::dense_rows<T>& to,
-               const detail::dense_rows<const T>& x) const {
+    void validate(const char* f, const char* name, const detail::dense_rows<T>& to,
+                  const detail::dense_rows<const T>& x) const {
         detail::check_width(f, "x", x.width, config_.width);
         detail::check_like(f, name, to, "x", x, config_.width);
         detail::check_apart(f, name, to, "x", x);

@@ -126,7 +126,7 @@ struct rep_batch_norm_parts {
         for (index i = 0; i < width; ++i) {
             const double rest = static_cast<double>(to.rest[i]) / count;
             const double squares = static_cast<double>(to.inverse[i]) / count;
-            const double variance = math::max(squares - rest * rest, 0.0);
+            const double variance = (math::max)(squares - rest * rest, 0.0);
             const double inverse = 1 / std::sqrt(variance + epsilon);
             to.rest[i] = static_cast<T>(rest);
             to.inverse[i] = static_cast<T>(inverse);

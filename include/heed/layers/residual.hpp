@@ -66,7 +66,7 @@ void drop_backward(const dense_rows<T>& d_branch, const std::type_identity_t<den
 template <class... Options>
 void check_dropout(std::string_view function, const Options&... options) {
     const auto& option = pick<option_kind::dropout>(options...);
-    if constexpr (!is_absent<decltype(option)>) option.check(function);
+    if constexpr (!is_absent<decltype(option)>) option.validate(function);
 }
 
 }  // namespace detail

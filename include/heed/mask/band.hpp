@@ -84,7 +84,7 @@ struct band_mask : mask_base {
         if constexpr (is_absent<Offset>) {
             return bound_band<per_batch<index>>{left, right, {shape.keys - shape.queries, {}, false}};
         } else {
-            offset.check(function, "offset", shape.batch);
+            offset.validate(function, "offset", shape.batch);
             for (index b = 0; b < (offset.many ? shape.batch : 1); ++b)
                 if (!offset.within(b, -longest_axis, longest_axis))
                     fail(function,

@@ -17,14 +17,14 @@ inline namespace HEED_ABI {
 namespace detail {
 
 // Ids of one axis: the same for every batch entry, or one row for each.
-template <class I>
+template <class Int>
 struct id_axis {
-    const I* data;
+    const Int* data;
     index count;
     index batch_stride;
     bool sorted;
 
-    id_axis(std::string_view function, std::string_view argument, const number_span<I>& ids, index batch,
+    id_axis(std::string_view function, std::string_view argument, const number_span<Int>& ids, index batch,
             index positions)
         : data(ids.data),
           count(positions),
@@ -37,14 +37,14 @@ struct id_axis {
         for (index b = 0; b < (batch_stride == 0 ? 1 : batch); ++b)
             for (index p = 1; p < positions; ++p) sorted = sorted && row(b)[p - 1] <= row(b)[p];
     }
-    const I* row(index batch) const { return data + batch * batch_stride; }
+    const Int* row(index batch) const { return data + batch * batch_stride; }
 
     struct range {
-        I least;
-        I most;
+        Int least;
+        Int most;
     };
     range range_of(index batch, index begin, index end) const {
-        const I* ids = row(batch);
+        const Int* ids = row(batch);
         range r{ids[begin], ids[end - 1]};
         if (!sorted)
             for (index p = begin; p < end; ++p) {
@@ -57,13 +57,13 @@ struct id_axis {
 
 // An id as 64 bits that compare with those of the other axis. Where one type is signed and one is not, a
 // negative number and one of 2^63 or more equal nothing on the other side, but could share their bits.
-template <class Other, class I>
-std::int64_t id_bits(I id) {
+template <class Other, class Int>
+std::int64_t id_bits(Int id) {
     const auto bits = static_cast<std::int64_t>(id);
-    if constexpr (std::is_signed_v<I> == std::is_signed_v<Other>)
+    if constexpr (std::is_signed_v<Int> == std::is_signed_v<Other>)
         return bits;
     else
-        return bits >= 0 ? bits : std::is_signed_v<I> ? -1 : -2;
+        return bits >= 0 ? bits : std::is_signed_v<Int> ? -1 : -2;
 }
 
 template <class Q, class K>
@@ -117,11 +117,11 @@ struct documents_mask : mask_base {
 };
 
 // Document boundaries of one axis.
-template <class I>
+template <class Int>
 struct offset_axis {
-    number_span<I> offsets;
+    number_span<Int> offsets;
 
-    offset_axis(std::string_view function, std::string_view argument, const number_span<I>& o,
+    offset_axis(std::string_view function, std::string_view argument, const number_span<Int>& o,
                 index positions)
         : offsets(o) {
         if (!(o.size >= 1 && o.within(0, 0, 0) && o.within(o.size - 1, positions, positions)))

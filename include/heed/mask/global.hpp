@@ -37,9 +37,9 @@ struct first_positions {
 };
 
 // Positions in a list, in any order, some of them more than once.
-template <class I>
+template <class Int>
 struct listed_positions {
-    number_span<I> ids;
+    number_span<Int> ids;
     bool sorted;
 
     // The first of the list that is not below x, where it is sorted.
@@ -127,10 +127,10 @@ struct bound_global {
     }
 };
 
-template <class I>
+template <class Int>
 struct global_mask : mask_base {
-    number_span<I> ids;
-    explicit global_mask(const number_span<I>& i) : ids(i) {}
+    number_span<Int> ids;
+    explicit global_mask(const number_span<Int>& i) : ids(i) {}
     const char* overlapped(const byte_span& output) const {
         return ids.overlaps(output) ? "global" : nullptr;
     }
@@ -142,7 +142,7 @@ struct global_mask : mask_base {
                                 shape.keys - 1});
             sorted = sorted && (i == 0 || ids[i - 1] <= ids[i]);
         }
-        return bound_global<listed_positions<I>>{{ids, sorted}, shape.keys - shape.queries};
+        return bound_global<listed_positions<Int>>{{ids, sorted}, shape.keys - shape.queries};
     }
 };
 

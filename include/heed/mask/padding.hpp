@@ -42,10 +42,10 @@ struct prefix_mask : mask_base {
     }
 };
 
-template <class I>
+template <class Int>
 struct key_lengths_mask : mask_base {
-    per_batch<I> lengths;
-    explicit key_lengths_mask(const per_batch<I>& l) : lengths(l) {}
+    per_batch<Int> lengths;
+    explicit key_lengths_mask(const per_batch<Int>& l) : lengths(l) {}
     const char* overlapped(const byte_span& output) const {
         return lengths.values.overlaps(output) ? "key_lengths" : nullptr;
     }
@@ -57,7 +57,7 @@ struct key_lengths_mask : mask_base {
             if (!lengths.within(b, 0, shape.keys))
                 fail(function, {"key_lengths[", b, "] is ", lengths.text_of(b),
                                 ", needs a length from 0 to the ", shape.keys, " keys there are"});
-        return bound_key_end<per_batch<I>>{lengths};
+        return bound_key_end<per_batch<Int>>{lengths};
     }
 };
 

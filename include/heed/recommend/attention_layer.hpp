@@ -97,13 +97,13 @@ constexpr std::size_t place_of(variant v) {
 }
 
 // body(std::integral_constant) for the choice at `place`.
-template <std::size_t I = 0, class Body>
+template <std::size_t Int = 0, class Body>
 void at_place(std::size_t place, const Body& body) {
-    if constexpr (I < std::tuple_size_v<chosen_heads>) {
-        if (place == I)
-            body(std::integral_constant<std::size_t, I>());
+    if constexpr (Int < std::tuple_size_v<chosen_heads>) {
+        if (place == Int)
+            body(std::integral_constant<std::size_t, Int>());
         else
-            at_place<I + 1>(place, body);
+            at_place<Int + 1>(place, body);
     }
 }
 

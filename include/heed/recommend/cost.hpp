@@ -89,7 +89,7 @@ struct cost_counts {
           d(static_cast<double>(s.head_dim)),
           heads(static_cast<double>(s.heads)),
           kv_heads(static_cast<double>(s.kv_heads > 0 ? s.kv_heads : s.heads)),
-          reach(static_cast<double>(s.reach > 0 ? std::min(s.reach, s.length) : s.length)),
+          reach(static_cast<double>(s.reach > 0 ? (std::min)(s.reach, s.length) : s.length)),
           causal(s.causal),
           arithmetic(117e9 / s.machine.flops),
           reading(30.3e9 / s.machine.bytes_per_second) {}
@@ -107,7 +107,7 @@ inline double row_time(double d) { return 20 + 0.17 * d; }
 inline constexpr double edge_keys = 26, two_edges_keys = 58;
 
 inline double softmax_time(const cost_counts& c) {
-    const double keys = c.causal ? (c.n + 1) / 2 + std::min(edge_keys, c.n / 2) : c.n;
+    const double keys = c.causal ? (c.n + 1) / 2 + (std::min)(edge_keys, c.n / 2) : c.n;
     return row_time(c.d) + keys * pair_time(c.d);
 }
 // The mean over queries of the keys that `reach` back sees.
@@ -118,14 +118,14 @@ inline double window_time(const cost_counts& c) {
     const double one_side = keys_in_reach(c.n, c.reach);
     const double keys = c.causal ? one_side : 2 * one_side - 1;
     const double edges = edge_keys + (two_edges_keys - edge_keys) * (1 - c.reach / c.n);
-    return row_time(c.d) + std::min(c.n, keys + edges) * pair_time(c.d);
+    return row_time(c.d) + (std::min)(c.n, keys + edges) * pair_time(c.d);
 }
 // The compressed keys, 16 blocks of 64 and the last 512: 1.22 of the time of as many keys of exact attention
 // (16 heads over one, 256 queries at 2048 to 16384 and 2048 at 65536 positions).
 inline double native_time(const cost_counts& c) {
     const double mean = (c.n + 1) / 2;
     const double keys =
-        mean / 16 + keys_in_reach(c.n, std::min(c.n, 1024.0)) + keys_in_reach(c.n, std::min(c.n, 512.0));
+        mean / 16 + keys_in_reach(c.n, (std::min)(c.n, 1024.0)) + keys_in_reach(c.n, (std::min)(c.n, 512.0));
     return row_time(c.d) + 1.22 * keys * pair_time(c.d);
 }
 // The flops of a chunk of 64 positions at 90 GFLOP/s, and 63 with the solve of the delta rule: 122, 314, 920
@@ -146,7 +146,7 @@ inline double cummax_time(double d) { return 3 + 0.2 * d; }
 inline double decode_time(const cost_counts& c, double keys) {
     const double arithmetic = 0.055 * c.d * keys * c.heads * c.arithmetic;
     const double reading = 8 * c.d * keys * c.kv_heads / 20 * c.reading;
-    return 250 * c.heads * c.arithmetic + std::max(arithmetic, reading);
+    return 250 * c.heads * c.arithmetic + (std::max)(arithmetic, reading);
 }
 // Two bounds for each page of 16 keys, read at 9 GB/s with the arithmetic on them, and 2048 keys in scattered
 // pages (32 over 2 heads of 128: 0.87 ms at 16384, 1.6 ms at 65536 positions).
@@ -155,7 +155,7 @@ inline double quest_time(const cost_counts& c) {
     if (c.n <= quest_keys) return decode_time(c, c.n);
     return 0.5 * c.d * c.n * c.kv_heads / 9 * c.reading + 1.35 * decode_time(c, quest_keys);
 }
-inline double native_keys(double n) { return n / 16 + std::min(n, 1024.0) + std::min(n, 512.0); }
+inline double native_keys(double n) { return n / 16 + (std::min)(n, 1024.0) + (std::min)(n, 512.0); }
 // A state of d (d + 1) numbers, read and written: 8 heads of 32, 64, 128 take 7.2, 19.8, 64 us; more query
 // heads 0.9 us each at 128.
 inline double state_time(const cost_counts& c) {

@@ -24,7 +24,7 @@ struct dropout_option : option<option_kind::dropout> {
     std::uint64_t seed;
     dropout_option(double p, std::uint64_t s) : probability(p), seed(s) {}
 
-    void check(std::string_view function) const {
+    void validate(std::string_view function) const {
         if (!(probability >= 0 && probability < 1))
             fail(function,
                  {"dropout is ", probability, ", needs a probability from 0 up to, not including, 1"});

@@ -102,15 +102,15 @@ HEED_INLINE detail::dual<T> sqrt(detail::dual<T> x) {
     return {r, x.slope / (r + r)};
 }
 template <class T>
-HEED_INLINE detail::dual<T> abs(detail::dual<T> x) {
+HEED_INLINE detail::dual<T>(abs)(detail::dual<T> x) {
     return detail::choose_dual(x.value < T(0), -x, x);
 }
 template <class T>
-HEED_INLINE detail::dual<T> min(detail::dual<T> a, detail::dual<T> b) {
+HEED_INLINE detail::dual<T>(min)(detail::dual<T> a, detail::dual<T> b) {
     return detail::choose_dual(b < a, b, a);
 }
 template <class T>
-HEED_INLINE detail::dual<T> max(detail::dual<T> a, detail::dual<T> b) {
+HEED_INLINE detail::dual<T>(max)(detail::dual<T> a, detail::dual<T> b) {
     return detail::choose_dual(a < b, b, a);
 }
 template <class T>
@@ -119,20 +119,20 @@ HEED_INLINE detail::dual<T> select(bool condition, detail::dual<T> a, detail::du
 }
 // One of the two a plain number.
 template <class T, detail::plain_number N>
-HEED_INLINE detail::dual<T> min(detail::dual<T> a, N b) {
-    return min(a, detail::dual<T>(b));
+HEED_INLINE detail::dual<T>(min)(detail::dual<T> a, N b) {
+    return (min)(a, detail::dual<T>(b));
 }
 template <class T, detail::plain_number N>
-HEED_INLINE detail::dual<T> min(N a, detail::dual<T> b) {
-    return min(detail::dual<T>(a), b);
+HEED_INLINE detail::dual<T>(min)(N a, detail::dual<T> b) {
+    return (min)(detail::dual<T>(a), b);
 }
 template <class T, detail::plain_number N>
-HEED_INLINE detail::dual<T> max(detail::dual<T> a, N b) {
-    return max(a, detail::dual<T>(b));
+HEED_INLINE detail::dual<T>(max)(detail::dual<T> a, N b) {
+    return (max)(a, detail::dual<T>(b));
 }
 template <class T, detail::plain_number N>
-HEED_INLINE detail::dual<T> max(N a, detail::dual<T> b) {
-    return max(detail::dual<T>(a), b);
+HEED_INLINE detail::dual<T>(max)(N a, detail::dual<T> b) {
+    return (max)(detail::dual<T>(a), b);
 }
 template <class T, detail::plain_number N>
 HEED_INLINE detail::dual<T> select(bool condition, detail::dual<T> a, N b) {

@@ -27,7 +27,7 @@ S scale_of(std::string_view function, double otherwise, const auto&... options) 
     if constexpr (is_absent<decltype(given)>) {
         return static_cast<S>(otherwise);
     } else {
-        if (!(std::abs(given.factor) <= 3e38))
+        if (!((std::abs)(given.factor) <= 3e38))
             fail(function, {"scale is ", given.factor, ", needs a finite number"});
         return static_cast<S>(given.factor);
     }

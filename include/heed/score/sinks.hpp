@@ -21,7 +21,7 @@ struct sinks_option : option<option_kind::sinks> {
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(logits.data, logits.extents, logits.strides)) ? "sinks" : nullptr;
     }
-    void check(std::string_view function, const problem_shape& shape) const {
+    void validate(std::string_view function, const problem_shape& shape) const {
         if (logits.extents != std::array<index, 4>{1, 1, 1, shape.heads})
             fail(function, {"sinks has ", logits.extents[3], " numbers, needs one for each of the ",
                             shape.heads, " heads"});

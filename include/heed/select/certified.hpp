@@ -50,10 +50,10 @@ struct certified_option : selector_base {
                       "there");
     }
     template <class E>
-    void check(std::string_view function, const exact_problem<E>& p) const {
+    void validate(std::string_view function, const exact_problem<E>& p) const {
         if (!(tau > 0 && tau <= 1))
             fail(function, {"certified got ", tau, ", needs a share of the mass above 0 and at most 1"});
-        pages.check(function, "certified", p);
+        pages.validate(function, "certified", p);
     }
     template <class E, class M, class D>
     void run(const exact_problem<E>& p, const M& mask, const D* device_, workspace& memory) const {

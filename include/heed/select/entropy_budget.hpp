@@ -34,7 +34,7 @@ struct entropy_budget_option : selector_base {
     explicit entropy_budget_option(const entropy_budget_rule& r) : rule(r) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (!(rule.least_keys >= 1 && rule.most_keys >= rule.least_keys))
             fail(function, {"entropy_budget got (", rule.least_keys, ", ", rule.most_keys,
                             "), needs counts of keys with 1 <= k_min <= k_max"});

@@ -23,7 +23,7 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
     local_plus_top_option(index width, double share) : window(width), fraction(share) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (window < 1)
             fail(function, {"local_plus_top is given a window of ", window, " keys, needs at least 1"});
         check_fraction(function, "local_plus_top", fraction);
@@ -49,9 +49,9 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
             best = find_threshold(row.leaf, row.scores, row.count, share_of(fraction, others), others, room);
         for (index i = 0; i < size; ++i) row.scores[begin + i] = aside[i];
         const threshold<T> visible{constants<T>::lowest, row.count, row.count};
-        index kept = emit(row, best, 0, begin, 0);
-        kept += emit(row, visible, begin, end, kept);
-        return kept + emit(row, best, end, row.count, kept);
+        index kept = write_chosen(row, best, 0, begin, 0);
+        kept += write_chosen(row, visible, begin, end, kept);
+        return kept + write_chosen(row, best, end, row.count, kept);
     }
 
 private:
@@ -59,7 +59,7 @@ private:
 
     // The chosen of the part [begin, end) behind `kept` others.
     template <class T>
-    static index emit(score_row<T>& row, const threshold<T>& t, index begin, index end, index kept) {
+    static index write_chosen(score_row<T>& row, const threshold<T>& t, index begin, index end, index kept) {
         return emit_chosen(row.leaf, t, row.scores, begin, end, static_cast<std::int32_t>(row.first),
                            row.keys + kept, row.scores + kept, row.count + select_slack - kept);
     }

@@ -47,7 +47,7 @@ struct lsh_option : selector_base {
     explicit lsh_option(const lsh_rule& r) : rule(r) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (!(rule.rounds >= 1 && rule.rounds <= 1024))
             fail(function, {"lsh got ", rule.rounds, " rounds, needs 1 to 1024"});
         if (!(rule.buckets >= 2 && rule.buckets <= 1 << 20 && rule.buckets % 2 == 0))

@@ -89,7 +89,7 @@ private:
         T* const x = m.rows + i * stride_;
         double most = 0;
         for (index f = 0; f < p_.features; ++f) {
-            const double a = std::abs(static_cast<double>(x[f]));
+            const double a = (std::abs)(static_cast<double>(x[f]));
             if (!(a <= most)) most = a;
         }
         if (most == 0) return;

@@ -84,9 +84,9 @@ public:
     void reserve(index keys) {
         if (keys > longest_axis)
             detail::fail("page_bounds::reserve", {"keys is ", keys, ", needs at most 2^31 - 1"});
-        const index needed = (std::max(keys, index{0}) + page_ - 1) / page_;
+        const index needed = ((std::max)(keys, index{0}) + page_ - 1) / page_;
         if (needed <= capacity_) return;
-        const index capacity = std::max(needed, 2 * capacity_);
+        const index capacity = (std::max)(needed, 2 * capacity_);
         const index heads = batch_ * kv_heads_, row = 2 * head_dim_;
         std::vector<T> rows(static_cast<std::size_t>(detail::checked_product(
             "page_bounds", detail::checked_product("page_bounds", heads, capacity), row)));
@@ -130,7 +130,7 @@ private:
         for (index h = 0; h < batch_ * kv_heads_; ++h)
             for (index i = 0; i < count;) {
                 const index key = length_ + i;
-                const index n = std::min(page_ - key % page_, count - i);
+                const index n = (std::min)(page_ - key % page_, count - i);
                 T* const to = rows_.data() + (h * capacity_ + key / page_) * 2 * head_dim_;
                 if (key % page_ == 0) detail::clear_page(to, head_dim_);
                 detail::widen_page(leaf, leaf_of_pages, k, h / kv_heads_, h % kv_heads_, i, n, head_dim_, to,

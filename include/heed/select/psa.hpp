@@ -56,7 +56,7 @@ struct psa_option : selector_base {
     explicit psa_option(const psa_settings& s) : settings(s) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         const auto share = [&](const char* name, double x) {
             if (!(x > 0 && x <= 1))
                 fail(function, {"psa has a ", name, " of ", x, ", needs a number above 0, at most 1"});

@@ -66,14 +66,14 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
     const problem_shape shape = shape_of(p);
     const psa_option& psa_ = pick<option_kind::select>(options...);
-    psa_.check(function, p);
+    psa_.validate(function, p);
 
     written_list outputs;
     outputs.add("dq", bytes_of(dq));
     outputs.add("dk", bytes_of(dk));
     outputs.add("dv", bytes_of(dv));
-    outputs.check(function,
-                  {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
+    outputs.validate(function,
+                     {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
     outputs.check_read_by_options(function, options...);
 
     const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);

@@ -34,9 +34,9 @@ struct quest_option : selector_base {
     quest_option(const Pages& p, index b) : pages(p), budget(b) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>& p) const {
+    void validate(std::string_view function, const exact_problem<E>& p) const {
         if (budget < 1) fail(function, {"quest got a budget of ", budget, " keys, needs at least 1"});
-        pages.check(function, "quest", p);
+        pages.validate(function, "quest", p);
     }
     template <class E, class M, class D>
     bound_blocks choose(const exact_problem<E>& p, const M& mask, const D* device_, workspace& memory) const {

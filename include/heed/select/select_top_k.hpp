@@ -72,11 +72,11 @@ index select_top_k(const Scores& scores, K k, Indices&& indices, workspace& memo
     if constexpr (detail::row_of_numbers<const Scores> && detail::whole_number<K> &&
                   detail::row_of_numbers<std::remove_reference_t<Indices>>) {
         using T = detail::number_of_row<const Scores>;
-        using I = detail::number_of_row<std::remove_reference_t<Indices>>;
+        using Int = detail::number_of_row<std::remove_reference_t<Indices>>;
         static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                       "heed::select_top_k: scores are a contiguous range of float or double");
         static_assert(
-            std::is_integral_v<I> && sizeof(I) == sizeof(std::int32_t),
+            std::is_integral_v<Int> && sizeof(Int) == sizeof(std::int32_t),
             "heed::select_top_k: indices are a contiguous range of 32-bit integers, which is written");
         const auto [from, n] = detail::number_row(scores);
         const auto [to, room] = detail::number_row(indices);

@@ -68,7 +68,7 @@ struct top_k_option : row_selector<top_k_option> {
     index k;
     explicit top_k_option(index n) : k(n) {}
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (k < 1) fail(function, {"top_k is given ", k, " keys, needs at least 1"});
     }
     template <class T>
@@ -81,7 +81,7 @@ struct top_fraction_option : row_selector<top_fraction_option> {
     double fraction;
     explicit top_fraction_option(double share) : fraction(share) {}
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         check_fraction(function, "top_fraction", fraction);
     }
     template <class T>

@@ -35,7 +35,7 @@ struct vertical_slash_option : selector_base {
     vertical_slash_option(index v, index s) : vertical(v), slash(s) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (!(vertical >= 0 && slash >= 0))
             fail(function, {"vertical_slash got (", vertical, ", ", slash,
                             "), needs counts of columns and diagonals that are not negative"});

@@ -22,21 +22,21 @@ HEED_INLINE V power_of_two(decltype(to_int(V{})) n) {
 }
 
 // Polynomials are recursions, not loops: a loop inside a callable may still stand when its row is vectorised.
-template <int I, class V>
+template <int Int, class V>
 HEED_INLINE V exp_polynomial(V r) {
     using C = constants<element_of<V>>;
-    if constexpr (I + 1 == C::exp_terms)
-        return set<V>(C::exp_q[I]);
+    if constexpr (Int + 1 == C::exp_terms)
+        return set<V>(C::exp_q[Int]);
     else
-        return exp_polynomial<I + 1>(r) * r + C::exp_q[I];
+        return exp_polynomial<Int + 1>(r) * r + C::exp_q[Int];
 }
-template <int I, class V>
+template <int Int, class V>
 HEED_INLINE V log_polynomial(V z) {
     using C = constants<element_of<V>>;
-    if constexpr (I + 1 == C::log_terms)
-        return set<V>(C::log_p[I]);
+    if constexpr (Int + 1 == C::log_terms)
+        return set<V>(C::log_p[Int]);
     else
-        return log_polynomial<I + 1>(z) * z + C::log_p[I];
+        return log_polynomial<Int + 1>(z) * z + C::log_p[Int];
 }
 
 // r^2 q(r) + r, that is e^r - 1 for |r| <= ln2/2.

@@ -151,15 +151,15 @@ HEED_INLINE pack<float> float_of(vectors<float>::integers n) { return reinterpre
 HEED_INLINE pack<double> float_of(vectors<double>::integers n) { return reinterpret_cast<pack<double>>(n); }
 
 // a0 b0 a1 b1 … of the lower halves, and of the upper halves.
-template <class V, std::size_t... I>
-HEED_INLINE V interleave_low(V a, V b, std::index_sequence<I...>) {
-    constexpr int w = static_cast<int>(sizeof...(I));
-    return __builtin_shufflevector(a, b, (static_cast<int>(I) / 2 + (I % 2 == 0 ? 0 : w))...);
+template <class V, std::size_t... Int>
+HEED_INLINE V interleave_low(V a, V b, std::index_sequence<Int...>) {
+    constexpr int w = static_cast<int>(sizeof...(Int));
+    return __builtin_shufflevector(a, b, (static_cast<int>(Int) / 2 + (Int % 2 == 0 ? 0 : w))...);
 }
-template <class V, std::size_t... I>
-HEED_INLINE V interleave_high(V a, V b, std::index_sequence<I...>) {
-    constexpr int w = static_cast<int>(sizeof...(I));
-    return __builtin_shufflevector(a, b, (w / 2 + static_cast<int>(I) / 2 + (I % 2 == 0 ? 0 : w))...);
+template <class V, std::size_t... Int>
+HEED_INLINE V interleave_high(V a, V b, std::index_sequence<Int...>) {
+    constexpr int w = static_cast<int>(sizeof...(Int));
+    return __builtin_shufflevector(a, b, (w / 2 + static_cast<int>(Int) / 2 + (Int % 2 == 0 ? 0 : w))...);
 }
 
 // Square of packs, rows to columns: log2(lanes) rounds of perfect interleaving.
@@ -182,13 +182,13 @@ HEED_INLINE void transpose(pack<T> (&r)[lanes_of<T>]) {
 
 // The lane sums of `lanes` packs, as one pack. Lanes of one pack are added in an order that does not
 // depend on its place among the packs.
-template <class V, std::size_t... I>
-HEED_INLINE V even_lanes(V a, V b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, static_cast<int>(2 * I)...);
+template <class V, std::size_t... Int>
+HEED_INLINE V even_lanes(V a, V b, std::index_sequence<Int...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(2 * Int)...);
 }
-template <class V, std::size_t... I>
-HEED_INLINE V odd_lanes(V a, V b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b, static_cast<int>(2 * I + 1)...);
+template <class V, std::size_t... Int>
+HEED_INLINE V odd_lanes(V a, V b, std::index_sequence<Int...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(2 * Int + 1)...);
 }
 template <int Count, class V>
 HEED_INLINE void fold_sums(V* r) {

@@ -84,8 +84,8 @@ public:
             std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(keys.data)>>, T> &&
                 std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(values.data)>>, T>,
             "heed::compressed_keys<T>::append: k or v holds another element type than T");
-        check("k", keys, sides_[0].features);
-        check("v", values, sides_[1].features);
+        validate("k", keys, sides_[0].features);
+        validate("v", values, sides_[1].features);
         if (values.positions() != keys.positions())
             detail::fail("compressed_keys::append",
                          {"v has ", values.positions(), " positions, k has ", keys.positions()});
@@ -152,7 +152,7 @@ private:
     }
     static sum_type& at(std::vector<sum_type>& x, index i) { return x[static_cast<std::size_t>(i)]; }
 
-    void check(const char* name, const view<const T>& x, index features) const {
+    void validate(const char* name, const view<const T>& x, index features) const {
         const char* const function = "compressed_keys::append";
         detail::check_extents(function, name, x);
         if (x.batch() != batch_)

@@ -46,7 +46,7 @@ struct native_blocks {
         return n < compress_block ? 0 : (n - compress_block) / compress_stride + 1;
     }
 
-    void check(std::string_view function) const {
+    void validate(std::string_view function) const {
         detail::check_pooling(function, compress_block, compress_stride);
         if (!(select_block > 0 && select_block % compress_stride == 0 && select_block <= longest_axis))
             detail::fail(function, {"select_block is ", select_block,

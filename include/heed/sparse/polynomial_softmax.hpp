@@ -108,7 +108,7 @@ using polynomial_options = row_options<option_kind::exponential, option_kind::on
 template <class Y, class X, class... Options>
 void polynomial_softmax_into(Y&& y, const X& x, const Options&... options) {
     using T = detail::row_element<const X>;
-    if constexpr (detail::polynomial_options::check<Options...>() && detail::check_row_output<Y, X>())
+    if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<Y, X>())
         detail::run_polynomial_softmax<T>("polynomial_softmax_into", as_view(y), as_view(x), options...);
 }
 
@@ -119,7 +119,7 @@ auto polynomial_softmax(const X& x, const Options&... options) {
     const view<const T> from(as_view(x));
     detail::check_extents("polynomial_softmax", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::polynomial_options::check<Options...>())
+    if constexpr (detail::polynomial_options::validate<Options...>())
         detail::run_polynomial_softmax<T>("polynomial_softmax", detail::result_view(y), from, options...);
     return y;
 }
@@ -128,7 +128,7 @@ auto polynomial_softmax(const X& x, const Options&... options) {
 template <class DX, class DY, class X, class... Options>
 void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const Options&... options) {
     using T = detail::row_element<const X>;
-    if constexpr (detail::polynomial_options::check<Options...>() && detail::check_row_output<DX, DY, X>())
+    if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<DX, DY, X>())
         detail::run_polynomial_softmax_backward<T>("polynomial_softmax_backward_into", as_view(dx),
                                                    as_view(dy), as_view(x), options...);
 }
@@ -140,7 +140,7 @@ auto polynomial_softmax_backward(const DY& dy, const X& x, const Options&... opt
     const view<const T> from(as_view(x));
     detail::check_extents("polynomial_softmax_backward", "x", from);
     auto dx = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::polynomial_options::check<Options...>() &&
+    if constexpr (detail::polynomial_options::validate<Options...>() &&
                   detail::check_row_output<decltype(dx)&, DY>())
         detail::run_polynomial_softmax_backward<T>("polynomial_softmax_backward", detail::result_view(dx),
                                                    as_view(dy), from, options...);

@@ -58,7 +58,7 @@ struct precision_option : selector_base {
     precision_option(double threshold_, precision_report* report_) : threshold(threshold_), report(report_) {}
 
     template <class E>
-    void check(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_problem<E>&) const {
         if (!(threshold >= 0 && threshold <= 1))
             fail(function, {"progressive_precision has a threshold of ", threshold,
                             ", needs a probability from 0 to 1"});

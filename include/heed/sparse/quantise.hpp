@@ -57,12 +57,12 @@ inline std::optional<int> level_of(index step, const progressive_grid& g) {
     const bool finer = g.toward == grid::finer;
     const int first = g.first_level.value_or(finer ? 0 : 8);
     const int last = g.last_level.value_or(finer ? detail::most_level : 0);
-    const auto check = [](const char* what, index x, index least) {
+    const auto validate = [](const char* what, index x, index least) {
         if (x < least) detail::fail(name, {what, " is ", x, ", needs at least ", least});
     };
-    check("step", step, 0);
-    check("warmup_steps", g.warmup_steps, 0);
-    check("interval", g.interval, 1);
+    validate("step", step, 0);
+    validate("warmup_steps", g.warmup_steps, 0);
+    validate("interval", g.interval, 1);
     for (const int level : {first, last})
         if (level < -detail::most_level || level > detail::most_level)
             detail::fail(name, {"a level is ", level, ", needs one from -60 to 60"});
@@ -130,7 +130,7 @@ template <class Y, class X, class... Options>
 void quantise_progressively_into(Y&& y, const X& x, index step, const progressive_grid& g,
                                  const Options&... options) {
     using T = detail::row_element<const X>;
-    if constexpr (detail::quantise_options::check<Options...>() && detail::check_row_output<Y, X>())
+    if constexpr (detail::quantise_options::validate<Options...>() && detail::check_row_output<Y, X>())
         detail::run_quantise<T>("quantise_progressively_into", as_view(y), as_view(x), step, g, options...);
 }
 
@@ -141,7 +141,7 @@ auto quantise_progressively(const X& x, index step, const progressive_grid& g, c
     const view<const T> from(as_view(x));
     detail::check_extents("quantise_progressively", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::quantise_options::check<Options...>())
+    if constexpr (detail::quantise_options::validate<Options...>())
         detail::run_quantise<T>("quantise_progressively", detail::result_view(y), from, step, g, options...);
     return y;
 }

@@ -16,7 +16,7 @@ using row_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(s
 template <option_kind... Kinds>
 struct row_options {
     template <class... Options>
-    static constexpr bool check() {
+    static constexpr bool validate() {
         static_assert((is_option<Options> && ...),
                       "heed: an argument after the tensors is not an option; options are values such as "
                       "heed::cubic_exponential{} or heed::on(pool)");

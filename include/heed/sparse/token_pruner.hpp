@@ -89,7 +89,7 @@ public:
         using Weight = std::remove_cv_t<std::remove_pointer_t<decltype(w.data)>>;
         static_assert(std::is_same_v<Weight, sum_t<T>>,
                       "heed::token_pruner<T>::observe: weights are float, or double where T is double");
-        check("token_pruner::observe", "weights", w);
+        validate("token_pruner::observe", "weights", w);
         if (w.features() != tokens_left())
             detail::fail("token_pruner::observe",
                          {"weights has ", w.features(), " keys, needs the ", tokens_left(), " tokens left"});
@@ -113,14 +113,14 @@ public:
         using Element = std::remove_cv_t<std::remove_pointer_t<decltype(y.data)>>;
         static_assert(std::is_same_v<Element, T> || std::is_same_v<Element, sum_t<T>>,
                       "heed::token_pruner<T>::observe_output: y holds another element type than T");
-        check("token_pruner::observe_output", "y", y);
+        validate("token_pruner::observe_output", "y", y);
         for (index b = 0; b < y.batch(); ++b)
             for (index h = 0; h < y.heads(); ++h) {
                 double& sum = heads_.importance(b)[h];
                 for (index i = 0; i < y.positions(); ++i)
                     for (index f = 0; f < y.features(); ++f) {
                         const double size =
-                            std::abs(static_cast<double>(static_cast<sum_t<T>>(y(b, h, i, f))));
+                            (std::abs)(static_cast<double>(static_cast<sum_t<T>>(y(b, h, i, f))));
                         sum += size > 0 ? size : 0;
                     }
             }
@@ -146,9 +146,9 @@ public:
         const index recent = checked(policy.recent, "recent", 0, function);
         if (sinks + important + recent == 0)
             detail::fail(function, {"the policy keeps 0 tokens, needs at least 1"});
-        const index first = std::min(sinks, tokens_left());
-        const index last = std::max(first, tokens_left() - recent);
-        tokens_.keep_best(first, last, std::min(important, last - first));
+        const index first = (std::min)(sinks, tokens_left());
+        const index last = (std::max)(first, tokens_left() - recent);
+        tokens_.keep_best(first, last, (std::min)(important, last - first));
     }
 
     // The same for heads.
@@ -226,7 +226,7 @@ private:
             detail::fail(function, {argument, " has ", x.batch(), " batch entries, needs ", batch()});
     }
     template <class X>
-    void check(const char* function, const char* argument, const view<X>& x) const {
+    void validate(const char* function, const char* argument, const view<X>& x) const {
         check_batch(function, argument, x);
         if (x.heads() != heads_left())
             detail::fail(function,

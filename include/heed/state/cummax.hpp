@@ -39,7 +39,8 @@ public:
     void absorb(const O& o, const Options&... options) {
         constexpr bool same = std::is_same_v<detail::cummax_element<const O>, T>;
         static_assert(same, "heed::cummax_state<T>::absorb: o holds another element type than T");
-        if constexpr (detail::cummax_options<option_kind::on, option_kind::use>::check<Options...>() && same)
+        if constexpr (detail::cummax_options<option_kind::on, option_kind::use>::validate<Options...>() &&
+                      same)
             detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
     }
 

@@ -40,7 +40,7 @@ auto cummax_form_of(std::string_view function, index heads, along::axis axis, co
     if constexpr (is_absent<decltype(blend)>) {
         return cummax_attention_form<E>{};
     } else {
-        blend.check(function, heads);
+        blend.validate(function, heads);
         if (axis == along::axis::head)
             fail(function, {"hybrid blends over heads, needs along position or feature"});
         cummax_hybrid_form<E> form;
@@ -67,7 +67,7 @@ void run_cummax_attention(std::string_view function, const view<T>& y, const vie
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
     const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
     auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
-    memory.check(options...);
+    memory.validate(options...);
 
     const auto to = turned(y, axis, false);
     const bool across = heads_joined<Options...>() && axis != along::axis::head;
@@ -123,7 +123,7 @@ void run_cummax_attention_backward(std::string_view function, const view<T>& d_o
         memory.writes("hybrid_gradient", bytes_of(alpha_gradient));
         form.sums = o.heads();
     }
-    memory.check(options...);
+    memory.validate(options...);
 
     const auto source = turned(o, axis, false);
     const bool across = heads_joined<Options...>() && axis != along::axis::head;

@@ -23,14 +23,14 @@ void walk_starts(const Form& form, const cummax_plan& plan,
     const std::size_t each = 2 * cache_lines(static_cast<std::size_t>(size) * sizeof(T));
     const std::size_t room =
         cache_lines(static_cast<std::size_t>(form.rooms * cummax_chunk * plan.pad) * sizeof(T));
-    const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
+    const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
     for_each_link(
-        device_, chains, base + slots + room * static_cast<std::size_t>(chains.lanes),
+        device_, chains, base + state_bytes + room * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
             const cummax_place at(plan, chain);
             T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             T* const next = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot) + each / 2);
-            T* const mine = reinterpret_cast<T*>(base + slots + room * static_cast<std::size_t>(lane));
+            T* const mine = reinterpret_cast<T*>(base + state_bytes + room * static_cast<std::size_t>(lane));
             const index first = link * together;
             const index last = first + together < chunks ? first + together : chunks;
             T* const start = starts + (chain * chunks + first) * size;
@@ -138,15 +138,15 @@ void walk_backward(const Form& form, const cummax_plan& plan,
     if constexpr (fuses<Form>) {
         if (fused) return walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
     }
-    const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
+    const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
     double* const all_sums = sums;
     for_each_link(
-        device_, chains, base + slots + lane_bytes * static_cast<std::size_t>(chains.lanes),
+        device_, chains, base + state_bytes + lane_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
             const cummax_place at(plan, chain);
             T* const carry = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             cummax_scratch<T> mine{
-                reinterpret_cast<T*>(base + slots + lane_bytes * static_cast<std::size_t>(lane))};
+                reinterpret_cast<T*>(base + state_bytes + lane_bytes * static_cast<std::size_t>(lane))};
             double* const part = reinterpret_cast<double*>(mine.take(rounded_up(form.sums * 2, 16)));
             T* const taken = mine.take(size);
             T* const sum = mine.take(size);

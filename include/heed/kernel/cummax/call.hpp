@@ -17,7 +17,7 @@ namespace detail {
 template <option_kind... Kinds>
 struct cummax_options {
     template <class... Options>
-    static constexpr bool check() {
+    static constexpr bool validate() {
         static_assert((is_option<Options> && ...),
                       "heed::cummax: an argument after the tensors is not an option; options are values such "
                       "as heed::along::position or heed::heads_apart");
@@ -78,7 +78,7 @@ public:
         outs_[written_++] = {name, span, may_replace};
     }
     template <class... Options>
-    void check(const Options&... options) const {
+    void validate(const Options&... options) const {
         for (int i = 0; i < written_; ++i) {
             const part& out = outs_[i];
             check_distinct_elements(function_, out.name, out.span);

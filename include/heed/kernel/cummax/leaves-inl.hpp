@@ -15,13 +15,13 @@ namespace HEED_SIMD {
 template <class V>
 HEED_INLINE auto cummax_order(V x) {
     using C = constants<element_of<V>>;
-    using I = typename C::integer;
-    constexpr I most = ~C::sign_bit;
+    using Int = typename C::integer;
+    constexpr Int most = ~C::sign_bit;
     const auto bits = bits_of(x);
     const auto magnitude = bits & most;
-    const auto sign = bits >> static_cast<I>(8 * sizeof(I) - 1);
+    const auto sign = bits >> static_cast<Int>(8 * sizeof(Int) - 1);
     // All ones where the magnitude is above infinity's: the difference is then negative.
-    const auto nan = (C::infinity_bits - magnitude) >> static_cast<I>(8 * sizeof(I) - 1);
+    const auto nan = (C::infinity_bits - magnitude) >> static_cast<Int>(8 * sizeof(Int) - 1);
     return (((magnitude ^ sign) - sign) | nan) & (most | ~nan);
 }
 template <class V>

@@ -73,7 +73,7 @@ void run_maxstate(std::string_view function, const view<T>& y, const view<const 
     cummax_memory memory(function);
     check_tensors<T>(function, {{"o", o}, {"a1", a1}, {"a2", a2}}, {{"y", y}}, true, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
-    memory.check(options...);
+    memory.validate(options...);
     const cummax_plan plan = apart_plan(o);
     auto form = maxstate_form_of<E>(plan, o, a1, a2);
     form.y = strided_of<E>(y);
@@ -90,7 +90,7 @@ void run_maxstate_backward(std::string_view function, const view<T>& d_o, const 
     check_tensors<T>(function, {{"o", o}, {"a1", a1}, {"a2", a2}, {"dy", dy}},
                      {{"do", d_o}, {"da1", d_a1}, {"da2", d_a2}}, false, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
-    memory.check(options...);
+    memory.validate(options...);
     const cummax_plan plan = apart_plan(o);
     auto form = maxstate_form_of<E>(plan, o, a1, a2);
     form.g = strided_of<E>(dy);
@@ -154,7 +154,7 @@ void run_super(std::string_view function, const view<T>& y, const std::array<vie
     const auto states = states_of<sum_t<T>>(function, u[0].extents, memory, options...);
     cummax_plan plan;
     auto form = super_form_of<E>(function, u, alphas, plan, memory, options...);
-    memory.check(options...);
+    memory.validate(options...);
     form.y = strided_of<E>(y);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
                    options...);
@@ -182,7 +182,7 @@ void run_super_backward(std::string_view function, const std::array<view<T>, 4>&
         head_mix_of<S>(function, "head_mix_gradient", gradient.to, heads);
         memory.writes("head_mix_gradient", bytes_of(gradient.to));
     }
-    memory.check(options...);
+    memory.validate(options...);
     form.wants_mix = wants_mix;
     form.sums = 3 + (wants_mix ? 5 * heads * heads : 0);
     form.g = strided_of<E>(dy);

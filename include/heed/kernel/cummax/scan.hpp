@@ -82,7 +82,7 @@ void run_cummax(std::string_view function, const view<T>& y, const view<const T>
     cummax_memory memory(function);
     memory.reads("x", bytes_of(x));
     memory.writes("y", bytes_of(y), true);
-    memory.check(options...);
+    memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
     cummax_plan plan;
@@ -103,7 +103,7 @@ void run_cummax_backward(std::string_view function, const view<T>& dx, const vie
     memory.reads("x", bytes_of(x));
     memory.reads("dy", bytes_of(dy));
     memory.writes("dx", bytes_of(dx));
-    memory.check(options...);
+    memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
     cummax_plan plan;
@@ -126,7 +126,7 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
     cummax_memory memory(function);
     memory.reads("o", bytes_of(x));
     const auto states = states_of<sum_t<T>>(function, x.extents, memory, options...);
-    memory.check();
+    memory.validate();
     cummax_plan plan;
     const auto form = scan_form<E>(x, plan);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
@@ -134,8 +134,8 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
 }
 
 // Values and indices; a thread walks whole chains.
-template <class T, class I, class... Options>
-void run_cummax_with_index(std::string_view function, const view<T>& y, const table<I>& indices,
+template <class T, class Int, class... Options>
+void run_cummax_with_index(std::string_view function, const view<T>& y, const table<Int>& indices,
                            const view<const T>& x, const Options&... options) {
     using E = storage_t<T>;
     using S = sum_t<T>;
@@ -150,13 +150,13 @@ void run_cummax_with_index(std::string_view function, const view<T>& y, const ta
     memory.reads("x", bytes_of(x));
     memory.writes("values", bytes_of(y), true);
     memory.writes("indices", bytes_of(indices));
-    memory.check(options...);
+    memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
     cummax_plan plan;
     auto form = scan_form<E>(turned(x, axis, back), plan);
     form.y = strided_of<E>(turned(y, axis, back));
-    table<I> to = indices;
+    table<Int> to = indices;
     if (axis == along::axis::head)
         std::swap(to.extents[1], to.extents[2]), std::swap(to.strides[1], to.strides[2]);
     if (axis == along::axis::feature)
@@ -196,10 +196,10 @@ void run_cummax_with_index(std::string_view function, const view<T>& y, const ta
                 form.io.finish(form.y, at, 0, t, n, room_y);
                 for (index r = 0; r < n; ++r) {
                     const index position = back ? plan.positions - 1 - t - r : t + r;
-                    I* const row = to.data + at.batch * to.strides[0] + at.head * to.strides[1] +
-                                   position * to.strides[2] + at.feature * to.strides[3];
+                    Int* const row = to.data + at.batch * to.strides[0] + at.head * to.strides[1] +
+                                     position * to.strides[2] + at.feature * to.strides[3];
                     for (index f = 0; f < at.features; ++f)
-                        row[f * to.strides[3]] = static_cast<I>(scalar::bits_of(places[r * plan.pad + f]));
+                        row[f * to.strides[3]] = static_cast<Int>(scalar::bits_of(places[r * plan.pad + f]));
                 }
             }
         });

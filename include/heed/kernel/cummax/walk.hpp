@@ -102,16 +102,16 @@ void walk_forward(const Form& form, const cummax_plan& plan,
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
     const std::size_t scratch =
         cache_lines(static_cast<std::size_t>(form.forward_scratch(plan, step)) * number) + 2 * each;
-    const std::size_t slots = each * static_cast<std::size_t>(chains.slots());
+    const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
     const std::size_t room = scratch * static_cast<std::size_t>(chains.lanes);
-    char* const base = static_cast<char*>(memory.reserve(slots + room + chains.bytes()));
+    char* const base = static_cast<char*>(memory.reserve(state_bytes + room + chains.bytes()));
     const T none = minus_infinity<T>();
-    for_each_link(device_, chains, base + slots + room,
+    for_each_link(device_, chains, base + state_bytes + room,
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
                       const cummax_place at(plan, chain);
                       T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
-                      cummax_scratch<T> mine{
-                          reinterpret_cast<T*>(base + slots + scratch * static_cast<std::size_t>(lane))};
+                      cummax_scratch<T> mine{reinterpret_cast<T*>(base + state_bytes +
+                                                                  scratch * static_cast<std::size_t>(lane))};
                       const index first = link * length;
                       const index last = first + length < plan.positions ? first + length : plan.positions;
                       T* run = state;

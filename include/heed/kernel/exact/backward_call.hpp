@@ -70,12 +70,12 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     const auto& sinks_to = pick<option_kind::sinks_gradient>(options...);
     if constexpr (!is_absent<decltype(sinks_to)>)
         g.sink = strided_of_numbers(into("the sinks' gradient", sinks_to, {1, 1, 1, shape.heads}));
-    outputs.check(function, {{"dy", bytes_of(dy)},
-                             {"q", bytes_of(q)},
-                             {"k", bytes_of(k)},
-                             {"v", bytes_of(v)},
-                             {"y", bytes_of(y)},
-                             {"lse", bytes_of(lse)}});
+    outputs.validate(function, {{"dy", bytes_of(dy)},
+                                {"q", bytes_of(q)},
+                                {"k", bytes_of(k)},
+                                {"v", bytes_of(v)},
+                                {"y", bytes_of(y)},
+                                {"lse", bytes_of(lse)}});
     outputs.check_read_by_options(function, options...);
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);

@@ -42,7 +42,7 @@ public:
                 ? 0
                 : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) * sizeof(double));
         const std::size_t heads =
-            static_cast<std::size_t>(plan_.slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
+            static_cast<std::size_t>(plan_.state_slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
         const std::size_t pair =
             2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
         if (cache_lines(pair) > lane_) lane_ = cache_lines(pair);

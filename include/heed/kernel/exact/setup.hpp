@@ -36,8 +36,8 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);
-    if constexpr (!is_absent<decltype(sinks_)>) sinks_.check(function, shape_of(p));
-    if constexpr (!is_absent<decltype(dropout_)>) dropout_.check(function);
+    if constexpr (!is_absent<decltype(sinks_)>) sinks_.validate(function, shape_of(p));
+    if constexpr (!is_absent<decltype(dropout_)>) dropout_.validate(function);
     return p;
 }
 
@@ -52,7 +52,7 @@ void under_masks(std::string_view function, const exact_problem<E>& p, const D* 
     if constexpr (is_absent<decltype(select_)>) {
         run(masks);
     } else {
-        select_.check(function, p);
+        select_.validate(function, p);
         if constexpr (requires { select_.choose(p, masks, device, memory); }) {
             const auto chosen = select_.choose(p, masks, device, memory);
             run(bound_and<std::remove_cvref_t<decltype(masks)>, std::remove_cvref_t<decltype(chosen)>>{

@@ -40,13 +40,13 @@ struct gelu_numbers<double> {
                                    1.52527334931629572e-05, 1.32154352824553908e-06, 1.01781995570729674e-07,
                                    7.07378322500166774e-09, 4.43477352314900602e-10};
 };
-template <int I, class V>
+template <int Int, class V>
 HEED_INLINE V gelu_polynomial(V r) {
     using N = gelu_numbers<element_of<V>>;
-    if constexpr (I + 1 == N::terms)
-        return set<V>(N::p[I]);
+    if constexpr (Int + 1 == N::terms)
+        return set<V>(N::p[Int]);
     else
-        return gelu_polynomial<I + 1>(r) * r + N::p[I];
+        return gelu_polynomial<Int + 1>(r) * r + N::p[Int];
 }
 
 // m = -|x|, which stands still beyond `least`. NaN stays NaN.

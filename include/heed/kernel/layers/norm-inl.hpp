@@ -53,10 +53,10 @@ HEED_NOINLINE void statistics_of_large_row(const T* x, index n, T epsilon, T& me
     }
     const T off = sum / static_cast<T>(n);
     rest = off * up;
-    const T small = detail::scalar::larger(T(0), squares / static_cast<T>(n) - off * off);
-    const T variance = small * up * up;
+    const T scaled = detail::scalar::larger(T(0), squares / static_cast<T>(n) - off * off);
+    const T variance = scaled * up * up;
     inverse = variance <= most ? T(1) / detail::scalar::sqrt(variance + epsilon)
-                               : down / detail::scalar::sqrt(small);
+                               : down / detail::scalar::sqrt(scaled);
 }
 
 template <class T>

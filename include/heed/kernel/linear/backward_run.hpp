@@ -33,7 +33,7 @@ public:
         const linear_preparation<E> preparation(p, leaves);
         char* const start = static_cast<char*>(
             memory.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
-                           chain_ * static_cast<std::size_t>(plan.slots())));
+                           chain_ * static_cast<std::size_t>(plan.state_slots())));
         p = preparation.run(p, start);
         base_ = start + preparation.bytes();
         chains_ = base_ + progress_ + lane_ * static_cast<std::size_t>(plan.lanes);

@@ -129,7 +129,7 @@ public:
         for (index i = 0; i < rows; i += sub_chunk) {
             const index count = least(sub_chunk, rows - i);
             if (i > 0) {
-                near(x, i, count);
+                near_part(x, i, count);
                 transpose(near_keys, feature_row, i, feature_row, near_turned, pair_row);
                 leaf_.multiply({near_queries, feature_row, 1, near_turned, pair_row, a + i * pair_row,
                                 pair_row, count, p_.features, rounded_up(i, w_) / w_});
@@ -157,7 +157,7 @@ public:
             leaf_.diagonal_gradient(da + i * pair_row + i, pair_row, x + at, keys + at, {high + at, low + at},
                                     feature_row, count, feature_row, dx + at, dk + at);
             if (i == 0) continue;
-            near(x, i, count);
+            near_part(x, i, count);
             // Both products come back with the decays between them and the sub-chunk's start.
             const index columns = feature_row / w_;
             T* const back = near_turned;
@@ -275,7 +275,7 @@ private:
                              feature_row, keep);
     }
     // The queries of a sub-chunk since its start, and the keys before it until there.
-    void near(const T* x, index i, index count) const {
+    void near_part(const T* x, index i, index count) const {
         const index at = i * feature_row;
         leaf_.decay_elements(x + at, {high + at, low + at}, before(i), feature_row, T(1), count, feature_row,
                              near_queries);

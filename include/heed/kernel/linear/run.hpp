@@ -50,8 +50,9 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     const std::size_t progress = cache_lines(plan.bytes());
     const std::size_t lane_count = static_cast<std::size_t>(plan.lanes);
     const linear_preparation<E> preparation(p, leaves);
-    char* const start = static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
-                                                          state * static_cast<std::size_t>(plan.slots())));
+    char* const start =
+        static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
+                                          state * static_cast<std::size_t>(plan.state_slots())));
     p = preparation.run(p, start);
     char* const base = start + preparation.bytes();
     const auto scratch = [&](index lane) {

@@ -83,11 +83,11 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
                  {"compressed(keys, values) are the caller's own, needs compressed_gradient(dk, dv) "
                   "for their gradients"});
     }
-    written.check(function, {{"dy", bytes_of(dy)},
-                             {"q", bytes_of(q)},
-                             {"k", bytes_of(k)},
-                             {"v", bytes_of(v)},
-                             {"gates", bytes_of(gates)}});
+    written.validate(function, {{"dy", bytes_of(dy)},
+                                {"q", bytes_of(q)},
+                                {"k", bytes_of(k)},
+                                {"v", bytes_of(v)},
+                                {"gates", bytes_of(gates)}});
     written.check_read_by_options(function, options...);
     if (k.heads() == 0) return;
     with_resources(

@@ -94,7 +94,7 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
                         ", 3): a weight for each query and branch"});
     const auto& sizes = pick<option_kind::native_blocks>(options...);
     if constexpr (!is_absent<decltype(sizes)>) p.blocks = sizes;
-    p.blocks.check(function);
+    p.blocks.validate(function);
     p.q = strided_of<E>(q);
     p.k = strided_of<E>(k);
     p.v = strided_of<E>(v);

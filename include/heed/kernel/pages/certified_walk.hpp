@@ -102,7 +102,7 @@ private:
     void bound_rows(index b, index kv_head, index query) {
         estimate_.load(b, kv_head, query, 1, q_);
         for (index first = 0; first < padded_; first += decode_keys) {
-            const index n = std::min(decode_keys, pages_ - first);
+            const index n = (std::min)(decode_keys, pages_ - first);
             estimate_.bounds(first, n, scores_);
             for (index r = 0; r < rows_; ++r) {
                 T* const s = scores_ + r * decode_keys;
@@ -128,7 +128,7 @@ private:
     // Where heads see different keys: pages that this one does not see hold no mass of it.
     void hide_pages(index b, index head, index query, T* bounds) const {
         for (index i = 0; i < pages_; ++i) {
-            const index end = std::min((i + 1) * table_.page, p_.keys);
+            const index end = (std::min)((i + 1) * table_.page, p_.keys);
             if (p_.cover_of({b, head, query, query + 1, i * table_.page, end}) == cover::empty)
                 bounds[i] = minus_infinity<T>();
         }
@@ -160,7 +160,7 @@ private:
     void walk(const exact_decode<E>& kernel, index b, index kv_head, index count) {
         // Until something is known of the maxima, a sixty-fourth.
         index place = 0;
-        index end = std::min(count, std::max(index{4}, count / 64));
+        index end = (std::min)(count, (std::max)(index{4}, count / 64));
         for (;;) {
             visit(kernel, b, kv_head, place, end);
             const bool first = place == 0;
@@ -173,10 +173,10 @@ private:
                 kept_[r] = share(r, left);
                 if (left == 0 || static_cast<double>(kept_[r]) >= tau_) continue;
                 enough = false;
-                end = std::max(end, rest_.earliest_stop(r, place, count, sum_[r], sum_[rows_ + r], tau_));
+                end = (std::max)(end, rest_.earliest_stop(r, place, count, sum_[r], sum_[rows_ + r], tau_));
             }
             if (enough) return;
-            end = std::max(end, place + 1 + place / 16);
+            end = (std::max)(end, place + 1 + place / 16);
             // So little would be left that a round of its own costs more.
             if (count - end < count / 16) end = count;
         }
@@ -197,9 +197,9 @@ private:
             }
             const index first = page;
             while (page < pages_ && bit_at(round_, page)) ++page;
-            const index stop = std::min(page * table_.page, p_.keys);
+            const index stop = (std::min)(page * table_.page, p_.keys);
             for (index key = first * table_.page; key < stop;) {
-                const index until = std::min(stop, key + most_keys - since);
+                const index until = (std::min)(stop, key + most_keys - since);
                 kernel.add(b, kv_head, key, until, next_, scratch_);
                 since += until - key;
                 key = until;

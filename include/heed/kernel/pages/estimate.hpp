@@ -166,11 +166,11 @@ private:
 // makes of NaN.
 template <class T>
 auto order_of(T x) {
-    using I = std::conditional_t<std::is_same_v<T, double>, std::int64_t, std::int32_t>;
-    constexpr I infinity = std::bit_cast<I>(std::numeric_limits<T>::infinity());
-    const I bits = std::bit_cast<I>(x);
-    const I magnitude = bits & std::numeric_limits<I>::max();
-    if (magnitude > infinity) return std::numeric_limits<I>::max();
+    using Int = std::conditional_t<std::is_same_v<T, double>, std::int64_t, std::int32_t>;
+    constexpr Int infinity = std::bit_cast<Int>(std::numeric_limits<T>::infinity());
+    const Int bits = std::bit_cast<Int>(x);
+    const Int magnitude = bits & (std::numeric_limits<Int>::max)();
+    if (magnitude > infinity) return (std::numeric_limits<Int>::max)();
     return bits < 0 ? -magnitude : magnitude;
 }
 

@@ -18,19 +18,20 @@ namespace detail {
 inline constexpr index fewest_pages = 3;
 
 // Sets the bits of the `keep` pages of `seen` with the largest bounds, of equal ones the first.
-template <class T, class I>
-void keep_best_pages(const T* best, const bit_word* seen, index pages, index keep, I* order, bit_word* bits) {
+template <class T, class Int>
+void keep_best_pages(const T* best, const bit_word* seen, index pages, index keep, Int* order,
+                     bit_word* bits) {
     index count = 0;
     for (index i = 0; i < pages; ++i)
         if (bit_at(seen, i)) order[count++] = order_of(best[i]);
-    std::nth_element(order, order + (keep - 1), order + count, std::greater<I>());
-    const I last = order[keep - 1];
+    std::nth_element(order, order + (keep - 1), order + count, std::greater<Int>());
+    const Int last = order[keep - 1];
     index ties = keep;
     for (index i = 0; i < keep; ++i) ties -= order[i] > last;
     for (index word = 0; word < words_of(pages); ++word) bits[word] = 0;
     for (index i = 0; i < pages; ++i) {
         if (!bit_at(seen, i)) continue;
-        const I x = order_of(best[i]);
+        const Int x = order_of(best[i]);
         if (x > last || (x == last && ties-- > 0)) set_bit(bits, i);
     }
 }
@@ -42,7 +43,7 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     using order_type = decltype(order_of(T()));
     const index group = p.heads / p.kv_heads, heads = p.batch * p.kv_heads;
     const index pages = pages_of(p.keys, page), words = words_of(pages);
-    const index keep = std::max(budget / page, fewest_pages);
+    const index keep = (std::max)(budget / page, fewest_pages);
     const index padded = rounded_up(pages, decode_keys);
     bit_word* const bits = static_cast<bit_word*>(memory.reserve(
         static_cast<std::size_t>(heads * p.queries * words) * sizeof(bit_word), workspace::part::selection));
@@ -90,7 +91,7 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
         carved mine{base + shared.used + own.used * static_cast<std::size_t>(lane)};
         const room m = room_of(mine);
         const index head = task / blocks, query = task % blocks * together;
-        const index queries = std::min(together, p.queries - query);
+        const index queries = (std::min)(together, p.queries - query);
         const page_readers readers =
             readers_of(mask, head / p.kv_heads, head % p.kv_heads, group, p.keys, page);
         page_estimate<E> of_rows(estimate);
@@ -107,7 +108,7 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
                 for (index r = 0; r < rows; ++r) m.zeros[r] = 0;
                 of_rows.load(head / p.kv_heads, head % p.kv_heads, query, queries, m.q);
                 for (index first = 0; first < pages; first += decode_keys) {
-                    of_rows.bounds(first, std::min(decode_keys, pages - first), m.scores);
+                    of_rows.bounds(first, (std::min)(decode_keys, pages - first), m.scores);
                     // Rows are (head, query): those of one query stand `queries` apart.
                     for (index j = 0; j < queries; ++j)
                         page_leaves_on_target<T>().best(m.scores + j * decode_keys, queries * decode_keys,

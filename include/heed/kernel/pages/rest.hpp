@@ -45,7 +45,7 @@ public:
         // the exponential flushes to zero is below the least normal number.
         const double slack =
             1 + (256 + static_cast<double>(keys_) / 2048) * std::numeric_limits<T>::epsilon();
-        constexpr double flushed = std::numeric_limits<T>::min();
+        constexpr double flushed = (std::numeric_limits<T>::min)();
         const double keys = slack * static_cast<double>(table_.page);
         const double keys_of_last = slack * static_cast<double>(keys_ - (pages_ - 1) * table_.page);
         double sum = to[count] = 0;

@@ -164,7 +164,7 @@ HEED_NOINLINE index behind_equal(const T* x, index n, T c, index count) {
     return i;
 }
 
-template <bool Above, bool Values, class T>
+template <bool Greater, bool Values, class T>
 HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t first, std::int32_t* indices,
                              T* values, index room) {
     constexpr int w = lanes_of<T>;
@@ -172,14 +172,14 @@ HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t fi
     index i = 0;
     for (; i + w <= n && found + w <= room; i += w) {
         const pack<T> y = load(x + i);
-        const lane_bits chosen = Above ? above(y, limit) : not_below(y, limit);
+        const lane_bits chosen = Greater ? above(y, limit) : not_below(y, limit);
         store_indices<T>(indices + found, first + static_cast<std::int32_t>(i), chosen);
         if constexpr (Values) store_chosen(values + found, y, chosen);
         found += count_bits(chosen);
     }
     for (; i < n && found < room; i += w) {
         const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
-        const lane_bits chosen = (Above ? above(y, limit) : not_below(y, limit)) & first_bits<T>(n - i);
+        const lane_bits chosen = (Greater ? above(y, limit) : not_below(y, limit)) & first_bits<T>(n - i);
         T lane[w];
         store(lane, y);
         for (int l = 0; l < w && found < room; ++l) {
@@ -193,8 +193,8 @@ HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t fi
 }
 
 template <class T>
-HEED_NOINLINE index emit(const T* x, index n, T c, bool above, std::int32_t first, std::int32_t* indices,
-                         T* values, index room) {
+HEED_NOINLINE index write_chosen(const T* x, index n, T c, bool above, std::int32_t first,
+                                 std::int32_t* indices, T* values, index room) {
     const pack<T> limit = set<pack<T>>(c);
     if (values == nullptr)
         return above ? emit_where<true, false>(x, n, limit, first, indices, values, room)
@@ -206,8 +206,8 @@ HEED_NOINLINE index emit(const T* x, index n, T c, bool above, std::int32_t firs
 template <class T>
 const detail::select_leaves<T>& select_leaves() {
     static constexpr detail::select_leaves<T> table{
-        lanes_of<T>, &count_from<T>, &count_not_below<T>, &range_of<T>, &within<T>,
-        &sample<T>,  &largest<T>,    &behind_equal<T>,    &emit<T>,
+        lanes_of<T>, &count_from<T>, &count_not_below<T>, &range_of<T>,     &within<T>,
+        &sample<T>,  &largest<T>,    &behind_equal<T>,    &write_chosen<T>,
     };
     return table;
 }

@@ -50,8 +50,8 @@ struct select_leaves {
     // Chosen are those not below c, without those equal to it if `above`: their indices, counted from
     // `first`, and unless nullptr the numbers themselves, to memory for `room`; values may be x. Gives how
     // many. With select_slack more room than are chosen it is fastest.
-    index (*emit)(const T* x, index n, T c, bool above, std::int32_t first, std::int32_t* indices, T* values,
-                  index room);
+    index (*write_chosen)(const T* x, index n, T c, bool above, std::int32_t first, std::int32_t* indices,
+                          T* values, index room);
 };
 
 }  // namespace detail

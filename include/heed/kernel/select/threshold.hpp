@@ -43,9 +43,9 @@ auto steps_of(T x) {
     const auto bits = scalar::bits_of(x);
     return bits < 0 ? static_cast<decltype(bits)>(bits ^ ~constants<T>::sign_bit) : bits;
 }
-template <class T, class I>
-T number_at(I order) {
-    return scalar::float_of(order < 0 ? static_cast<I>(order ^ ~constants<T>::sign_bit) : order);
+template <class T, class Int>
+T number_at(Int order) {
+    return scalar::float_of(order < 0 ? static_cast<Int>(order ^ ~constants<T>::sign_bit) : order);
 }
 // The neighbour of x that is larger, or smaller; -0 and +0 are one number.
 template <class T>
@@ -201,11 +201,12 @@ index emit_chosen(const select_leaves<T>& leaf, const threshold<T>& t, const T* 
     const index stop = t.end < end ? t.end : end;
     index found = 0;
     if (cut > begin)
-        found = leaf.emit(x + begin, cut - begin, t.least, false, first + static_cast<std::int32_t>(begin),
-                          indices, values, room);
+        found = leaf.write_chosen(x + begin, cut - begin, t.least, false,
+                                  first + static_cast<std::int32_t>(begin), indices, values, room);
     if (stop > cut)
-        found += leaf.emit(x + cut, stop - cut, t.least, true, first + static_cast<std::int32_t>(cut),
-                           indices + found, values == nullptr ? nullptr : values + found, room - found);
+        found +=
+            leaf.write_chosen(x + cut, stop - cut, t.least, true, first + static_cast<std::int32_t>(cut),
+                              indices + found, values == nullptr ? nullptr : values + found, room - found);
     return found;
 }
 

@@ -15,10 +15,10 @@ HEED_INLINE V nearest_multiple(V x, V up, V down, V already) {
     const V whole = already * up;  // 2^mantissa
     const auto sign = bits_of(x) & C::sign_bit;
     const V size = float_of(bits_of(x) ^ sign);
-    const auto small = size < already;
-    const V scaled = choose(small, size, set<V>(0)) * up;
+    const auto below = size < already;
+    const V scaled = choose(below, size, set<V>(0)) * up;
     const V rounded_ = rounded(scaled + whole) - whole;
-    return choose(small, float_of(bits_of(rounded_ * down) | sign), x);
+    return choose(below, float_of(bits_of(rounded_ * down) | sign), x);
 }
 
 // y may be x.

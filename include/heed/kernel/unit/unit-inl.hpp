@@ -28,13 +28,13 @@ HEED_INLINE pack<T> products_of_rows(const T* a, index a_row, const T* b, index 
 // The same row where <x, x> overflows: of x 2^-96, or 2^-768 in double, squares neither overflow nor vanish.
 template <class T>
 HEED_NOINLINE void unit_of_long_row(const T* x, T* y, T* r, index n) {
-    const T small = constants<T>::overflow_scale;
+    const T down = constants<T>::overflow_scale;
     T square = 0;
-    for (index f = 0; f < n; ++f) square += (x[f] * small) * (x[f] * small);
+    for (index f = 0; f < n; ++f) square += (x[f] * down) * (x[f] * down);
     T factor[lanes_of<T>];
     store(factor, set<pack<T>>(1) / sqrt(set<pack<T>>(square)));
-    for (index f = 0; f < n; ++f) y[f] = x[f] * small * factor[0];
-    *r = factor[0] * small;
+    for (index f = 0; f < n; ++f) y[f] = x[f] * down * factor[0];
+    *r = factor[0] * down;
 }
 // y = x r, r = 1 / sqrt(<x, x> + least)
 template <class T>

@@ -85,7 +85,7 @@ struct blend_heads {
     using stream_state = blend_stream<T, First, Second>;
 
     template <class... Options>
-    static void check(std::string_view function, const Options&... options) {
+    static void validate(std::string_view function, const Options&... options) {
         detail::check_options_of<First>(function, options...);
         detail::check_options_of<Second>(function, options...);
     }
@@ -148,7 +148,7 @@ struct blend_heads {
         if (so_far.torn)
             detail::fail(function, {"the stream stopped at an error between the two variants of a blend; "
                                     "start a new one"});
-        check(function, options...);
+        validate(function, options...);
         const view<T> y2 = fitted(so_far.y2, y);
         detail::with_options_of<First>(
             [&](const auto&... o) {

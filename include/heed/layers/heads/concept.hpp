@@ -83,7 +83,7 @@ template <class Heads, class... Options>
 void check_options_of(std::string_view function, const Options&... options) {
     with_options_of<Heads>(
         [&](const auto&... o) {
-            if constexpr (requires { Heads::check(function, o...); }) Heads::check(function, o...);
+            if constexpr (requires { Heads::validate(function, o...); }) Heads::validate(function, o...);
         },
         options...);
 }

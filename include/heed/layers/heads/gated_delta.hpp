@@ -91,7 +91,7 @@ struct gated_delta_heads {
     };
 
     template <class... Options>
-    static void check(std::string_view f, const Options&... options) {
+    static void validate(std::string_view f, const Options&... options) {
         detail::check_all_causal(f, options...);
     }
 
@@ -167,7 +167,7 @@ private:
         const index blocks = (x.positions() + block - 1) / block;
         detail::for_each_task(device, detail::lanes_of(device), x.batch() * blocks, [&](index, index task) {
             const index first = task % blocks * block;
-            f(task / blocks, first, math::min(block, x.positions() - first));
+            f(task / blocks, first, (math::min)(block, x.positions() - first));
         });
     }
     // The numbers of positions, which stand far apart, to rows of heads, with an offset for each head.

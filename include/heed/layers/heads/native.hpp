@@ -54,9 +54,9 @@ struct native_heads {
     };
 
     template <class... Options>
-    static void check(std::string_view f, const Options&... options) {
+    static void validate(std::string_view f, const Options&... options) {
         detail::check_all_causal(f, options...);
-        blocks_of(options...).check(f);
+        blocks_of(options...).validate(f);
     }
 
     template <class T, class... Options>
@@ -89,7 +89,7 @@ struct native_heads {
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                        const parameters<T>&, stream_state<T>& state, const Options&... options) {
         const native_blocks blocks = blocks_of(options...);
-        blocks.check(f);
+        blocks.validate(f);
         const index length = state.keys.length();
         detail::appended<T> keys(state.keys, qkvg[1]);
         detail::appended<T> values(state.values, qkvg[2]);

@@ -39,7 +39,7 @@ struct running_streams {
     static stream_shape stream_of(const attention_config& c, int) { return {c.heads, c.head_dim, false}; }
     static index value_dim(const attention_config& c) { return c.head_dim; }
     template <class... Options>
-    static void check(std::string_view function, const Options&... options) {
+    static void validate(std::string_view function, const Options&... options) {
         check_all_causal(function, options...);
     }
 };
