@@ -2,28 +2,7 @@
 // tests/attention/backward_scores.cpp: gradients through softcap, alibi and a bias, and of slopes and biases
 #include "support/attention_gradient_call.hpp"
 #include "support/broadcast.hpp"
-
-namespace {
-
-// The sums of a pair's gradients that share an element, and their size.
-struct pair_sums {
-    std::vector<double> sum, size;
-    pair_sums(const reference::problem& p, const reference::gradients& d, long count,
-              const std::function<std::pair<long, double>(reference::place)>& to)
-        : sum(static_cast<std::size_t>(count)), size(sum.size()) {
-        std::size_t pair = 0;
-        for (long b = 0; b < p.batch; ++b)
-            for (long h = 0; h < p.heads; ++h)
-                for (long i = 0; i < p.queries; ++i)
-                    for (long j = 0; j < p.keys; ++j, ++pair) {
-                        const auto [element, factor] = to({b, h, i, j});
-                        sum[static_cast<std::size_t>(element)] += factor * d.scores[pair];
-                        size[static_cast<std::size_t>(element)] += std::fabs(factor * d.scores_size[pair]);
-                    }
-    }
-};
-
-}  // namespace
+#include "support/pair_sums.hpp"
 
 TEST_CASE("softcap") {
     support::for_gradient_problems<float>(3141, 80, [](reference::problem& p, support::random& r) {
@@ -52,7 +31,7 @@ TEST_CASE("alibi and the gradient of its slopes, behind a softcap") {
         const auto got =
             in.gradients(p, heed::softcap(4), heed::alibi(slopes), heed::slopes_gradient(dslopes));
         support::check_gradients<float>(p, truth, want, got);
-        const pair_sums sums(p, want, p.heads, [&](reference::place i) {
+        const support::pair_sums sums(p, want, p.heads, [&](reference::place i) {
             return std::pair{i.head, -distance(i)};
         });
         CHECK(support::gradient_excess<float>(support::values(dslopes), sums.sum, sums.size,
@@ -75,7 +54,7 @@ TEST_CASE("a bias and its gradient, however it broadcasts, -inf in it, under cau
         const auto want = reference::differentiate(p, truth, in.from);
         const auto got = in.gradients(p, heed::causal, heed::bias(bias), heed::bias_gradient(dbias));
         support::check_gradients<float>(p, truth, want, got);
-        const pair_sums sums(p, want, bias.size(), [&](reference::place i) {
+        const support::pair_sums sums(p, want, bias.size(), [&](reference::place i) {
             return std::pair{shape.index_of(i), 1.0};
         });
         INFO(support::describe(p));

@@ -31,6 +31,7 @@ heed_must_not_compile(offsets_temporary MESSAGE "heed::causal_from: the offsets 
 heed_must_not_compile(window_offsets_temporary MESSAGE "heed::window_from: the offsets are a temporary")
 heed_must_not_compile(documents_temporary MESSAGE "heed::documents: the ids are a temporary")
 heed_must_not_compile(packed_temporary MESSAGE "heed::packed: the offsets are a temporary")
+heed_must_not_compile(packed_twice MESSAGE "heed::packed: two packed.query_offsets, key_offsets. are joined")
 heed_must_not_compile(logsumexp_temporary MESSAGE "the output is a temporary")
 heed_must_not_compile(weights_const MESSAGE "an output is written, and this tensor is const")
 heed_must_not_compile(weights_of_integers MESSAGE "log-sum-exp, weights and scores are float")

@@ -129,6 +129,9 @@ void call(everything& e) {
 #ifdef HEED_CASE_packed_temporary
     ATTEND(heed::packed(made_ids()));
 #endif
+#ifdef HEED_CASE_packed_twice
+    ATTEND(heed::packed(e.ids, e.ids), heed::packed(e.ids, e.ids));
+#endif
 #ifdef HEED_CASE_logsumexp_temporary
     ATTEND(heed::logsumexp(Eigen::Tensor<float, 3, Eigen::RowMajor>(1, 2, 3)));
 #endif

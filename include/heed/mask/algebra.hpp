@@ -6,7 +6,7 @@
 // The whole is asked about tiles as its parts are (mask/concept.hpp), so work follows what it lets through.
 #pragma once
 
-#include <heed/mask/concept.hpp>
+#include <heed/mask/places.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -121,9 +121,29 @@ struct mask_pair : mask_base {
 template <class A, class B>
 struct and_mask : mask_pair<A, B> {
     using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
-    auto bind(std::string_view function, const problem_shape& shape) const {
-        auto x = a.bind(function, shape);
-        auto y = b.bind(function, shape);
+    static_assert(!(places_queries<A> && places_queries<B>),
+                  "heed::packed: two packed(query_offsets, key_offsets) are joined, and each says where the "
+                  "queries stand; needs one, of the documents that both make");
+    // What one of the two says of the queries' places holds for both.
+    template <class Outer = common_end>
+    auto bind(std::string_view function, const problem_shape& shape, const Outer& outer = {}) const {
+        if constexpr (places_queries<and_mask>)
+            return bind_both(function, shape, places());
+        else
+            return bind_both(function, shape, outer);
+    }
+    auto places() const requires(places_queries<A> || places_queries<B>) {
+        if constexpr (places_queries<A>)
+            return a.places();
+        else
+            return b.places();
+    }
+
+private:
+    template <class Places>
+    auto bind_both(std::string_view function, const problem_shape& shape, const Places& places) const {
+        auto x = bind_at(a, function, shape, places);
+        auto y = bind_at(b, function, shape, places);
         return bound_and<decltype(x), decltype(y)>{x, y};
     }
 };
@@ -131,9 +151,10 @@ struct and_mask : mask_pair<A, B> {
 template <class A, class B>
 struct or_mask : mask_pair<A, B> {
     using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
-    auto bind(std::string_view function, const problem_shape& shape) const {
-        auto x = a.bind(function, shape);
-        auto y = b.bind(function, shape);
+    template <class Places = common_end>
+    auto bind(std::string_view function, const problem_shape& shape, const Places& places = {}) const {
+        auto x = bind_at(a, function, shape, places);
+        auto y = bind_at(b, function, shape, places);
         return bound_or<decltype(x), decltype(y)>{x, y};
     }
 };
@@ -143,8 +164,9 @@ struct not_mask : mask_base {
     A a;
     explicit not_mask(const A& a_) : a(a_) {}
     const char* overlapped(const byte_span& output) const { return overlapped_by(a, output); }
-    auto bind(std::string_view function, const problem_shape& shape) const {
-        auto x = a.bind(function, shape);
+    template <class Places = common_end>
+    auto bind(std::string_view function, const problem_shape& shape, const Places& places = {}) const {
+        auto x = bind_at(a, function, shape, places);
         return bound_not<decltype(x)>{x};
     }
 };

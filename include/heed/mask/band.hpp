@@ -4,13 +4,13 @@
 // Query r looks at the keys of one interval around its place p among the keys:
 //     p - left <= key <= p + right,   p = r + (keys - queries),   or p = r + offset
 // The first p lines the last query up with the last key, so one mask serves a whole prompt and one new
-// token over a cache. A query may see no key at all.
+// token over a cache; beside packed(query_offsets, key_offsets) it does so in each document
+// (mask/places.hpp). A query may see no key at all.
 //
 // Cost: no storage, O(1) for a tile.
 #pragma once
 
-#include <heed/core/numbers.hpp>
-#include <heed/mask/concept.hpp>
+#include <heed/mask/places.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -78,9 +78,7 @@ struct band_mask : mask_base {
     }
 
     auto bind(std::string_view function, const problem_shape& shape) const {
-        if (!(left >= 0 && right >= 0))
-            fail(function,
-                 {"window got (", left, ", ", right, "), needs counts of keys that are not negative"});
+        check_sides(function);
         if constexpr (is_absent<Offset>) {
             return bound_band<per_batch<index>>{left, right, {shape.keys - shape.queries, {}, false}};
         } else {
@@ -91,6 +89,20 @@ struct band_mask : mask_base {
                          {"offset is ", offset.text_of(b), ", needs a number of keys within 2^31 - 1"});
             return bound_band<Offset>{left, right, offset};
         }
+    }
+    // Among documents that say where their queries stand.
+    template <class Q, class K>
+    auto bind(std::string_view function, const problem_shape&, const document_places<Q, K>& places) const
+        requires is_absent<Offset> {
+        check_sides(function);
+        return bound_placed_band<document_places<Q, K>>{left, right, places};
+    }
+
+private:
+    void check_sides(std::string_view function) const {
+        if (!(left >= 0 && right >= 0))
+            fail(function,
+                 {"window got (", left, ", ", right, "), needs counts of keys that are not negative"});
     }
 };
 

@@ -2,15 +2,15 @@
 // heed/mask/documents.hpp: ragged batches, a query sees only the keys of its own document
 //
 //     documents(query_ids, key_ids)   the document of every query and of every key
-//     packed(offsets)                 documents one behind the other; document d is [offsets[d], offsets[d +
-//     1])
+//     packed(offsets)                 documents one behind the other; d is [offsets[d], offsets[d + 1])
+//     packed(query_offsets, key_offsets)   the same with other lengths of keys; also says where queries stand
+//                                     for what they are joined with (mask/places.hpp)
 //
 // Cost: for a tile O(1) where the ids do not fall, O(log documents) for offsets, O(queries + keys of the
 // tile) for ids in any order. No storage.
 #pragma once
 
-#include <heed/core/numbers.hpp>
-#include <heed/mask/concept.hpp>
+#include <heed/mask/places.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -118,83 +118,18 @@ struct documents_mask : mask_base {
 
 // Document boundaries of one axis.
 template <class Int>
-struct offset_axis {
-    number_span<Int> offsets;
+void check_offsets(std::string_view function, std::string_view argument, const number_span<Int>& o,
+                   index positions) {
+    if (!(o.size >= 1 && o.within(0, 0, 0) && o.within(o.size - 1, positions, positions)))
+        fail(function, {argument, " needs offsets from 0 to the ", positions, " positions there are"});
+    for (index d = 1; d < o.size; ++d)
+        if (!o.within(d, o[d - 1], positions))
+            fail(function, {argument, "[", d, "] is ", o.data[d], " after ", o[d - 1],
+                            ", needs offsets that do not fall, up to the ", positions, " positions"});
+}
 
-    offset_axis(std::string_view function, std::string_view argument, const number_span<Int>& o,
-                index positions)
-        : offsets(o) {
-        if (!(o.size >= 1 && o.within(0, 0, 0) && o.within(o.size - 1, positions, positions)))
-            fail(function, {argument, " needs offsets from 0 to the ", positions, " positions there are"});
-        for (index d = 1; d < o.size; ++d)
-            if (!o.within(d, o[d - 1], positions))
-                fail(function, {argument, "[", d, "] is ", o.data[d], " after ", o[d - 1],
-                                ", needs offsets that do not fall, up to the ", positions, " positions"});
-    }
-    // The document that holds a position: the last one that begins at or before it.
-    index document(index position) const {
-        index low = 0;
-        index high = offsets.size - 1;
-        while (high - low > 1) {
-            const index middle = low + (high - low) / 2;
-            if (offsets[middle] <= position)
-                low = middle;
-            else
-                high = middle;
-        }
-        return low;
-    }
-};
-
-template <class Q, class K>
-struct bound_packed {
-    offset_axis<Q> queries;
-    offset_axis<K> keys;
-
-    bool alike(index) const { return true; }
-    cover classify(const tile& t) const {
-        const index q_first = queries.document(t.query_begin);
-        const index q_last = queries.document(t.query_end - 1);
-        const index k_first = keys.document(t.key_begin);
-        const index k_last = keys.document(t.key_end - 1);
-        if (q_last < k_first || k_last < q_first) return cover::empty;
-        return q_first == q_last && k_first == k_last && q_first == k_first ? cover::full : cover::mixed;
-    }
-    index first_key(const tile& t) const {
-        const index least = keys.offsets[queries.document(t.query_begin)];
-        const index end = keys.offsets[queries.document(t.query_end - 1) + 1];
-        if (end <= t.key_begin || least >= t.key_end) return t.key_end;
-        return least > t.key_begin ? least : t.key_begin;
-    }
-
-    // For every row, the lanes' positions that lie in its document.
-    struct intervals {
-        std::int32_t begin[most_rows];
-        std::int32_t end[most_rows];
-        std::int32_t query_step;
-        std::int32_t key_step;
-        HEED_INLINE bool operator()(at i, place x) const {
-            const std::int32_t p = (i.query & query_step) | (i.key & key_step);
-            return (p >= begin[x.row]) & (p < end[x.row]);
-        }
-    };
-    intervals lanes(const lane_block& block) const {
-        intervals found;
-        found.query_step = block.query_step;
-        found.key_step = block.key_step;
-        for (std::int32_t r = 0; r < block.rows; ++r) {
-            const bool over_queries = block.lanes_are_queries();
-            const index d =
-                over_queries ? keys.document(block.first.key + r) : queries.document(block.first.query + r);
-            found.begin[r] = static_cast<std::int32_t>(over_queries ? queries.offsets[d] : keys.offsets[d]);
-            found.end[r] =
-                static_cast<std::int32_t>(over_queries ? queries.offsets[d + 1] : keys.offsets[d + 1]);
-        }
-        return found;
-    }
-};
-
-template <class Q, class K>
+// Of two lists it says where queries stand; of one, the places of all are those they have anyway.
+template <class Q, class K, bool Two>
 struct packed_mask : mask_base {
     number_span<Q> queries;
     number_span<K> keys;
@@ -206,10 +141,16 @@ struct packed_mask : mask_base {
         if (queries.size != keys.size)
             fail(function, {"packed has ", queries.size, " query offsets and ", keys.size,
                             " key offsets, needs as many of both"});
-        return bound_packed<Q, K>{offset_axis<Q>(function, "packed: query offsets", queries, shape.queries),
-                                  offset_axis<K>(function, "packed: key offsets", keys, shape.keys)};
+        check_offsets(function, "packed: query offsets", queries, shape.queries);
+        check_offsets(function, "packed: key offsets", keys, shape.keys);
+        return bound_placed_band<document_places<Q, K>>{longest_axis, longest_axis, {queries, keys}};
     }
+    document_places<Q, K> places() const requires Two { return {queries, keys}; }
 };
+template <bool Two, class Q, class K>
+packed_mask<Q, K, Two> packed_of(const number_span<Q>& queries, const number_span<K>& keys) {
+    return {queries, keys};
+}
 
 }  // namespace detail
 
@@ -225,7 +166,10 @@ auto documents(Q&& query_ids, K&& key_ids) {
     return detail::documents_mask(detail::span_of(query_ids), detail::span_of(key_ids));
 }
 
-// Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions.
+// Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions. With two
+// lists of as many offsets, p of a query is its place in its own document: `causal`, `window` and `alibi` line
+// up the last query and the last key of each document, as for new tokens behind caches of any length. Queries
+// in front of the first key of their document see nothing under `causal`.
 template <class Q, class K>
 auto packed(Q&& query_offsets, K&& key_offsets) {
     static_assert(
@@ -233,7 +177,7 @@ auto packed(Q&& query_offsets, K&& key_offsets) {
         "heed::packed: needs contiguous ranges of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<Q> && detail::may_be_kept<K>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
-    return detail::packed_mask(detail::span_of(query_offsets), detail::span_of(key_offsets));
+    return detail::packed_of<true>(detail::span_of(query_offsets), detail::span_of(key_offsets));
 }
 template <class R>
 auto packed(R&& offsets) {
@@ -242,7 +186,7 @@ auto packed(R&& offsets) {
         "heed::packed: needs a contiguous range of whole numbers, from 0 to the positions there are");
     static_assert(detail::may_be_kept<R>,
                   "heed::packed: the offsets are a temporary and would be gone; give them a name");
-    return detail::packed_mask(detail::span_of(offsets), detail::span_of(offsets));
+    return detail::packed_of<false>(detail::span_of(offsets), detail::span_of(offsets));
 }
 
 }  // namespace HEED_ABI

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/score/alibi.hpp: a penalty that grows with distance, s = s - slope |p - key|
 //
-// p = query + (keys - queries), as for window. Without slopes of the caller's, head h of H (a power of
+// p as for window (mask/places.hpp). Without slopes of the caller's, head h of H (a power of
 // two) has 2^(-8 (h + 1) / H); for other H the first heads take the slopes of the power of two below, the
 // rest every second one of the power of two above. Source: Press et al., arXiv 2108.12409.
 #pragma once
@@ -10,6 +10,7 @@
 
 #include <heed/core/broadcast.hpp>
 #include <heed/math.hpp>
+#include <heed/mask/places.hpp>
 #include <heed/score/concept.hpp>
 
 namespace heed {
@@ -24,19 +25,45 @@ inline double alibi_slope(index head, index heads) {
                : std::exp2(-4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power));
 }
 
-// Slope: a table of one number per head, or absent.
-template <class S>
+// p - query: the same for all queries of a call, or of each document.
+struct common_shift {
+    index shift;
+
+    struct of_block {
+        std::int32_t shift;
+        HEED_INLINE std::int32_t operator()(place) const { return shift; }
+    };
+    of_block lanes(const lane_block&) const { return {static_cast<std::int32_t>(shift)}; }
+};
+template <class Places>
+struct document_shift {
+    Places places;
+
+    struct of_block {
+        query_numbers shift;
+        HEED_INLINE std::int32_t operator()(place x) const { return shift.lane[x.lane] + shift.row[x.row]; }
+    };
+    of_block lanes(const lane_block& block) const {
+        of_block s;
+        fill_numbers(places, block, 0, s.shift,
+                     [&](index, index d) { return static_cast<std::int32_t>(places.shift(d)); });
+        return s;
+    }
+};
+
+// A table of one number per head, or one without memory: the paper's slopes.
+template <class S, class Shift>
 struct bound_alibi {
     table<const S> slopes;
     index heads;
-    index shift;
+    Shift shift;
 
     template <class T>
     struct penalised {
         T slope;
-        std::int32_t shift;
-        HEED_INLINE T operator()(T s, at i, place) const {
-            const std::int32_t d = i.query + shift - i.key;
+        typename Shift::of_block shift;
+        HEED_INLINE T operator()(T s, at i, place x) const {
+            const std::int32_t d = i.query + shift(x) - i.key;
             return s - slope * static_cast<T>(d < 0 ? -d : d);
         }
     };
@@ -45,7 +72,7 @@ struct bound_alibi {
         const std::int32_t h = block.first.head;
         const double slope = slopes.data == nullptr ? alibi_slope(h, heads)
                                                     : static_cast<double>(slopes.data[h * slopes.strides[3]]);
-        return {static_cast<T>(slope), static_cast<std::int32_t>(shift)};
+        return {static_cast<T>(slope), shift.lanes(block)};
     }
 };
 
@@ -59,12 +86,24 @@ struct alibi_option : option<option_kind::alibi> {
                    ? "the slopes"
                    : nullptr;
     }
-    bound_alibi<S> bind(std::string_view function, const problem_shape& shape) const {
+    auto bind(std::string_view function, const problem_shape& shape) const {
+        return bound(function, shape, common_shift{shape.keys - shape.queries});
+    }
+    template <class Q, class K>
+    auto bind(std::string_view function, const problem_shape& shape,
+              const document_places<Q, K>& places) const {
+        return bound(function, shape, document_shift<document_places<Q, K>>{places});
+    }
+
+private:
+    template <class Shift>
+    bound_alibi<S, Shift> bound(std::string_view function, const problem_shape& shape,
+                                const Shift& shift) const {
         if (slopes.data != nullptr)
             if (slopes.extents != std::array<index, 4>{1, 1, 1, shape.heads})
                 fail(function, {"alibi has ", slopes.extents[3], " slopes, needs one for each of the ",
                                 shape.heads, " heads"});
-        return {slopes, shape.heads, shape.keys - shape.queries};
+        return {slopes, shape.heads, shift};
     }
 };
 

@@ -191,7 +191,7 @@ private:
     void choose_row(index query, const work& m, index r, bit_word* bits) const {
         clear(bits, found_.row_words);
         const std::int32_t* const seen = m.seen + r * row_;
-        const index p = query + p_.keys - p_.queries;
+        const index p = p_.position(query);
         const index own = p >= 0 && p < p_.keys ? p / budget_block : -1;
         index left = 0;  // blocks to choose from
         index all = 0;   // keys in sight

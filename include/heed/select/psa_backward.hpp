@@ -76,9 +76,11 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
                      {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
     outputs.check_read_by_options(function, options...);
 
-    const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape);
-    const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
     const auto joined = joined_masks(options...);
+    const auto places = places_in(joined);
+    set_places(p, places);
+    const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape, places);
+    const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
     const auto mask_ = joined.bind(function, shape);
     const score_program program{no_step{}, no_step{}, no_step{}, no_step{}, alibi_,
                                 bias_,     mask_,     no_step{}, absent{},  absent{}};

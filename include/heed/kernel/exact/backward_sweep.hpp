@@ -195,7 +195,7 @@ private:
     double distances(const query_rows<T>& q, const key_panel<T>& k, const T* ds) const {
         double sum = 0;
         for (index r = 0; r < q.count; ++r) {
-            const index distance = q.first + r + p_.keys - p_.queries - k.first;
+            const index distance = p_.position(q.first + r) - k.first;
             for (index l = 0; l < k.count; ++l) {
                 const index d = distance - l;
                 sum += static_cast<double>(ds[r * gradient_keys + l]) * static_cast<double>(d < 0 ? -d : d);

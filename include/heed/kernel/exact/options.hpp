@@ -112,12 +112,13 @@ auto joined_masks(const First& first, const Rest&... rest) {
         return and_mask(first, joined_masks(rest...));
 }
 
-template <class O>
-auto bind_step(const O& o, std::string_view function, const problem_shape& shape) {
+template <class O, class Places = common_end>
+auto bind_step(const O& o, std::string_view function, const problem_shape& shape,
+               const Places& places = {}) {
     if constexpr (is_absent<O>)
         return no_step{};
     else
-        return o.bind(function, shape);
+        return bind_at(o, function, shape, places);
 }
 
 }  // namespace detail

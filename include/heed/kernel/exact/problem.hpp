@@ -83,6 +83,9 @@ struct exact_problem {
     index grain = 0;         // queries at whose multiples the mask changes most; 0: no matter where it is cut
     bool visit_all = false;  // scores are written out, so no tile is skipped
     bool group_sees_alike = false;  // classify answers the heads that share keys alike
+    // Where a query stands among the keys, less the query itself; nullptr: at the common end.
+    index (*shift_at)(const void* places, index query) = nullptr;
+    const void* places = nullptr;
     // Who looks on while a kernel runs: called with the exponentials e^(s - most) of a tile. The tiled
     // kernel has keys [first, end) of it, key r of lane l at e[r * row_stride + l], before dropout; the
     // decode kernel all keys, key i of row r at e[r * decode_keys + i].
@@ -97,6 +100,9 @@ struct exact_problem {
     strided<T> weights;    // (batch, head, query, key)
     strided<T> coverage;   // (batch, head, query)
 
+    index position(index query) const {
+        return query + (shift_at == nullptr ? keys - queries : shift_at(places, query));
+    }
     index kv_head(index head) const { return head / (heads / kv_heads); }
     cover cover_of(const tile& t) const {
         if (visit_all) return cover::mixed;

@@ -41,6 +41,15 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     return p;
 }
 
+// What a call's masks say of its queries' places; they outlive the run.
+template <class E, class Places>
+void set_places(exact_problem<E>& p, const Places& places) {
+    if constexpr (!std::is_same_v<Places, common_end>) {
+        p.places = &places;
+        p.shift_at = [](const void* x, index query) { return static_cast<const Places*>(x)->shift_at(query); };
+    }
+}
+
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
 // the problem itself gets run_itself(selector, visible).
 template <class E, class D, class Run, class RunItself>

@@ -125,7 +125,7 @@ private:
         if (visible > 0) {
             score_row<T> row{select_, scores,  keys,
                              m.room,  m.first, m.end - m.first,
-                             visible, place,   static_cast<index>(place.query) + p_.keys - p_.queries};
+                             visible, place,   p_.position(place.query)};
             count = chooser_.choose(row);
         }
         keys[count] = INT32_MAX;
