@@ -61,7 +61,10 @@ struct head_decay_option : option<option_kind::decay> {
     bool by_feature() const { return false; }
     number_source bind(std::string_view, std::array<index, 3> positions, index) {
         rule.heads = positions[1];
-        return {&rule, &head_decay::read};
+        number_source source;
+        source.context = &rule;
+        source.read = &head_decay::read;
+        return source;
     }
 };
 

@@ -30,7 +30,7 @@ struct decay_option : option<option_kind::decay> {
 
     number_source bind(std::string_view function, std::array<index, 3> positions, index features) {
         spread(function, "the decay", logs, positions, by_feature() ? features : 1, by_feature());
-        return {&logs, &read_table_numbers<G>};
+        return source_of(logs);
     }
 };
 
@@ -45,7 +45,7 @@ struct delta_option : option<option_kind::delta> {
     number_source bind(std::string_view function, std::array<index, 3> positions, index) {
         if (betas.rank == 4) fail(function, {"beta has four axes, needs (batch, kv_head, position)"});
         spread(function, "beta", betas, positions, 1, false);
-        return {&betas, &read_table_numbers<G>};
+        return source_of(betas);
     }
 };
 

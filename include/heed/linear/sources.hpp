@@ -43,6 +43,18 @@ void read_table_numbers(const void* context, index b, index h, index first, inde
         for (index f = 0; f < n; ++f) to[f] = static_cast<double>(from[f * t.strides[3]]);
 }
 
+// A table that has been spread as a source of numbers, which lives as long as the table.
+template <class G>
+number_source source_of(const table<const G>& t) {
+    number_source s{&t, &read_table_numbers<G>};
+    if constexpr (std::is_same_v<G, float> || std::is_same_v<G, double>) {
+        s.data = t.data;
+        s.size = sizeof(G);
+        for (std::size_t axis = 0; axis < 4; ++axis) s.stride[axis] = t.strides[axis];
+    }
+    return s;
+}
+
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

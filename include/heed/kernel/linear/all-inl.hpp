@@ -4,5 +4,6 @@
 // clang-format off
 #include <heed/kernel/linear/features-inl.hpp>
 #include <heed/kernel/linear/rows-inl.hpp>
+#include <heed/kernel/linear/walk-inl.hpp>
 #include <heed/kernel/linear/table-inl.hpp>
 // clang-format on

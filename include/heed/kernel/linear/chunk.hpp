@@ -20,21 +20,25 @@ public:
     using problem = linear_problem<E>;
     using T = typename problem::T;
 
-    linear_chunk(const problem& p, const linear_leaves<E>& leaves, room<T>& memory)
+    // With room for `positions`, up to chunk_positions; none for pairs where a position stands alone.
+    linear_chunk(const problem& p, const linear_leaves<E>& leaves, room<T>& memory,
+                 index positions = chunk_positions)
         : p_(p), leaf_(leaves), w_(leaves.pack_lanes) {
         input_row = rounded_up(p.inputs, w_);
         feature_row = rounded_up(p.features, w_);
         value_row = rounded_up(p.columns(), w_);
-        pair_row = rounded_up(chunk_positions, w_);
-        input = memory.take(chunk_positions * input_row);
-        keys = memory.take(chunk_positions * feature_row);
-        turned = memory.take(feature_row * pair_row);
-        values = memory.take(chunk_positions * value_row);
-        queries = memory.take(chunk_positions * feature_row);
-        pairs = memory.take(chunk_positions * pair_row);
-        constant = memory.take(chunk_positions);
-        const index sums = p.decays == decay_of::feature ? chunk_positions * feature_row
-                                                         : (p.decays == decay_of::head ? pair_row : 0);
+        pair_row = rounded_up(positions, w_);
+        const index depth = positions > 1 ? pair_row : 1;
+        const index others = positions > 1 ? pair_row : 0;
+        input = memory.take(depth * input_row);
+        keys = memory.take(depth * feature_row);
+        turned = memory.take(feature_row * others);
+        values = memory.take(depth * value_row);
+        queries = memory.take(depth * feature_row);
+        pairs = memory.take(others * pair_row);
+        constant = memory.take(pair_row);
+        const index sums =
+            p.decays == decay_of::feature ? depth * feature_row : (p.decays == decay_of::head ? pair_row : 0);
         if (sums != 0) {
             high = memory.take(sums);
             low = memory.take(sums);
@@ -42,22 +46,22 @@ public:
             last_low = memory.take(feature_row);
             since_start = memory.take(pair_row);
             until_end = memory.take(pair_row);
-            decayed_keys = memory.take(chunk_positions * feature_row);
-            decayed_queries = memory.take(chunk_positions * feature_row);
+            decayed_keys = memory.take(depth * feature_row);
+            decayed_queries = memory.take(depth * feature_row);
             keep = memory.take(feature_row);
         } else {
             decayed_keys = keys;
             decayed_queries = queries;
         }
         if (p.decays == decay_of::feature) {
-            near_keys = memory.take(chunk_positions * feature_row);
-            near_turned = memory.take(feature_row * pair_row);
-            near_queries = memory.take(sub_chunk * feature_row);
+            near_keys = memory.take(others * feature_row);
+            near_turned = memory.take(feature_row * others);
+            near_queries = memory.take(others > 0 ? sub_chunk * feature_row : 0);
         }
         if (p.delta) {
-            beta = memory.take(chunk_positions);
-            early_keys = p.decays == decay_of::nothing ? keys : memory.take(chunk_positions * feature_row);
-            key_pairs = memory.take(chunk_positions * pair_row);
+            beta = memory.take(pair_row);
+            early_keys = p.decays == decay_of::nothing ? keys : memory.take(depth * feature_row);
+            key_pairs = memory.take(others * pair_row);
         }
     }
 
@@ -78,6 +82,42 @@ public:
             pair_scores(keys, key_pairs);
             for (index i = 0; i < count; ++i) key_pairs[i * pair_row + i] = 0;
         }
+    }
+
+    // The same of a position that stands alone: no pairs, and decays that are single steps.
+    void load_one(index b, index h) {
+        rows = 1;
+        load(p_.k, b, h, 0, 1, p_.key_map, b * p_.kv_heads + h, keys);
+        load_values(p_.v, b, h, 0, 1, values);
+        if (p_.ones()) values[p_.value_features] = 1;
+        if (p_.delta) beta[0] = static_cast<T>(first_of(p_.beta, b, h));
+        if (p_.decays == decay_of::head) {
+            clear(high, pair_row);
+            clear(low, pair_row);
+            long_sum().add(first_of(p_.decay, b, h), high[0], low[0]);
+            leaf_.decay_elements(nullptr, {high, low}, {nullptr, nullptr}, pair_row, T(1), 1, pair_row,
+                                 since_start);
+            keep[0] = since_start[0];
+        } else if (p_.decays == decay_of::feature) {
+            if (const T* const steps = p_.decay.template row<T>(b, h, 0))
+                leaf_.decays_of_steps(steps, p_.features, keep);
+            else
+                sum_features(b, h, 0, 1);
+        }
+        if (p_.delta) decay_one(keys, early_keys, 1);
+    }
+    // to = x e^g for rows that read the state of a position that stands alone.
+    void decay_one(const T* x, T* to, index count) const {
+        if (p_.decays == decay_of::nothing) return;
+        for (index r = 0; r < count; ++r, x += feature_row, to += feature_row)
+            if (p_.decays == decay_of::head)
+                leaf_.scale_rows(x, to, feature_row, keep, 1, feature_row);
+            else
+                leaf_.multiply_elements(x, keep, feature_row, to);
+    }
+    void load_mapped(const strided<const E>& x, index b, index h, index count, const feature_map_leaf<T>& map,
+                     T* to) const {
+        load(x, b, h, 0, count, map, 0, to);
     }
 
     // Queries of one head, mapped; the same decayed since the chunk's start.
@@ -141,6 +181,43 @@ public:
         }
     }
 
+    // out += lower(Q K^T e^(b_i - b_j)) U for the queries loaded last.
+    void add_pairs_to(T* out, const memory_span& soon = {}) const {
+        pair_scores(queries, pairs);
+        leaf_.multiply_lower({pairs,
+                              pair_row,
+                              1,
+                              values,
+                              value_row,
+                              out,
+                              value_row,
+                              rows,
+                              rows,
+                              value_row / w_,
+                              1,
+                              {soon, {}}});
+    }
+    // The values less what the state answers for the keys become the solution U.
+    void solve_values() const {
+        leaf_.scale_rows(values, values, value_row, beta, rows, value_row);
+        leaf_.scale_lower(key_pairs, pair_row, beta, nullptr, rows);
+        leaf_.solve_lower(
+            {key_pairs, pair_row, 1, nullptr, 0, values, value_row, rows, rows, value_row / w_});
+    }
+    // The keys' sum, for z.
+    void sum_keys(T* sum) const {
+        leaf_.multiply({filled(T(1)), 0, 1, keys, feature_row, sum, feature_row, 1, rows, feature_row / w_});
+    }
+    // Rows [first, first + count) of a query head's output, times a factor each.
+    void write_rows(index b, index head, index first, index count, const T* out, const T* factor) const {
+        if (p_.y_sum.data != nullptr)
+            leaf_.write_sums(out, value_row, factor, count, p_.value_features, p_.y_sum.row(b, head, first),
+                             p_.y_sum.stride[2], p_.y_sum.stride[3]);
+        else
+            leaf_.write(out, value_row, factor, count, p_.value_features, p_.y.row(b, head, first),
+                        p_.y.stride[2], p_.y.stride[3]);
+    }
+
     // dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j); da is overwritten.
     void pair_gradient(T* da, const T* x, T* dx, T* dk) const {
         if (p_.decays != decay_of::feature) {
@@ -185,9 +262,9 @@ public:
                 leaf_.transpose(x + i * x_row + f, x_row, to + f * to_row + i, to_row, ones);
     }
 
-    // chunk_positions times the same number.
+    // A number for each position, the same.
     const T* filled(T x) const {
-        for (index i = 0; i < chunk_positions; ++i) constant[i] = x;
+        for (index i = 0; i < pair_row; ++i) constant[i] = x;
         return constant;
     }
 
@@ -227,6 +304,12 @@ private:
         }
     }
 
+    static double first_of(const number_source& numbers, index b, index h) {
+        double x[1];
+        numbers.read(numbers.context, b, h, 0, 1, 0, 1, x);
+        return x[0];
+    }
+
     // b in two parts, and what follows from it.
     void load_decays(index b, index h, index first, index count) {
         if (p_.decays == decay_of::feature)
@@ -239,7 +322,7 @@ private:
         double steps[chunk_positions];
         p_.decay.read(p_.decay.context, b, h, first, count, 0, 1, steps);
         long_sum sum;
-        for (index i = 0; i < chunk_positions; ++i) {
+        for (index i = 0; i < pair_row; ++i) {
             if (i < count)
                 sum.add(steps[i], high[i], low[i]);
             else
@@ -247,7 +330,7 @@ private:
         }
         leaf_.decay_elements(nullptr, {high, low}, {nullptr, nullptr}, pair_row, T(1), 1, pair_row,
                              since_start);
-        for (index i = 0; i < chunk_positions; ++i) {
+        for (index i = 0; i < pair_row; ++i) {
             constant[i] = high[count - 1];
             until_end[i] = low[count - 1];
         }

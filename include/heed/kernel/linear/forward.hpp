@@ -125,7 +125,7 @@ public:
         soon_keys_ = soon_rows(p_.k, b, h, first + count, p_.keys, p_.inputs);
         if (!p_.causal) soon_values_ = soon_rows(p_.v, b, h, first + count, p_.keys, p_.value_features);
         if (!p_.delta) add_pairs(c_.values);
-        if (p_.separate()) sum_keys(count);
+        if (p_.separate()) c_.sum_keys(added_normaliser_);
     }
     void update(const linear_memory<T>& m) const {
         const index columns = c_.value_row;
@@ -171,33 +171,14 @@ public:
                             0,
                             {soon_rows(p_.q, b, head, first + count, p_.queries, p_.inputs),
                              soon_rows(p_.y, b, head, first, p_.queries, p_.value_features)}});
-            if (p_.causal) {
-                c_.pair_scores(c_.queries, c_.pairs);
-                leaf_.multiply_lower(
-                    {c_.pairs,
-                     c_.pair_row,
-                     1,
-                     c_.values,
-                     c_.value_row,
-                     output_,
-                     c_.value_row,
-                     count,
-                     count,
-                     columns,
-                     1,
-                     {soon_rows(p_.v, b, h, first + count, p_.keys, p_.value_features), {}}});
-            }
+            if (p_.causal)
+                c_.add_pairs_to(output_, soon_rows(p_.v, b, h, first + count, p_.keys, p_.value_features));
             const T* factor = p_.scale == T(1) ? nullptr : c_.filled(p_.scale);
             if (p_.normalised) {
                 normalise(count, normaliser);
                 factor = total_;
             }
-            if (p_.y_sum.data != nullptr)
-                leaf_.write_sums(output_, c_.value_row, factor, count, p_.value_features,
-                                 p_.y_sum.row(b, head, first), p_.y_sum.stride[2], p_.y_sum.stride[3]);
-            else
-                leaf_.write(output_, c_.value_row, factor, count, p_.value_features, p_.y.row(b, head, first),
-                            p_.y.stride[2], p_.y.stride[3]);
+            c_.write_rows(b, head, first, count, output_, factor);
         }
         c_.rows = keys_here;
     }
@@ -218,20 +199,12 @@ private:
                         0,
                         {soon_keys_, soon_values_}});
     }
-    void sum_keys(index count) const {
-        leaf_.multiply({c_.filled(T(1)), 0, 1, c_.keys, c_.feature_row, added_normaliser_, c_.feature_row, 1,
-                        count, c_.feature_row / w_});
-    }
-
     // The values become the solution U.
     void solve(const T* state) const {
         const index columns = c_.value_row / w_;
         leaf_.multiply({c_.early_keys, c_.feature_row, 1, state, c_.value_row, c_.values, c_.value_row,
                         c_.rows, p_.features, columns, -1});
-        leaf_.scale_rows(c_.values, c_.values, c_.value_row, c_.beta, c_.rows, c_.value_row);
-        leaf_.scale_lower(c_.key_pairs, c_.pair_row, c_.beta, nullptr, c_.rows);
-        leaf_.solve_lower(
-            {c_.key_pairs, c_.pair_row, 1, nullptr, 0, c_.values, c_.value_row, c_.rows, c_.rows, columns});
+        c_.solve_values();
     }
 
     // total = 1 / (q z + least)
@@ -242,7 +215,7 @@ private:
             leaf_.normalisers(c_.queries, c_.keys, c_.feature_row, count, p_.features, normaliser, total_);
         else
             leaf_.multiply_row(c_.queries, c_.feature_row, normaliser, count, p_.features, total_);
-        for (index i = 0; i < count; ++i) total_[i] = T(1) / (total_[i] + p_.least_normaliser());
+        for (index i = 0; i < count; ++i) total_[i] = p_.inverse_of(total_[i]);
     }
 
     const problem& p_;

@@ -52,6 +52,37 @@ struct matrix_product {
     memory_span soon[2] = {};
 };
 
+// A state where it lies, over columns in whole packs: `count` rows (features each) times it, to `out`, and
+// what the positions make of it, S = keep S + keys^T values.
+template <class T>
+struct state_walk {
+    const T* from = nullptr;
+    index from_row = 0;
+    T* to = nullptr;  // may be `from`; nullptr where the state is only read
+    index to_row = 0;
+    index features = 0;
+    index columns = 0;
+    const T* rows = nullptr;
+    index row = 0;
+    index count = 0;
+    T* out = nullptr;
+    index out_row = 0;
+    bool subtract = false;    // out -= rows S
+    const T* keep = nullptr;  // of feature f at f keep_step
+    index keep_step = 0;
+    const T* keys = nullptr;  // (position, feature)
+    index key_row = 0;
+    T* values = nullptr;  // (position, value feature)
+    index value_row = 0;
+    index positions = 0;
+    // One position alone: its rows are whole outputs, rows S + <plain row, key> value. With a beta the first
+    // row is the key, and the value becomes beta (value - row S) before anything else.
+    bool alone = false;
+    const T* plain = nullptr;  // the rows before any decay
+    const T* pairs = nullptr;  // <plain row, key> where it is known, else it is summed here
+    const T* beta = nullptr;
+};
+
 // The maps of features: `rows` rows of inputs to rows of features, and their gradients back.
 template <class T>
 using feature_map_function = void (*)(const void* context, const T* from, index from_row, T* to, index to_row,
@@ -106,6 +137,10 @@ struct linear_leaves {
     void (*accumulate)(T* s, T* lost, const T* x, index n);
     // Row r: s = factor[r] s + x; a null x adds nothing.
     void (*decay_rows)(T* s, index row, const T* factor, const T* x, index rows, index columns);
+    void (*walk_state)(const state_walk<T>&);
+    // e^g of n steps, and products of two rows.
+    void (*decays_of_steps)(const T* logs, index n, T* to);
+    void (*multiply_elements)(const T* x, const T* y, index n, T* to);
     // Rows times a number each, in place or elsewhere.
     void (*scale_rows)(const T* x, T* to, index row, const T* factor, index rows, index n);
     // a_ij *= e^(b_i - b_j) for j <= i (strictly below with `strict`), times row_factor[i] if given.
@@ -153,6 +188,17 @@ struct number_source {
     // Features [feature, feature + n) of positions [first, first + rows), row by row.
     void (*read)(const void* context, index b, index h, index first, index rows, index feature, index n,
                  double* to) = nullptr;
+    // The numbers where they stand, of `size` bytes each, and the steps from one to the next of an axis.
+    const void* data = nullptr;
+    std::size_t size = 0;
+    index stride[4] = {0, 0, 0, 0};
+
+    // The features of one position, where they stand side by side as numbers of T.
+    template <class T>
+    const T* row(index b, index h, index position) const {
+        if (data == nullptr || size != sizeof(T) || stride[3] != 1) return nullptr;
+        return static_cast<const T*>(data) + b * stride[0] + h * stride[1] + position * stride[2];
+    }
 };
 
 template <class T>
@@ -204,6 +250,8 @@ struct linear_problem {
 
     // Added to the normaliser; the scale cancels in all but this.
     T least_normaliser() const { return T(1e-10) / scale; }
+    // What rows are multiplied by for <q, z>.
+    T inverse_of(T total) const { return T(1) / (total + least_normaliser()); }
     index group() const { return heads / kv_heads; }
     // Where z decays it stands as one more column of the values, which are 1 there.
     bool ones() const { return normalised && decays != decay_of::nothing; }

@@ -41,14 +41,19 @@ HEED_NOINLINE void accumulate(T* s, T* lost, const T* x, index n) {
     }
 }
 
+// s keep + x, in one expression: every compiler fuses it where the target can.
+template <class T>
+HEED_INLINE pack<T> kept_sum(pack<T> s, pack<T> keep, pack<T> x) {
+    return s * keep + x;
+}
+
 template <class T>
 HEED_NOINLINE void decay_rows(T* s, index row, const T* factor, const T* x, index rows, index columns) {
     for (index r = 0; r < rows; ++r, s += row) {
         const pack<T> keep = set<pack<T>>(factor[r]);
         for (index i = 0; i < columns; i += lanes_of<T>) {
-            pack<T> sum = load(s + i) * keep;
-            if (x != nullptr) sum = sum + load(x + r * row + i);
-            store(s + i, sum);
+            const pack<T> added = x == nullptr ? set<pack<T>>(0) : load(x + r * row + i);
+            store(s + i, kept_sum<T>(load(s + i), keep, added));
         }
     }
 }
@@ -110,11 +115,28 @@ HEED_NOINLINE void decay_elements(const T* x, const detail::log_sums<T>& b,
     }
 }
 
+// The sum of a pack's lanes, added in the order of lane_sums.
+template <class T>
+HEED_INLINE T pairwise_sum(pack<T> x) {
+#if HEED_SIMD_VECTORS
+    using lanes = std::make_index_sequence<static_cast<std::size_t>(lanes_of<T>)>;
+    HEED_UNROLL
+    for (int n = lanes_of<T>; n > 1; n /= 2) x = even_lanes(x, x, lanes{}) + odd_lanes(x, x, lanes{});
+    return x[0];
+#else
+    return x;
+#endif
+}
+
 // The sums of the lanes of up to a pack of packs, to neighbours.
 template <class T, class Row>
 HEED_INLINE void sums_of_rows(index rows, T* r, const Row& row) {
     constexpr int w = lanes_of<T>;
     for (index first = 0; first < rows; first += w) {
+        if (rows - first == 1) {
+            r[first] = pairwise_sum<T>(row.sum(first));
+            return;
+        }
         pack<T> sums[w];
         HEED_UNROLL
         for (int i = 0; i < w; ++i) sums[i] = set<pack<T>>(0);
@@ -158,6 +180,8 @@ struct diagonal_row {
     index i;
     index n;
     HEED_INLINE pack<T> sum(index j) const {
+        // With itself: nothing has decayed in between, as where a position stands alone in its call.
+        if (j == i) return row_product<T>{x + i * row, row, k + i * row, row, n}.sum(0);
         pack<T> s = set<pack<T>>(0);
         for (index f = 0; f < n; f += lanes_of<T>) {
             const pack<T> d = log_difference(b.high + j * row, b.low + j * row, f, load(b.high + i * row + f),

@@ -7,6 +7,7 @@
 
 #include <heed/kernel/linear/forward.hpp>
 #include <heed/kernel/linear/prepare.hpp>
+#include <heed/kernel/linear/short.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -40,6 +41,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     using T = typename linear_problem<E>::T;
     if (p.batch == 0) return;
     if (p.keys == 0) return without_keys(p, leaves);
+    if (is_short(p)) return run_short(p, leaves, device, lanes, memory);
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
     const linear_forward<E> measure(p, leaves);

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/linear/walk-inl.hpp: a state of linear attention where it lies: read by some rows, and moved on
+//
+// A step of a stream is bound by the caches that its state comes from, so each part of a state is taken up
+// once: what reads it and what changes it go over the same few packs of columns while they are near. Sums run
+// over features, and over positions, in their order from zero, as the products of a chunk do: the bits of a
+// position do not tell how many were in its call.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// Packs of columns side by side: with two rows eight sums.
+inline constexpr int walk_packs = 4;
+
+// k v as a sum that begins at zero rounds it.
+template <class T>
+HEED_INLINE pack<T> rounded_product(pack<T> a, pack<T> b) {
+    return a * b + set<pack<T>>(0);
+}
+
+// What rows [r, r + Rows) make of their sums: the difference that the delta rule writes, an output, or plain
+// sums.
+template <int Rows, int Packs, class T>
+HEED_INLINE void finish_rows(const detail::state_walk<T>& p, index r, index column, const T* pairs,
+                             pack<T> (&sums)[Rows][Packs]) {
+    HEED_UNROLL
+    for (int q = 0; q < Rows; ++q) {
+        const bool corrects = p.beta != nullptr && r + q == 0;
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) {
+            const index at = column + j * lanes_of<T>;
+            T* const to = p.out + (r + q) * p.out_row + at;
+            if (corrects)
+                store(p.values + at, (load(p.values + at) - sums[q][j]) * set<pack<T>>(*p.beta));
+            else if (p.alone)
+                store(to, sums[q][j] + rounded_product<T>(set<pack<T>>(pairs[q]), load(p.values + at)));
+            else if (p.subtract)
+                store(to, load(to) - sums[q][j]);
+            else
+                store(to, sums[q][j]);
+        }
+    }
+}
+
+// Rows times the state's columns; with Moves the state takes in its one position on the way. Stores of packs
+// may alias anything, so what the loop needs of p stands in numbers of its own.
+template <int Rows, int Packs, bool Moves, class T>
+HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column) {
+    constexpr int w = lanes_of<T>;
+    const index features = p.features;
+    const index row = p.row;
+    const index from_row = p.from_row;
+    const index to_row = p.to_row;
+    const index keep_step = p.keep_step;
+    const T* const rows = p.rows + r * row;
+    const T* const plain = p.plain + r * row;
+    const T* const keys = p.keys;
+    const T* keep = p.keep;
+    const T* from = p.from + column;
+    T* to = Moves ? p.to + column : nullptr;
+    const bool makes_pairs = p.alone && p.pairs == nullptr;
+    pack<T> sums[Rows][Packs];
+    clear(sums);
+    T pairs[Rows];
+    HEED_UNROLL
+    for (int q = 0; q < Rows; ++q) pairs[q] = p.pairs != nullptr ? p.pairs[r + q] : T(0);
+    pack<T> value[Packs];
+    if constexpr (Moves) {
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) value[j] = load(p.values + column + j * w);
+    }
+    for (index f = 0; f < features; ++f, from += from_row) {
+        pack<T> s[Packs];
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) s[j] = load(from + j * w);
+        HEED_UNROLL
+        for (int q = 0; q < Rows; ++q) {
+            const pack<T> x = set<pack<T>>(rows[q * row + f]);
+            HEED_UNROLL
+            for (int j = 0; j < Packs; ++j) sums[q][j] = x * s[j] + sums[q][j];
+        }
+        if (makes_pairs) {
+            HEED_UNROLL
+            for (int q = 0; q < Rows; ++q) pairs[q] = multiply_add(plain[q * row + f], keys[f], pairs[q]);
+        }
+        if constexpr (Moves) {
+            const pack<T> key = set<pack<T>>(keys[f]);
+            const pack<T> kept = set<pack<T>>(*keep);
+            HEED_UNROLL
+            for (int j = 0; j < Packs; ++j)
+                store(to + j * w, kept_sum<T>(s[j], kept, rounded_product<T>(key, value[j])));
+            keep += keep_step;
+            to += to_row;
+        }
+    }
+    finish_rows(p, r, column, pairs, sums);
+}
+
+// The state takes in one position.
+template <int Packs, class T>
+HEED_INLINE void walk_one(const detail::state_walk<T>& p, index column) {
+    constexpr int w = lanes_of<T>;
+    const index features = p.features;
+    const index from_row = p.from_row;
+    const index to_row = p.to_row;
+    const index keep_step = p.keep_step;
+    const T* const keys = p.keys;
+    const T* keep = p.keep;
+    const T* from = p.from + column;
+    T* to = p.to + column;
+    pack<T> value[Packs];
+    HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) value[j] = load(p.values + column + j * w);
+    for (index f = 0; f < features; ++f, from += from_row, to += to_row, keep += keep_step) {
+        const pack<T> key = set<pack<T>>(keys[f]);
+        const pack<T> kept = set<pack<T>>(*keep);
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j)
+            store(to + j * w, kept_sum<T>(load(from + j * w), kept, rounded_product<T>(key, value[j])));
+    }
+}
+
+// The state takes in all positions.
+template <int Packs, class T>
+HEED_INLINE void walk_positions(const detail::state_walk<T>& p, index column) {
+    constexpr int w = lanes_of<T>;
+    const index features = p.features;
+    const index positions = p.positions;
+    const index key_row = p.key_row;
+    const index value_row = p.value_row;
+    const T* keep = p.keep;
+    const T* from = p.from + column;
+    T* to = p.to + column;
+    for (index f = 0; f < features; ++f, from += p.from_row, to += p.to_row, keep += p.keep_step) {
+        pack<T> sums[1][Packs];
+        clear(sums);
+        const T* key = p.keys + f;
+        const T* value = p.values + column;
+        for (index i = 0; i < positions; ++i, key += key_row, value += value_row)
+            add_products<T>(key, 0, value, sums);
+        const pack<T> kept = set<pack<T>>(*keep);
+        HEED_UNROLL
+        for (int j = 0; j < Packs; ++j) store(to + j * w, kept_sum<T>(load(from + j * w), kept, sums[0][j]));
+    }
+}
+
+template <int Packs, class T>
+HEED_INLINE void walk_columns(const detail::state_walk<T>& p, index column) {
+    // The last row is read together with the move, where what moves in does not depend on what is read.
+    const bool together = p.to != nullptr && p.alone && p.beta == nullptr && p.count > 0;
+    const index reads = p.count - (together ? 1 : 0);
+    index r = 0;
+    for (; r + 2 <= reads; r += 2) walk_rows<2, Packs, false>(p, r, column);
+    for (; r < reads; ++r) walk_rows<1, Packs, false>(p, r, column);
+    if (together)
+        walk_rows<1, Packs, true>(p, r, column);
+    else if (p.to != nullptr && p.positions == 1)
+        walk_one<Packs>(p, column);
+    else if (p.to != nullptr)
+        walk_positions<Packs>(p, column);
+}
+
+template <class T>
+HEED_NOINLINE void walk_state(const detail::state_walk<T>& p) {
+    constexpr int w = lanes_of<T>;
+    index column = 0;
+    for (; column + walk_packs * w <= p.columns; column += walk_packs * w)
+        walk_columns<walk_packs>(p, column);
+    for (; column < p.columns; column += w) walk_columns<1>(p, column);
+}
+
+// e^g of single steps; what is smaller than any exponent counts as the least.
+template <class T>
+HEED_NOINLINE void decays_of_steps(const T* logs, index n, T* to) {
+    const pack<T> least = set<pack<T>>(static_cast<T>(detail::least_log_decay));
+    for (index i = 0; i < n; i += lanes_of<T>) {
+        const pack<T> g = load_or(logs + i, n - i, T(0));
+        store(to + i, exp(choose(g < least, least, g)));
+    }
+}
+
+template <class T>
+HEED_NOINLINE void multiply_elements(const T* x, const T* y, index n, T* to) {
+    for (index i = 0; i < n; i += lanes_of<T>) store(to + i, load(x + i) * load(y + i));
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
