@@ -3,13 +3,17 @@
 //
 // A key, a value, or a row of q and dy becomes NaN or infinite. Gradients of queries that do not see the
 // key, and of keys that the row does not see, keep their bits; those that do, and every gradient of the
-// poisoned row, tell of a NaN.
+// poisoned row, tell of a NaN. The poisoned call runs on several threads, which changes no bit either.
+#include <heed/thread_pool.hpp>
+
 #include "support/attention_gradient_call.hpp"
 #include "support/traps.hpp"
 
 namespace {
 
 constexpr double poisons[] = {std::numeric_limits<double>::quiet_NaN(), HUGE_VAL, -HUGE_VAL};
+
+const heed::thread_pool lanes(3);
 
 // Rows of `width` numbers whose bits differ where `touched` says they must not.
 long changed(const support::tensor<float>& a, const support::tensor<float>& b,
@@ -39,11 +43,11 @@ void poison_keys(support::random& r, const reference::problem& p, int count, con
                    j = r.between(0, p.keys - 1), row = (b * p.kv_heads + kv) * p.keys + j;
         const double with = poisons[r.between(0, 2)];
         const bool key = r.chance(0.6), value = !key || r.chance(0.5);
-        if (key) std::fill_n(bad.k.begin() + row * p.d_k, p.d_k, with);
-        if (value) std::fill_n(bad.v.begin() + row * p.d_v, p.d_v, with);
+        if (key) support::overwrite(r, bad.k, row * p.d_k, p.d_k, with);
+        if (value) support::overwrite(r, bad.v, row * p.d_v, p.d_v, with);
         support::random again(seed);
         const support::backward_inputs<float> poisoned(bad, again, options...);
-        const auto got = poisoned.gradients(bad, options...);
+        const auto got = poisoned.gradients(bad, options..., heed::on(lanes));
         const auto sees = [&](long query_row) {
             const long i = query_row % p.queries, h = query_row / p.queries % p.heads;
             const long batch = query_row / p.queries / p.heads;
@@ -82,10 +86,10 @@ void poison_rows(support::random& r, const reference::problem& p, int count, con
         const long i = row % p.queries, h = row / p.queries % p.heads, b = row / p.queries / p.heads;
         const float with = static_cast<float>(poisons[r.between(0, 2)]);
         const bool query = r.chance(0.5), from = !query || r.chance(0.5);
-        if (query) std::fill_n(bad.q.data() + row * p.d_k, p.d_k, with);
-        if (from) std::fill_n(bad.dy.data() + row * p.d_v, p.d_v, with);
+        if (query) support::overwrite(r, bad.q, row * p.d_k, p.d_k, with);
+        if (from) support::overwrite(r, bad.dy, row * p.d_v, p.d_v, with);
         heed::attention_into(bad.y, bad.q, bad.k, bad.v, options..., heed::logsumexp(bad.lse));
-        const auto got = bad.gradients(p, options...);
+        const auto got = bad.gradients(p, options..., heed::on(lanes));
         bool empty = true;
         for (long j = 0; j < p.keys; ++j) empty = empty && !p.visible({b, h, i, j});
         const auto key_touched = [&](long key_row) {

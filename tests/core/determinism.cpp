@@ -45,6 +45,7 @@ std::vector<reference::problem> shapes(std::uint64_t seed) {
         support::problem<float>(r, 2, 4, 2, 90, 110, 16, 16),  // tiles
         support::problem<float>(r, 1, 2, 1, 330, 700, 12, 9),  // several key tiles
         support::problem<float>(r, 1, 4, 1, 1, 9000, 16, 16),  // decode: split over keys
+        support::problem<float>(r, 1, 2, 1, 1, 33000, 6, 5),   // parts of keys, and several of them a task
         support::problem<float>(r, 3, 2, 2, 3, 2100, 8, 8),    // a few queries
         support::problem<float>(r, 5, 3, 3, 9, 9, 8, 8)};      // small
     for (int i = 0; i < 4; ++i) all.push_back(support::random_problem<float>(r));

@@ -4,6 +4,8 @@
 // The gradient of a decay is a difference of sums over all later positions: a position in front of a reset
 // must not see what stands behind it, and none may be NaN. A NaN in dy, q, k or v of one head reaches no
 // gradient of another; a NaN in dy at position t reaches dk and dv up to t only, and dq at t only.
+#include <heed/thread_pool.hpp>
+
 #include "support/linear_gradient_call.hpp"
 #include "support/traps.hpp"
 
@@ -15,13 +17,15 @@ using support::rule;
 constexpr rule gated_rules[] = {rule::gated, rule::gated_features, rule::gated_delta,
                                 rule::gated_features_delta};
 
-support::linear_gradient_outputs<float> solve(const linear_problem& p, const std::vector<double>& dy) {
+template <class... Extra>
+support::linear_gradient_outputs<float> solve(const linear_problem& p, const std::vector<double>& dy,
+                                              const Extra&... extra) {
     const support::linear_inputs<float> in(p);
     support::linear_gradient_outputs<float> out(p);
     const auto dy_tensor = support::tensor4<float>(dy, p.batch, p.heads, p.queries, p.d_v);
     support::with_rule_gradients(p, in, out, [&](const auto&... options) {
         heed::linear_attention_backward_into(out.q, out.k, out.v, dy_tensor, in.q, in.k, in.v, heed::causal,
-                                             options...);
+                                             options..., extra...);
     });
     return out;
 }
@@ -83,7 +87,9 @@ long changed_rows(const support::tensor<float>& a, const support::tensor<float>&
 
 }  // namespace
 
-TEST_CASE("a NaN reaches no other head, and of dy no position that came later") {
+TEST_CASE("a bad number reaches no other head, and of dy no position that came later, on any threads") {
+    constexpr double poisons[] = {std::numeric_limits<double>::quiet_NaN(), HUGE_VAL, -HUGE_VAL};
+    const heed::thread_pool lanes(3);
     support::random r(4005);
     for (const rule kind : support::all_rules)
         for (int i = 0; i < 25; ++i) {
@@ -94,15 +100,16 @@ TEST_CASE("a NaN reaches no other head, and of dy no position that came later") 
             const long group = p.heads / p.kv_heads, kv = r.between(0, p.batch * p.kv_heads - 1);
             const long head = kv * group + r.between(0, group - 1), t = r.between(0, p.keys - 1);
             const where in = static_cast<where>(r.between(0, 3));
+            const double with = poisons[r.between(0, 2)];
             const auto poison = [&](std::vector<double>& x, long row, long width) {
-                x[static_cast<std::size_t>(row * width + r.between(0, width - 1))] = std::nan("");
+                support::overwrite(r, x, row * width, width, with);
             };
             if (in == where::dy) poison(dy, head * p.queries + t, p.d_v);
             if (in == where::q) poison(p.q, head * p.queries + t, p.d_k);
             if (in == where::k) poison(p.k, kv * p.keys + t, p.d_k);
             if (in == where::v) poison(p.v, kv * p.keys + t, p.d_v);
             const heed_test::without_traps quiet;
-            const auto bad = solve(p, dy);
+            const auto bad = solve(p, dy, heed::on(lanes));
             long changed = changed_rows(clean.q, bad.q, [&](long h, long n) {
                 return in == where::dy || in == where::q ? h == head && n == t : h / group == kv && n >= t;
             });
@@ -112,8 +119,8 @@ TEST_CASE("a NaN reaches no other head, and of dy no position that came later") 
                 return h == kv && (in == where::k || in == where::v || n <= t);
             };
             changed += changed_rows(clean.k, bad.k, of_keys) + changed_rows(clean.v, bad.v, of_keys);
-            INFO(support::describe(p)
-                 << ", NaN in " << static_cast<int>(in) << " of head " << head << " position " << t);
+            INFO(support::describe(p) << ", " << with << " in " << static_cast<int>(in) << " of head " << head
+                                      << " position " << t);
             CHECK(changed == 0);
         }
 }

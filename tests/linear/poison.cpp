@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // tests/linear/poison.cpp: what a NaN, an infinity or a huge number reaches, and what it does not (R8)
 //
-// Causal: one position of one key head becomes bad, in k, v, the decay or beta. Rows before it, of all
-// heads, and all rows of the other heads keep their bits; the final states of the other heads too. A NaN
-// in k or v shows in every row from there on. A bad query shows in its own row alone.
+// Causal: one position of one key head becomes bad, in k, v (all features or some), the decay or beta. Rows
+// before it, of all heads, and all rows of the other heads keep their bits; the final states of the other
+// heads too. A NaN in k or v shows in every row from there on. A bad query shows in its own row alone.
 #include "support/linear_call.hpp"
 
 namespace {
@@ -31,12 +31,8 @@ outcome solve(const linear_problem& p, const Extra&... extra) {
 
 enum class where { q, k, v, g, beta };
 
-// Bad numbers in one row of an input: the whole row, or one element of it.
 void poison(support::random& r, std::vector<double>& x, long row, long width, double with) {
-    if (r.chance(0.5))
-        std::fill_n(x.begin() + row * width, width, with);
-    else
-        x[static_cast<std::size_t>(row * width + r.between(0, width - 1))] = with;
+    support::overwrite(r, x, row * width, width, with);
 }
 
 template <class... Extra>

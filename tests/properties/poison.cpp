@@ -22,11 +22,13 @@ outcome solve(const reference::problem& p, const Options&... options) {
     return o;
 }
 
-// Poisons one position of k, of v, or of both, in one batch entry and key head.
-void poison(reference::problem& p, long b, long kv, long j, bool key, bool value, double with) {
+// Poisons one position of k, of v, or of both, in one batch entry and key head: all its features, or some
+// (a vector of 16 lanes may look clean, or all but its tail).
+void poison(support::random& r, reference::problem& p, long b, long kv, long j, bool key, bool value,
+            double with) {
     const long row = (b * p.kv_heads + kv) * p.keys + j;
-    if (key) std::fill_n(p.k.begin() + row * p.d_k, p.d_k, with);
-    if (value) std::fill_n(p.v.begin() + row * p.d_v, p.d_v, with);
+    if (key) support::overwrite(r, p.k, row * p.d_k, p.d_k, with);
+    if (value) support::overwrite(r, p.v, row * p.d_v, p.d_v, with);
 }
 
 template <class... Options>
@@ -38,7 +40,7 @@ void cases(support::random& r, reference::problem p, int count, const Options&..
                    j = r.between(0, p.keys - 1);
         const bool value = r.chance(0.6), key = !value || r.chance(0.5);
         const double with = poisons[r.between(0, 4)];
-        poison(bad, b, kv, j, key, value, with);
+        poison(r, bad, b, kv, j, key, value, with);
         const outcome got = solve(bad, options...);
         long changed = 0, kept = 0;
         for (long row = 0; row < static_cast<long>(p.rows()); ++row) {
@@ -52,7 +54,8 @@ void cases(support::random& r, reference::problem p, int count, const Options&..
                     !support::same_bits(y, clean.y.data() + row * p.d_v, static_cast<std::size_t>(p.d_v));
                 changed += !support::same_bits(got.lse.data() + row, clean.lse.data() + row, 1);
             } else if (std::isnan(with)) {
-                for (long f = 0; f < p.d_v; ++f) kept += !std::isnan(y[f]);
+                const double* const v = bad.v.data() + ((b * p.kv_heads + kv) * p.keys + j) * p.d_v;
+                for (long f = 0; f < p.d_v; ++f) kept += (key || std::isnan(v[f])) && !std::isnan(y[f]);
                 if (key) kept += !std::isnan(got.lse.data()[row]);
             }
         }

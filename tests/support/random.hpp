@@ -55,4 +55,14 @@ std::vector<double> normals(random& r, std::size_t count, double deviation = 1) 
     return x;
 }
 
+// Puts `with` over all, one or some of the `count` numbers of x.data() from `first` on.
+template <class Numbers, class T>
+void overwrite(random& r, Numbers& x, long first, long count, T with) {
+    auto* const row = x.data() + first;
+    const long form = r.between(0, 2);
+    for (long i = 0; i < count; ++i)
+        if (form == 0 || (form == 1 && r.chance(0.5))) row[i] = with;
+    row[r.between(0, count - 1)] = with;
+}
+
 }  // namespace support
