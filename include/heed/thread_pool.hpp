@@ -6,13 +6,24 @@
 //
 // Any number of threads may call into one pool; a call from inside the pool runs on the calling thread.
 // The caller works too: a pool of n has n - 1 threads of its own. Needs the platform's thread library.
+//
+// A process that forks has the pool, but none of its threads, in the child: there a call runs on the calling
+// thread, and the end of the pool waits for nobody (what it holds is left to the end of the process).
 #pragma once
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#define HEED_HAS_FORK 1
+#include <unistd.h>
+#else
+#define HEED_HAS_FORK 0
+#endif
 
 #include <heed/core/error.hpp>
 
@@ -23,31 +34,41 @@ class thread_pool {
 public:
     // threads >= 1, the caller included, or 0 where their number is not known: one. Throws heed::error for
     // a negative number, std::system_error when none can start.
-    explicit thread_pool(int threads = static_cast<int>(std::thread::hardware_concurrency())) {
+    explicit thread_pool(int threads = static_cast<int>(std::thread::hardware_concurrency()))
+        : shared_(std::make_unique<shared>()) {
         if (threads == 0) threads = 1;  // hardware_concurrency() may not know
         if (threads <= 0) detail::fail("thread_pool", {"got ", threads, " threads, needs at least 1"});
-        threads_.reserve(static_cast<std::size_t>(threads - 1));
+        shared_->threads.reserve(static_cast<std::size_t>(threads - 1));
 #if HEED_EXCEPTIONS
         try {
 #endif
-            for (int id = 1; id < threads; ++id) threads_.emplace_back([this, id] { serve(id); });
+            for (int id = 1; id < threads; ++id)
+                shared_->threads.emplace_back([all = shared_.get()] { all->serve(); });
 #if HEED_EXCEPTIONS
         } catch (...) {
-            stop();
+            shared_->stop();
             throw;
         }
 #endif
     }
     thread_pool(const thread_pool&) = delete;
     thread_pool& operator=(const thread_pool&) = delete;
-    ~thread_pool() { stop(); }
+    ~thread_pool() {
+        if (has_threads())
+            shared_->stop();
+        else  // a mutex that a lost thread may hold, conditions that wait for it: not even destroyed
+            static_cast<void>(shared_.release());
+    }
 
-    int numThreads() const noexcept { return static_cast<int>(threads_.size()) + 1; }
+    int numThreads() const noexcept {
+        return has_threads() ? static_cast<int>(shared_->threads.size()) + 1 : 1;
+    }
 
     // The pool thread this is called from, 1 …, or -1 outside the pool.
     int currentThreadId() const noexcept {
-        for (std::size_t i = 0; i < threads_.size(); ++i)
-            if (threads_[i].get_id() == std::this_thread::get_id()) return static_cast<int>(i) + 1;
+        const std::vector<std::thread>& threads = shared_->threads;
+        for (std::size_t i = 0; i < threads.size(); ++i)
+            if (threads[i].get_id() == std::this_thread::get_id()) return static_cast<int>(i) + 1;
         return -1;
     }
 
@@ -56,12 +77,12 @@ public:
     template <class Cost, class F>
     void parallelFor(std::ptrdiff_t n, const Cost&, const F& f) const {
         if (n <= 0) return;
-        if (n == 1 || threads_.empty() || currentThreadId() >= 0) {
+        if (n == 1 || shared_->threads.empty() || currentThreadId() >= 0 || !has_threads()) {
             for (std::ptrdiff_t i = 0; i < n; ++i) f(i, i + 1);
             return;
         }
         job work{[](const void* g, std::ptrdiff_t i) { (*static_cast<const F*>(g))(i, i + 1); }, &f, n};
-        run(work);
+        shared_->run(work);
     }
 
 private:
@@ -75,56 +96,68 @@ private:
         job* following = nullptr;
     };
 
-    void run(job& work) const {
-        std::unique_lock<std::mutex> lock(mutex_);
-        work.following = jobs_;
-        jobs_ = &work;
-        wake_.notify_all();
-        while (work.next < work.count) step(work, lock);
-        done_.wait(lock, [&] { return work.finished == work.count; });
-    }
-
-    // Takes one task of a job, runs it unlocked, counts it.
-    void step(job& work, std::unique_lock<std::mutex>& lock) const {
-        const std::ptrdiff_t task = work.next++;
-        if (work.next == work.count) unlink(work);
-        lock.unlock();
-        work.call(work.body, task);
-        lock.lock();
-        if (++work.finished == work.count) done_.notify_all();
-    }
-
-    void unlink(const job& work) const {
-        job** link = &jobs_;
-        while (*link != &work) link = &(*link)->following;
-        *link = work.following;
-    }
-
-    void serve(int) const {
-        std::unique_lock<std::mutex> lock(mutex_);
-        for (;;) {
-            wake_.wait(lock, [&] { return stopping_ || jobs_ != nullptr; });
-            if (jobs_ == nullptr) return;
-            step(*jobs_, lock);
+    // What the threads work with; stands apart from the pool so that a forked child can leave it alone.
+    struct shared {
+        void run(job& work) {
+            std::unique_lock<std::mutex> lock(mutex);
+            work.following = jobs;
+            jobs = &work;
+            wake.notify_all();
+            while (work.next < work.count) step(work, lock);
+            done.wait(lock, [&] { return work.finished == work.count; });
         }
-    }
 
-    void stop() noexcept {
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            stopping_ = true;
+        // Takes one task of a job, runs it unlocked, counts it.
+        void step(job& work, std::unique_lock<std::mutex>& lock) {
+            const std::ptrdiff_t task = work.next++;
+            if (work.next == work.count) unlink(work);
+            lock.unlock();
+            work.call(work.body, task);
+            lock.lock();
+            if (++work.finished == work.count) done.notify_all();
         }
-        wake_.notify_all();
-        for (std::thread& thread : threads_) thread.join();
-        threads_.clear();
-    }
 
-    std::vector<std::thread> threads_;
-    mutable std::mutex mutex_;
-    mutable std::condition_variable wake_;
-    mutable std::condition_variable done_;
-    mutable job* jobs_ = nullptr;
-    bool stopping_ = false;
+        void unlink(const job& work) {
+            job** link = &jobs;
+            while (*link != &work) link = &(*link)->following;
+            *link = work.following;
+        }
+
+        void serve() {
+            std::unique_lock<std::mutex> lock(mutex);
+            for (;;) {
+                wake.wait(lock, [&] { return stopping || jobs != nullptr; });
+                if (jobs == nullptr) return;
+                step(*jobs, lock);
+            }
+        }
+
+        void stop() noexcept {
+            {
+                const std::lock_guard<std::mutex> lock(mutex);
+                stopping = true;
+            }
+            wake.notify_all();
+            for (std::thread& thread : threads) thread.join();
+            threads.clear();
+        }
+
+        std::vector<std::thread> threads;
+        std::mutex mutex;
+        std::condition_variable wake;
+        std::condition_variable done;
+        job* jobs = nullptr;
+        bool stopping = false;
+    };
+
+    // Is this the process that started the threads?
+#if HEED_HAS_FORK
+    bool has_threads() const noexcept { return shared_->threads.empty() || ::getpid() == owner_; }
+    const ::pid_t owner_ = ::getpid();
+#else
+    bool has_threads() const noexcept { return true; }
+#endif
+    std::unique_ptr<shared> shared_;
 };
 
 }  // namespace HEED_ABI

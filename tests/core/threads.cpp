@@ -4,6 +4,11 @@
 #include <atomic>
 #include <thread>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include <heed/thread_pool.hpp>
 
 #include "support/call.hpp"
@@ -101,5 +106,39 @@ TEST_CASE("what a callable throws reaches the caller, out of a pool too") {
     // and the pools still work
     CHECK(nested(pool, 3) == 0);
     CHECK(nested(device, 3) == 0);
+}
+#endif
+
+#if defined(__unix__) || defined(__APPLE__)
+TEST_CASE("a forked child may use the pool of its parent, and destroy it") {
+    const support::inputs<float> in(small());
+    const auto want = support::elements(heed::attention(in.q, in.k, in.v));
+    auto pool = std::make_unique<heed::thread_pool>(3);
+    // The fork also finds threads that work, and the pool's mutex held.
+    std::atomic<bool> stop{false};
+    std::thread busy([&] {
+        while (!stop) pool->parallelFor(8, 1.0, [](std::ptrdiff_t, std::ptrdiff_t) {});
+    });
+    for (int round = 0; round < 20; ++round) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(20);  // a hang is a failure
+            bool right = pool->numThreads() == 1;
+            const support::tensor<float> y = heed::attention(in.q, in.k, in.v, heed::on(*pool));
+            right = right && support::same_bits(support::elements(y), want);
+            pool.reset();
+            const heed::thread_pool another(2);
+            const support::tensor<float> z = heed::attention(in.q, in.k, in.v, heed::on(another));
+            right = right && support::same_bits(support::elements(z), want);
+            _exit(right ? 0 : 1);
+        }
+        int status = -1;
+        REQUIRE(child > 0);
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    }
+    stop = true;
+    busy.join();
+    CHECK(pool->numThreads() == 3);
 }
 #endif
