@@ -58,14 +58,13 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
     else
         p.y_sum = strided_of<sum_t<T>>(y);
     setup.bind_states(function);
-    setup.check_written(function, "y", bytes_of(y));
-    setup.with_written_state([&](const char* name, const auto& t) {
-        written_list last;
-        last.add(name, bytes_of(t));
-        last.validate(function,
-                      {{"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}});
-        setup.check_written(function, name, bytes_of(t), name);
-    });
+    call_memory used(function);
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.replaces("y", bytes_of(y), "q");
+    setup.list_states(used);
+    setup.check_list(used);
     setup.run([&](const auto* device, index lanes, workspace& memory) {
         run_linear(p, leaves, device, lanes, memory);
     });

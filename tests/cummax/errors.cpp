@@ -37,7 +37,7 @@ TEST_CASE("shapes, overlaps and states are checked before anything is written") 
     tensor buffer = made(1, 1, 8, 7);
     const auto part = [&](long first) { return heed::as_view(buffer).slice_positions(first, 5); };
     CHECK_THROWS_WITH(heed::cummax_attention_into(part(1), part(0), part(0), part(0)),
-                      contains("y overlaps o, needs to be that tensor itself or memory of its own"));
+                      contains("y overlaps o, needs to be o itself or memory of its own"));
     tensor d1 = made(2, 3, 5, 7), d2 = made(2, 3, 5, 7);
     CHECK_THROWS_WITH(heed::cummax_attention_backward_into(y, d1, d1, o, o, o, o),
                       contains("da2 overlaps da1"));

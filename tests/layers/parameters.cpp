@@ -76,14 +76,14 @@ TEST_CASE("checks of gradients allocate nothing, and name the one that does not 
     long count = 0;
     {
         const support::allocation_watch watch;
-        heed::detail::check_gradients("learn", m, g);
+        heed::detail::check_gradients<float>("learn", m, g, {}, {});
         count = watch.count();
     }
     CHECK(count == 0);
 #if defined(__cpp_exceptions)
     g.layers[1].feed_forward.down.bias.resize(3);
     CHECK_THROWS_WITH(
-        heed::detail::check_gradients("learn", m, g),
+        heed::detail::check_gradients<float>("learn", m, g, {}, {}),
         "heed::learn: gradients.layers.1.feed_forward.down.bias has 3 entries along axis 0, the "
         "parameter has 4; heed::zeros_like(weights) makes a struct that fits");
 #endif

@@ -145,7 +145,7 @@ TEST_CASE("shapes that cannot be are refused") {
     refused({.length = 1, .head_dim = 0}, "head_dim is 0, needs at least 1");
     refused({.length = 1, .heads = 0}, "heads is 0, needs at least 1");
     refused({.length = 1, .heads = 3, .kv_heads = 2}, "heads is 3, needs a multiple of kv_heads, 2");
-    refused({.length = 1, .heads = 3, .kv_heads = -1}, "needs a multiple of kv_heads, -1");
+    refused({.length = 1, .heads = 3, .kv_heads = -1}, "kv_heads is -1, needs at least 1");
     refused({.length = 1, .budget = -1}, "budget is -1 seconds, needs 0 or more");
     refused({.length = 1, .budget = std::numeric_limits<double>::quiet_NaN()}, "seconds, needs 0 or more");
     refused({.length = 1, .exact_up_to = -1}, "exact_up_to is -1, needs 0 or more");

@@ -5,7 +5,7 @@
 #include <ranges>
 #include <string_view>
 
-#include <heed/core/tensor.hpp>
+#include <heed/core/check.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -28,19 +28,22 @@ table<T> broadcast(std::string_view function, std::string_view argument, table<T
                  {argument, " has ", t.extents[axis], " ", names[axis], ", needs ", needed[axis], " or 1"});
         if (t.extents[axis] == 1) t.strides[axis] = 0;
     }
+    check_memory(function, argument, bytes_of(t));
     return t;
 }
 
 // One number per head: a vector or rank-1 tensor, or a contiguous range of numbers, kept by reference.
+// option: what an error calls its function.
 template <class X>
-auto number_table(X&& x) {
-    constexpr bool tensor = eigen_tensor<X> || eigen_matrix<X>;
+auto number_table(std::string_view option, X&& x) {
+    constexpr bool tensor = has_elements<X>;
     static_assert(tensor || std::ranges::contiguous_range<X>,
                   "heed: needs one number per head: a vector, a tensor of rank 1 or a contiguous range");
     if constexpr (tensor) {
         static_assert(table_may_be_kept<X>,
                       "heed: the numbers are a temporary and would be gone; give them a name");
         const auto t = as_table(x);
+        check_memory(option, "the tensor", bytes_of(t));
         using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
         return table<const S>{t.data, t.extents, t.strides, t.rank};
     } else {

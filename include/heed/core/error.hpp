@@ -81,17 +81,39 @@ private:
     fail_text(text);
 }
 
-// a * b for sizes that are not negative; a product that does not fit is an error, never a wrap.
+// product = a * b, b not negative; false where that does not fit.
+inline bool fitting_product(index a, index b, index& product) {
+#if HEED_VECTOR_EXTENSIONS
+    return !__builtin_mul_overflow(a, b, &product);
+#else
+    const bool fits = a == 0 || b == 0 || (a <= PTRDIFF_MAX / b && a >= -(PTRDIFF_MAX / b));
+    product = fits ? a * b : 0;
+    return fits;
+#endif
+}
+
+// a * b for sizes that are not negative; a product that does not fit is an error, never a wrap. What fits
+// leaves room for elements of 16 bytes.
 inline index checked_product(std::string_view function, index a, index b) {
     index product = 0;
-#if HEED_VECTOR_EXTENSIONS
-    const bool overflow = __builtin_mul_overflow(a, b, &product);
-#else
-    const bool overflow = a != 0 && b > PTRDIFF_MAX / a;
-    product = overflow ? 0 : a * b;
-#endif
-    if (overflow) fail(function, {"a product of extents, ", a, " x ", b, ", does not fit in memory"});
+    if (!fitting_product(a, b, product) || product > PTRDIFF_MAX / 16)
+        fail(function, {"a product of extents, ", a, " x ", b, ", does not fit in memory"});
     return product;
+}
+// The same of any number; an empty tensor fits, however long its other axes are.
+inline index checked_product(std::string_view function, std::initializer_list<index> extents) {
+    index product = 1;
+    for (const index extent : extents)
+        if (extent == 0) return 0;
+    for (const index extent : extents) product = checked_product(function, product, extent);
+    return product;
+}
+// A value of an enumeration of so many, counted from 0.
+template <class E>
+void check_enumerator(std::string_view function, std::string_view argument, E value, int count) {
+    const auto number = static_cast<long long>(value);
+    if (!(number >= 0 && number < count))
+        fail(function, {argument, " is ", number, ", needs one of its ", count, " enumerators"});
 }
 
 }  // namespace detail

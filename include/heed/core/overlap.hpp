@@ -19,26 +19,51 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
-// A tensor as bytes: where it starts, extents, strides, and the size of an element.
+// A tensor as bytes: where it starts, extents, strides, the size of an element, and the range [low, high) in
+// which all its bytes lie. An axis of one element has stride 0, whatever was given.
 struct byte_span {
     std::intptr_t begin = 0;
     index extents[4] = {1, 1, 1, 1};
     index strides[4] = {0, 0, 0, 0};
     index size = 1;
+    std::intptr_t low = 0;
+    std::intptr_t high = 0;
+    bool fits = true;  // else its strides reach past the last address, and nothing else holds
 
-    bool empty() const { return extents[0] == 0 || extents[1] == 0 || extents[2] == 0 || extents[3] == 0; }
+    bool empty() const { return extents[0] <= 0 || extents[1] <= 0 || extents[2] <= 0 || extents[3] <= 0; }
 };
 
-template <class T>
-byte_span bytes_of(const T* data, const std::array<index, 4>& extents, const std::array<index, 4>& strides) {
+inline byte_span bytes_of(const void* data, index size, const std::array<index, 4>& extents,
+                          const std::array<index, 4>& strides) {
     byte_span s;
     s.begin = reinterpret_cast<std::intptr_t>(data);
-    s.size = static_cast<index>(sizeof(T));
+    s.size = size;
+    s.low = s.high = s.begin;
+    // Far less than all addresses, so that a search may add two such distances.
+    constexpr index furthest = PTRDIFF_MAX / 8;
+    index down = 0;
+    index up = size;
     for (std::size_t axis = 0; axis < 4; ++axis) {
         s.extents[axis] = extents[axis];
-        s.strides[axis] = strides[axis] * s.size;
+        if (extents[axis] <= 1) continue;
+        index reach = 0;
+        if (!fitting_product(strides[axis], extents[axis] - 1, reach) ||
+            !fitting_product(reach, size, reach) || reach > furthest || reach < -furthest) {
+            s.fits = false;
+            continue;
+        }
+        s.strides[axis] = strides[axis] * size;
+        (reach < 0 ? down : up) += reach;
     }
+    if (s.empty()) return s;
+    s.low += down;
+    s.high += up;
+    s.fits = s.fits && -down <= furthest && up <= furthest;
     return s;
+}
+template <class T>
+byte_span bytes_of(const T* data, const std::array<index, 4>& extents, const std::array<index, 4>& strides) {
+    return bytes_of(data, static_cast<index>(sizeof(T)), extents, strides);
 }
 
 class overlap_search {
@@ -114,7 +139,7 @@ private:
 };
 
 inline bool overlap(const byte_span& a, const byte_span& b) {
-    if (a.empty() || b.empty()) return false;
+    if (a.low >= b.high || b.low >= a.high || a.empty() || b.empty() || !a.fits || !b.fits) return false;
     return overlap_search(a, b).found();
 }
 
@@ -122,18 +147,21 @@ inline bool overlap(const byte_span& a, const byte_span& b) {
 // the shorter ones reach, has none. For the others: two elements that differ first on some axis lie in two
 // parts of the tensor, one at 0 along that axis and one behind it, alike on the axes in front.
 inline bool overlaps_itself(const byte_span& s) {
-    if (s.empty()) return false;
-    std::array<int, 4> order{0, 1, 2, 3};
+    if (s.empty() || !s.fits) return false;
+    const auto nests = [&](const auto& order) {
+        index reach = s.size;
+        for (const int axis : order) {
+            if (s.extents[axis] == 1) continue;
+            if ((std::abs)(s.strides[axis]) < reach) return false;
+            reach += (s.extents[axis] - 1) * (std::abs)(s.strides[axis]);
+        }
+        return true;
+    };
+    std::array<int, 4> order{3, 2, 1, 0};
+    if (nests(order)) return false;
     const auto length = [&](int axis) { return (std::abs)(s.strides[axis]); };
     std::sort(order.begin(), order.end(), [&](int a, int b) { return length(a) < length(b); });
-    bool nested = true;
-    index reach = s.size;
-    for (const int axis : order) {
-        if (s.extents[axis] == 1) continue;
-        nested = nested && length(axis) >= reach;
-        reach += (s.extents[axis] - 1) * length(axis);
-    }
-    if (nested) return false;
+    if (nests(order)) return false;
     byte_span ahead = s;
     byte_span rest = s;
     for (int axis = 0; axis < 4; ++axis) {
@@ -159,11 +187,6 @@ inline bool same_elements(const byte_span& a, const byte_span& b) {
     return same;
 }
 
-// An output may not share an element with an input (or another output); y may be q itself.
-inline void check_overlap(std::string_view function, std::string_view output, const byte_span& o,
-                          std::string_view input, const byte_span& i) {
-    if (overlap(o, i)) fail(function, {output, " overlaps ", input, ", needs memory of its own"});
-}
 // The name of what an option reads that shares memory with an output, or nullptr. Options that read the
 // caller's memory say so with a function overlapped(output).
 template <class O>
@@ -172,20 +195,6 @@ const char* overlapped_by(const O& option_, const byte_span& output) {
         return option_.overlapped(output);
     else
         return nullptr;
-}
-// No option may read what the call writes.
-void check_read_by_options(std::string_view function, std::string_view output, const byte_span& span,
-                           const auto&... options) {
-    const char* shared = nullptr;
-    ((shared = shared != nullptr ? shared : overlapped_by(options, span)), ...);
-    if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
-}
-// An output has an element of its own for every result.
-inline void check_distinct_elements(std::string_view function, std::string_view output, const byte_span& o) {
-    if (!overlaps_itself(o)) return;
-    const auto stride = [&](int axis) { return o.strides[axis] / o.size; };
-    fail(function, {output, " has strides (", stride(0), ", ", stride(1), ", ", stride(2), ", ", stride(3),
-                    ") with which its elements overlap, needs an element of its own for every result"});
 }
 
 }  // namespace detail

@@ -32,11 +32,13 @@ struct view {
     view() = default;
     view(T* pointer, std::array<index, 4> extents_, std::array<index, 4> strides_)
         : data(pointer), extents(extents_), strides(strides_) {}
-    // Dense and row-major: the last axis varies fastest.
-    view(T* pointer, std::array<index, 4> extents_)
-        : data(pointer),
-          extents(extents_),
-          strides{extents_[1] * extents_[2] * extents_[3], extents_[2] * extents_[3], extents_[3], 1} {}
+    // Dense and row-major: the last axis varies fastest. Extents that no memory holds are for calls to
+    // refuse.
+    view(T* pointer, std::array<index, 4> extents_) : data(pointer), extents(extents_), strides{0, 0, 0, 1} {
+        for (std::size_t axis = 3; axis-- > 0;)
+            if (!detail::fitting_product(strides[axis + 1], extents[axis + 1], strides[axis]))
+                strides[axis] = PTRDIFF_MAX;
+    }
     operator view<const T>() const requires(!std::is_const_v<T>) { return {data, extents, strides}; }
 
     index batch() const { return extents[0]; }

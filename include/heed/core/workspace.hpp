@@ -34,7 +34,7 @@ public:
     // At least this many bytes, aligned to a cache line. What was there before is gone after growing; the
     // other part stays. Throws std::bad_alloc; the part is then empty and can be used again.
     void* reserve(std::size_t bytes, part which = part::scratch) {
-        block& b = blocks_[static_cast<int>(which)];
+        block& b = blocks_[which == part::selection ? 1 : 0];
         if (bytes > b.bytes) {
             b = block();
             b = block(bytes);

@@ -86,7 +86,7 @@ auto hybrid(X&& alpha) {
     if constexpr (std::is_arithmetic_v<std::remove_cvref_t<X>>) {
         return detail::hybrid_option<double>{{}, static_cast<double>(alpha), {}, false};
     } else {
-        auto t = detail::number_table(std::forward<X>(alpha));
+        auto t = detail::number_table("hybrid", std::forward<X>(alpha));
         using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
         return detail::hybrid_option<S>{{}, 0, t, true};
     }

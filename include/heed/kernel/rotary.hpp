@@ -56,8 +56,8 @@ void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, 
 // What rotary and its backward share; `output` and `input` are their names in an error text.
 struct rotary_names {
     std::string_view function;
-    std::string_view output;
-    std::string_view input;
+    const char* output;
+    const char* input;
     bool back;
 };
 
@@ -94,13 +94,11 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
             fail(names.function,
                  {"sin is (", sin.extents[1], ", ", sin.extents[2], ", ", sin.extents[3], "), cos is (",
                   cos.extents[1], ", ", cos.extents[2], ", ", cos.extents[3], ")"});
-    const byte_span out = bytes_of(y);
-    check_distinct_elements(names.function, names.output, out);
-    if (!(same_elements(out, bytes_of(x)) || !overlap(out, bytes_of(x))))
-        fail(names.function, {names.output, " overlaps ", names.input, ", needs to be ", names.input,
-                              " itself or memory of its own"});
-    check_overlap(names.function, names.output, out, "cos", bytes_of(cos));
-    check_overlap(names.function, names.output, out, "sin", bytes_of(sin));
+    call_memory used(names.function);
+    used.reads(names.input, bytes_of(x));
+    used.reads("cos", bytes_of(cos));
+    used.reads("sin", bytes_of(sin));
+    used.replaces(names.output, bytes_of(y), names.input);
 
     const auto row_of = [&] {
         if constexpr (has_ids) {
@@ -114,13 +112,13 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
                 if (!(ids[i] >= 0 && ids[i] < cos.extents[2]))
                     fail(names.function, {"positions[", i, "] is ", ids[i], ", needs a row of the ",
                                           cos.extents[2], " of cos and sin"});
-            if (ids.overlaps(out))
-                fail(names.function, {names.output, " overlaps the positions, needs memory of its own"});
+            used.reads("the positions", bytes_of(ids.data, {1, 1, 1, ids.size}, {0, 0, 0, 1}));
             return cache_rows<Int>{ids, ids.size == n ? 0 : n};
         } else {
             return cache_rows<int>{};
         }
     }();
+    used.validate();
 
     const index pairs = cos.extents[3];
     const bool neighbours = !is_absent<decltype(pick<option_kind::pairing>(options...))>;

@@ -113,10 +113,12 @@ requires(detail::has_elements<D>&& detail::only_resources<Options...>()) double 
     const auto x = detail::rows_of<const T>(function, "logits", logits);
     const auto d = detail::written_rows<T, D>(function, "d_logits", d_logits);
     detail::check_like(function, "d_logits", d, "logits", x, x.width);
-    if (d.data != x.data) detail::check_apart(function, "d_logits", d, "logits", x);
     const auto span = detail::span_of(targets);
-    if (span.overlaps(d.bytes()))
-        detail::fail(function, {"d_logits overlaps targets, needs memory of its own"});
+    detail::call_memory used(function);
+    used.reads("logits", x.bytes());
+    used.reads("targets", detail::bytes_of(span.data, {1, 1, 1, span.size}, {0, 0, 0, 1}));
+    used.replaces("d_logits", d.bytes(), "logits");
+    used.validate();
     return detail::softmax_loss<T>(function, x, span, d.data, options...);
 }
 

@@ -72,7 +72,7 @@ public:
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto m = detail::rows_of<const T>(f, "memory", memory);
         this->cross_attention_.check_memory(f, from, m);
-        detail::check_apart(f, "y", to, "memory", m);
+        detail::memory_of_rows<T>(f, {{"y", to}}, {{"memory", m}});
         this->run(
             f, weights, to, from, kept.rows,
             [&](const auto& out, const auto& in, const auto&... o) {

@@ -184,6 +184,7 @@ struct decoder_parts {
                                              const Cross& cross, const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
         check_weights(f, w);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
         check_dropout(f, options_...);
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -211,16 +212,6 @@ struct decoder_parts {
         kept.positions = x.positions;
     }
 
-    void check_memory(std::string_view f, const rows& d_memory, const const_rows& m, const rows& dx,
-                      const const_rows& dy, const const_rows& x) const {
-        cross_attention_.check_memory(f, x, m);
-        check_like(f, "d_memory", d_memory, "memory", m, m.width);
-        check_apart(f, "dx", dx, "memory", m);
-        check_apart(f, "d_memory", d_memory, "memory", m);
-        check_apart(f, "d_memory", d_memory, "x", x);
-        check_apart(f, "d_memory", d_memory, "dy", dy);
-        check_apart(f, "d_memory", d_memory, "dx", const_rows(dx));
-    }
     template <class... Options>
     requires(options<Options...>()) void run_backward(std::string_view f, const parameters& w, const rows& dx,
                                                       const rows& d_memory, const const_rows& dy,
@@ -229,9 +220,11 @@ struct decoder_parts {
                                                       const Options&... options_) const {
         decoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
-        check_memory(f, d_memory, m, dx, dy, x);
+        cross_attention_.check_memory(f, x, m);
+        check_like(f, "d_memory", d_memory, "memory", m, m.width);
         check_weights(f, w);
-        check_gradients(f, w, g);
+        check_gradients<T>(f, w, g, {{"dx", dx}, {"d_memory", d_memory}},
+                           {{"x", x}, {"dy", dy}, {"memory", m}});
         check_dropout(f, options_...);
         around_attention_.check_tape(f, kept.around_attention, x);
         around_cross_.check_tape(f, kept.around_cross, x);

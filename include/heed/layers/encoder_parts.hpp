@@ -122,6 +122,7 @@ struct encoder_parts {
                                              const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
         check_weights(f, w);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
         check_dropout(f, options_...);
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -149,7 +150,7 @@ struct encoder_parts {
         encoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
         check_weights(f, w);
-        check_gradients(f, w, g);
+        check_gradients<T>(f, w, g, {{"dx", dx}}, {{"x", x}, {"dy", dy}});
         check_dropout(f, options_...);
         around_attention_.check_tape(f, kept.around_attention, x);
         attention_.check_tape(f, tape.attention, x, nullptr);

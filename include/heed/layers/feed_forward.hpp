@@ -78,6 +78,7 @@ struct feed_forward_parts {
         if (c.hidden < 0)
             fail("feed_forward", {"hidden is ", c.hidden, ", needs at least 1, or 0 for 4 x width"});
         checked_product("feed_forward", c.width, c.hidden);
+        check_enumerator("feed_forward", "activation", c.activation, 3);
     }
     parameters start(std::uint64_t seed) const {
         parameters w;
@@ -111,8 +112,8 @@ struct feed_forward_parts {
                                                             const Options&... options) const {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "y", y, "x", x, config_.width);
-        check_apart(f, "y", y, "x", x);
         check_weights(f, {}, w);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
         kept.config = config_;
         const auto* device_ = device_of(options...);
         workspace own;
@@ -134,10 +135,8 @@ struct feed_forward_parts {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "dy", dy, "x", x, config_.width);
         check_like(f, "dx", dx, "x", x, config_.width);
-        check_apart(f, "dx", dx, "dy", dy);
-        check_apart(f, "dx", dx, "x", x);
         check_weights(f, {}, w);
-        check_gradients(f, w, g);
+        check_gradients<T>(f, w, g, {{"dx", dx}}, {{"dy", dy}, {"x", x}});
         check_tape(f, kept, x.rows());
         const auto* device_ = device_of(options...);
         workspace own;

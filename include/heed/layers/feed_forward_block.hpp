@@ -31,6 +31,7 @@ struct feed_forward_block {
     feed_forward_block(const char* f, const attention_config& attention, feed_forward_config c,
                        norm_place where, index place)
         : around{where, place, {}} {
+        check_enumerator(f, "norm", where, 2);
         if (c.width == 0) c.width = attention.width;
         if (c.width != attention.width)
             fail(f,

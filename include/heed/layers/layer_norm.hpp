@@ -21,9 +21,8 @@
 #include <limits>
 
 #include <heed/kernel/layers/row_blocks.hpp>
-#include <heed/layers/parameters.hpp>
+#include <heed/layers/apart.hpp>
 #include <heed/layers/projection.hpp>
-#include <heed/layers/rows.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -61,7 +60,8 @@ template <class T>
 void check_epsilon(std::string_view f, double epsilon) {
     if (!(epsilon > 0 && epsilon <= static_cast<double>((std::numeric_limits<T>::max)()) &&
           static_cast<T>(epsilon) > 0))
-        fail(f, {"epsilon is ", epsilon, ", needs a positive finite number"});
+        fail(f, {"epsilon is ", epsilon, ", needs a positive finite number",
+                 epsilon > 0 && std::is_same_v<T, float> ? " in float" : ""});
 }
 
 // The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
@@ -94,8 +94,8 @@ struct layer_norm_parts {
         const index width = w.gain.dimension(0);
         check_width(f, "x", x.width, width);
         check_like(f, "y", y, "x", x, width);
-        check_apart(f, "y", y, "x", x);
         check_weights(f, {}, w, width);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
         kept.width = width;
         const row_statistics<T> rows = kept.rows(x.rows());
         const auto leaf = norm_leaves_on_target<T>().forward;
@@ -116,10 +116,8 @@ struct layer_norm_parts {
         check_width(f, "x", x.width, width);
         check_like(f, "dy", dy, "x", x, width);
         check_like(f, "dx", dx, "x", x, width);
-        check_apart(f, "dx", dx, "dy", dy);
-        check_apart(f, "dx", dx, "x", x);
         check_weights(f, {}, w, width);
-        check_gradients(f, w, g);
+        check_gradients<T>(f, w, g, {{"dx", dx}}, {{"dy", dy}, {"x", x}});
         check_tape(f, kept, x.rows(), width);
         const row_statistics<T> rows = kept.rows(x.rows());
         const auto leaf = norm_leaves_on_target<T>().backward;
@@ -149,6 +147,7 @@ public:
     layer_norm() = default;
     explicit layer_norm(index width, double epsilon = 1e-5) {
         if (width <= 0) detail::fail("layer_norm", {"width is ", width, ", needs at least 1"});
+        detail::check_axis("layer_norm", "width", width);
         detail::check_epsilon<T>("layer_norm", epsilon);
         this->epsilon_ = epsilon;
         weights = this->start(width);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include <heed/layers/apart.hpp>
 #include <heed/layers/multi_head_parameters.hpp>
 #include <heed/layers/multi_head_shape.hpp>
 
@@ -69,10 +70,11 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         };
         visit("", check_heads, w.heads);
     }
-    void check_forward(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x) const {
+    void check_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                       const dense_rows<const T>& x) const {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "y", y, "x", x, config_.width);
-        check_apart(f, "y", y, "x", x);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
     }
     // A tape of this layer, and of a forward with these extents?
     static void check_tape(std::string_view f, const typename tape::rows& kept, const char* name,
@@ -155,11 +157,11 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                      const dense_rows<T>& y, const dense_rows<const T>& x,
                                                      const dense_rows<const T>* m, tape& kept,
                                                      const Options&... options_) const {
-        check_forward(f, y, x);
+        check_forward(f, w, y, x);
         this->check_positions(f, 0, x.positions);
         if (m != nullptr) {
             check_memory(f, x, *m);
-            check_apart(f, "y", y, "memory", *m);
+            memory_of_rows<T>(f, {{"y", y}}, {{"memory", *m}});
         }
         check_weights(f, {}, w);
         kept.config = config_;
@@ -192,18 +194,16 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         check_like(f, "dx", r.dx, "x", r.x, config_.width);
         check_like(f, "dy", r.dy, "x", r.x, config_.width);
         check_weights(f, {}, w);
-        check_gradients(f, w, g);
-        if (r.memory != nullptr) check_memory(f, r.x, *r.memory);
+        if (r.memory != nullptr) {
+            check_memory(f, r.x, *r.memory);
+            check_like(f, "d_memory", *r.d_memory, "memory", *r.memory, config_.memory_width);
+        }
         check_tape(f, kept, r.x, r.memory);
-        check_apart(f, "dx", r.dx, "x", r.x);
-        check_apart(f, "dx", r.dx, "dy", r.dy);
-        if (r.memory == nullptr) return;
-        check_like(f, "d_memory", *r.d_memory, "memory", *r.memory, config_.memory_width);
-        check_apart(f, "dx", r.dx, "memory", *r.memory);
-        check_apart(f, "d_memory", *r.d_memory, "memory", *r.memory);
-        check_apart(f, "d_memory", *r.d_memory, "x", r.x);
-        check_apart(f, "d_memory", *r.d_memory, "dy", r.dy);
-        check_apart(f, "d_memory", *r.d_memory, "dx", dense_rows<const T>(r.dx));
+        if (r.memory == nullptr)
+            check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
+        else
+            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_memory", *r.d_memory}},
+                               {{"x", r.x}, {"dy", r.dy}, {"memory", *r.memory}});
     }
 
     template <class... Options>
@@ -253,7 +253,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                                                     const dense_rows<T>& y, const dense_rows<const T>& x,
                                                     multi_head_stream<T, Heads>& s,
                                                     const Options&... options_) const {
-        check_forward(f, y, x);
+        check_forward(f, w, y, x);
         check_stream(f, w, x, s);
         if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
         tape& kept = s.rows;

@@ -194,25 +194,6 @@ void check_weight(std::string_view function, const weight_path& at, const parame
         fail(function, {std::string_view(at.text()), " has ", w.dimension(0), " entries, needs ", size});
 }
 
-// Gradients are added to tensors of the parameters' own shapes, which are not the parameters.
-template <class P>
-void check_gradients(std::string_view function, const P& weights, const P& gradients) {
-    visit(
-        "",
-        [&](const parameter_name& name, const auto& w, const auto& g) {
-            if (w.size() > 0 && w.data() == g.data())
-                fail(function, {"gradients.", std::string_view(std::string(name)),
-                                " is the parameter itself, needs memory of its own"});
-            for (std::size_t axis = 0; axis < static_cast<std::size_t>(w.rank()); ++axis)
-                if (w.dimension(axis) != g.dimension(axis))
-                    fail(function,
-                         {"gradients.", std::string_view(std::string(name)), " has ", g.dimension(axis),
-                          " entries along axis ", axis, ", the parameter has ", w.dimension(axis),
-                          "; heed::zeros_like(weights) makes a struct that fits"});
-        },
-        weights, gradients);
-}
-
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

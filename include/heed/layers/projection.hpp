@@ -14,8 +14,7 @@
 
 #include <heed/core/resources.hpp>
 #include <heed/kernel/dense/product.hpp>
-#include <heed/layers/parameters.hpp>
-#include <heed/layers/rows.hpp>
+#include <heed/layers/apart.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -126,8 +125,8 @@ public:
         const auto to = detail::written_rows<T, Y>(function, "y", y);
         detail::check_width(function, "x", from.width, inputs());
         detail::check_like(function, "y", to, "x", from, outputs());
-        detail::check_apart(function, "y", to, "x", from);
         detail::check_projection<T>(function, {}, weights, inputs(), outputs());
+        detail::check_results<T>(function, weights, {{"y", to}}, {{"x", from}});
         workspace own;
         detail::multiply<T>(to.as_matrix(), from.as_matrix(), detail::matrix_of(weights.weight),
                             detail::data_or_null(weights.bias), false, detail::device_of(options...),
@@ -151,10 +150,8 @@ public:
         detail::check_width(function, "x", from.width, inputs());
         detail::check_like(function, "dy", up, "x", from, outputs());
         detail::check_like(function, "dx", to, "x", from, inputs());
-        detail::check_apart(function, "dx", to, "dy", up);
-        detail::check_apart(function, "dx", to, "x", from);
         detail::check_projection<T>(function, {}, weights, inputs(), outputs());
-        detail::check_gradients(function, weights, gradients);
+        detail::check_gradients<T>(function, weights, gradients, {{"dx", to}}, {{"dy", up}, {"x", from}});
         workspace own;
         detail::multiply_backward<T>(to.as_matrix(), false, detail::matrix_of(gradients.weight),
                                      detail::data_or_null(gradients.bias), up.as_matrix(), from.as_matrix(),

@@ -59,6 +59,7 @@ public:
         const rep_batch_norm_config& c = config_;
         const char* f = "rep_batch_norm";
         if (c.width <= 0) detail::fail(f, {"width is ", c.width, ", needs at least 1"});
+        detail::check_axis(f, "width", c.width);
         if (c.warm_up < 0) detail::fail(f, {"warm_up is ", c.warm_up, ", needs 0 or more"});
         if (c.steps < 0) detail::fail(f, {"steps is ", c.steps, ", needs 0 or more"});
         if (!(c.start >= 0 && c.start <= 1)) detail::fail(f, {"start is ", c.start, ", needs 0 to 1"});
@@ -161,8 +162,7 @@ public:
         validate(f, "dx", to, from);
         const auto up = detail::rows_of<const T>(f, "dy", dy);
         detail::check_like(f, "dy", up, "x", from, config_.width);
-        detail::check_apart(f, "dx", to, "dy", up);
-        detail::check_gradients(f, weights, gradients);
+        detail::check_gradients<T>(f, weights, gradients, {{"dx", to}}, {{"dy", up}, {"x", from}});
         parts::check_tape(f, kept, from.rows(), config_.width);
         if (from.rows() == 0) return;
         workspace own;
@@ -223,8 +223,11 @@ private:
                   const detail::dense_rows<const T>& x) const {
         detail::check_width(f, "x", x.width, config_.width);
         detail::check_like(f, name, to, "x", x, config_.width);
-        detail::check_apart(f, name, to, "x", x);
         parts::check_weights(f, weights, running, config_.width);
+        detail::check_results<T>(f, weights, {{name, to}},
+                                 {{"x", x},
+                                  {"running.mean", {running.mean.data(), 1, 1, config_.width}},
+                                  {"running.variance", {running.variance.data(), 1, 1, config_.width}}});
     }
 };
 

@@ -91,13 +91,6 @@ void check_like(std::string_view function, const char* name, const dense_rows<T>
     check_width(function, name, t.width, width);
 }
 
-// A result has elements of its own.
-template <class T, class X>
-void check_apart(std::string_view function, const char* name, const dense_rows<T>& t, const char* of_name,
-                 const dense_rows<X>& of) {
-    check_overlap(function, name, t.bytes(), of_name, of.bytes());
-}
-
 // A new tensor of x's kind, with another width.
 template <class X>
 auto rows_like(const X& x, index width) {

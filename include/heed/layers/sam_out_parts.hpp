@@ -85,7 +85,8 @@ struct sam_out_parts {
         check_layer_rows(f, y, x, config_.width);
         check_weights(f, w);
         check_table(f, p, x.positions);
-        if (p.table != nullptr) check_apart(f, "y", y, "positions", *p.table);
+        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
+        if (p.table != nullptr) memory_of_rows<T>(f, {{"y", y}}, {{"positions", *p.table}});
     }
 
     // The halves of the join's weight: what multiplies positions, and x.
@@ -202,15 +203,14 @@ struct sam_out_parts {
             check_layer_backward(f, r.dx, r.dy, r.x, config_.width, rows->dimension(0), rows->dimension(1));
         check_table(f, {r.table, 0}, r.x.positions);
         check_weights(f, w);
-        check_gradients(f, w, g);
+        if (r.table == nullptr) {
+            check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
+        } else {
+            check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
+            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_positions", *r.d_table}},
+                               {{"x", r.x}, {"dy", r.dy}, {"positions", *r.table}});
+        }
         check_tape(f, r, kept);
-        if (r.table == nullptr) return;
-        check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
-        check_apart(f, "d_positions", *r.d_table, "positions", *r.table);
-        check_apart(f, "dx", r.dx, "positions", *r.table);
-        check_apart(f, "d_positions", *r.d_table, "x", r.x);
-        check_apart(f, "d_positions", *r.d_table, "dy", r.dy);
-        check_apart(f, "d_positions", *r.d_table, "dx", dense_rows<const T>(r.dx));
     }
     template <class... Options>
     requires(attention_parts::template options<Options...>()) void run_backward(

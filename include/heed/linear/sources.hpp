@@ -30,6 +30,7 @@ void spread(std::string_view function, std::string_view argument, table<T>& t,
                  {argument, " has ", t.extents[axis], " ", axis_names[axis], ", needs ", needed, " or 1"});
         if (t.extents[axis] == 1) t.strides[axis] = 0;
     }
+    check_memory(function, argument, bytes_of(t));
 }
 
 // Reads rows of a table that has been spread.

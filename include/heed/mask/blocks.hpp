@@ -111,8 +111,7 @@ private:
     void fill(const F& visible) {
         const auto [batch, heads, query_blocks, key_blocks] = extents_;
         row_words_ = detail::words_of(key_blocks);
-        const index rows = detail::checked_product(
-            "block_mask", detail::checked_product("block_mask", batch, heads), query_blocks);
+        const index rows = detail::checked_product("block_mask", {batch, heads, query_blocks});
         bits_.assign(static_cast<std::size_t>(detail::checked_product("block_mask", rows, row_words_)), 0);
         starts_.reserve(static_cast<std::size_t>(rows) + 1);
         starts_.push_back(0);

@@ -139,6 +139,7 @@ public:
     // Throws heed::error for sizes that cannot be, and for a choice that has no layer of its own.
     explicit attention_layer(const attention_choice& choice, std::uint64_t seed = 0) : choice_(choice) {
         constexpr const char* f = "make_attention";
+        detail::check_enumerator(f, "use", choice.use, 7);
         if (choice.use == variant::quest)
             detail::fail(f, {"quest is no layer of its own; make variant::exact, or give heed::quest to the "
                              "extend() of a multi_head_attention"});

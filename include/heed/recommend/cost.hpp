@@ -36,7 +36,7 @@ enum class variant {
 constexpr std::string_view name_of(variant v) {
     constexpr std::string_view names[] = {"exact",       "window", "quest", "native",
                                           "gated_delta", "linear", "cummax"};
-    return names[static_cast<int>(v)];
+    return static_cast<unsigned>(v) < 7u ? names[static_cast<int>(v)] : std::string_view("unknown");
 }
 
 // The limits that scripts/run compare prints for a machine; for several threads, what they do together.
@@ -67,7 +67,9 @@ inline void check_shape(std::string_view f, const attention_shape& s) {
     if (s.length < 1) fail(f, {"length is ", s.length, ", needs at least 1"});
     if (s.head_dim < 1) fail(f, {"head_dim is ", s.head_dim, ", needs at least 1"});
     if (s.heads < 1) fail(f, {"heads is ", s.heads, ", needs at least 1"});
-    if (s.kv_heads < 0 || (s.kv_heads > 0 && s.heads % s.kv_heads != 0))
+    if (s.kv_heads < 0)
+        fail(f, {"kv_heads is ", s.kv_heads, ", needs at least 1, or 0 for as many as heads"});
+    if (s.kv_heads > 0 && s.heads % s.kv_heads != 0)
         fail(f, {"heads is ", s.heads, ", needs a multiple of kv_heads, ", s.kv_heads});
     if (!(s.budget >= 0)) fail(f, {"budget is ", s.budget, " seconds, needs 0 or more"});
     if (s.exact_up_to < 0) fail(f, {"exact_up_to is ", s.exact_up_to, ", needs 0 or more"});
@@ -205,6 +207,7 @@ inline double sequence_time(variant v, const cost_counts& c) {
 // Seconds for one position, all heads of a layer, on the shape's machine. Throws heed::error for a shape that
 // cannot be.
 inline double estimated_seconds(variant v, const attention_shape& s) {
+    detail::check_enumerator("estimated_seconds", "the variant", v, 7);
     detail::check_shape("estimated_seconds", s);
     const detail::cost_counts c(s);
     return (s.streaming ? detail::stream_time(v, c) : detail::sequence_time(v, c)) * 1e-9;
@@ -212,6 +215,7 @@ inline double estimated_seconds(variant v, const attention_shape& s) {
 
 // Bytes that a stream carries at its end, in float: keys and values, or a state.
 inline double carried_bytes(variant v, const attention_shape& s) {
+    detail::check_enumerator("carried_bytes", "the variant", v, 7);
     detail::check_shape("carried_bytes", s);
     const detail::cost_counts c(s);
     const double row = 8 * c.d * c.kv_heads;  // a key and a value

@@ -24,6 +24,7 @@ inline namespace HEED_ABI {
 enum class task { text, vision, long_sequence };
 
 inline attention_choice config_for(task t) {
+    detail::check_enumerator("config_for", "the task", t, 3);
     attention_choice c{.sizes = {.width = 768, .heads = 12, .kv_heads = 12, .head_dim = 64}};
     switch (t) {
         case task::text:

@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include <heed/core/broadcast.hpp>
-#include <heed/math.hpp>
 #include <heed/mask/places.hpp>
+#include <heed/math.hpp>
 #include <heed/score/concept.hpp>
 
 namespace heed {
@@ -115,7 +115,7 @@ inline auto alibi() { return detail::alibi_option<float>(detail::table<const flo
 // One slope per head: a tensor or vector of numbers, or a contiguous range. Keeps a reference to it.
 template <class X>
 auto alibi(X&& slopes) {
-    auto t = detail::number_table(std::forward<X>(slopes));
+    auto t = detail::number_table("alibi", std::forward<X>(slopes));
     return detail::alibi_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
 }
 

@@ -34,7 +34,7 @@ struct sinks_option : option<option_kind::sinks> {
 // One number per head: a tensor or vector, or a contiguous range. Keeps a reference to it.
 template <class X>
 auto sinks(X&& logits) {
-    auto t = detail::number_table(std::forward<X>(logits));
+    auto t = detail::number_table("sinks", std::forward<X>(logits));
     return detail::sinks_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
 }
 

@@ -36,8 +36,8 @@ public:
           kv_heads_(checked(kv_heads, 0, "kv_heads")),
           head_dim_(checked(head_dim, 1, "head_dim")),
           page_(checked(page, 1, "page")) {
-        const index heads = detail::checked_product("page_bounds", batch_, kv_heads_);
-        largest_.resize(static_cast<std::size_t>(detail::checked_product("page_bounds", heads, head_dim_)));
+        const index numbers = detail::checked_product("page_bounds", {batch_, kv_heads_, head_dim_});
+        largest_.resize(static_cast<std::size_t>(numbers));
         room_.resize(static_cast<std::size_t>(
             detail::checked_product("page_bounds", detail::page_room_keys, head_dim_)));
     }
@@ -88,8 +88,8 @@ public:
         if (needed <= capacity_) return;
         const index capacity = (std::max)(needed, 2 * capacity_);
         const index heads = batch_ * kv_heads_, row = 2 * head_dim_;
-        std::vector<T> rows(static_cast<std::size_t>(detail::checked_product(
-            "page_bounds", detail::checked_product("page_bounds", heads, capacity), row)));
+        std::vector<T> rows(static_cast<std::size_t>(
+            detail::checked_product("page_bounds::reserve", {heads, capacity, row})));
         for (index h = 0; h < heads; ++h)
             std::copy_n(rows_.data() + h * capacity_ * row, pages() * row, rows.data() + h * capacity * row);
         rows_.swap(rows);

@@ -64,6 +64,7 @@ struct psa_option : selector_base {
         share("fraction", settings.fraction);
         share("sparsify_queries", settings.sparsify_queries);
         share("sparsify_keys", settings.sparsify_keys);
+        check_enumerator(function, "psa's reading", settings.reading, 3);
         check_cubic(function, settings.coefficients, settings.clamp);
         if (settings.reading == psa_reading::intended)
             check_weight_of_largest(function, settings.coefficients);

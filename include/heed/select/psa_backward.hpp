@@ -68,13 +68,16 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const psa_option& psa_ = pick<option_kind::select>(options...);
     psa_.validate(function, p);
 
-    written_list outputs;
-    outputs.add("dq", bytes_of(dq));
-    outputs.add("dk", bytes_of(dk));
-    outputs.add("dv", bytes_of(dv));
-    outputs.validate(function,
-                     {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
-    outputs.check_read_by_options(function, options...);
+    call_memory used(function);
+    used.reads("dy", bytes_of(dy));
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.writes("dq", bytes_of(dq));
+    used.writes("dk", bytes_of(dk));
+    used.writes("dv", bytes_of(dv));
+    used.validate(options...);
+    if (k.heads() == 0) return;  // nor any of q: nothing to write
 
     const auto joined = joined_masks(options...);
     const auto places = places_in(joined);

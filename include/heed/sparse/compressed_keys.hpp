@@ -40,9 +40,8 @@ public:
           stride_(stride) {
         detail::check_pooling("compressed_keys", block, stride);
         for (side& x : sides_) {
-            index size = detail::checked_product("compressed_keys", batch_, heads_);
-            size = detail::checked_product("compressed_keys", size, block_);
-            size = detail::checked_product("compressed_keys", size, x.features);
+            const index size =
+                detail::checked_product("compressed_keys", {batch_, heads_, block_, x.features});
             x.recent.resize(static_cast<std::size_t>(size));
         }
     }
@@ -57,8 +56,8 @@ public:
         side grown[2] = {{sides_[0].features, {}, {}, {}}, {sides_[1].features, {}, {}, {}}};
         for (int s = 0; s < 2; ++s) {
             const index row = sides_[s].features;
-            index size = detail::checked_product("compressed_keys", batch_ * heads_, chunks);
-            size = detail::checked_product("compressed_keys", size, row);
+            const index size =
+                detail::checked_product("compressed_keys::reserve", {batch_ * heads_, chunks, row});
             grown[s].sums.resize(static_cast<std::size_t>(size));
             grown[s].means.resize(static_cast<std::size_t>(size));
             for (index h = 0; h < batch_ * heads_; ++h)
@@ -147,7 +146,7 @@ private:
     }
     static index checked(index n, const char* name) {
         if (!(n >= 0 && n <= longest_axis))
-            detail::fail("compressed_keys", {name, " is ", n, ", needs a number that is not negative"});
+            detail::fail("compressed_keys", {name, " is ", n, ", needs a number from 0 to 2^31 - 1"});
         return n;
     }
     static sum_type& at(std::vector<sum_type>& x, index i) { return x[static_cast<std::size_t>(i)]; }

@@ -71,22 +71,23 @@ void linformer_call(std::string_view function, const view<Y>& y, const view<cons
     check_projection(function, "v_projection", f, v, "v");
     if (e.positions() != f.positions())
         fail(function, {"v_projection has ", f.positions(), " rows, k_projection has ", e.positions()});
-    const std::pair<const char*, byte_span> inputs[] = {
-        {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"k_projection", bytes_of(e)}, {"v_projection", bytes_of(f)}};
+    call_memory used(function);
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.reads("k_projection", bytes_of(e));
+    used.reads("v_projection", bytes_of(f));
+    used.writes("y", bytes_of(y));
     const auto& lse = pick<option_kind::logsumexp>(options...);
-    for (const auto& [name, span] : inputs) {
-        check_overlap(function, "y", bytes_of(y), name, span);
-        if constexpr (!is_absent<decltype(lse)>)
-            check_overlap(function, "logsumexp", bytes_of(lse.to), name, span);
-    }
+    if constexpr (!is_absent<decltype(lse)>) used.writes("logsumexp", bytes_of(lse.to));
+    used.validate();
 
     workspace own;
     workspace& memory = memory_of(own, options...);
     // Without keys there is nothing to mix, and nothing to see.
     const index rank = k.positions() == 0 ? 0 : e.positions();
     const index heads = k.batch() * k.heads();
-    const index key_size = checked_product(function, checked_product(function, heads, rank), k.features());
-    const index value_size = checked_product(function, checked_product(function, heads, rank), v.features());
+    const index key_size = checked_product(function, {heads, rank, k.features()});
+    const index value_size = checked_product(function, {heads, rank, v.features()});
     E* const mixed = static_cast<E*>(memory.reserve(
         static_cast<std::size_t>(key_size + value_size) * sizeof(E), workspace::part::selection));
 

@@ -54,7 +54,10 @@ void run_polynomial_softmax(std::string_view function, const view<T>& y, const v
     using S = sum_t<T>;
     check_extents(function, "x", x);
     check_same_extents(function, "y", y, "x", x);
-    check_replaces(function, "y", bytes_of(y), "x", bytes_of(x));
+    call_memory used(function);
+    used.reads("x", bytes_of(x));
+    used.replaces("y", bytes_of(y));
+    used.validate();
     const auto e = exponential_of<S>(function, options...);
     const auto leaf = polynomial_leaves_on_target<S>().forward[e.cut > 0];
     const row_conversions<E> convert = row_conversions_on_target<E>();
@@ -79,8 +82,11 @@ void run_polynomial_softmax_backward(std::string_view function, const view<T>& d
     check_extents(function, "x", x);
     check_same_extents(function, "dy", dy, "x", x);
     check_same_extents(function, "dx", dx, "x", x);
-    check_replaces(function, "dx", bytes_of(dx), "dy", bytes_of(dy));
-    check_overlap(function, "dx", bytes_of(dx), "x", bytes_of(x));
+    call_memory used(function);
+    used.reads("dy", bytes_of(dy));
+    used.reads("x", bytes_of(x));
+    used.replaces("dx", bytes_of(dx), "dy");
+    used.validate();
     const auto e = exponential_of<S>(function, options...);
     const auto leaf = polynomial_leaves_on_target<S>().backward[e.cut > 0];
     const row_conversions<E> convert = row_conversions_on_target<E>();

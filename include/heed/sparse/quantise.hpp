@@ -54,6 +54,7 @@ using quantise_leaf = void (*)(const T* x, index n, T* y, T up, T down, T alread
 // The level of a step; none during the warm-up. Throws heed::error where a number is out of range.
 inline std::optional<int> level_of(index step, const progressive_grid& g) {
     constexpr const char* name = "quantise_progressively";
+    detail::check_enumerator(name, "toward", g.toward, 2);
     const bool finer = g.toward == grid::finer;
     const int first = g.first_level.value_or(finer ? 0 : 8);
     const int last = g.last_level.value_or(finer ? detail::most_level : 0);
@@ -100,7 +101,10 @@ void run_quantise(std::string_view function, const view<T>& y, const view<const 
     using S = sum_t<T>;
     check_extents(function, "x", x);
     check_same_extents(function, "y", y, "x", x);
-    check_replaces(function, "y", bytes_of(y), "x", bytes_of(x));
+    call_memory used(function);
+    used.reads("x", bytes_of(x));
+    used.replaces("y", bytes_of(y));
+    used.validate();
     const std::optional<int> level = level_of(step, g);
     const quantise_leaf<S> leaf = quantise_leaf_on_target<S>();
     const row_conversions<E> convert = row_conversions_on_target<E>();

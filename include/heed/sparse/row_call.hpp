@@ -45,15 +45,6 @@ constexpr bool check_row_output() {
     return !std::is_const_v<O> && same;
 }
 
-// An output with elements of its own, which may be the input itself.
-inline void check_replaces(std::string_view function, const char* output, const byte_span& o,
-                           const char* input, const byte_span& i) {
-    check_distinct_elements(function, output, o);
-    if (!same_elements(o, i) && overlap(o, i))
-        fail(function,
-             {output, " overlaps ", input, ", needs to be ", input, " itself or memory of its own"});
-}
-
 }  // namespace detail
 }  // namespace HEED_ABI
 }  // namespace heed

@@ -34,6 +34,7 @@ struct sparsity_schedule {
         if (warmup_steps < 0)
             detail::fail("sparsity_schedule", {"warmup_steps is ", warmup_steps, ", needs at least 0"});
         if (step < 0) detail::fail("sparsity_schedule", {"step is ", step, ", needs at least 0"});
+        detail::check_enumerator("sparsity_schedule", "ramp", ramp, 2);
         if (step <= warmup_steps) return 1;
         const index past = step - warmup_steps;
         if (past >= steps) return end;

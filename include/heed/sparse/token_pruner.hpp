@@ -64,9 +64,9 @@ public:
     // All tokens and heads are there, and count for nothing yet. Throws heed::error where there is no token
     // or no head, or a number is negative or above 2^31 - 1.
     token_pruner(index batch_entries, index heads, index tokens)
-        : batch_(checked(batch_entries, "batch", 0)),
-          tokens_(batch_, checked(tokens, "tokens", 1)),
-          heads_(batch_, checked(heads, "heads", 1)) {}
+        : batch_(checked_batch(batch_entries, heads, tokens)),
+          tokens_(batch_, tokens),
+          heads_(batch_, heads) {}
 
     index batch() const { return batch_; }
     index tokens() const { return tokens_.all(); }  // that ever were
@@ -167,6 +167,7 @@ public:
         checked(count, "count", 0, function);
         if (tokens() + count > longest_axis)
             detail::fail(function, {"there would be ", tokens() + count, " tokens, needs at most 2^31 - 1"});
+        detail::checked_product(function, batch_, tokens_left() + count);
         tokens_.append(count);
     }
 
@@ -198,6 +199,14 @@ private:
         if (!(number >= least && number <= longest_axis))
             detail::fail(function, {name, " is ", number, ", needs a number from ", least, " to 2^31 - 1"});
         return number;
+    }
+
+    // All sizes are looked at before the first list is made.
+    static index checked_batch(index batch, index heads, index tokens) {
+        checked(batch, "batch", 0);
+        detail::checked_product("token_pruner", batch, checked(tokens, "tokens", 1));
+        detail::checked_product("token_pruner", batch, checked(heads, "heads", 1));
+        return batch;
     }
 
     static index counted(const char* function, index count, index left, const char* what) {
@@ -258,8 +267,10 @@ private:
             if (const index needed = i == axis ? list.left() : from.extents[i]; to.extents[i] != needed)
                 detail::fail(function,
                              {"axis ", i, " of y has ", to.extents[i], " elements, needs ", needed});
-        detail::check_distinct_elements(function, "y", detail::bytes_of(to));
-        detail::check_overlap(function, "y", detail::bytes_of(to), "x", detail::bytes_of(from));
+        detail::call_memory used(function);
+        used.reads("x", detail::bytes_of(from));
+        used.writes("y", detail::bytes_of(to));
+        used.validate();
         copy(to, from, axis, list);
     }
 

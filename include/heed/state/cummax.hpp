@@ -27,8 +27,7 @@ public:
 
     // The empty state: the identity of merge. Throws heed::error for negative extents.
     cummax_state(index batch_entries, index head_count, index feature_count)
-        : most_(checked(batch_entries, "batch"), checked(head_count, "heads"), 1,
-                checked(feature_count, "features")) {
+        : most_(sized(batch_entries, head_count, feature_count)) {
         reset();
     }
 
@@ -81,6 +80,10 @@ public:
             if (to.extents[axis] != most_.dimension(axis))
                 detail::fail("cummax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
                                                            " elements, needs ", most_.dimension(axis)});
+        detail::call_memory used("cummax_state::finish_into");
+        used.reads("the state", detail::bytes_of(detail::as_table(most_)));
+        used.writes("y", detail::bytes_of(to));
+        used.validate();
         using Element = std::remove_pointer_t<decltype(to.data)>;
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
@@ -103,10 +106,12 @@ private:
         static_assert(same, "heed::cummax_state<T>::attend: o is summed in another type than T");
         return stateless && same;
     }
-    static index checked(index extent, const char* name) {
-        if (extent < 0)
-            detail::fail("cummax_state", {name, " is ", extent, ", needs a number that is not negative"});
-        return extent;
+    static tensor sized(index batch, index heads, index features) {
+        detail::check_axis("cummax_state", "batch", batch);
+        detail::check_axis("cummax_state", "heads", heads);
+        detail::check_axis("cummax_state", "features", features);
+        detail::checked_product("cummax_state", {batch, heads, features});
+        return tensor(batch, heads, 1, features);
     }
 
     tensor most_;

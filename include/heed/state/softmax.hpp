@@ -67,13 +67,12 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     static_assert(std::is_same_v<decltype(la.data), S*> &&
                       std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(lb.data)>>, S>,
                   "heed::merge: log-sum-exps are float, or double where the outputs are double");
-    detail::check_overlap("merge", "y_a", detail::bytes_of(a), "y_b", detail::bytes_of(b));
-    detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "lse_b", detail::bytes_of(lb));
-    detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_a", detail::bytes_of(a));
-    detail::check_overlap("merge", "lse_a", detail::bytes_of(la), "y_b", detail::bytes_of(b));
-    detail::check_overlap("merge", "y_a", detail::bytes_of(a), "lse_b", detail::bytes_of(lb));
-    detail::check_distinct_elements("merge", "y_a", detail::bytes_of(a));
-    detail::check_distinct_elements("merge", "lse_a", detail::bytes_of(la));
+    detail::call_memory used("merge");
+    used.reads("y_b", detail::bytes_of(b));
+    used.reads("lse_b", detail::bytes_of(lb));
+    used.writes("y_a", detail::bytes_of(a));
+    used.writes("lse_a", detail::bytes_of(la));
+    used.validate();
     for (index i = 0; i < a.batch(); ++i)
         for (index h = 0; h < a.heads(); ++h)
             for (index q = 0; q < a.positions(); ++q)
@@ -97,9 +96,7 @@ public:
 
     // The empty state: the identity of merge.
     softmax_state(index batch, index heads, index queries, index value_features)
-        : output_(checked(batch, "batch"), checked(heads, "heads"), checked(queries, "queries"),
-                  checked(value_features, "value_features")),
-          logsumexp_(batch, heads, queries) {
+        : output_(sized(batch, heads, queries, value_features)), logsumexp_(batch, heads, queries) {
         reset();
     }
 
@@ -162,7 +159,10 @@ public:
         using Element = std::remove_pointer_t<decltype(to.data)>;
         static_assert(!std::is_const_v<Element>,
                       "heed::softmax_state::finish_into: y is written, and this tensor is const");
-        detail::check_distinct_elements("softmax_state::finish_into", "y", detail::bytes_of(to));
+        detail::call_memory used("softmax_state::finish_into");
+        used.reads("the state", detail::bytes_of(detail::as_table(output_)));
+        used.writes("y", detail::bytes_of(to));
+        used.validate();
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index q = 0; q < to.positions(); ++q)
@@ -174,10 +174,14 @@ public:
     const logsumexp_tensor& logsumexp() const { return logsumexp_; }
 
 private:
-    static index checked(index extent, const char* name) {
-        if (extent < 0)
-            detail::fail("softmax_state", {name, " is ", extent, ", needs a number that is not negative"});
-        return extent;
+    static output_tensor sized(index batch, index heads, index queries, index value_features) {
+        detail::check_axis("softmax_state", "batch", batch);
+        detail::check_axis("softmax_state", "heads", heads);
+        detail::check_axis("softmax_state", "queries", queries);
+        detail::check_axis("softmax_state", "value_features", value_features);
+        detail::checked_product("softmax_state", {batch, heads, queries});
+        detail::checked_product("softmax_state", {batch, heads, queries, value_features});
+        return output_tensor(batch, heads, queries, value_features);
     }
 
     template <class Other>

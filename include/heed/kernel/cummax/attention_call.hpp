@@ -59,11 +59,11 @@ void run_cummax_attention(std::string_view function, const view<T>& y, const vie
     check_same_extents(function, "a1", a1, "o", o);
     check_same_extents(function, "a2", a2, "o", o);
     check_same_extents(function, "y", y, "o", o);
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("o", bytes_of(o));
     memory.reads("a1", bytes_of(a1));
     memory.reads("a2", bytes_of(a2));
-    memory.writes("y", bytes_of(y), true);
+    memory.replaces("y", bytes_of(y));
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
     const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
     auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
@@ -92,7 +92,7 @@ void run_cummax_attention_backward(std::string_view function, const view<T>& d_o
     using E = storage_t<T>;
     using S = sum_t<T>;
     check_extents(function, "o", o);
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("o", bytes_of(o));
     const std::pair<const char*, const view<const T>*> inputs[] = {{"a1", &a1}, {"a2", &a2}, {"dy", &dy}};
     for (const auto& [name_, x] : inputs) {

@@ -67,60 +67,6 @@ struct cummax_options {
     }
 };
 
-// The memory of a call: what it writes may share an element with nothing else, but for an output that may
-// stand exactly where an input does.
-class cummax_memory {
-public:
-    explicit cummax_memory(std::string_view function) : function_(function) {}
-
-    void reads(const char* name, const byte_span& span) { in_[ins_++] = {name, span}; }
-    void writes(const char* name, const byte_span& span, bool may_replace = false) {
-        outs_[written_++] = {name, span, may_replace};
-    }
-    template <class... Options>
-    void validate(const Options&... options) const {
-        for (int i = 0; i < written_; ++i) {
-            const part& out = outs_[i];
-            check_distinct_elements(function_, out.name, out.span);
-            for (int j = 0; j < ins_; ++j) {
-                if (!overlap(out.span, in_[j].span)) continue;
-                if (out.may_replace && same_elements(out.span, in_[j].span)) continue;
-                fail(function_, {out.name, " overlaps ", in_[j].name, ", needs ",
-                                 out.may_replace ? "to be that tensor itself or memory of its own"
-                                                 : "memory of its own"});
-            }
-            for (int j = 0; j < i; ++j)
-                check_overlap(function_, out.name, out.span, outs_[j].name, outs_[j].span);
-            const char* shared = nullptr;
-            ((shared = shared != nullptr ? shared : overlapped(options, out.span)), ...);
-            if (shared != nullptr)
-                fail(function_, {out.name, " overlaps ", shared, ", needs memory of its own"});
-        }
-    }
-
-private:
-    struct part {
-        const char* name;
-        byte_span span;
-        bool may_replace = false;
-    };
-    // Options that are one table stand among the inputs and outputs already.
-    template <class O>
-    static const char* overlapped(const O& option_, const byte_span& output) {
-        if constexpr (
-            !requires { option_.to.data; } && requires { option_.overlapped(output); })
-            return option_.overlapped(output);
-        else
-            return nullptr;
-    }
-
-    std::string_view function_;
-    part in_[8] = {};
-    part outs_[12] = {};
-    int ins_ = 0;
-    int written_ = 0;
-};
-
 // A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
 // reads this sentence before it tries to convert the result.
 template <class T, class S>
@@ -131,12 +77,13 @@ auto state_of(std::string_view function, const char* name, const table<S>& t, co
     if (t.extents != needed)
         fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
                         t.extents[3], "), needs (", needed[0], ", ", needed[1], ", 1, ", needed[3], ")"});
+    check_memory(function, name, bytes_of(t));
     return strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
 }
 
 // The state options of a call.
 template <class T, class... Options>
-cummax_states<T> states_of(std::string_view function, const std::array<index, 4>& x, cummax_memory& memory,
+cummax_states<T> states_of(std::string_view function, const std::array<index, 4>& x, call_memory& memory,
                            const Options&... options) {
     cummax_states<T> s;
     const auto& both = pick<option_kind::state>(options...);
@@ -181,6 +128,7 @@ along::axis axis_of(std::string_view function, index positions, index heads, con
     if constexpr (is_absent<decltype(wanted)>) {
         return along::axis::position;
     } else {
+        check_enumerator(function, "along", wanted.of, 4);
         if constexpr (streams) {
             if (wanted.of == along::axis::head || wanted.of == along::axis::feature)
                 fail(function, {"a state goes along positions, along is ",

@@ -34,7 +34,7 @@ struct named_view {
 // All of one shape; what is written has memory of its own, or (the first, where it may) stands for an input.
 template <class T>
 void check_tensors(std::string_view function, std::initializer_list<named_view<const T>> inputs,
-                   std::initializer_list<named_view<T>> outputs, bool may_replace, cummax_memory& memory) {
+                   std::initializer_list<named_view<T>> outputs, bool may_replace, call_memory& memory) {
     const named_view<const T>& first = *inputs.begin();
     check_extents(function, first.name, first.of);
     for (const auto& x : inputs) {
@@ -43,7 +43,7 @@ void check_tensors(std::string_view function, std::initializer_list<named_view<c
     }
     for (const auto& x : outputs) {
         check_same_extents(function, x.name, x.of, first.name, first.of);
-        memory.writes(x.name, bytes_of(x.of), may_replace);
+        may_replace ? memory.replaces(x.name, bytes_of(x.of)) : memory.writes(x.name, bytes_of(x.of));
     }
 }
 
@@ -70,7 +70,7 @@ template <class T, class... Options>
 void run_maxstate(std::string_view function, const view<T>& y, const view<const T>& o,
                   const view<const T>& a1, const view<const T>& a2, const Options&... options) {
     using E = storage_t<T>;
-    cummax_memory memory(function);
+    call_memory memory(function);
     check_tensors<T>(function, {{"o", o}, {"a1", a1}, {"a2", a2}}, {{"y", y}}, true, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
     memory.validate(options...);
@@ -86,7 +86,7 @@ void run_maxstate_backward(std::string_view function, const view<T>& d_o, const 
                            const view<T>& d_a2, const view<const T>& dy, const view<const T>& o,
                            const view<const T>& a1, const view<const T>& a2, const Options&... options) {
     using E = storage_t<T>;
-    cummax_memory memory(function);
+    call_memory memory(function);
     check_tensors<T>(function, {{"o", o}, {"a1", a1}, {"a2", a2}, {"dy", dy}},
                      {{"do", d_o}, {"da1", d_a1}, {"da2", d_a2}}, false, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
@@ -121,7 +121,7 @@ auto head_mix_of(std::string_view function, const char* name, const table<X>& t,
 template <class E, class T, class... Options>
 maxstate_super_form<E> super_form_of(std::string_view function, const std::array<view<const T>, 4>& u,
                                      const std::array<double, 3>& alphas, cummax_plan& plan,
-                                     cummax_memory& memory, const Options&... options) {
+                                     call_memory& memory, const Options&... options) {
     using S = sum_t<T>;
     maxstate_super_form<E> form;
     const index heads = u[0].heads();
@@ -148,7 +148,7 @@ template <class T, class... Options>
 void run_super(std::string_view function, const view<T>& y, const std::array<view<const T>, 4>& u,
                const std::array<double, 3>& alphas, const Options&... options) {
     using E = storage_t<T>;
-    cummax_memory memory(function);
+    call_memory memory(function);
     check_tensors<T>(function, {{"a", u[0]}, {"b", u[1]}, {"c", u[2]}, {"d", u[3]}}, {{"y", y}}, false,
                      memory);
     const auto states = states_of<sum_t<T>>(function, u[0].extents, memory, options...);
@@ -167,7 +167,7 @@ void run_super_backward(std::string_view function, const std::array<view<T>, 4>&
                         const Options&... options) {
     using E = storage_t<T>;
     using S = sum_t<T>;
-    cummax_memory memory(function);
+    call_memory memory(function);
     check_tensors<T>(function, {{"a", u[0]}, {"b", u[1]}, {"c", u[2]}, {"d", u[3]}, {"dy", dy}},
                      {{"da", du[0]}, {"db", du[1]}, {"dc", du[2]}, {"dd", du[3]}}, false, memory);
     const auto states = states_of<S>(function, u[0].extents, memory, options...);

@@ -79,9 +79,9 @@ void run_cummax(std::string_view function, const view<T>& y, const view<const T>
     using E = storage_t<T>;
     check_extents(function, "x", x);
     check_same_extents(function, "y", y, "x", x);
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("x", bytes_of(x));
-    memory.writes("y", bytes_of(y), true);
+    memory.replaces("y", bytes_of(y));
     memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
@@ -99,7 +99,7 @@ void run_cummax_backward(std::string_view function, const view<T>& dx, const vie
     check_extents(function, "x", x);
     check_same_extents(function, "dy", dy, "x", x);
     check_same_extents(function, "dx", dx, "x", x);
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("x", bytes_of(x));
     memory.reads("dy", bytes_of(dy));
     memory.writes("dx", bytes_of(dx));
@@ -123,7 +123,7 @@ template <class T, class... Options>
 void run_largest(std::string_view function, const view<const T>& x, const Options&... options) {
     using E = storage_t<T>;
     check_extents(function, "o", x);
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("o", bytes_of(x));
     const auto states = states_of<sum_t<T>>(function, x.extents, memory, options...);
     memory.validate();
@@ -146,9 +146,9 @@ void run_cummax_with_index(std::string_view function, const view<T>& y, const ta
             fail(function, {"indices is (", indices.extents[0], ", ", indices.extents[1], ", ",
                             indices.extents[2], ", ", indices.extents[3], "), x is (", x.extents[0], ", ",
                             x.extents[1], ", ", x.extents[2], ", ", x.extents[3], ")"});
-    cummax_memory memory(function);
+    call_memory memory(function);
     memory.reads("x", bytes_of(x));
-    memory.writes("values", bytes_of(y), true);
+    memory.replaces("values", bytes_of(y));
     memory.writes("indices", bytes_of(indices));
     memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);

@@ -46,16 +46,22 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     g.k = either_of<T>(dk);
     g.v = either_of<T>(dv);
 
-    written_list outputs;
-    outputs.add("dq", bytes_of(dq));
-    outputs.add("dk", bytes_of(dk));
-    outputs.add("dv", bytes_of(dv));
+    call_memory used(function);
+    used.reads("dy", bytes_of(dy));
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.reads("y", bytes_of(y));
+    used.reads("lse", bytes_of(rows));
+    used.writes("dq", bytes_of(dq));
+    used.writes("dk", bytes_of(dk));
+    used.writes("dv", bytes_of(dv));
     const auto into = [&](const char* name, const auto& option_, const std::array<index, 4>& extents) {
         static_assert(
             std::is_same_v<decltype(option_.to), table<sum_t<T>>>,
             "heed::attention_backward: the gradients of a bias, of slopes and of sinks are float, or "
             "double where q, k and v are double");
-        outputs.add(name, bytes_of(option_.to));
+        used.writes(name, bytes_of(option_.to));
         return exact_extents(function, name, option_.to, extents, 4);
     };
     const auto& bias_to = pick<option_kind::bias_gradient>(options...);
@@ -70,13 +76,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     const auto& sinks_to = pick<option_kind::sinks_gradient>(options...);
     if constexpr (!is_absent<decltype(sinks_to)>)
         g.sink = strided_of_numbers(into("the sinks' gradient", sinks_to, {1, 1, 1, shape.heads}));
-    outputs.validate(function, {{"dy", bytes_of(dy)},
-                                {"q", bytes_of(q)},
-                                {"k", bytes_of(k)},
-                                {"v", bytes_of(v)},
-                                {"y", bytes_of(y)},
-                                {"lse", bytes_of(lse)}});
-    outputs.check_read_by_options(function, options...);
+    used.validate(options...);
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
     const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);
@@ -104,8 +104,10 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     const auto run = [&](const auto& visible) {
         const auto program = program_of(visible);
         set_program(p, program);
-        // Without a head of keys there is nothing to write.
-        if (p.batch > 0 && k.heads() > 0) backward_run(p, g, device_, memory).run();
+        // Without batch entries or heads the sums over them, of a bias, of slopes and of sinks, are written
+        // all the same, as zeros; and without a head of keys there are no keys to go through.
+        if (k.heads() == 0) p.batch = 0;
+        backward_run(p, g, device_, memory).run();
     };
     under_masks(
         function, p, device_, memory, run,

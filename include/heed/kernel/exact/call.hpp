@@ -36,34 +36,32 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     else
         p.y_sum = strided_of<S>(y);
 
-    // Outputs beside y, each with memory of its own.
-    byte_span written[4];
-    const char* written_names[4] = {"logsumexp", "weights", "scores", "coverage"};
+    call_memory used(function);
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.replaces("y", bytes_of(y), "q");
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
         const auto t =
             exact_extents(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
         p.logsumexp = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        written[0] = bytes_of(t);
-    } else {
-        written[0].extents[0] = 0;
+        used.writes("logsumexp", bytes_of(t));
     }
     const auto& weights_ = pick<option_kind::weights>(options...);
     if constexpr (!is_absent<decltype(weights_)>) {
         const auto t = exact_extents(function, "weights", weights_.to, score_extents, 4);
         p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-        written[1] = bytes_of(t);
-    } else {
-        written[1].extents[0] = 0;
+        used.writes("weights", bytes_of(t));
     }
-    written[2].extents[0] = 0;
     const auto& scores_ = pick<option_kind::scores>(options...);
     const auto captured = [&] {
         if constexpr (is_absent<decltype(scores_)>) {
             return std::array<no_step, 3>{};
         } else {
             const auto t = exact_extents(function, "scores", scores_.to, score_extents, 4);
-            written[2] = bytes_of(t);
+            used.writes("scores", bytes_of(t));
+            check_enumerator(function, "the stage of scores", scores_.at_stage, 4);
             std::array<bound_capture<S>, 3> steps{};
             if (scores_.at_stage == stage::probabilities) {
                 if (p.weights.data != nullptr)
@@ -76,29 +74,14 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
             return steps;
         }
     }();
-    written[3].extents[0] = 0;
     const auto& coverage_ = pick<option_kind::coverage>(options...);
     if constexpr (!is_absent<decltype(coverage_)>) {
         const auto t = exact_extents(function, "coverage", coverage_.to,
                                      {1, shape.batch, shape.heads, shape.queries}, 3);
         p.coverage = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        written[3] = bytes_of(t);
+        used.writes("coverage", bytes_of(t));
     }
-    const auto check_options = [&](const char* output, const byte_span& span) {
-        check_read_by_options(function, output, span, options...);
-    };
-    check_options("y", bytes_of(y));
-    const std::pair<const char*, byte_span> inputs[] = {
-        {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}, {"y", bytes_of(y)}};
-    for (int i = 0; i < 4; ++i) {
-        if (written[i].empty()) continue;
-        check_distinct_elements(function, written_names[i], written[i]);
-        check_options(written_names[i], written[i]);
-        for (const auto& [name_, span] : inputs)
-            check_overlap(function, written_names[i], written[i], name_, span);
-        for (int j = 0; j < i; ++j)
-            check_overlap(function, written_names[i], written[i], written_names[j], written[j]);
-    }
+    used.validate(options...);
 
     const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
     const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);

@@ -36,16 +36,23 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     const auto& from_state = setup.template get<option_kind::final_state_gradient>();
     const auto& decays = setup.template get<option_kind::decay_gradient>();
     const auto& betas = setup.template get<option_kind::delta_gradient>();
-    written_list outputs;
-    outputs.add("dq", bytes_of(dq));
-    outputs.add("dk", bytes_of(dk));
-    outputs.add("dv", bytes_of(dv));
+    call_memory used(function);
+    used.reads("dy", bytes_of(dy));
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.writes("dq", bytes_of(dq));
+    used.writes("dk", bytes_of(dk));
+    used.writes("dv", bytes_of(dv));
+    setup.list_states(used);
     if constexpr (!is_absent<decltype(into_state)>) {
         g.initial = setup.state_table(function, "the initial state's gradient", into_state.to);
-        outputs.add("the initial state's gradient", bytes_of(into_state.to));
+        used.writes("the initial state's gradient", bytes_of(into_state.to));
     }
-    if constexpr (!is_absent<decltype(from_state)>)
+    if constexpr (!is_absent<decltype(from_state)>) {
         g.final_gradient = setup.state_table(function, "the final state's gradient", from_state.to);
+        used.reads("the final state's gradient", bytes_of(from_state.to));
+    }
     if constexpr (!is_absent<decltype(decays)>) {
         static_assert(std::is_same_v<decltype(decays.to), table<S>>,
                       "heed::linear_attention_backward: the decay's gradient is float, or double where q is");
@@ -59,7 +66,7 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
                       each ? 4 : 3);
         g.decay = each ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
                        : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        outputs.add("the decay's gradient", bytes_of(t));
+        used.writes("the decay's gradient", bytes_of(t));
     }
     if constexpr (!is_absent<decltype(betas)>) {
         static_assert(std::is_same_v<decltype(betas.to), table<S>>,
@@ -67,12 +74,9 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
         const auto& t = betas.to;
         exact_extents(function, "the gradient of beta", t, {1, p.batch, k.heads(), p.keys}, 3);
         g.beta = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        outputs.add("the gradient of beta", bytes_of(t));
+        used.writes("the gradient of beta", bytes_of(t));
     }
-    outputs.validate(function,
-                     {{"dy", bytes_of(dy)}, {"q", bytes_of(q)}, {"k", bytes_of(k)}, {"v", bytes_of(v)}});
-    for (int i = 0; i < outputs.count; ++i)
-        setup.check_written(function, outputs.names[i], outputs.spans[i], outputs.names[i]);
+    setup.check_list(used);
 
     setup.run([&](const auto* device, index lanes, workspace& memory) {
         run_linear_backward(p, g, leaves, device, lanes, memory);

@@ -129,25 +129,17 @@ struct linear_setup<T, std::tuple<Options...>> {
         if constexpr (!is_absent<decltype(last)>)
             problem.last = state_table(function, "the final state", last.to);
     }
-    // f(name, table) for the table that the final state is written to, if one was asked for.
-    template <class F>
-    void with_written_state(const F& f) const {
+    // The states among what a call reads and writes.
+    void list_states(call_memory& used) const {
         const auto& both = get<option_kind::state>();
+        const auto& first = get<option_kind::initial_state>();
         const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>) f("the state", both.to);
-        if constexpr (!is_absent<decltype(last)>) f("the final state", last.to);
+        if constexpr (!is_absent<decltype(both)>) used.writes("the state", bytes_of(both.to));
+        if constexpr (!is_absent<decltype(first)>) used.reads("the initial state", bytes_of(first.to));
+        if constexpr (!is_absent<decltype(last)>) used.writes("the final state", bytes_of(last.to));
     }
-    // An output shares no element with what the options read or write, but for the tensor that it is.
-    void check_written(std::string_view function, const char* output, const byte_span& span,
-                       const char* itself = nullptr) const {
-        const char* shared = nullptr;
-        const auto look = [&](const auto& o) {
-            const char* const by = overlapped_by(o, span);
-            if (by == nullptr || shared != nullptr) return;
-            if (itself == nullptr || std::string_view(by) != itself) shared = by;
-        };
-        std::apply([&](const auto&... o) { (look(o), ...); }, options);
-        if (shared != nullptr) fail(function, {output, " overlaps ", shared, ", needs memory of its own"});
+    void check_list(const call_memory& used) const {
+        std::apply([&](const auto&... o) { used.validate(o...); }, options);
     }
 
     template <option_kind Kind>
@@ -202,6 +194,11 @@ void read_linear_state(std::string_view function, const view<Y>& y, const view<c
     else
         p.y_sum = strided_of<S>(y);
     p.initial = strided_of<S>(state);
+    call_memory used(function);
+    used.reads("q", bytes_of(q));
+    used.reads("the state", bytes_of(state));
+    used.replaces("y", bytes_of(y), "q");
+    setup.check_list(used);
     setup.run([&](const auto* device, index lanes, workspace& memory) {
         read_state(p, leaves, device, lanes, memory);
     });

@@ -56,11 +56,16 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
     for (std::size_t axis = 0; axis < 4; ++axis) g.dgate_stride[axis] = dgates.strides[axis];
     g.write_gate = &write_gate<GX, S>;
 
-    written_list written;
-    written.add("dq", bytes_of(dq));
-    written.add("dk", bytes_of(dk));
-    written.add("dv", bytes_of(dv));
-    written.add("dgates", bytes_of(dgates));
+    call_memory used(function);
+    used.reads("dy", bytes_of(dy));
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.reads("gates", bytes_of(gates));
+    used.writes("dq", bytes_of(dq));
+    used.writes("dk", bytes_of(dk));
+    used.writes("dv", bytes_of(dv));
+    used.writes("dgates", bytes_of(dgates));
     const auto& given = pick<option_kind::compressed>(options...);
     const auto& wanted = pick<option_kind::compressed_gradient>(options...);
     if constexpr (!is_absent<decltype(wanted)>) {
@@ -75,21 +80,20 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
                            "the tensor of them", given.values);
         g.dcompressed_k = strided_of<S>(wanted.keys);
         g.dcompressed_v = strided_of<S>(wanted.values);
-        written.add("the gradient of the compressed keys", bytes_of(wanted.keys));
-        written.add("the gradient of the compressed values", bytes_of(wanted.values));
+        used.writes("the gradient of the compressed keys", bytes_of(wanted.keys));
+        used.writes("the gradient of the compressed values", bytes_of(wanted.values));
     } else if constexpr (!is_absent<decltype(given)>) {
         if (given.length < 0)
             fail(function,
                  {"compressed(keys, values) are the caller's own, needs compressed_gradient(dk, dv) "
                   "for their gradients"});
     }
-    written.validate(function, {{"dy", bytes_of(dy)},
-                                {"q", bytes_of(q)},
-                                {"k", bytes_of(k)},
-                                {"v", bytes_of(v)},
-                                {"gates", bytes_of(gates)}});
-    written.check_read_by_options(function, options...);
+    used.validate(options...);
     if (k.heads() == 0) return;
+    if (p.heads == 0) {  // no rows: as of heads without queries
+        p.heads = p.kv_heads;
+        p.queries = 0;
+    }
     with_resources(
         [&](const auto* device_, workspace& memory) {
             if constexpr (is_absent<decltype(given)>) make_compressed(p, device_, memory);

@@ -142,8 +142,13 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
         p.y = strided_of<E>(y);
     else
         p.y_sum = strided_of<sum_t<T>>(y);
-    check_overlap(function, "y", bytes_of(y), "gates", bytes_of(gates));
-    check_read_by_options(function, "y", bytes_of(y), options...);
+    call_memory used(function);
+    used.reads("q", bytes_of(q));
+    used.reads("k", bytes_of(k));
+    used.reads("v", bytes_of(v));
+    used.reads("gates", bytes_of(gates));
+    used.replaces("y", bytes_of(y), "q");
+    used.validate(options...);
     if (y.size() == 0) return;
     with_resources(
         [&](const auto* device_, workspace& memory) {

@@ -189,7 +189,7 @@ void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, worksp
         problem.y_sum = gradients.nothing();
         const rows_of_gradients kernel(problem, gradients, weigher, rows);
         const index group = p.heads / p.kv_heads;
-        if (p.queries > 0 && few) kernel.run_heads(b, kv_head, mine + own);
+        if (p.queries > 0 && few && group > 0) kernel.run_heads(b, kv_head, mine + own);
         for (index h = kv_head * group; !few && h < (kv_head + 1) * group; ++h)
             for (index i = 0; i < p.queries; i += rows)
                 kernel.run_queries(b, h, i, least(i + rows, p.queries), mine + own);
