@@ -150,6 +150,55 @@ TEST_CASE("a decoder's bits do not depend on threads or batch; a second step all
     }
 }
 
+// With one position each way, a layer of which one part is left shows what its two sites keep: the only
+// weight of a row, and the numbers of the branch in the rows whose weight stayed.
+TEST_CASE("the five dropout sites of a decoder layer drop each by itself") {
+    support::random r(77);
+    const long rows = 200, width = 32;
+    const auto layer =
+        make<double>({.attention = {.width = width, .heads = 1}, .norm = norm_place::before}, r);
+    const auto x = support::random_rows<double>(r, rows, 1, width);
+    const auto memory = support::random_rows<double>(r, rows, 1, width);
+    struct sites {
+        std::vector<bool> weight, number;
+    };
+    const auto look = [&](bool self, bool cross, bool feed_forward) {
+        auto part = layer;
+        if (!self) part.weights.attention.out.weight.setZero();
+        if (!cross) part.weights.cross_attention.out.weight.setZero();
+        if (!feed_forward) heed::set_zero(part.weights.feed_forward.down);
+        const auto y = part(x, memory, heed::dropout(0.5, 7));
+        sites kept;
+        for (long row = 0; row < rows; ++row) {
+            bool any = false;
+            for (long f = 0; f < width; ++f) {
+                kept.number.push_back(y(row, 0, f) != x(row, 0, f));
+                any = any || kept.number.back();
+            }
+            kept.weight.push_back(any);
+        }
+        return kept;
+    };
+    const sites parts[] = {look(true, false, false), look(false, true, false), look(false, false, true)};
+    const auto independent = [](long alike, long all) {
+        CHECK(std::fabs(static_cast<double>(alike) / static_cast<double>(all) - 0.5) < 0.15);
+    };
+    for (std::size_t a = 0; a < 3; ++a)
+        for (std::size_t b = 0; b < a; ++b) {
+            INFO(a << " and " << b);
+            long rows_alike = 0, numbers = 0, numbers_alike = 0;
+            for (std::size_t row = 0; row < std::size_t(rows); ++row) {
+                rows_alike += parts[a].weight[row] == parts[b].weight[row];
+                if (!parts[a].weight[row] || !parts[b].weight[row]) continue;
+                for (std::size_t at = row * std::size_t(width); at < (row + 1) * std::size_t(width);
+                     ++at, ++numbers)
+                    numbers_alike += parts[a].number[at] == parts[b].number[at];
+            }
+            independent(rows_alike, rows);
+            independent(numbers_alike, numbers);
+        }
+}
+
 #if defined(__cpp_exceptions)
 TEST_CASE("what does not fit a decoder layer is named") {
     using heed_test::contains;
