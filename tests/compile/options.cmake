@@ -69,4 +69,4 @@ heed_must_not_compile(device_without_cost MESSAGE "heed::on: needs an Eigen::Thr
 heed_must_not_compile(device_temporary MESSAGE "heed::on: the device is a temporary")
 heed_must_not_compile(workspace_temporary MESSAGE "heed::use: needs a heed::workspace with a name")
 heed_must_not_compile(workspace_const MESSAGE "heed::use: needs a heed::workspace with a name that is not const")
-heed_must_not_compile(weights_of_vector MESSAGE "needs an Eigen tensor or matrix that has its elements in memory")
+heed_must_not_compile(weights_of_vector MESSAGE "a std::vector, std::array or std::span does not say its extents; wrap")

@@ -2,12 +2,52 @@
 // tests/compile/tensors.cpp: tensors that would be read wrongly, and element types that do not fit
 #include <heed/heed.hpp>
 
+#include <array>
 #include <vector>
 
 using tensor4 = Eigen::Tensor<float, 4, Eigen::RowMajor>;
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 void call(tensor4& y, tensor4& q, const tensor4& k, const tensor4& v) {
+#ifdef HEED_CASE_array_as_key
+    std::array<float, 24> a{};
+    (void)heed::attention(q, a, v);
+#endif
+#ifdef HEED_CASE_vector_as_result
+    std::vector<float> a(24);
+    heed::attention_into(a, q, k, v);
+#endif
+#ifdef HEED_CASE_vector_as_bias
+    std::vector<float> a(24);
+    (void)heed::attention(q, k, v, heed::bias(a));
+#endif
+#ifdef HEED_CASE_vector_as_mask
+    std::vector<bool> a(24);
+    (void)heed::attention(q, k, v, heed::mask(a));
+#endif
+#ifdef HEED_CASE_vector_as_logsumexp
+    std::vector<float> a(24);
+    (void)heed::attention(q, k, v, heed::logsumexp(a));
+#endif
+#ifdef HEED_CASE_vector_of_a_layer
+    std::vector<float> a(24);
+    (void)heed::layer_norm<float>(8)(a);
+#endif
+#ifdef HEED_CASE_vector_in_linear
+    std::vector<float> a(24);
+    (void)heed::linear_attention(a, a, a);
+#endif
+#ifdef HEED_CASE_vector_in_cummax
+    std::vector<float> a(24);
+    (void)heed::cummax(a);
+#endif
+#ifdef HEED_CASE_c_array_as_query
+    float a[24] = {};
+    (void)heed::attention(a, k, v);
+#endif
+#ifdef HEED_CASE_number_as_query
+    (void)heed::attention(1.5f, k, v);
+#endif
 #ifdef HEED_CASE_column_major_tensor
     Eigen::Tensor<float, 4> t(4, 3, 2, 1);
     (void)heed::attention(t, k, v);

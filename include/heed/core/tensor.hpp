@@ -5,6 +5,7 @@
 // column-major one would be read backwards, so it has to be wrapped in reversed() by its owner.
 #pragma once
 
+#include <ranges>
 #include <utility>
 
 #include <Eigen/Core>
@@ -89,8 +90,31 @@ concept heed_view = requires(const std::remove_cvref_t<X>& x) {
 // What has its elements in memory, so that a table can be made of it.
 template <class X>
 concept has_elements = heed_view<X> || eigen_tensor<X> || eigen_matrix<X>;
+// What has elements but not their extents, and what to write instead.
+template <class X>
+constexpr bool says_its_extents() {
+    using Plain = std::remove_cvref_t<X>;
+    constexpr bool pointer = !has_elements<X> && std::is_pointer_v<std::decay_t<X>>;
+    static_assert(!pointer,
+                  "heed: a pointer or C array does not say its extents; wrap it in a view, "
+                  "heed::view<const T>(pointer, {batch, heads, positions, features})");
+    constexpr bool container = !has_elements<X> && std::ranges::range<Plain>;
+    static_assert(
+        !container,
+        "heed: a std::vector, std::array or std::span does not say its extents; wrap its elements in "
+        "a view, heed::view<const T>(x.data(), {batch, heads, positions, features})");
+    return !pointer && !container;
+}
+template <class X>
+constexpr bool is_expression = requires {
+    typename std::remove_cvref_t<X>::Scalar;
+};
+
 template <class X>
 requires(!heed_view<X>) auto as_table(X&& x) {
+    static_assert(says_its_extents<X>());
+    static_assert(has_elements<X> || is_expression<X>,
+                  "heed: needs an Eigen tensor, an Eigen matrix or a heed::view; this is none of them");
     static_assert(has_elements<X>,
                   "heed: needs an Eigen tensor or matrix that has its elements in memory; an expression has "
                   "none, so evaluate it into a tensor with a name");

@@ -82,6 +82,7 @@ struct dense_mask : mask_base {
 // true = may look. Keeps a reference to the tensor.
 template <class X>
 auto mask(X&& visible) {
+    static_assert(detail::says_its_extents<X>());
     static_assert(
         detail::has_elements<X>,
         "heed::mask: needs a tensor of bool that has its elements in memory; an expression has to be "

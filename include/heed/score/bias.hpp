@@ -57,6 +57,7 @@ struct bias_option : option<option_kind::bias> {
 // Float, double, half or bfloat16. Keeps a reference to the tensor.
 template <class X>
 auto bias(X&& values) {
+    static_assert(detail::says_its_extents<X>());
     static_assert(detail::has_elements<X>,
                   "heed::bias: needs a tensor that has its elements in memory; an expression has to be "
                   "evaluated first, a function is heed::score(f)");
