@@ -43,7 +43,8 @@ TEST_CASE("longformer sees a window and global positions") {
 
 TEST_CASE("bigbird sees a window of blocks, global blocks and random ones") {
     support::for_problems<float>(262, 40, [](reference::problem& p, support::random& r) {
-        const heed::bigbird_blocks of{r.skewed(1, 64), r.between(1, 4), r.between(0, 2), r.between(0, 3)};
+        const heed::bigbird_blocks of{r.skewed(1, 64), 2 * r.between(1, 2) - 1, r.between(0, 2),
+                                      r.between(0, 3)};
         const auto random = heed::random_blocks(of.random, of.block, 11)
                                 .bind("test", heed::problem_shape{p.batch, p.heads, p.queries, p.keys});
         support::check_pattern(p, heed::bigbird(11, of), bigbird(p.keys - p.queries, of, random));

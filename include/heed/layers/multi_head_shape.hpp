@@ -49,7 +49,9 @@ attention_config checked_config(attention_config c) {
     if (c.width <= 0) fail(f, {"width is ", c.width, ", needs at least 1"});
     if (c.heads <= 0) fail(f, {"heads is ", c.heads, ", needs at least 1"});
     if (c.kv_heads == 0) c.kv_heads = c.heads;
-    if (c.kv_heads < 0 || c.heads % c.kv_heads != 0)
+    if (c.kv_heads < 0)
+        fail(f, {"kv_heads is ", c.kv_heads, ", needs at least 1, or 0 for as many as heads"});
+    if (c.heads % c.kv_heads != 0)
         fail(f, {"heads is ", c.heads, ", needs a multiple of kv_heads, ", c.kv_heads});
     if (!has_shared_stream<Heads>(c))
         fail(f, {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ",

@@ -23,6 +23,8 @@
 // fast.
 #pragma once
 
+#include <limits>
+
 #include <heed/select/entropy_choice.hpp>
 
 namespace heed {
@@ -38,7 +40,7 @@ struct entropy_budget_option : selector_base {
         if (!(rule.least_keys >= 1 && rule.most_keys >= rule.least_keys))
             fail(function, {"entropy_budget got (", rule.least_keys, ", ", rule.most_keys,
                             "), needs counts of keys with 1 <= k_min <= k_max"});
-        if (!(rule.kappa > 0 && rule.kappa <= 1e30))
+        if (!(rule.kappa > 0 && rule.kappa <= (std::numeric_limits<double>::max)()))
             fail(function, {"entropy_budget got a kappa of ", rule.kappa, ", needs a finite number above 0"});
     }
 
@@ -71,7 +73,7 @@ struct entropy_budget_option : selector_base {
 }  // namespace detail
 
 // From k_min to k_max keys for a query, in whole blocks of 64, kappa times the effective number of keys in
-// between. heed::error unless 1 <= k_min <= k_max and 0 < kappa.
+// between. heed::error unless 1 <= k_min <= k_max and kappa is a finite number above 0.
 template <class L, class M, class K = double>
 auto entropy_budget(const L& k_min, const M& k_max, const K& kappa = 1) {
     static_assert(detail::whole_number<L> && detail::whole_number<M>,

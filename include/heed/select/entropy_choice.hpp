@@ -28,7 +28,8 @@ struct entropy_budget_rule {
 
     // Keys for a row whose e^H is this.
     index keys_of(double spread) const {
-        const double wanted = std::ceil(kappa * spread * 0.999);
+        const double by = kappa < 1e30 ? kappa : 1e30;  // all the same to any number of keys
+        const double wanted = std::ceil(by * spread * 0.999);
         if (!(wanted < static_cast<double>(most_keys))) return most_keys;
         const index k = static_cast<index>(wanted);
         return k > least_keys ? k : least_keys;

@@ -49,13 +49,17 @@ struct native_blocks {
     void validate(std::string_view function) const {
         detail::check_pooling(function, compress_block, compress_stride);
         if (!(select_block > 0 && select_block % compress_stride == 0 && select_block <= longest_axis))
-            detail::fail(function, {"select_block is ", select_block,
-                                    ", needs a multiple of compress_stride, ", compress_stride});
+            detail::fail(function,
+                         {"select_block is ", select_block, ", needs a multiple of compress_stride, ",
+                          compress_stride, ", up to 2^31 - 1"});
         if (!(select_count >= 3 && select_count <= longest_axis))
-            detail::fail(function, {"select_count is ", select_count,
-                                    ", needs at least 3: the first block, a query's own and the one before"});
+            detail::fail(function,
+                         {"select_count is ", select_count,
+                          ", needs at least 3, the first block, a query's own and the one before, and "
+                          "at most 2^31 - 1"});
         if (!(window > 0 && window <= longest_axis))
-            detail::fail(function, {"window is ", window, ", needs at least the query's own key, 1"});
+            detail::fail(function, {"window is ", window,
+                                    ", needs at least the query's own key, 1, and at most 2^31 - 1"});
     }
 };
 
