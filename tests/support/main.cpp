@@ -2,7 +2,7 @@
 // tests/support/main.cpp: main of every test program, compiled once
 //
 // Our own rather than Catch2's, to know that a program did nothing but skip, and to turn floating-point
-// traps on (HEED_FPE) before the first test case.
+// traps on (HEED_FPE=1 in the environment, where the C library can) before the first test case.
 #if !__has_include(<catch2/catch_all.hpp>)
 #define CATCH_CONFIG_RUNNER
 #endif
@@ -10,7 +10,9 @@
 #include "support/traps.hpp"
 
 #include <cstdio>
-#if defined(HEED_FPE)
+#include <cstdlib>
+#include <cstring>
+#if defined(__GLIBC__)
 #include <cfenv>
 #endif
 
@@ -38,7 +40,7 @@ void heed_test::skip(const char* reason) {
     ++skipped;
 }
 
-#if defined(HEED_FPE)
+#if defined(__GLIBC__)
 heed_test::without_traps::without_traps(bool wanted) : kept_(wanted ? fedisableexcept(FE_ALL_EXCEPT) : 0) {}
 heed_test::without_traps::~without_traps() {
     if (kept_ == 0) return;
@@ -51,8 +53,10 @@ heed_test::without_traps::~without_traps() { (void)kept_; }
 #endif
 
 int main(int argc, char** argv) {
-#if defined(HEED_FPE)
-    feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+#if defined(__GLIBC__)
+    const char* const traps = std::getenv("HEED_FPE");
+    if (traps != nullptr && std::strcmp(traps, "1") == 0)
+        feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
 #endif
     const int result = Catch::Session().run(argc, argv);
     const bool only_skipped = result == 0 && skipped > 0 && assertions == 0;
