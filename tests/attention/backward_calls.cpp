@@ -122,6 +122,44 @@ TEST_CASE("a callable's exception reaches the caller from any thread") {
         }
 }
 
+TEST_CASE("sums over no batch entries, heads, queries or keys are written, as zeros") {
+    const heed::thread_pool pool(2);
+    for (int axis = 0; axis < 5; ++axis) {
+        const long batch = axis == 0 ? 0 : 2, kv_heads = axis == 1 ? 0 : 2, heads = 2 * kv_heads;
+        const long queries = axis == 2 ? 0 : 5, keys = axis == 3 ? 0 : 7;
+        support::tensor<float> q(batch, heads, queries, 3), dq(q.dimensions());
+        support::tensor<float> k(batch, kv_heads, keys, 3), dk(k.dimensions()), dv(k.dimensions());
+        support::tensor<float> y(q.dimensions()), bias(1, axis == 1 ? 1 : heads, queries, keys);
+        support::tensor<float, 3> lse(batch, heads, queries);
+        support::tensor<float, 2> wide(1, keys), tall(queries, 1);
+        support::tensor<float, 1> slopes(heads), sinks(heads), dslopes(heads), dsinks(heads);
+        support::tensor<float> dbias(bias.dimensions());
+        support::tensor<float, 2> dwide(wide.dimensions()), dtall(tall.dimensions());
+        for (auto* x : {&q, &k, &y, &bias}) x->setConstant(0.5f);
+        for (auto* x : {&dq, &dk, &dv, &dbias}) x->setConstant(-77);
+        lse.setConstant(axis == 3 ? -HUGE_VALF : 1), wide.setZero(), tall.setZero();
+        slopes.setConstant(0.25f), sinks.setZero();
+        for (auto* x : {&dslopes, &dsinks}) x->setConstant(-77);
+        for (auto* x : {&dwide, &dtall}) x->setConstant(-77);
+        const auto run = [&](const auto&... options) {
+            heed::attention_backward_into(dq, dk, dv, y, q, k, k, y, lse, options...);
+        };
+        run(heed::bias(bias), heed::bias_gradient(dbias), heed::alibi(slopes), heed::slopes_gradient(dslopes),
+            heed::sinks(sinks), heed::sinks_gradient(dsinks), heed::on(pool));
+        run(heed::bias(wide), heed::bias_gradient(dwide), heed::causal);
+        run(heed::bias(tall), heed::bias_gradient(dtall));
+        long wrong = 0;
+        const auto look = [&](const auto& x, bool zero) {
+            for (const float e : support::elements(x)) wrong += zero ? e != 0 : e == -77;
+        };
+        INFO("axis " << axis);
+        const bool none = axis < 4;
+        look(dq, none), look(dk, none), look(dv, none), look(dbias, none), look(dwide, none);
+        look(dtall, none), look(dslopes, none), look(dsinks, none && axis != 3);
+        CHECK(wrong == 0);
+    }
+}
+
 namespace {
 
 std::string text_of(const std::function<void()>& call) {
