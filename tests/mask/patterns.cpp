@@ -89,3 +89,30 @@ TEST_CASE("patterns stand beside score functions, biases and other element types
     with(Eigen::half(), 3, 300);
     with(double(), 200, 300);
 }
+
+TEST_CASE("patterns of numbers as large as numbers go see what their formulas say") {
+    support::random r(265);
+    constexpr long axis = 2147483647, most = PTRDIFF_MAX;
+    for (const long n : {1L, 3L, axis - 1, axis, axis + 1, 2 * axis + 5, 1L << 62, most - 1, most})
+        for (const long queries : {3L, 9L, 15L}) {
+            auto p = support::problem<float>(r, 1, 1, 1, queries, 12, 4, 4);
+            const auto from = [&](reference::place i) { return i.query + p.keys - p.queries; };
+            const auto away = [&](reference::place i) { return std::labs(i.key - from(i)); };
+            const auto block = [&](long x) { return x >= 0 ? x / n : -1 - (-1 - x) / n; };
+            INFO(n << ", " << queries << " queries");
+            p.visible = [&](reference::place i) { return away(i) % n == 0; };
+            support::check_call<float>(p, heed::dilated(most, n));
+            p.visible = [&](reference::place i) { return away(i) < n; };
+            support::check_call<float>(p, heed::dilated(n, 1));
+            p.visible = [&](reference::place i) { return away(i) <= n || away(i) % n == 0; };
+            support::check_call<float>(p, heed::strided(n));
+            p.visible = [&](reference::place i) { return block(from(i)) == block(i.key) || i.key % n == n - 1; };
+            support::check_call<float>(p, heed::fixed(n, 1));
+            p.visible = [&](reference::place i) { return std::labs(block(from(i)) - block(i.key)) <= n; };
+            support::check_call<float>(p, heed::detail::block_window_mask(n, n));
+            p.visible = [&](reference::place i) { return i.key < n; };
+            support::check_call<float>(p, heed::prefix(n));
+            p.visible = [&](reference::place i) { return i.key < n || (from(i) >= 0 && from(i) < n); };
+            support::check_call<float>(p, heed::global_first(n));
+        }
+}

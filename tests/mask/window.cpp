@@ -57,6 +57,29 @@ TEST_CASE("window_from takes an offset per batch") {
     }
 }
 
+TEST_CASE("an offset and a width that are as large as numbers go meet without wrapping") {
+    support::random r(26);
+    constexpr long axis = 2147483647, most = PTRDIFF_MAX;
+    const long offsets[] = {-axis, -axis + 3, -40, 0, 40, axis - 3, axis};
+    const long widths[] = {0, 3, axis - 1, axis, axis + 1, 2 * axis, 2 * axis + 5, 1L << 62, most - 1, most};
+    for (const long offset : offsets)
+        for (const long left : widths)
+            for (const long right : widths) {
+                auto p = support::problem<float>(r, 1, 1, 1, r.chance(0.5) ? 3 : 9, 12, 4, 4);
+                p.visible = [=](reference::place i) {
+                    const long distance = i.key - (i.query + offset);
+                    return distance >= -left && distance <= right;
+                };
+                INFO(offset << ", " << left << ", " << right);
+                check_call<float>(p, heed::window_from(offset, left, right));
+            }
+    for (const long n : widths) {
+        auto p = support::problem<float>(r, 1, 1, 1, 9, 12, 4, 4);
+        p.visible = interval(3, n < 20 ? n : 20, n < 20 ? n : 20);
+        check_call<float>(p, heed::window(n, n));
+    }
+}
+
 TEST_CASE("a window of nothing but the own key copies v") {
     support::random r(25);
     auto p = support::problem<float>(r, 2, 2, 2, 70, 70, 8, 8);

@@ -35,6 +35,12 @@ namespace detail {
 
 inline index least(index a, index b) { return a < b ? a : b; }
 inline index greatest(index a, index b) { return a > b ? a : b; }
+// a + b, or the end of the range that it passes.
+inline index saturated_sum(index a, index b) {
+    if (b > 0 && a > PTRDIFF_MAX - b) return PTRDIFF_MAX;
+    if (b < 0 && a < PTRDIFF_MIN - b) return PTRDIFF_MIN;
+    return a + b;
+}
 
 }  // namespace detail
 

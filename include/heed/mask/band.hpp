@@ -15,8 +15,8 @@
 namespace heed {
 inline namespace HEED_ABI {
 
-// A side of a window that does not end.
-inline constexpr index unbounded = longest_axis;
+// A side of a window that does not end: no number of keys, since an offset may take up any of those.
+inline constexpr index unbounded = PTRDIFF_MAX;
 
 namespace detail {
 
@@ -41,8 +41,8 @@ struct bound_band {
 
     bound_band_row row(index batch) const {
         const index p = offset[batch];
-        return {left >= unbounded ? -2147483647 - 1 : clamped_coordinate(p - left),
-                right >= unbounded ? 2147483647 : clamped_coordinate(p + right)};
+        return {left == unbounded ? -2147483647 - 1 : clamped_coordinate(saturated_sum(p, -left)),
+                right == unbounded ? 2147483647 : clamped_coordinate(saturated_sum(p, right))};
     }
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
