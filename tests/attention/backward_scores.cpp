@@ -62,3 +62,28 @@ TEST_CASE("a bias and its gradient, however it broadcasts, -inf in it, under cau
                                               support::gradient_size(p, truth)) <= 1);
     });
 }
+
+TEST_CASE("a saturated softcap keeps the digits of its gradient") {
+    // Two keys of nearly the same capped score: weights of a half, and a slope of 4 e^-2s.
+    const auto look = [](auto element, double s, auto&&... option) {
+        using T = decltype(element);
+        support::tensor<T, 2> q(1, 1), k(2, 1), v(2, 1), y(1, 1), dy(1, 1), dq(1, 1), dk(2, 1), dv(2, 1);
+        support::tensor<T, 3> lse(1, 1, 1);
+        q.setConstant(1), k(0, 0) = k(1, 0) = static_cast<T>(s), v(0, 0) = 1, v(1, 0) = -1, dy.setConstant(1);
+        heed::attention_into(y, q, k, v, option..., heed::scale(1), heed::logsumexp(lse));
+        heed::attention_backward_into(dq, dk, dv, dy, q, k, v, y, lse, option..., heed::scale(1));
+        const double e = std::exp(-2 * s), want = 0.5 * 4 * e / ((1 + e) * (1 + e));
+        INFO(s << ": " << static_cast<double>(dk(0, 0)) << ", needs " << want);
+        CHECK(std::fabs(static_cast<double>(dk(0, 0)) / want - 1) < 1e-5);
+        CHECK(std::fabs(static_cast<double>(dk(1, 0)) / want + 1) < 1e-5);
+    };
+    const auto cap = heed::score([](auto s, heed::at) { return heed::math::tanh(s); });
+    // Its derivative is tanh's: 4 e / (1 + e)^2 with e = e^-2s.
+    const auto sigmoid = heed::score([](auto s, heed::at) { return 2 * heed::math::sigmoid(2 * s); });
+    for (const double s : {0.25, 3.0, 8.0, 12.0, 30.0}) {
+        look(float(), s, heed::softcap(1)), look(double(), s, heed::softcap(1));
+        look(float(), s, cap), look(double(), s, cap);
+        look(float(), s, sigmoid), look(double(), s, sigmoid);
+    }
+    look(double(), 150.0, heed::softcap(1));
+}

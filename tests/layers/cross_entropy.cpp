@@ -76,6 +76,23 @@ TEST_CASE("logits that are large, equal, or without probability") {
     CHECK(d(0, 1) == 0);
 }
 
+TEST_CASE("the gradient at a target that has nearly all is what the others have") {
+    const auto look = [](auto element, double above) {
+        using T = decltype(element);
+        for (const long classes : {2L, 70L, 300L}) {
+            support::tensor<T, 2> x(2, classes), d(2, classes);
+            x.setZero();
+            x(0, classes - 1) = x(1, 0) = static_cast<T>(above);
+            (void)heed::cross_entropy(x, std::vector<long>{classes - 1, 0}, d);
+            const double others = static_cast<double>(classes - 1) * std::exp(-above) / 2;
+            INFO(classes << " classes: " << static_cast<double>(d(1, 0)) << ", needs " << -others);
+            CHECK(std::fabs(static_cast<double>(d(0, classes - 1)) / others + 1) < 1e-5);
+            CHECK(std::fabs(static_cast<double>(d(1, 0)) / others + 1) < 1e-5);
+        }
+    };
+    look(float(), 30), look(double(), 60);
+}
+
 TEST_CASE("rows that are ignored are not looked at, and NaN stays in its row") {
     const heed_test::without_traps quiet;
     support::random r(4);

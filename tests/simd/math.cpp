@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <heed/math.hpp>
+#include <heed/score/dual.hpp>
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
@@ -47,6 +48,29 @@ void sweep(double exp_low, double exp_high) {
               [](long double x) { return 1 / (1 + std::exp(-x)); }) <= 4);
     CHECK(worst<T>(
               6, 0, 1e30, [](T x) { return m::sqrt(x); }, [](long double x) { return std::sqrt(x); }) <= 1);
+}
+
+// The derivatives that dual numbers carry, to the end of the normal range.
+template <class T>
+void slopes(double most) {
+    namespace m = heed::math;
+    using dual = heed::detail::dual<T>;
+    const auto bell = [](long double x) {
+        const long double e = std::exp(-std::fabs(x));
+        return e / ((1 + e) * (1 + e));
+    };
+    for (const double end : {1.0, 12.0, most}) {
+        CHECK(worst<T>(
+                  7, -end / 2, end / 2, [](T x) { return m::tanh(dual(x, 1)).slope; },
+                  [&](long double x) { return 4 * bell(2 * x); }) <= 5);
+        CHECK(worst<T>(
+                  8, -end, end, [](T x) { return m::sigmoid(dual(x, 1)).slope; }, bell) <= 5);
+    }
+    for (const T x : {T(1e4), T(-1e4), std::numeric_limits<T>::infinity()}) {
+        CHECK(m::tanh(dual(x, 1)).slope == 0);
+        CHECK(m::sigmoid(dual(x, 1)).slope == 0);
+    }
+    CHECK(std::isnan(m::tanh(dual(std::numeric_limits<T>::quiet_NaN(), 1)).slope));
 }
 
 template <class T>
@@ -94,6 +118,8 @@ void ends() {
 
 TEST_CASE("heed::math in float") { sweep<float>(-100, 88); }
 TEST_CASE("heed::math in double") { sweep<double>(-740, 708); }
+TEST_CASE("derivatives in float") { slopes<float>(86); }
+TEST_CASE("derivatives in double") { slopes<double>(706); }
 TEST_CASE("heed::math at the ends") {
     ends<float>();
     ends<double>();

@@ -88,13 +88,11 @@ HEED_INLINE detail::dual<T> log(detail::dual<T> x) {
 }
 template <class T>
 HEED_INLINE detail::dual<T> tanh(detail::dual<T> x) {
-    const T t = tanh(x.value);
-    return {t, x.slope * (T(1) - t * t)};
+    return {tanh(x.value), x.slope * detail::scalar::tanh_slope(x.value)};
 }
 template <class T>
 HEED_INLINE detail::dual<T> sigmoid(detail::dual<T> x) {
-    const T s = sigmoid(x.value);
-    return {s, x.slope * (s * (T(1) - s))};
+    return {sigmoid(x.value), x.slope * detail::scalar::sigmoid_slope(x.value)};
 }
 template <class T>
 HEED_INLINE detail::dual<T> sqrt(detail::dual<T> x) {

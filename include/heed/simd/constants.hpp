@@ -23,7 +23,8 @@ struct constants<float> {
     // Below, 2^n has n = -127 and is 0.
     static constexpr float exp_flush = -87.6833f;
     static constexpr float exp_least = -104.0f, exp_most = 89.0f;
-    static constexpr float tanh_most = 20.0f;
+    // As far as e^x + 2 and its inverse are normal numbers.
+    static constexpr float tanh_most = 87.0f;
     static constexpr int exp_terms = 5;
     static constexpr float exp_q[] = {0.49999994f, 0.1666652f, 0.041668408f, 0.0083689215f, 0.0013814174f};
     static constexpr int log_terms = 4;
@@ -49,7 +50,7 @@ struct constants<double> {
     static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
     static constexpr double exp_flush = -708.7437;
     static constexpr double exp_least = -746.0, exp_most = 710.0;
-    static constexpr double tanh_most = 40.0;
+    static constexpr double tanh_most = 708.0;
     static constexpr int exp_terms = 12;
     static constexpr double exp_q[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
                                        1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,

@@ -7,6 +7,8 @@
 //
 //     exp   x = n ln2 + r, e^x = 2^n e^r, e^r = 1 + r + r^2 q(r)     <= 1 ULP, denormal results included
 //     tanh  expm1(2x) / (expm1(2x) + 2)                              <= 3 ULP
+//     its derivative 4 (expm1(2x) + 1) / (expm1(2x) + 2)^2, and not 1 - tanh^2, which has no digits left
+//     where tanh is near 1; that of the sigmoid e / (1 + e)^2 for the same reason
 //     log   2 atanh(f / (2 + f)) + e ln2                             <= 2 ULP
 //
 // The float q is a least-maximum fit of degree 4 on |r| <= ln2/2 (relative error 3e-9); the double one is
@@ -73,13 +75,10 @@ HEED_INLINE V exp(V x) {
     return (expm1_reduced(r) + C::one) * power_of_two<V>(h) * power_of_two<V>(n - h);
 }
 
-// tanh(x), odd and monotone to the last bits; +-1 from |x| = 10 (20 for double).
+// e^a - 1 for 0 <= a; beyond tanh_most it stands still.
 template <class V>
-HEED_INLINE V tanh(V x) {
+HEED_INLINE V expm1_of_positive(V a) {
     using C = constants<element_of<V>>;
-    const auto sign = bits_of(x) & C::sign_bit;
-    const V magnitude = float_of(bits_of(x) ^ sign);
-    V a = magnitude + magnitude;
     const V most = set<V>(C::tanh_most);
     a = choose(most < a, most, a);
     const auto n = to_int(a * C::log2e + C::half);
@@ -87,8 +86,30 @@ HEED_INLINE V tanh(V x) {
     V r = a - f * C::ln2_high;
     r = r - f * C::ln2_low;
     const V scale = power_of_two<V>(n);
-    const V e = expm1_reduced(r) * scale + (scale - C::one);
+    return expm1_reduced(r) * scale + (scale - C::one);
+}
+
+// tanh(x), odd and monotone to the last bits; +-1 from |x| = 10 (20 for double).
+template <class V>
+HEED_INLINE V tanh(V x) {
+    using C = constants<element_of<V>>;
+    const auto sign = bits_of(x) & C::sign_bit;
+    const V magnitude = float_of(bits_of(x) ^ sign);
+    const V e = expm1_of_positive(magnitude + magnitude);
     return float_of(bits_of(e / (e + (C::one + C::one))) | sign);
+}
+
+// Its derivative, to the last bits down to the end of the normal range, where it becomes 0. Beside tanh(x) it
+// costs a division: the exponential is the same.
+template <class V>
+HEED_INLINE V tanh_slope(V x) {
+    using C = constants<element_of<V>>;
+    const V two = set<V>(C::one + C::one);
+    const V magnitude = float_of(bits_of(x) ^ (bits_of(x) & C::sign_bit));
+    const V a = magnitude + magnitude;
+    const V e = expm1_of_positive(a);
+    const V share = two / (e + two);
+    return choose(set<V>(C::tanh_most) < a, set<V>(0), share * ((e + C::one) * share));
 }
 
 // 1 / (1 + e^-x), without overflow on either side.
@@ -97,6 +118,14 @@ HEED_INLINE V sigmoid(V x) {
     using C = constants<element_of<V>>;
     const V e = exp(float_of(bits_of(x) | C::sign_bit));
     return choose(x < set<V>(0), e, set<V>(C::one)) / (e + C::one);
+}
+
+// Its derivative, as tanh_slope is tanh's.
+template <class V>
+HEED_INLINE V sigmoid_slope(V x) {
+    using C = constants<element_of<V>>;
+    const V e = exp_of_negative(float_of(bits_of(x) | C::sign_bit));
+    return e / ((e + C::one) * (e + C::one));
 }
 
 // ln x; -inf at 0, NaN below, +inf at +inf.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/derivative.hpp: how a score changes with the product of its query and key
 //
-//     softcap    s~ = x tanh(s / x)      ds~ / ds = 1 - tanh(s / x)^2
+//     softcap    s~ = x tanh(s / x)      ds~ / ds = tanh'(s / x)
 //     score(f)   dual numbers through f, or the caller's df
 //
 // one after the other. A mask, a bias and slopes add or hide, which changes no derivative.
@@ -52,9 +52,8 @@ struct score_derivative {
         HEED_INLINE T operator()(T s, at i) const {
             T slope = 1;
             if constexpr (caps) {
-                const T t = math::tanh(s / cap);
-                slope = T(1) - t * t;
-                s = cap * t;
+                slope = scalar::tanh_slope(s / cap);
+                s = cap * math::tanh(s / cap);
             }
             if constexpr (calls) slope = slope * derivative_at<T>(*score, s, i);
             return slope;

@@ -56,9 +56,26 @@ HEED_NOINLINE void softmax_loss(const T* x, index n, index target, T share, T* d
         return;
     }
     sum = exponentials_of_row<true>(x, n, largest, d);
+    // At the target the softmax less one is what all others have, which the difference would lose where the
+    // target has nearly all.
+    d[target] = 0;
     const pack<T> factor = set<pack<T>>(share / sum);
-    for (index f = 0; f < n; f += w) store_some(d + f, n - f, load_or(d + f, n - f, T(0)) * factor);
-    d[target] -= share;
+    row_sum<T> others;
+    index f = 0;
+    for (; f + 4 * w <= n; f += 4 * w) {
+        HEED_UNROLL
+        for (int k = 0; k < 4; ++k) {
+            const pack<T> y = load(d + f + k * w) * factor;
+            store(d + f + k * w, y);
+            others.part[k] = others.part[k] + y;
+        }
+    }
+    for (; f < n; f += w) {
+        const pack<T> y = load_or(d + f, n - f, T(0)) * factor;
+        store_some(d + f, n - f, y);
+        others.part[0] = others.part[0] + y;
+    }
+    d[target] = T(0) - others.total();
 }
 
 template <class T>

@@ -42,6 +42,7 @@ struct blend_parameters {
                                          Second::value_dim(c), " features, needs as many of both"});
     }
     double share(index head) const { return 1 / (1 + std::exp(-static_cast<double>(weight(head)))); }
+    double share_slope(index head) const { return detail::scalar::sigmoid_slope(static_cast<double>(weight(head))); }
     template <class F, class... P>
     static void each(F&& f, P&... p) {
         visit("weight", f, p.weight...);
@@ -135,10 +136,8 @@ struct blend_heads {
                                  gradients.second, o...);
             },
             options...);
-        for (index h = 0; h < dy.heads(); ++h) {
-            const double s = learned.share(h);
-            gradients.weight(h) += static_cast<T>(s * (1 - s) * kept.ds(h));
-        }
+        for (index h = 0; h < dy.heads(); ++h)
+            gradients.weight(h) += static_cast<T>(learned.share_slope(h) * kept.ds(h));
     }
 
     template <class T, class... Options>

@@ -78,11 +78,7 @@ struct native_heads {
                                                   kept.gates, o...);
         };
         detail::with_causal(f, run, options...);
-        const T* gate = kept.gates.data();
-        each_gate(d[3], [&](T& x) {
-            x *= *gate * (1 - *gate);
-            ++gate;
-        });
+        each_gate([](T& d_gate, const T& x) { d_gate *= detail::scalar::sigmoid_slope(x); }, d[3], qkvg[3]);
     }
 
     template <class T, class... Options>
@@ -121,18 +117,19 @@ private:
         else
             return given;
     }
-    template <class T, class F>
-    static void each_gate(const view<T>& x, const F& f) {
+    template <class F, class X, class... Rest>
+    static void each_gate(const F& f, const X& x, const Rest&... rest) {
         for (index b = 0; b < x.batch(); ++b)
             for (index h = 0; h < x.heads(); ++h)
                 for (index p = 0; p < x.positions(); ++p)
-                    for (index branch = 0; branch < x.features(); ++branch) f(x(b, h, p, branch));
+                    for (index branch = 0; branch < x.features(); ++branch)
+                        f(x(b, h, p, branch), rest(b, h, p, branch)...);
     }
     template <class T>
     static void open(tape<T>& kept, const view<const T>& x) {
         detail::fit(kept.gates, x.batch(), x.heads(), x.positions(), x.features());
         T* gate = kept.gates.data();
-        each_gate(x, [&](const T& from) { *gate++ = from; });
+        each_gate([&](const T& from) { *gate++ = from; }, x);
         detail::gate_leaves_on_target<T>().sigmoid(kept.gates.data(), static_cast<index>(kept.gates.size()));
     }
 };
