@@ -144,7 +144,9 @@ rotary_caches<T> rotary_table(index count, index dim, double base = 10000) {
         detail::fail("rotary_table", {"positions is ", count, ", needs a number that is not negative"});
     if (!(dim >= 0 && dim % 2 == 0))
         detail::fail("rotary_table", {"dim is ", dim, ", needs an even number that is not negative"});
-    if (!(base > 0)) detail::fail("rotary_table", {"base is ", base, ", needs a positive number"});
+    // Angles of 2^31 positions stay finite.
+    if (!(base >= 1e-200 && base <= 1e200))
+        detail::fail("rotary_table", {"base is ", base, ", needs a positive number from 1e-200 to 1e200"});
     detail::checked_product("rotary_table", count, dim / 2);
     rotary_caches<T> caches{{count, dim / 2}, {count, dim / 2}};
     for (index i = 0; i < dim / 2; ++i) {

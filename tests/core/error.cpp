@@ -212,7 +212,8 @@ TEST_CASE("numbers out of range") {
     const double nan = std::nan(""), infinity = HUGE_VAL;
     f.option_fails({"attention_into: scale is nan"}, heed::scale(nan));
     f.option_fails({"scale is inf"}, heed::scale(infinity));
-    for (const double cap : {0.0, -1.0, infinity, nan})
+    // What is 0 as a float is 0, and would make a score of 0 NaN.
+    for (const double cap : {0.0, -1.0, infinity, nan, 1e-300, 1e-40, 1e300})
         f.option_fails({"attention_into: softcap is "}, heed::softcap(cap));
     for (const double p : {-0.1, 1.0, 1.5, nan})
         f.option_fails({"attention_into: dropout is "}, heed::dropout(p, 1));

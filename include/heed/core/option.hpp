@@ -6,6 +6,7 @@
 // rule but to the count: any number of them in one call intersect.
 #pragma once
 
+#include <limits>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -107,6 +108,13 @@ constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
 
 template <class O>
 inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
+
+// Settings are doubles and are computed with in T: is one above 0 there too, and normal?
+template <class T>
+constexpr bool is_positive_as(double x) {
+    return x >= static_cast<double>((std::numeric_limits<T>::min)()) &&
+           x <= static_cast<double>((std::numeric_limits<T>::max)());
+}
 
 }  // namespace detail
 }  // namespace HEED_ABI

@@ -61,6 +61,7 @@ struct hybrid_option : option<option_kind::hybrid> {
         return overlap(output, bytes_of(many.data, many.extents, many.strides)) ? "hybrid" : nullptr;
     }
     void validate(std::string_view function, index heads) const {
+        if (!(single - single == 0)) fail(function, {"hybrid is ", single, ", needs a finite number"});
         if (for_each_head && many.extents != std::array<index, 4>{1, 1, 1, heads})
             fail(function, {"hybrid has ", many.extents[3], " numbers, needs one, or one for each of the ",
                             heads, " heads"});

@@ -3,7 +3,8 @@
 //
 // p as for window (mask/places.hpp). Without slopes of the caller's, head h of H (a power of
 // two) has 2^(-8 (h + 1) / H); for other H the first heads take the slopes of the power of two below, the
-// rest every second one of the power of two above. Source: Press et al., arXiv 2108.12409.
+// rest every second one of the power of two above. A penalty too large for the type is the largest number.
+// Source: Press et al., arXiv 2108.12409.
 #pragma once
 
 #include <cmath>
@@ -64,7 +65,10 @@ struct bound_alibi {
         typename Shift::of_block shift;
         HEED_INLINE T operator()(T s, at i, place x) const {
             const std::int32_t d = i.query + shift(x) - i.key;
-            return s - slope * static_cast<T>(d < 0 ? -d : d);
+            constexpr T most = -constants<T>::lowest;
+            T reward = -slope * static_cast<T>(d < 0 ? -d : d);
+            reward = scalar::choose(reward < -most, -most, reward);
+            return bounded_sum(s, scalar::choose(reward > most, most, reward));
         }
     };
     template <class T>
@@ -72,7 +76,7 @@ struct bound_alibi {
         const std::int32_t h = block.first.head;
         const double slope = slopes.data == nullptr ? alibi_slope(h, heads)
                                                     : static_cast<double>(slopes.data[h * slopes.strides[3]]);
-        return {static_cast<T>(slope), shift.lanes(block)};
+        return {kept_finite<T>(slope), shift.lanes(block)};
     }
 };
 

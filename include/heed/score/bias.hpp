@@ -2,11 +2,10 @@
 // heed/score/bias.hpp: a tensor added to the scores, s = s + bias
 //
 // The tensor broadcasts right-aligned to (batch, head, query, key); -inf hides the key. A sum that would
-// overflow stays at the least finite number, so that only -inf itself hides.
+// overflow stops at the largest finite number, so that only -inf itself hides.
 #pragma once
 
 #include <heed/core/broadcast.hpp>
-#include <heed/math.hpp>
 #include <heed/score/concept.hpp>
 
 namespace heed {
@@ -21,12 +20,7 @@ struct bound_bias {
     struct added {
         T values[most_rows][most_lanes];
         HEED_INLINE T operator()(T s, at, place x) const {
-            const T b = values[x.row][x.lane];
-            const T sum = s + b;
-            const T bounded = sum < constants<T>::lowest ? constants<T>::lowest : sum;
-            const bool hidden = (int{scalar::bits_of(b) == constants<T>::minus_infinity_bits} |
-                                 int{scalar::bits_of(s) == constants<T>::minus_infinity_bits}) != 0;
-            return hidden ? scalar::float_of(constants<T>::minus_infinity_bits) : bounded;
+            return bounded_sum(s, values[x.row][x.lane]);
         }
     };
     template <class T>

@@ -7,10 +7,16 @@
 //     bound = option.bind(function, shape)              checks its arguments, throws heed::error
 //     bound.lanes<T>(block) -> f(T score, at, place) -> T  reads what the block needs, once
 //
-// The functions of all steps are chained into one and inlined into the kernel's loop over a row.
+// The functions of all steps are chained into one and inlined into the kernel's loop over a row. A step gives
+// a finite score for a finite one, so that no size of a number hides a key or empties a row: sums that
+// overflow stop at the largest number (bounded_sum). -inf hides; what is +inf or NaN already stays so.
+//
+// An option whose setting could be another number in the type that scores are computed in also has
+// check_as<T>(function), which throws where that number will not do.
 #pragma once
 
 #include <heed/mask/concept.hpp>
+#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -39,6 +45,18 @@ struct chained {
 };
 template <class A, class B>
 chained(A, B) -> chained<A, B>;
+
+// What is added to a score: of finite numbers a finite sum, -inf where one is.
+template <class T>
+HEED_INLINE T bounded_sum(T s, T added) {
+    constexpr T lowest = constants<T>::lowest;
+    const T sum = s + added;
+    T bounded = scalar::choose(sum < lowest, lowest, sum);
+    const bool over = (int{bounded > -lowest} & int{s <= -lowest} & int{added <= -lowest}) != 0;
+    bounded = scalar::choose(over, -lowest, bounded);
+    const bool hidden = (int{is_minus_infinity(added)} | int{is_minus_infinity(s)}) != 0;
+    return scalar::choose(hidden, scalar::float_of(constants<T>::minus_infinity_bits), bounded);
+}
 
 }  // namespace detail
 }  // namespace HEED_ABI

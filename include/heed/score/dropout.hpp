@@ -43,9 +43,11 @@ struct dropout_option : option<option_kind::dropout> {
         const std::uint32_t high = mixed_bits(static_cast<std::uint32_t>(seed >> 32) + low);
         const std::uint32_t b = mixed_bits(high + static_cast<std::uint32_t>(i.batch));
         const std::uint32_t h = mixed_bits(b * 0x85ebca6bu + static_cast<std::uint32_t>(i.head));
-        return {h, static_cast<std::uint32_t>(probability * 4294967296.0)};
+        return {h, threshold()};
     }
-    double factor() const { return 1 / (1 - probability); }
+    std::uint32_t threshold() const { return static_cast<std::uint32_t>(probability * 4294967296.0); }
+    // Of the probability that numbers are dropped with, a whole number of 2^-32.
+    double factor() const { return 4294967296.0 / (4294967296.0 - threshold()); }
 };
 
 }  // namespace detail

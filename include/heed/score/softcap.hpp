@@ -6,7 +6,6 @@
 
 #include <cmath>
 
-#include <heed/math.hpp>
 #include <heed/score/concept.hpp>
 
 namespace heed {
@@ -29,10 +28,12 @@ struct bound_softcap {
 struct softcap_option : option<option_kind::softcap> {
     double cap;
     explicit softcap_option(double x) : cap(x) {}
-    bound_softcap bind(std::string_view function, const problem_shape&) const {
-        if (!(cap > 0 && cap < 1e30))
-            fail(function, {"softcap is ", cap, ", needs a number above 0 and below 1e30"});
-        return {cap};
+    bound_softcap bind(std::string_view, const problem_shape&) const { return {cap}; }
+    template <class T>
+    void check_as(std::string_view function) const {
+        if (!(is_positive_as<T>(cap) && cap < 1e30))
+            fail(function, {"softcap is ", cap, ", needs a number above 0 and below 1e30, at least ",
+                            static_cast<double>(constants<T>::least_normal), " here"});
     }
 };
 

@@ -65,7 +65,7 @@ struct psa_option : selector_base {
         share("sparsify_queries", settings.sparsify_queries);
         share("sparsify_keys", settings.sparsify_keys);
         check_enumerator(function, "psa's reading", settings.reading, 3);
-        check_cubic(function, settings.coefficients, settings.clamp);
+        check_cubic<typename exact_problem<E>::T>(function, settings.coefficients, settings.clamp);
         if (settings.reading == psa_reading::intended)
             check_weight_of_largest(function, settings.coefficients);
     }

@@ -52,11 +52,12 @@ struct exponential_numbers {
 inline constexpr double largest_coefficient = 1e6;
 
 // Throws where a row's largest score would have no weight, or a cubic may overflow.
-inline void check_cubic(std::string_view function, const std::array<double, 4>& a, double clamp) {
+template <class T>
+void check_cubic(std::string_view function, const std::array<double, 4>& a, double clamp) {
     for (std::size_t i = 0; i < 4; ++i)
         if (!(a[i] >= -largest_coefficient && a[i] <= largest_coefficient))
             fail(function, {"coefficient a", i, " is ", a[i], ", needs a number between -1e6 and 1e6"});
-    if (!(clamp > 0 && clamp <= 1000))
+    if (!(is_positive_as<T>(clamp) && clamp <= 1000))
         fail(function, {"clamp is ", clamp, ", needs a number above 0, at most 1000"});
 }
 inline void check_weight_of_largest(std::string_view function, const std::array<double, 4>& a) {
@@ -67,7 +68,7 @@ inline void check_weight_of_largest(std::string_view function, const std::array<
 
 template <class T>
 exponential_numbers<T> numbers_of_exponential(std::string_view function, const cubic_exponential& e) {
-    check_cubic(function, e.coefficients, e.clamp);
+    check_cubic<T>(function, e.coefficients, e.clamp);
     check_weight_of_largest(function, e.coefficients);
     exponential_numbers<T> n{};
     for (std::size_t i = 0; i < 4; ++i) n.a[i] = static_cast<T>(e.coefficients[i]);
@@ -77,7 +78,7 @@ exponential_numbers<T> numbers_of_exponential(std::string_view function, const c
 
 template <class T>
 exponential_numbers<T> numbers_of_exponential(std::string_view function, const table_exponential& e) {
-    check_cubic(function, e.coefficients, 1);
+    check_cubic<T>(function, e.coefficients, 1);
     check_weight_of_largest(function, e.coefficients);
     if (!(e.cut >= 1 && e.cut < most_table_entries))
         fail(function, {"cut is ", e.cut, ", needs a whole number from 1 to 15"});

@@ -31,7 +31,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
     };
     weights alpha(index head) const {
         const double a = alpha_of(alpha_option, head);
-        return {{static_cast<T>(a), static_cast<T>(1 - a)}};
+        return {{kept_finite<T>(a), kept_finite<T>(1 - a)}};
     }
 
     void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,

@@ -83,12 +83,12 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     }
     used.validate(options...);
 
-    const auto softcap_ = bind_step(pick<option_kind::softcap>(options...), function, shape);
-    const auto score_ = bind_step(pick<option_kind::score>(options...), function, shape);
+    const auto softcap_ = bind_step<S>(pick<option_kind::softcap>(options...), function, shape);
+    const auto score_ = bind_step<S>(pick<option_kind::score>(options...), function, shape);
     const auto places = places_in(joined_masks(options...));
     set_places(p, places);
-    const auto alibi_ = bind_step(pick<option_kind::alibi>(options...), function, shape, places);
-    const auto bias_ = bind_step(pick<option_kind::bias>(options...), function, shape);
+    const auto alibi_ = bind_step<S>(pick<option_kind::alibi>(options...), function, shape, places);
+    const auto bias_ = bind_step<S>(pick<option_kind::bias>(options...), function, shape);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     workspace own;

@@ -112,13 +112,16 @@ auto joined_masks(const First& first, const Rest&... rest) {
         return and_mask(first, joined_masks(rest...));
 }
 
-template <class O, class Places = common_end>
+// T: what scores are computed in.
+template <class T, class O, class Places = common_end>
 auto bind_step(const O& o, std::string_view function, const problem_shape& shape,
                const Places& places = {}) {
-    if constexpr (is_absent<O>)
+    if constexpr (is_absent<O>) {
         return no_step{};
-    else
+    } else {
+        if constexpr (requires { o.template check_as<T>(function); }) o.template check_as<T>(function);
         return bind_at(o, function, shape, places);
+    }
 }
 
 }  // namespace detail
