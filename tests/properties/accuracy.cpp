@@ -104,3 +104,98 @@ TEST_CASE("a constant v drifts by no more over many tiles than over one") {
               16 * 0x1p-24);
     }
 }
+
+namespace {
+
+// Long sums whose truth costs little: queries of their own, keys of seven kinds, values between 0.75 and 1.25.
+struct long_rows {
+    static constexpr long kinds = 7;
+    support::tensor<float> q, k, v, y, dy;
+    support::tensor<float, 3> lse;
+
+    long_rows(long queries, long keys)
+        : q(1, 1, queries, 1), k(1, 1, keys, 1), v(1, 1, keys, 1), y(q.dimensions()), dy(q.dimensions()),
+          lse(1, 1, queries) {
+        std::uint32_t state = 1030;
+        const auto next = [&state] {
+            state = state * 1664525u + 1013904223u;
+            return static_cast<float>(state >> 8) * 0x1p-24f;
+        };
+        for (long i = 0; i < queries; ++i) q.data()[i] = 0.25f + next(), dy.data()[i] = next() - 0.5f;
+        for (long j = 0; j < keys; ++j) {
+            k.data()[j] = static_cast<float>((j * 5) % kinds) * 0.125f - 0.375f;
+            v.data()[j] = 0.75f + 0.5f * next();
+        }
+        heed::attention_into(y, q, k, v, heed::logsumexp(lse));
+    }
+    static double at(const support::tensor<float>& x, long i) { return static_cast<double>(x.data()[i]); }
+};
+
+}  // namespace
+
+TEST_CASE("the output and its log-sum-exp do not drift up to 4 million keys") {
+    for (const auto& [queries, keys] : {std::pair{1L, 4194304L}, {5L, 4194304L}, {64L, 300000L}}) {
+        const long_rows x(queries, keys);
+        double count[long_rows::kinds] = {}, sum[long_rows::kinds] = {};
+        for (long j = 0; j < keys; ++j) {
+            const std::size_t kind = static_cast<std::size_t>((j * 5) % long_rows::kinds);
+            count[kind] += 1, sum[kind] += x.at(x.v, j);
+        }
+        double worst = 0, worst_lse = 0;
+        for (long i = 0; i < queries; ++i) {
+            double total = 0, values = 0;
+            for (long n = 0; n < long_rows::kinds; ++n) {
+                const double e = std::exp(x.at(x.q, i) * (static_cast<double>(n) * 0.125 - 0.375));
+                total += e * count[n], values += e * sum[n];
+            }
+            worst = std::fmax(worst, std::fabs(x.at(x.y, i) - values / total));
+            worst_lse = std::fmax(worst_lse,
+                                  std::fabs(static_cast<double>(x.lse.data()[i]) - std::log(total)));
+        }
+        INFO(queries << " queries, " << keys << " keys: " << worst << ", log-sum-exp " << worst_lse);
+        CHECK(worst <= 5e-7);
+        CHECK(worst_lse <= support::ulp<float>(std::log(static_cast<double>(keys))));
+    }
+}
+
+TEST_CASE("gradients do not drift over a million keys or queries") {
+    // The share of a gradient's own sum over absolute values.
+    for (const auto& [queries, keys] : {std::pair{5L, 1000000L}, {400000L, 5L}}) {
+        const long_rows x(queries, keys);
+        support::tensor<float> dq(x.q.dimensions()), dk(x.k.dimensions()), dv(x.v.dimensions());
+        heed::attention_backward_into(dq, dk, dv, x.dy, x.q, x.k, x.v, x.y, x.lse);
+        const std::size_t n = static_cast<std::size_t>(keys);
+        std::vector<double> p(n), want_k(n), want_v(n), size_k(n), size_v(n);
+        double worst_q = 0, worst_k = 0, worst_v = 0;
+        for (long i = 0; i < queries; ++i) {
+            double total = 0, mean = 0, want = 0, size = 0;
+            for (long j = 0; j < keys; ++j) {
+                p[static_cast<std::size_t>(j)] = std::exp(x.at(x.q, i) * x.at(x.k, j));
+                total += p[static_cast<std::size_t>(j)];
+                mean += p[static_cast<std::size_t>(j)] * x.at(x.v, j);
+            }
+            mean /= total;
+            for (long j = 0; j < keys; ++j) {
+                const std::size_t at = static_cast<std::size_t>(j);
+                const double w = p[at] / total, dy = x.at(x.dy, i);
+                const double ds = w * dy * (x.at(x.v, j) - mean);
+                const double ds_size = w * std::fabs(dy) * (x.at(x.v, j) + mean);
+                want += ds * x.at(x.k, j), size += ds_size * std::fabs(x.at(x.k, j));
+                want_k[at] += ds * x.at(x.q, i), size_k[at] += ds_size * x.at(x.q, i);
+                want_v[at] += w * dy, size_v[at] += w * std::fabs(dy);
+            }
+            worst_q = std::fmax(worst_q, std::fabs(x.at(dq, i) - want) / size);
+        }
+        for (long j = 0; j < keys; ++j) {
+            const std::size_t at = static_cast<std::size_t>(j);
+            worst_k = std::fmax(worst_k, std::fabs(x.at(dk, j) - want_k[at]) / size_k[at]);
+            worst_v = std::fmax(worst_v, std::fabs(x.at(dv, j) - want_v[at]) / size_v[at]);
+        }
+        INFO(queries << " queries, " << keys << " keys: dq " << worst_q << ", dk " << worst_k << ", dv "
+                     << worst_v);
+        // One weight alone is as wrong as e^(s - L) is; over many that evens out.
+        CHECK(worst_q <= 1e-6);
+        CHECK(worst_k <= (queries > keys ? 1e-6 : 4e-6));
+        CHECK(worst_v <= (queries > keys ? 1e-6 : 4e-6));
+    }
+}

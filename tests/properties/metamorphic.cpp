@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <heed/thread_pool.hpp>
+
 #include "support/call.hpp"
 
 namespace {
@@ -120,4 +122,92 @@ TEST_CASE("all keys twice changes nothing but the log-sum-exp, by ln 2") {
                                          (1 + std::fabs(support::widen(lse.data()[i]))));
         CHECK(worst <= 16 * ulp_of_one);
     });
+}
+
+namespace {
+
+// The largest and smallest of a row's values, of those of v that it may see, and of what came out.
+template <class T, class... Options>
+void check_within_values(long queries, long keys, const Options&... options) {
+    const double most = static_cast<double>((std::numeric_limits<T>::max)());
+    constexpr long features = 19;
+    support::tensor<T> q(1, 2, queries, 4), k(1, 1, keys, 4), v(1, 1, keys, features), y(1, 2, queries, features);
+    support::random r(1160);
+    for (auto* x : {&q, &k})
+        for (long i = 0; i < x->size(); ++i) x->data()[i] = support::narrow<T>(r.normal());
+    // Of one sign and size, of both signs, near the end, ordinary, and one that is large among ordinary ones.
+    for (long j = 0; j < keys; ++j)
+        for (long f = 0; f < features; ++f) {
+            const double kinds[] = {most, -most, j % 2 == 0 ? most : -most, most * 0.9, 0.5 * r.uniform(1, 2),
+                                    j == keys / 2 ? most : 1.0};
+            v(0, 0, j, f) = support::narrow<T>(kinds[f % 6]);
+        }
+    y.setConstant(support::narrow<T>(-77));
+    heed::attention_into(y, q, k, v, options...);
+    long outside = 0;
+    for (long f = 0; f < features; ++f) {
+        double low = HUGE_VAL, high = -HUGE_VAL, size = 0;
+        for (long j = 0; j < keys; ++j) {
+            const double x = static_cast<double>(v(0, 0, j, f));
+            low = std::fmin(low, x), high = std::fmax(high, x);
+        }
+        size = std::fmax(std::fabs(low), std::fabs(high));
+        const double unit = 16 * support::ulp<T>(size * 0.999);
+        for (long h = 0; h < 2; ++h)
+            for (long i = 0; i < queries; ++i) {
+                const double got = static_cast<double>(y(0, h, i, f));
+                outside += !(got >= low - unit && got <= high + unit);
+            }
+    }
+    INFO(queries << " queries, " << keys << " keys of " << sizeof(T) << " bytes");
+    CHECK(outside == 0);
+    if constexpr (sizeof...(Options) == 0) {
+        // The same bits on threads; columns that do not overflow have those of a call without the others.
+        const heed::thread_pool pool(3);
+        support::tensor<T> on_threads(y.dimensions()), alone(1, 2, queries, 1), one(1, 1, keys, 1);
+        heed::attention_into(on_threads, q, k, v, heed::on(pool));
+        CHECK(support::same_bits(support::elements(y), support::elements(on_threads)));
+        for (long j = 0; j < keys; ++j) one(0, 0, j, 0) = v(0, 0, j, 4);
+        heed::attention_into(alone, q, k, one);
+        double off = 0;
+        for (long h = 0; h < 2; ++h)
+            for (long i = 0; i < queries; ++i)
+                off = std::fmax(off, std::fabs(static_cast<double>(y(0, h, i, 4)) -
+                                               static_cast<double>(alone(0, h, i, 0))));
+        CHECK(off <= 4 * support::ulp<T>(1));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("means of the largest numbers are no larger than those") {
+    const auto each = [](auto element) {
+        using T = decltype(element);
+        for (const long queries : {1L, 4L, 5L, 70L})
+            for (const long keys : {2L, 130L, 2100L}) check_within_values<T>(queries, keys);
+        // A score that leaves one key in a row next to nothing, and masks that split tiles.
+        for (const long queries : {2L, 9L}) {
+            check_within_values<T>(queries, 700, heed::score([](auto s, heed::at i) {
+                                       return heed::math::select(i.key % 3 == 0, s - 60, s);
+                                   }));
+            check_within_values<T>(queries, 700, heed::causal, heed::window(90, 10));
+        }
+    };
+    each(float()), each(double()), each(Eigen::bfloat16()), each(Eigen::half());
+    for (const long queries : {3L, 9L}) check_within_values<float>(queries, 140000);
+}
+
+TEST_CASE("infinities and NaN among the values stay what they are") {
+    for (const long queries : {3L, 9L}) {
+        support::tensor<float> q(1, 1, queries, 2), k(1, 1, 40, 2), v(1, 1, 40, 4);
+        q.setConstant(0.5f), k.setConstant(0.25f), v.setConstant(3e38f);
+        v(0, 0, 7, 1) = HUGE_VALF, v(0, 0, 8, 2) = -HUGE_VALF, v(0, 0, 9, 3) = std::nanf("");
+        const auto y = heed::attention(q, k, v);
+        for (long i = 0; i < queries; ++i) {
+            CHECK(std::fabs(static_cast<double>(y(0, 0, i, 0)) - 3e38) <= 3e38 * 1e-6);
+            CHECK(y(0, 0, i, 1) == HUGE_VALF);
+            CHECK(y(0, 0, i, 2) == -HUGE_VALF);
+            CHECK(std::isnan(y(0, 0, i, 3)));
+        }
+    }
 }

@@ -18,6 +18,9 @@ inline constexpr index gradient_panels = 2;
 inline constexpr index gradient_keys = gradient_panels * panel_keys;
 // Terms that are summed from zero before they are added to what was there.
 inline constexpr index gradient_run = 128;
+// Blocks of keys, and of queries, whose sums are a group, as in the forward.
+inline constexpr index group_links = group_keys / gradient_keys;
+inline constexpr index group_blocks = group_keys / gradient_queries;
 
 // How a score changes with the product it came from: ds *= d score / d raw, for a block in rows of lanes.
 template <class T>
@@ -82,6 +85,8 @@ struct gradient_leaves {
     void (*dots)(const T* a, const T* b, index row, index rows, T* out);
     // x = x factor, whole packs, and never -0.
     void (*scale)(T* x, index n, T factor);
+    // As in exact_leaves.
+    void (*carry)(T* upper, T* lower, index rows, index row_stride, index n, const T* keep);
 };
 
 }  // namespace detail

@@ -3,7 +3,8 @@
 //
 // First delta and L of every row; then the keys of a head block by block, heads beside each other where
 // there are many, blocks of one head beside each other where there are few; then what is asked for beside.
-// Memory beside scratch: two numbers a row, and the gradients of the queries that are worked on.
+// Memory beside scratch: two numbers a row, and the gradients of the queries that are worked on; twice where
+// keys are more than one group.
 #pragma once
 
 #include <heed/kernel/exact/backward_sums.hpp>
@@ -43,10 +44,11 @@ public:
                 : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) * sizeof(double));
         const std::size_t heads =
             static_cast<std::size_t>(plan_.state_slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
+        const std::size_t uppers = sweep_.groups_keys() ? heads : 0;
         const std::size_t pair =
             2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
         if (cache_lines(pair) > lane_) lane_ = cache_lines(pair);
-        char* at = static_cast<char*>(memory.reserve(2 * row_bytes + turns + slopes + heads +
+        char* at = static_cast<char*>(memory.reserve(2 * row_bytes + turns + slopes + heads + uppers +
                                                      lane_ * static_cast<std::size_t>(plan_.lanes)));
         const auto next = [&](std::size_t bytes) {
             char* const here = at;
@@ -58,6 +60,7 @@ public:
         progress_ = next(turns);
         slopes_ = reinterpret_cast<double*>(next(slopes));
         dq_ = reinterpret_cast<T*>(next(heads));
+        upper_dq_ = uppers == 0 ? nullptr : reinterpret_cast<T*>(next(uppers));
         scratch_ = at;
     }
 
@@ -107,6 +110,7 @@ private:
         const auto run_link = [&](index lane, index slot, index chain, index link) {
             head_gradients<T> head;
             head.dq = dq_ + slot * head_size_;
+            head.upper_dq = upper_dq_ == nullptr ? nullptr : upper_dq_ + slot * head_size_;
             head.lse = lse_ + chain * group * p_.queries;
             head.delta = delta_ + chain * group * p_.queries;
             head.slopes = g_.slope.data == nullptr ? nullptr : slopes_ + chain * group * plan_.links;
@@ -142,6 +146,7 @@ private:
     char* progress_;
     double* slopes_;
     T* dq_;
+    T* upper_dq_;
     char* scratch_;
 };
 

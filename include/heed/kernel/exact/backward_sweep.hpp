@@ -20,6 +20,7 @@ namespace detail {
 template <class T>
 struct head_gradients {
     T* dq;                     // (head of the group, query, feature), rows of whole packs, unscaled
+    T* upper_dq;               // of the groups of key blocks before this one; nullptr where there is one
     const T* lse;              // (head of the group, query)
     const T* delta;            // likewise
     double* slopes;            // (head of the group, key block), or nullptr
@@ -44,6 +45,8 @@ public:
             panel_[i] = tile_.panel_memory(room_, keys_ + i * panel_keys * tile_.key_row());
             dk_[i] = room_.take(tile_.key_row() * panel_keys);
             dv_[i] = room_.take(tile_.value_row() * panel_keys);
+            upper_dk_[i] = room_.take(groups_queries() ? tile_.key_row() * panel_keys : 0);
+            upper_dv_[i] = room_.take(groups_queries() ? tile_.value_row() * panel_keys : 0);
         }
         const index row = tile_.key_row() > tile_.value_row() ? tile_.key_row() : tile_.value_row();
         rows_ = room_.take(panel_keys * row);
@@ -57,6 +60,9 @@ public:
     static index blocks_of(index n, index size) { return (n + size - 1) / size; }
     index key_blocks() const { return p_.keys == 0 ? 1 : blocks_of(p_.keys, gradient_keys); }
     index query_blocks() const { return blocks_of(p_.queries, gradient_queries); }
+    // Are there more blocks than one group, of keys or of queries?
+    bool groups_keys() const { return key_blocks() > group_links; }
+    bool groups_queries() const { return query_blocks() > group_blocks; }
 
     // Key block `link` of a head. The first one also clears the gradients of its queries, the last writes
     // them.
@@ -69,27 +75,46 @@ public:
             tile_.bring_keys(b, kv_head, first + from, least(count - from, panel_keys), panel_[used], rows_);
             clear(dk_[used], tile_.key_row() * panel_keys);
             clear(dv_[used], tile_.value_row() * panel_keys);
+            if (groups_queries()) {
+                clear(upper_dk_[used], tile_.key_row() * panel_keys);
+                clear(upper_dv_[used], tile_.value_row() * panel_keys);
+            }
         }
         const index group = p_.heads / p_.kv_heads;
         for (index i = 0; i < group; ++i) {
             double slope = 0;
-            for (index j = 0; j < query_blocks(); ++j)
+            for (index j = 0; j < query_blocks(); ++j) {
                 if (!take_queries(b, kv_head * group + i, i, j, link, used, head, slope)) return;
+                if (groups_queries() && ((j + 1) % group_blocks == 0 || j + 1 == query_blocks()))
+                    carry_keys(used);
+            }
             if (head.slopes != nullptr) head.slopes[i * key_blocks() + link] = slope;
         }
         for (index i = 0; i < used; ++i) {
-            write_turned(g_.k, b, kv_head, panel_[i], dk_[i], tile_.key_row(), p_.features, p_.scale);
-            write_turned(g_.v, b, kv_head, panel_[i], dv_[i], tile_.value_row(), p_.value_features, T(1));
+            write_turned(g_.k, b, kv_head, panel_[i], groups_queries() ? upper_dk_[i] : dk_[i],
+                         tile_.key_row(), p_.features, p_.scale);
+            write_turned(g_.v, b, kv_head, panel_[i], groups_queries() ? upper_dv_[i] : dv_[i],
+                         tile_.value_row(), p_.value_features, T(1));
         }
     }
 
 private:
+    // The sums of a group of query blocks join those before them.
+    void carry_keys(index used) const {
+        for (index n = 0; n < used; ++n) {
+            leaf_.carry(upper_dk_[n], dk_[n], 1, 0, tile_.key_row() * panel_keys, nullptr);
+            leaf_.carry(upper_dv_[n], dv_[n], 1, 0, tile_.value_row() * panel_keys, nullptr);
+        }
+    }
+
     // Query block j against all panels. False where another task has failed.
     bool take_queries(index b, index h, index i, index j, index link, index used,
                       const head_gradients<T>& head, double& slope) {
         const index first = j * gradient_queries;
         const index count = least(p_.queries - first, gradient_queries);
-        T* const dq = head.dq + (i * p_.queries + first) * tile_.key_row();
+        const index at = (i * p_.queries + first) * tile_.key_row();
+        T* const dq = head.dq + at;
+        T* const upper = head.upper_dq == nullptr ? nullptr : head.upper_dq + at;
         return in_turn(head, i * query_blocks() + j, link, [&](const auto& take_turn) {
             cover seen[gradient_panels];
             bool any = false;
@@ -114,9 +139,16 @@ private:
                         clear(hidden_ + r * gradient_keys + n * panel_keys, panel_keys);
             }
             if (!take_turn()) return;
-            if (link == 0) clear(dq, count * tile_.key_row());
+            const index size = count * tile_.key_row();
+            const bool last = link + 1 == key_blocks();
+            if (link == 0) {
+                clear(dq, size);
+                if (upper != nullptr) clear(upper, size);
+            }
             if (any) add_to_queries(seen, used, count, any_careful, dq);
-            if (link + 1 == key_blocks()) write_queries(b, h, first, count, dq);
+            if (upper != nullptr && ((link + 1) % group_links == 0 || last))
+                leaf_.carry(upper, dq, 1, 0, size, nullptr);
+            if (last) write_queries(b, h, first, count, upper != nullptr ? upper : dq);
         });
     }
 
@@ -241,6 +273,8 @@ private:
     T* keys_;
     T* dk_[gradient_panels];
     T* dv_[gradient_panels];
+    T* upper_dk_[gradient_panels];
+    T* upper_dv_[gradient_panels];
     T* rows_;
     tile_memory<T> m_;
     T* ds_;

@@ -7,13 +7,15 @@
 // (feature, query); so are its scores, (key, query), and its output, (value feature, query). Keys and
 // values are then read as single numbers, straight from the caller's memory in whatever order it has:
 // nothing is packed, the maximum and the sum of a row never cross lanes, and a lane's arithmetic is the
-// same wherever it stands. Sums of a tile start at zero and are added once, so that thousands of tiles do
-// not drift. Tiles that the mask hides are neither read nor converted, and of one that it hides in part only
+// same wherever it stands. Sums of a tile start at zero and are added once, and so are those of a group of
+// tiles, so that a million tiles do not drift. Where a sum overflows, of values near the largest number, the
+// strip is walked once more with smaller weights. Tiles that the mask hides are neither read nor converted, and of one that it hides in part only
 // the packs of queries and the groups of keys in the middle that see each other are multiplied.
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
+#include <heed/kernel/exact/strip_sums.hpp>
 #include <heed/kernel/exact/trim.hpp>
 
 namespace heed {
@@ -32,17 +34,19 @@ public:
           leaf_(leaves),
           w_(leaves.pack_lanes),
           lanes_(panel_packs * leaves.pack_lanes),
-          cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs) {
+          cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs),
+          sums_(p, leaves) {
         const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
         strips_ = cuts_.count(queries);
         query_size_ = rounded_up(p.features, w_) * lanes_;
-        output_size_ = rounded_up(rounded_up(p.value_features, row_group), w_) * lanes_;
+        output_size_ = sums_.output_size();
         scores_size_ = tile_rows * lanes_;
         hidden_size_ = p.score_masked == nullptr && p.score == nullptr ? 0 : scores_size_;
         padded_size_ = rounded_up(row_group * p.features, w_);
         tail_size_ = p.value_features % row_group == 0 ? 0 : tile_rows * row_group;
         key_size_ = direct(p.k) ? 0 : tile_rows * p.features;
         value_size_ = direct(p.v) ? 0 : tile_rows * p.value_features;
+        upper_size_ = p.keys > group_keys ? output_size_ + 2 * lanes_ : 0;
     }
 
     std::size_t bytes() const {
@@ -53,20 +57,30 @@ public:
 
     // Queries [query_begin, query_end) of one head against all keys.
     void run(index b, index h, index query_begin, index query_end, void* memory) const {
-        run(b, h, query_begin, query_end, memory, [&](const auto& take) {
+        walk(b, h, query_begin, query_end, memory, [&](const auto& take) {
             for (index key = 0; key < p_.keys; key += tile_keys) {
                 const index seen_from = p_.first_of({b, h, query_begin, query_end, key, p_.keys});
                 if (seen_from >= p_.keys) break;
                 key = seen_from / tile_keys * tile_keys;
-                take(key, least(key + tile_keys, p_.keys));
+                take(key, least(key + tile_keys, p_.keys), key / group_keys);
             }
         });
     }
 
     // The same against the keys that tiles(take) hands to take(key_begin, key_end): up to tile_keys at a
-    // time.
+    // time, and the same ones however often it is asked.
     template <class Tiles>
     void run(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
+        walk(b, h, query_begin, query_end, memory, [&](const auto& take) {
+            index handed = 0;
+            tiles([&](index begin, index end) { take(begin, end, handed++ / group_tiles); });
+        });
+    }
+
+private:
+    // tiles(take) hands out take(key_begin, key_end, group).
+    template <class Tiles>
+    void walk(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
         T* const base = static_cast<T*>(memory);
         key_tile<T> kv{};
         kv.scores = base + strips_ * strip_size();
@@ -77,27 +91,55 @@ public:
         T* const values = keys + key_size_;
         const index count = cuts_.count(query_end - query_begin);
         for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(base, i, query_begin, query_end));
-        tiles([&](index key_begin, index key_end) {
-            tile here{b, h, query_begin, query_end, key_begin, key_end};
-            if (p_.cover_of(here) == cover::empty) return;
-            bring_keys(here, kv, keys, values, tail);
+        bool again = false;
+        const auto each_strip = [&](const auto& f) {
             for (index i = 0; i < count; ++i) {
                 const strip<T> t = strip_at(base, i, query_begin, query_end);
-                here.query_begin = t.begin;
-                here.query_end = t.end;
-                const cover seen = p_.cover_of(here);
-                if (seen != cover::empty) take_tile(t, here, seen, kv);
+                if (!again || sums_.is_scaled(t)) f(t);
             }
-        });
-        for (index i = 0; i < count; ++i) finish(b, h, strip_at(base, i, query_begin, query_end));
+        };
+        bool grouped = false;
+        bool overflowed = false;
+        do {
+            again = overflowed;
+            index at_group = -1;
+            tiles([&](index key_begin, index key_end, index group) {
+                tile here{b, h, query_begin, query_end, key_begin, key_end};
+                if (p_.cover_of(here) == cover::empty) return;
+                if (upper_size_ > 0 && group != at_group && at_group >= 0) {
+                    grouped = true;
+                    each_strip([&](const strip<T>& t) { sums_.carry(t); });
+                }
+                at_group = group;
+                bring_keys(here, kv, keys, values, tail);
+                each_strip([&](const strip<T>& t) {
+                    here.query_begin = t.begin;
+                    here.query_end = t.end;
+                    const cover seen = p_.cover_of(here);
+                    if (seen != cover::empty) take_tile(t, here, seen, kv, again);
+                });
+            });
+            overflowed = false;
+            each_strip([&](const strip<T>& t) {
+                if (grouped) sums_.carry(t);
+                if (!again && sums_.scale_overflowed(t, grouped)) overflowed = true;
+            });
+        } while (overflowed);
+        for (index i = 0; i < count; ++i) {
+            strip<T> t = strip_at(base, i, query_begin, query_end);
+            if (grouped) {
+                t.output = t.upper;
+                t.sum = t.upper_sum;
+            }
+            finish(b, h, t);
+        }
     }
 
-private:
     template <class X>
     static bool direct(const strided<X>& x) {
         return stands_in_rows<T>(x);
     }
-    index strip_size() const { return query_size_ + output_size_ + 2 * lanes_; }
+    index strip_size() const { return query_size_ + output_size_ + 3 * lanes_ + upper_size_; }
     strip<T> strip_at(T* base, index i, index query_begin, index query_end) const {
         const strip_cuts::piece piece = cuts_.piece_at(i, query_end - query_begin);
         strip<T> t;
@@ -108,19 +150,22 @@ private:
         t.output = t.query + query_size_;
         t.most = t.output + output_size_;
         t.sum = t.most + lanes_;
+        t.scale = t.sum + lanes_;
+        t.upper = t.upper_most = t.upper_sum = nullptr;
+        if (upper_size_ > 0) {
+            t.upper = t.scale + lanes_;
+            t.upper_most = t.upper + output_size_;
+            t.upper_sum = t.upper_most + lanes_;
+        }
         return t;
     }
 
     // The empty state, and the queries to (feature, lane), times the scale; lanes past the last are zero.
     void begin_strip(index b, index h, const strip<T>& t) const {
-        for (index x = 0; x < output_size_; ++x) t.output[x] = 0;
-        for (index l = 0; l < lanes_; ++l) {
-            t.most[l] = minus_infinity<T>();
-            t.sum[l] = 0;
-        }
+        for (index l = 0; l < lanes_; ++l) t.scale[l] = 1;
+        sums_.clear(t);
         queries_to_lanes(p_, leaf_, b, h, t.begin, t.end, t.packs, t.query);
     }
-
     // The keys and values of a tile, and the value features that do not fill a group.
     void bring_keys(const tile& here, key_tile<T>& kv, T* keys, T* values, T* tail) const {
         const index count = here.key_end - here.key_begin;
@@ -137,8 +182,8 @@ private:
                     whole + f < p_.value_features ? kv.values.data[r * kv.values.stride + whole + f] : T(0);
     }
 
-    // One tile of keys against one strip.
-    void take_tile(strip<T> t, tile here, cover seen, key_tile<T>& kv) const {
+    // One tile of keys against one strip; `again` when its weights are scaled.
+    void take_tile(strip<T> t, tile here, cover seen, key_tile<T>& kv, bool again) const {
         index first = 0;
         index end = here.key_end - here.key_begin;
         if (seen == cover::mixed && !p_.visit_all) {
@@ -183,8 +228,11 @@ private:
         }
         leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
-        if (p_.observe != nullptr) p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
+        if (p_.observe != nullptr && !again) p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
+        if (again)
+            for (index r = 0; r < rows; ++r)
+                for (int l = 0; l < lanes; ++l) s[r * lanes_ + l] *= t.scale[l];
         if (careful)
             leaf_.visible_outputs(kv, first, end, p_.value_features, t.output, keep, t.packs);
         else
@@ -205,9 +253,17 @@ private:
         T factor[most_pack_lanes];
         for (index q = 0; t.begin + q < t.end; q += w_) {
             const index count = least(t.end - t.begin - q, w_);
-            for (index i = 0; i < w_; ++i)
+            for (index i = 0; i < w_; ++i) {
                 factor[i] =
                     finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
+                if (t.scale[q + i] != T(1)) {
+                    for (index f = 0; f < p_.value_features; ++f) {
+                        T& o = t.output[f * lanes_ + q + i];
+                        o = unscaled_mean(o, factor[i]);
+                    }
+                    factor[i] = 1;
+                }
+            }
             if (p_.y_sum.data != nullptr)
                 write_rows(p_.y_sum, b, h, t.begin + q, count, t.output + q, factor);
             else
@@ -238,6 +294,7 @@ private:
     index w_;
     index lanes_;
     strip_cuts cuts_;
+    strip_sums<E> sums_;
     index strips_;
     index query_size_;
     index output_size_;
@@ -247,6 +304,7 @@ private:
     index tail_size_;
     index key_size_;
     index value_size_;
+    index upper_size_;
 };
 
 }  // namespace detail

@@ -2,9 +2,10 @@
 // heed/kernel/exact/decode.hpp: few queries against many keys, at the speed of memory
 //
 // Lanes run over features. The query heads that share a key/value head are rows of one problem, so a key
-// is read once for all of them. A state is (max, sum, output) for each row, laid out m[rows], l[rows],
-// o[rows][value feature]. Keys are walked in parts of fixed size whose states merge in order, whichever
-// thread made them. What a mask hides is asked for in spans before steps, once for all heads of a group
+// is read once for all of them. A state is (max, sum, scale, output) for each row, laid out m[rows], l[rows],
+// c[rows], o[rows][value feature]: o is c times the sum of weights times values, c = 1 but where that sum
+// overflowed. Keys are walked in parts of fixed size whose states merge in order, whichever thread made
+// them. What a mask hides is asked for in spans before steps, once for all heads of a group
 // where the mask answers them alike, and a step is cut to the keys that anybody sees: in whole packs of
 // lanes, so that every sum keeps its lane and its bits.
 #pragma once
@@ -36,7 +37,7 @@ public:
     index rows() const { return rows_; }
 
     // Numbers of a state.
-    index state_size() const { return rows_ * (2 + p_.value_features); }
+    index state_size() const { return rows_ * (3 + p_.value_features); }
     // Bytes of scratch for a part: queries, scores, scores once more, factors, converted keys and values.
     std::size_t bytes() const {
         return static_cast<std::size_t>(rows_ * (q_stride_ + 2 * decode_keys + most_pack_lanes) +
@@ -52,10 +53,33 @@ public:
             query_to_row(p_, leaf_, b, at_row.head, at_row.query, m.query + r * q_stride_);
         }
     }
-    // The state of no keys.
+    // The state of no keys, its scales 1 or those of another state.
     void clear(T* state) const {
-        for (index r = 0; r < rows_; ++r) state[r] = minus_infinity<T>();
-        for (index x = rows_; x < state_size(); ++x) state[x] = 0;
+        for (index r = 0; r < rows_; ++r) state[2 * rows_ + r] = 1;
+        clear_like(state, state);
+    }
+    void clear_like(T* state, const T* other) const {
+        for (index r = 0; r < rows_; ++r) {
+            state[r] = minus_infinity<T>();
+            state[rows_ + r] = 0;
+            state[2 * rows_ + r] = other[2 * rows_ + r];
+        }
+        for (index x = 3 * rows_; x < state_size(); ++x) state[x] = 0;
+    }
+    // Empties a state of which some row's sums have overflowed, and gives such rows a scale that keeps them
+    // finite: true when the keys are to be added once more, the same ones in the same order.
+    bool scale_overflowed(T* state) const {
+        const index n = p_.value_features;
+        const T* const output = state + 3 * rows_;
+        if (leaf_.all_finite(output, 0, 1, rows_ * n)) return false;
+        bool any = false;
+        for (index r = 0; r < rows_; ++r)
+            if (state[2 * rows_ + r] == T(1) && !leaf_.all_finite(output + r * n, 0, 1, n)) {
+                state[2 * rows_ + r] = sum_scale<T>;
+                any = true;
+            }
+        if (any) clear_like(state, state);
+        return any;
     }
     // Adds keys [key_begin, key_end) to a state, for the rows that begin() left in the scratch.
     void add(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
@@ -72,24 +96,39 @@ public:
                      state);
         }
     }
-    // Keys [key_begin, key_end) for all rows of a key/value head, as a state of their own.
-    void part(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
-        begin(b, kv_head, memory);
-        clear(state);
-        add(b, kv_head, key_begin, key_end, state, memory);
+    // The same to an empty state, so many keys at a time: long parts are sums of sums, in `piece`.
+    void add_pieces(index b, index kv_head, index key_begin, index key_end, T* state, T* piece,
+                    void* memory) const {
+        for (index key = key_begin; key < key_end; key += decode_part_keys) {
+            const bool first = key == key_begin;
+            if (!first) clear_like(piece, state);
+            add(b, kv_head, key, least(key + decode_part_keys, key_end), first ? state : piece, memory);
+            if (!first) merge(state, piece);
+        }
     }
-    // The same for the keys that tiles(take) hands to take(begin, end): up to decode_keys at a time.
+    // All rows of a key/value head against the keys that tiles(take) hands to take(begin, end): up to
+    // decode_keys at a time, and the same ones however often it is asked.
     template <class Tiles>
-    void part(index b, index kv_head, T* state, void* memory, const Tiles& tiles) const {
+    void run(index b, index kv_head, T* state, T* piece, void* memory, const Tiles& tiles) const {
         begin(b, kv_head, memory);
         clear(state);
         const room m = room_in(memory);
-        tiles([&](index key_begin, index key_end) {
-            take({b, kv_head, 0, 1, key_begin, key_end}, m, state);
-        });
+        do {
+            index handed = 0;
+            tiles([&](index key_begin, index key_end) {
+                T* const to = handed < piece_steps ? state : piece;
+                if (handed % piece_steps == 0 && handed > 0) {
+                    if (handed > piece_steps) merge(state, piece);
+                    clear_like(piece, state);
+                }
+                ++handed;
+                take({b, kv_head, 0, 1, key_begin, key_end}, m, to);
+            });
+            if (handed > piece_steps) merge(state, piece);
+        } while (scale_overflowed(state));
     }
 
-    // Adds another part of the keys to a state.
+    // Adds another part of the keys, of the same scales, to a state.
     void merge(T* state, const T* part_) const {
         for (index r = 0; r < rows_; ++r) {
             if (part_[rows_ + r] == T(0)) continue;  // it saw none of them
@@ -99,8 +138,8 @@ public:
             const T take = scalar::exp_of_negative(part_[r] - safe);
             state[r] = most;
             state[rows_ + r] = state[rows_ + r] * keep + part_[rows_ + r] * take;
-            T* const o = state + 2 * rows_ + r * p_.value_features;
-            const T* const x = part_ + 2 * rows_ + r * p_.value_features;
+            T* const o = state + 3 * rows_ + r * p_.value_features;
+            const T* const x = part_ + 3 * rows_ + r * p_.value_features;
             for (index f = 0; f < p_.value_features; ++f) o[f] = o[f] * keep + x[f] * take;
         }
     }
@@ -111,8 +150,11 @@ public:
             const place at_row = place_of(kv_head, r);
             const T factor =
                 finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
-            T* const o = state + 2 * rows_ + r * p_.value_features;
-            for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
+            T* const o = state + 3 * rows_ + r * p_.value_features;
+            if (state[2 * rows_ + r] != T(1))
+                for (index f = 0; f < p_.value_features; ++f) o[f] = unscaled_mean(o[f], factor);
+            else
+                for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
             if (p_.y_sum.data != nullptr)
                 write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query),
                           p_.y_sum.stride[3]);
@@ -124,6 +166,7 @@ public:
 
 private:
     static constexpr index span_keys = 8 * decode_keys;
+    static constexpr index piece_steps = decode_part_keys / decode_keys;
 
     struct room {
         T* query;   // (row, feature), scaled
@@ -222,14 +265,20 @@ private:
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
         const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
         for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
+        const T* const scale = state + 2 * rows_;
+        bool again = false;
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
             leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
             if (p_.drop != nullptr)
                 p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
+            if (scale[r] == T(1)) continue;
+            again = true;
+            for (index i = 0; i < count; ++i) s[i] *= scale[r];
         }
-        if (p_.observe_rows != nullptr) p_.observe_rows(p_.observer, here, rows_, m.scores, state);
-        T* const output = state + 2 * rows_;
+        if (p_.observe_rows != nullptr && !again)
+            p_.observe_rows(p_.observer, here, rows_, m.scores, state);
+        T* const output = state + 3 * rows_;
         if (careful) {
             for (index r = 0; r < rows_; ++r)
                 leaf_.row_visible_outputs(m.scores + r * decode_keys, m.hidden + r * decode_keys, v, count, 0,

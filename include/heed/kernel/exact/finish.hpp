@@ -27,6 +27,21 @@ void write_row(const exact_leaves<E>& leaf, const T* from, index n, Y* to, index
         for (index i = 0; i < n; ++i) to[i * stride] = from[i];
 }
 
+// Of a sum of weights times sum_scale: sum * factor, where rounding alone passes no largest number.
+template <class T>
+T unscaled_mean(T sum, T factor) {
+    constexpr T most = -constants<T>::lowest * sum_scale<T>;
+    const T x = sum * factor;
+    const T size = x < 0 ? -x : x;
+    const T bounded = size > most && size <= most * (1 + T(1) / 4096) ? (x < 0 ? -most : most) : x;
+    return bounded / sum_scale<T>;
+}
+
+template <class T>
+bool is_finite(T x) {
+    return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
+}
+
 // Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
 // is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
@@ -36,7 +51,7 @@ T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, in
     T factor = 1;
     T joint = most;
     if (p.has_sinks) {
-        const T sink = static_cast<T>(p.sink(p.program, h));
+        const T sink = kept_finite<T>(p.sink(p.program, h));
         joint = sink > most ? sink : most;
         const T safe = is_minus_infinity(joint) ? T(0) : joint;
         factor = scalar::exp_of_negative(most - safe);

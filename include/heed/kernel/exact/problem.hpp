@@ -21,6 +21,18 @@ namespace detail {
 inline constexpr index tile_keys = 128;
 // Keys a decode takes at once, a row of lanes for the score functions.
 inline constexpr index decode_keys = most_lanes;
+// Sums over many tiles are sums of sums: so many tiles, and their keys, are added up by themselves and then
+// join what came before, with what that addition rounds off as the beginning of the next group. So no error
+// grows with the number of keys. Groups are counted from key 0, and what has but one is as if there were none.
+inline constexpr index group_tiles = 32;
+inline constexpr index group_keys = group_tiles * tile_keys;
+// Keys of one part of a decode: at least this many, and no more than 64 parts; longer parts are added up in
+// pieces of as many.
+inline constexpr index decode_part_keys = 2048;
+// Sums of weights times values that overflow are made once more with weights times this: the mean is no
+// larger than the values, and there are fewer than 2^31 of them.
+template <class T>
+inline constexpr T sum_scale = T(1) / T(4294967296.0);
 // Products take rows in groups of this many, panels of up to three packs of lanes.
 inline constexpr index row_group = 8;
 inline constexpr int panel_packs = 3;
@@ -139,6 +151,9 @@ struct exact_leaves {
                              const T* keep);
     void (*visible_outputs)(const key_tile<T>&, index first, index end, index columns, T* output,
                             const T* keep, int packs);
+    // upper = keep upper + lower, lower = what that rounded off; rows of n numbers, whole packs. keep may be
+    // nullptr, for 1.
+    void (*carry)(T* upper, T* lower, index rows, index row_stride, index n, const T* keep);
 
     void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features,
                           T* out);

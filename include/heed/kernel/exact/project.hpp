@@ -2,7 +2,7 @@
 // heed/kernel/exact/project.hpp: keys or values mixed along their positions, x' = P x
 //
 // P is (rank, positions), x (positions, features). Positions go in tiles whose sums start at zero and are
-// added once. Rows of the result are tasks of a fixed size, so that its bits depend on no thread.
+// added once, and so are those of groups of tiles. Rows of the result are tasks of a fixed size, so that its bits depend on no thread.
 #pragma once
 
 #include <heed/core/device.hpp>
@@ -33,15 +33,16 @@ struct projection {
     index row_tasks() const { return (rank + project_rows - 1) / project_rows; }
     index row(const exact_leaves<E>& leaf) const { return rounded_up(features, leaf.pack_lanes); }
 
-    void take(room<T>& r, const exact_leaves<E>& leaf, T*& sums, T*& numbers, T*& rows) const {
+    void take(room<T>& r, const exact_leaves<E>& leaf, T*& sums, T*& upper, T*& numbers, T*& rows) const {
         sums = r.take(project_rows * row(leaf));
+        upper = r.take(positions > group_keys ? project_rows * row(leaf) : 0);
         numbers = r.take(project_rows * tile_keys);
         rows = r.take(tile_keys * row(leaf));
     }
     std::size_t bytes(const exact_leaves<E>& leaf) const {
         room<T> count;
         T* piece;
-        take(count, leaf, piece, piece, piece);
+        take(count, leaf, piece, piece, piece, piece);
         return count.bytes();
     }
 
@@ -49,9 +50,12 @@ struct projection {
     void run(const exact_leaves<E>& leaf, index b, index h, index task, void* memory) const {
         room<T> r(memory);
         T* sums;
+        T* upper;
         T* numbers;
         T* rows;
-        take(r, leaf, sums, numbers, rows);
+        take(r, leaf, sums, upper, numbers, rows);
+        const bool grouped = positions > group_keys;
+        if (grouped) clear(upper, project_rows * row(leaf));
         const index first = task * project_rows;
         const index count = least(rank - first, project_rows);
         // Rows of whole packs are read where they stand; others are copied, zeros behind them.
@@ -77,9 +81,13 @@ struct projection {
             product.columns = row(leaf) / leaf.pack_lanes;
             product.add = p > 0 ? 1 : 0;
             multiply_on_target(product);
+            const index done = p + length;
+            if (grouped && (done % group_keys == 0 || done == positions))
+                leaf.carry(upper, sums, 1, 0, count * row(leaf), nullptr);
         }
+        const T* const result = grouped ? upper : sums;
         for (index i = 0; i < count; ++i)
-            leaf.narrow(sums + i * row(leaf), features, to + ((b * heads + h) * rank + first + i) * features,
+            leaf.narrow(result + i * row(leaf), features, to + ((b * heads + h) * rank + first + i) * features,
                         1);
     }
 };

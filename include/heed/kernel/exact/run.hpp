@@ -18,8 +18,6 @@ namespace detail {
 
 // Up to this many queries, reading a key once for all rows beats turning the queries into lanes.
 inline constexpr index decode_queries = 4;
-// Keys of one part of a decode: at least this many, and no more than 64 parts.
-inline constexpr index decode_part_keys = 2048;
 
 template <class E, class D>
 void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
@@ -64,45 +62,63 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
         begin = i * part;
         end = begin + part < p.keys ? begin + part : p.keys;
     };
+    const auto state_at = [](char* from) { return reinterpret_cast<T*>(from); };
+    // One part of a head whose rows are in the scratch, to an empty state. Behind the scratch of a lane stands
+    // the state that a long part adds up its pieces in.
+    const auto add_part = [&](index head, index i, T* to, char* mine) {
+        index begin = 0;
+        index end = 0;
+        keys_of(i, begin, end);
+        kernel.add_pieces(head / p.kv_heads, head % p.kv_heads, begin, end, to, state_at(mine + scratch), mine);
+    };
+    // All parts of a head, one after the other.
+    const auto add_all = [&](index head, T* sum, T* next, char* mine) {
+        for (index i = 0; i < parts; ++i) {
+            if (i > 0) kernel.clear_like(next, sum);
+            add_part(head, i, i == 0 ? sum : next, mine);
+            if (i > 0) kernel.merge(sum, next);
+        }
+    };
+    const std::size_t lane_bytes = scratch + (part > decode_part_keys ? state : 0);
     if (lanes == 1 || parts == 1 || heads >= 4 * lanes) {
         if (lanes > heads) lanes = heads;
-        const std::size_t each = scratch + 2 * state;
+        const std::size_t each = lane_bytes + 2 * state;
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, heads, [&](index lane, index task) {
+        for_each_task(device_, lanes, heads, [&](index lane, index head) {
             char* const mine = base + each * static_cast<std::size_t>(lane);
-            T* const sum = reinterpret_cast<T*>(mine + scratch);
-            T* const next = reinterpret_cast<T*>(mine + scratch + state);
-            kernel.begin(task / p.kv_heads, task % p.kv_heads, mine);
-            for (index i = 0; i < parts; ++i) {
-                index begin = 0;
-                index end = 0;
-                keys_of(i, begin, end);
-                kernel.clear(i == 0 ? sum : next);
-                kernel.add(task / p.kv_heads, task % p.kv_heads, begin, end, i == 0 ? sum : next, mine);
-                if (i > 0) kernel.merge(sum, next);
-            }
-            kernel.finish(task / p.kv_heads, task % p.kv_heads, sum);
+            T* const sum = state_at(mine + lane_bytes);
+            T* const next = state_at(mine + lane_bytes + state);
+            kernel.begin(head / p.kv_heads, head % p.kv_heads, mine);
+            kernel.clear(sum);
+            do add_all(head, sum, next, mine);
+            while (kernel.scale_overflowed(sum));
+            kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
         });
         return;
     }
     // Few heads for many lanes: every part is a task, its state is kept, and the caller merges in order.
     if (lanes > heads * parts) lanes = heads * parts;
     const std::size_t all = state * static_cast<std::size_t>(heads * parts);
-    char* const states = static_cast<char*>(memory.reserve(all + scratch * static_cast<std::size_t>(lanes)));
+    char* const states =
+        static_cast<char*>(memory.reserve(all + lane_bytes * static_cast<std::size_t>(lanes)));
+    const auto state_of = [&](index head, index i) {
+        return state_at(states + state * static_cast<std::size_t>(head * parts + i));
+    };
     for_each_task(device_, lanes, heads * parts, [&](index lane, index task) {
-        index begin = 0;
-        index end = 0;
-        keys_of(task % parts, begin, end);
         const index head = task / parts;
-        kernel.part(head / p.kv_heads, head % p.kv_heads, begin, end,
-                    reinterpret_cast<T*>(states + state * static_cast<std::size_t>(task)),
-                    states + all + scratch * static_cast<std::size_t>(lane));
+        char* const mine = states + all + lane_bytes * static_cast<std::size_t>(lane);
+        T* const to = state_of(head, task % parts);
+        kernel.begin(head / p.kv_heads, head % p.kv_heads, mine);
+        kernel.clear(to);
+        add_part(head, task % parts, to, mine);
     });
     for (index head = 0; head < heads; ++head) {
-        T* const sum = reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts));
-        for (index i = 1; i < parts; ++i)
-            kernel.merge(sum,
-                         reinterpret_cast<T*>(states + state * static_cast<std::size_t>(head * parts + i)));
+        T* const sum = state_of(head, 0);
+        for (index i = 1; i < parts; ++i) kernel.merge(sum, state_of(head, i));
+        if (kernel.scale_overflowed(sum)) {
+            kernel.begin(head / p.kv_heads, head % p.kv_heads, states + all);
+            add_all(head, sum, state_of(head, 1), states + all);
+        }
         kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
     }
 }

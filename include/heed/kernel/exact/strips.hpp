@@ -77,6 +77,11 @@ struct strip {
     T* output;  // (value feature, lane)
     T* most;    // running maximum of a lane
     T* sum;     // running sum of a lane
+    T* scale;   // of a lane's weights, 1 or sum_scale
+    // The sums of the groups of tiles before this one, relative to upper_most; nullptr where there is one.
+    T* upper;
+    T* upper_most;
+    T* upper_sum;
 };
 
 }  // namespace detail

@@ -25,6 +25,7 @@ const detail::exact_leaves<E>& exact_leaves() {
         &panel_softmax<T>,
         {&panel_outputs < few<T> ? 3 : 1, T >, &panel_outputs < few<T> ? 3 : 2, T >, &panel_outputs<3, T>},
         &visible_outputs<T>,
+        &carry_sums<T>,
         {&row_scores<1, T>, &row_scores<4, T>},
         &row_softmax<T>,
         {&row_outputs<1, T>, &row_outputs<4, T>},

@@ -33,6 +33,7 @@ bool trim_queries(const exact_problem<E>& p, const exact_leaves<E>& leaf, tile& 
         t.output += w;
         t.most += w;
         t.sum += w;
+        t.scale += w;
     }
     here.query_begin = t.begin;
     here.query_end = t.end;

@@ -42,7 +42,8 @@ public:
           rows_(p, leaves) {}
 
     std::size_t bytes() const {
-        return by_row_ ? cache_lines(rows_.bytes()) + static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
+        return by_row_ ? cache_lines(rows_.bytes()) +
+                             2 * static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
                        : lanes_.bytes();
     }
     // The most keys that a tile may have.
@@ -53,7 +54,7 @@ public:
     void run(void* memory, const Tiles& tiles) const {
         if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, memory, tiles);
         T* const state = reinterpret_cast<T*>(static_cast<char*>(memory) + cache_lines(rows_.bytes()));
-        rows_.part(0, 0, state, memory, tiles);
+        rows_.run(0, 0, state, state + rows_.state_size(), memory, tiles);
         rows_.finish(0, 0, state);
     }
 

@@ -62,7 +62,8 @@ public:
         if (count > 0) {
             bound_rows(b, kv_head, query);
             sort_pages(count);
-            walk(kernel, b, kv_head, count);
+            do walk(kernel, b, kv_head, count);
+            while (kernel.scale_overflowed(sum_));
         } else {
             for (index r = 0; r < rows_; ++r) kept_[r] = 1;
         }
@@ -187,7 +188,7 @@ private:
         for (index word = 0; word < words_of(pages_); ++word) round_[word] = 0;
         for (; place < end; ++place) set_bit(round_, page_at(order_[place]));
         index since = 0;  // keys in the state beside, which short sums keep from drifting
-        kernel.clear(next_);
+        kernel.clear_like(next_, sum_);
         for (index page = 0; page < pages_;) {
             if (!bit_at(round_, page)) {
                 page = round_[page / word_bits] >> (page % word_bits) == 0
@@ -205,7 +206,7 @@ private:
                 key = until;
                 if (since < most_keys) continue;
                 kernel.merge(sum_, next_);
-                kernel.clear(next_);
+                kernel.clear_like(next_, sum_);
                 since = 0;
             }
         }

@@ -85,7 +85,29 @@ private:
     }
 
     void gather(places& m) const {
-        clear(m.output, m.where.rows * p_.value_features);
+        const index n = p_.value_features;
+        for (index r = 0; r < m.where.rows; ++r) m.scale[r] = 1;
+        const T* output = add_values(m);
+        if (!leaf_.all_finite(output, 0, 1, m.where.rows * n)) {
+            // Values near the largest number: rows whose sums overflow are added up with smaller weights.
+            for (index r = 0; r < m.where.rows; ++r) {
+                m.next[r] = 0;
+                if (leaf_.all_finite(output + r * n, 0, 1, n)) continue;
+                m.scale[r] = sum_scale<T>;
+                T* const w = m.scores + r * scores_.row_stride() + m.first;
+                const std::int32_t* const keys = m.chosen + r * scores_.row_stride();
+                for (index i = 0; keys[i] != INT32_MAX; ++i) w[i] *= sum_scale<T>;
+            }
+            output = add_values(m);
+        }
+        for (index r = 0; r < m.where.rows; ++r) write(m, r, output + r * n);
+    }
+
+    // The sums of weights times values, group by group of keys.
+    const T* add_values(places& m) const {
+        const index n = scores_.output_size();
+        clear(m.output, n);
+        if (m.upper != nullptr) clear(m.upper, n);
         for (index key = m.first; key < m.end;) {
             const index end = least((key / value_keys_ + 1) * value_keys_, m.end);
             const number_rows<T> v = values_of(m, key, end - key);
@@ -96,18 +118,22 @@ private:
                               static_cast<std::int32_t>(key), static_cast<std::int32_t>(end), v, ahead,
                               p_.value_features, m.output);
             key = end;
+            if (m.upper != nullptr && (key % group_keys == 0 || key == m.end))
+                leaf_.carry(m.upper, m.output, 1, 0, n, nullptr);
         }
-        for (index r = 0; r < m.where.rows; ++r) {
-            const at row = scores_.place_of(m.where, r);
-            T* const o = m.output + r * p_.value_features;
-            for (index f = 0; f < p_.value_features; ++f) o[f] *= m.factor[r];
-            if (p_.y_sum.data != nullptr)
-                write_row(leaf_, o, p_.value_features, p_.y_sum.row(row.batch, row.head, row.query),
-                          p_.y_sum.stride[3]);
-            else
-                write_row(leaf_, o, p_.value_features, p_.y.row(row.batch, row.head, row.query),
-                          p_.y.stride[3]);
-        }
+        return m.upper != nullptr ? m.upper : m.output;
+    }
+
+    void write(const places& m, index r, const T* sums) const {
+        const at row = scores_.place_of(m.where, r);
+        T* const o = m.output + r * p_.value_features;
+        for (index f = 0; f < p_.value_features; ++f)
+            o[f] = m.scale[r] == T(1) ? sums[f] * m.factor[r] : unscaled_mean(sums[f], m.factor[r]);
+        if (p_.y_sum.data != nullptr)
+            write_row(leaf_, o, p_.value_features, p_.y_sum.row(row.batch, row.head, row.query),
+                      p_.y_sum.stride[3]);
+        else
+            write_row(leaf_, o, p_.value_features, p_.y.row(row.batch, row.head, row.query), p_.y.stride[3]);
     }
 
     // One row: which keys stay, and how many.

@@ -40,7 +40,7 @@ HEED_NOINLINE T most_of(const T* x, index n) {
 }
 
 // The lanes behind the last number, up to a whole pack, become 0. Sums of this many packs are added to
-// sums, so that rounding does not grow with the length.
+// sums, and as many of those to others, so that rounding does not grow with the length.
 inline constexpr index packs_of_sum = 32;
 
 template <class T>
@@ -50,6 +50,8 @@ HEED_NOINLINE T exponentials(T* x, index n, T most) {
     index whole = n;
     for (; whole % w != 0; ++whole) x[whole] = detail::minus_infinity<T>();
     V total = set<V>(0);
+    V group = total;
+    index added = 0;
     for (index i = 0; i < whole;) {
         const index end = i + packs_of_sum * w < whole ? i + packs_of_sum * w : whole;
         V sum = set<V>(0);
@@ -58,7 +60,10 @@ HEED_NOINLINE T exponentials(T* x, index n, T most) {
             store(x + i, e);
             sum = e + sum;
         }
-        total = sum + total;
+        group = sum + group;
+        if (++added % packs_of_sum != 0 && i < whole) continue;
+        total = group + total;
+        group = set<V>(0);
     }
     T lane[w];
     store(lane, total);

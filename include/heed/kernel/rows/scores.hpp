@@ -42,6 +42,8 @@ public:
         std::int32_t* chosen;  // (row, kept)
         T* room;               // of the selection
         T* output;             // (row, value feature)
+        T* upper;              // of the groups of keys before this one; nullptr where there is one
+        T* scale;              // of a row's weights, 1 or sum_scale
         T* factor;             // of a row's output
         index* next;           // the first whose value is still to come
         std::size_t bytes;
@@ -61,6 +63,8 @@ public:
     // Elements between rows of scores, and between rows of converted values.
     index row_stride() const { return row_stride_; }
     index value_stride() const { return value_stride_; }
+    // Elements of a block's output, in whole packs.
+    index output_size() const { return rounded_up(rows_ * p_.value_features, most_pack_lanes); }
 
     // Memory aligned to a cache line in pieces; without any it only counts.
     places lay_out(void* memory) const {
@@ -75,7 +79,9 @@ public:
         m.scores = pieces.take(rows_ * row_stride_);
         m.chosen = reinterpret_cast<std::int32_t*>(pieces.take(rows_ * row_stride_));
         m.room = pieces.take(2 * row_stride_);
-        m.output = pieces.take(rows_ * p_.value_features);
+        m.output = pieces.take(output_size());
+        if (p_.keys > group_keys) m.upper = pieces.take(output_size());
+        m.scale = pieces.take(rows_);
         m.factor = pieces.take(rows_);
         constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));
         m.next = reinterpret_cast<index*>(pieces.take(rows_ * numbers));

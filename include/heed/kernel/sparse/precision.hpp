@@ -81,7 +81,7 @@ public:
     // Scratch of a lane.
     std::size_t bytes() const {
         const index numbers = 2 * rounded_up(p_.features, 64) + 2 * keys_ +
-                              rounded_up(p_.value_features, 64) + tile_keys * p_.value_features;
+                              2 * rounded_up(p_.value_features, 64) + tile_keys * p_.value_features;
         return cache_lines(static_cast<std::size_t>(numbers) * sizeof(T) +
                            static_cast<std::size_t>(2 * padded_));
     }
@@ -129,6 +129,7 @@ private:
         T* scores;   // after masks and steps, -inf where hidden
         T* weights;  // their exponentials
         T* output;
+        T* upper;           // sums of the groups of keys before this one
         T* values;          // a tile of values, where they are converted
         T* numbers;         // the query, whole
         signed char* high;  // a row's halves
@@ -141,7 +142,8 @@ private:
         r.scores = r.numbers + rounded_up(p_.features, 64);
         r.weights = r.scores + keys_;
         r.output = r.weights + keys_;
-        r.values = r.output + rounded_up(p_.value_features, 64);
+        r.upper = r.output + rounded_up(p_.value_features, 64);
+        r.values = r.upper + rounded_up(p_.value_features, 64);
         r.high = reinterpret_cast<signed char*>(r.values + tile_keys * p_.value_features);
         r.low = r.high + padded_;
         return r;
@@ -188,12 +190,16 @@ private:
         }
         // A score may have overflowed to -inf; it is small, not hidden.
         if (!changed && is_minus_infinity(most) && p_.keys > 0) most = constants<T>::lowest;
+        T group = 0;
         for (index key = 0; key < p_.keys; key += tile_keys) {
             const index count = least(tile_keys, p_.keys - key);
             // To a whole pack, which is what the softmax reads.
             copy(r.scores + key, r.weights + key, rounded_up(count, leaf_.pack_lanes));
             T keep = 1;
-            leaf_.row_softmax(r.weights + key, count, !changed, most, sum, keep);
+            leaf_.row_softmax(r.weights + key, count, !changed, most, group, keep);
+            if ((key / tile_keys + 1) % group_tiles != 0 && key + count < p_.keys) continue;
+            sum += group;
+            group = 0;
         }
         if (p_.weights.data == nullptr) return changed;
         T* const to = p_.weights.row(b, head, query);
@@ -215,16 +221,38 @@ private:
 
     void outputs(index b, index head, index query, bool hidden, const room& r, T factor) const {
         const index columns = p_.value_features;
+        for (index first = 0; p_.drop != nullptr && first < p_.keys; first += most_lanes) {
+            const index last = least(first + most_lanes, p_.keys);
+            if (cover_of(b, head, query, first, last) == cover::empty) continue;
+            p_.drop(p_.program, r.weights + first, 0, block_of(b, head, query, first, last),
+                    rounded_up(last - first, leaf_.pack_lanes));
+        }
+        add_values(b, head, query, hidden, r);
+        if (leaf_.all_finite(r.upper, 0, 1, columns)) {
+            for (index f = 0; f < columns; ++f) r.output[f] = r.upper[f] * factor;
+        } else {
+            // Values near the largest number: once more, with smaller weights.
+            for (index key = 0; key < p_.keys; ++key) r.weights[key] *= sum_scale<T>;
+            add_values(b, head, query, hidden, r);
+            for (index f = 0; f < columns; ++f) r.output[f] = unscaled_mean(r.upper[f], factor);
+        }
+        if (p_.y_sum.data != nullptr)
+            write_row(leaf_, r.output, columns, p_.y_sum.row(b, head, query), p_.y_sum.stride[3]);
+        else
+            write_row(leaf_, r.output, columns, p_.y.row(b, head, query), p_.y.stride[3]);
+    }
+
+    // The sums of weights times values, group by group of keys, in r.upper.
+    void add_values(index b, index head, index query, bool hidden, const room& r) const {
+        const index columns = p_.value_features;
+        const index n = rounded_up(columns, 64);
         const T keep = 1;
-        clear(r.output, columns);
+        clear(r.output, n);
+        clear(r.upper, n);
         for (index key = 0; key < p_.keys; key += tile_keys) {
             const index end = least(key + tile_keys, p_.keys);
+            if (key % group_keys == 0) leaf_.carry(r.upper, r.output, 1, 0, n, nullptr);
             if (cover_of(b, head, query, key, end) == cover::empty) continue;
-            for (index first = key; p_.drop != nullptr && first < end; first += most_lanes) {
-                const index last = least(first + most_lanes, end);
-                p_.drop(p_.program, r.weights + first, 0, block_of(b, head, query, first, last),
-                        rounded_up(last - first, leaf_.pack_lanes));
-            }
             const number_rows<T> v =
                 rows_of(leaf_, p_.v, b, p_.kv_head(head), key, end - key, columns, r.values);
             // What is hidden may be infinite or NaN.
@@ -234,11 +262,7 @@ private:
                 leaf_.row_visible_outputs(r.weights + key, r.scores + key, v, end - key, 0, columns, r.output,
                                           keep);
         }
-        for (index f = 0; f < columns; ++f) r.output[f] *= factor;
-        if (p_.y_sum.data != nullptr)
-            write_row(leaf_, r.output, columns, p_.y_sum.row(b, head, query), p_.y_sum.stride[3]);
-        else
-            write_row(leaf_, r.output, columns, p_.y.row(b, head, query), p_.y.stride[3]);
+        leaf_.carry(r.upper, r.output, 1, 0, n, nullptr);
     }
 
     const problem& p_;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/carry-inl.hpp: sums of sums, with what their addition rounds off kept
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// upper = keep upper + lower, and lower what that addition rounded off: nothing where it overflows.
+template <class T>
+HEED_NOINLINE void carry_sums(T* upper, T* lower, index rows, index row_stride, index n, const T* keep) {
+    using V = pack<T>;
+    for (index j = 0; j < n; j += lanes_of<T>) {
+        const V k = keep == nullptr ? set<V>(1) : load(keep + j);
+        for (index r = 0; r < rows; ++r) {
+            T* const to = upper + r * row_stride + j;
+            T* const from = lower + r * row_stride + j;
+            const V before = k * load(to);
+            const V added = load(from);
+            const V sum = before + added;
+            const V moved = sum - before;
+            const V rest = (before - (sum - moved)) + (added - moved);
+            store(to, sum);
+            store(from, choose(rest == rest, rest, set<V>(0)));
+        }
+    }
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
