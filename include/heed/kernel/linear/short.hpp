@@ -108,11 +108,15 @@ private:
         for (index g = 0; g < p_.group(); ++g) {
             const index head = h * p_.group() + g;
             c_.load_queries(b, head, 0, count);
-            read(walk_of(c_.decayed_queries, count, outputs_), b, h);
+            const state_walk<T> walk = walk_of(c_.decayed_queries, count, outputs_);
+            if (g + 1 < p_.group())
+                read(walk, b, h);
+            else
+                move(walk, b, h);
             c_.add_pairs_to(outputs_);
             write(b, head, outputs_, c_.queries);
         }
-        move(walk_of(nullptr, 0, nullptr), b, h);
+        if (p_.group() == 0) move(walk_of(nullptr, 0, nullptr), b, h);
         if (!p_.separate()) return;
         c_.sum_keys(added_);
         move_normaliser(b, h, added_);

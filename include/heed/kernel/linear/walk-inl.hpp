@@ -43,9 +43,10 @@ HEED_INLINE void finish_rows(const detail::state_walk<T>& p, index r, index colu
     }
 }
 
-// Rows times the state's columns; with Moves the state takes in its one position on the way. Stores of packs
+// Rows times the state's columns; the state takes in `Moves` positions on the way, if any. Stores of packs
 // may alias anything, so what the loop needs of p stands in numbers of its own.
-template <int Rows, int Packs, bool Moves, class T>
+// Keyed: the first row is the key under the delta rule, whose product with itself nobody wants.
+template <int Rows, int Packs, int Moves, bool Keyed, class T>
 HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column) {
     constexpr int w = lanes_of<T>;
     const index features = p.features;
@@ -58,22 +59,24 @@ HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column
     const T* const keys = p.keys;
     const T* keep = p.keep;
     const T* from = p.from + column;
-    T* to = Moves ? p.to + column : nullptr;
+    T* to = Moves > 0 ? p.to + column : nullptr;
+    const index key_row = p.key_row;
     const bool makes_pairs = p.alone && p.pairs == nullptr;
     pack<T> sums[Rows][Packs];
     clear(sums);
     T pairs[Rows];
     HEED_UNROLL
     for (int q = 0; q < Rows; ++q) pairs[q] = p.pairs != nullptr ? p.pairs[r + q] : T(0);
-    pack<T> value[Packs];
-    if constexpr (Moves) {
+    pack<T> value[Moves > 0 ? Moves : 1][Packs];
+    HEED_UNROLL
+    for (int i = 0; i < Moves; ++i) {
         HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) value[j] = load(p.values + column + j * w);
+        for (int j = 0; j < Packs; ++j) value[i][j] = load(p.values + i * p.value_row + column + j * w);
     }
     for (index f = 0; f < features; ++f, from += from_row) {
         pack<T> s[Packs];
         HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) s[j] = load(from + j * w);
+        for (int j = 0; j < Packs; ++j) s[j] = Rows > 1 ? rounded(load(from + j * w)) : load(from + j * w);
         HEED_UNROLL
         for (int q = 0; q < Rows; ++q) {
             const pack<T> x = set<pack<T>>(rows[q * row + f]);
@@ -82,14 +85,21 @@ HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column
         }
         if (makes_pairs) {
             HEED_UNROLL
-            for (int q = 0; q < Rows; ++q) pairs[q] = multiply_add(plain[q * row + f], keys[f], pairs[q]);
+            for (int q = Keyed; q < Rows; ++q) pairs[q] = multiply_add(plain[q * row + f], keys[f], pairs[q]);
         }
-        if constexpr (Moves) {
-            const pack<T> key = set<pack<T>>(keys[f]);
+        if constexpr (Moves > 0) {
             const pack<T> kept = set<pack<T>>(*keep);
+            pack<T> added[Packs];
             HEED_UNROLL
-            for (int j = 0; j < Packs; ++j)
-                store(to + j * w, kept_sum<T>(s[j], kept, rounded_product<T>(key, value[j])));
+            for (int j = 0; j < Packs; ++j) added[j] = set<pack<T>>(0);
+            HEED_UNROLL
+            for (int i = 0; i < Moves; ++i) {
+                const pack<T> key = set<pack<T>>(keys[i * key_row + f]);
+                HEED_UNROLL
+                for (int j = 0; j < Packs; ++j) added[j] = key * value[i][j] + added[j];
+            }
+            HEED_UNROLL
+            for (int j = 0; j < Packs; ++j) store(to + j * w, kept_sum<T>(s[j], kept, added[j]));
             keep += keep_step;
             to += to_row;
         }
@@ -147,17 +157,26 @@ HEED_INLINE void walk_positions(const detail::state_walk<T>& p, index column) {
 
 template <int Packs, class T>
 HEED_INLINE void walk_columns(const detail::state_walk<T>& p, index column) {
-    // The last row is read together with the move, where what moves in does not depend on what is read.
-    const bool together = p.to != nullptr && p.alone && p.beta == nullptr && p.count > 0;
-    const index reads = p.count - (together ? 1 : 0);
+    // The last rows are read together with the move of one or two positions, where what moves in does not
+    // depend on what is read.
+    const bool reads_only = p.to == nullptr || p.beta != nullptr;
+    const index together = !reads_only && p.count >= p.positions && p.positions <= 2 ? p.positions : 0;
+    const index reads = p.count - together;
     index r = 0;
-    for (; r + 2 <= reads; r += 2) walk_rows<2, Packs, false>(p, r, column);
-    for (; r < reads; ++r) walk_rows<1, Packs, false>(p, r, column);
-    if (together)
-        walk_rows<1, Packs, true>(p, r, column);
-    else if (p.to != nullptr && p.positions == 1)
+    if (p.beta != nullptr && reads >= 2) {
+        walk_rows<2, Packs, 0, true>(p, 0, column);
+        r = 2;
+    }
+    for (; r + 2 <= reads; r += 2) walk_rows<2, Packs, 0, false>(p, r, column);
+    for (; r < reads; ++r) walk_rows<1, Packs, 0, false>(p, r, column);
+    if (p.to == nullptr) return;
+    if (together == 1)
+        walk_rows<1, Packs, 1, false>(p, r, column);
+    else if (together == 2)
+        walk_rows<2, Packs, 2, false>(p, r, column);
+    else if (p.positions == 1)
         walk_one<Packs>(p, column);
-    else if (p.to != nullptr)
+    else
         walk_positions<Packs>(p, column);
 }
 
