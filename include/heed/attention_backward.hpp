@@ -5,7 +5,7 @@
 //     auto g = heed::attention_backward(dy, q, k, v, y, lse, heed::causal);        g.q, g.k, g.v
 //     heed::attention_backward_into(dq, dk, dv, dy, q, k, v, y, lse, heed::causal);
 //
-// P = e^(S - L), delta = rowsum(dO O), and
+// P = softmax(S), delta = rowsum(dO O), and
 //     dV = P^T dO        dS = P (dO V^T - delta)        dQ = scale dS K        dK = scale dS^T Q
 //
 // Shapes: as in heed/attention.hpp, dy and y (batch, head, query, value feature), dq, dk, dv those of q, k,
@@ -15,7 +15,8 @@
 //
 // Options: those of the forward, the same as it was called with, but for logsumexp, weights and scores; a
 // mask is a constant. Beside them
-//     bias_gradient(t), slopes_gradient(t), sinks_gradient(t)             heed/score/gradients.hpp
+//     bias_gradient(t), slopes_gradient(t), sinks_gradient(t)             heed/score/gradients.hpp, written
+//     logsumexp_gradient(t)                                               read: a gradient through lse
 // A selector of keys has to choose what it chose in the forward: the backward asks it again, and takes the
 // choice for constant. One that chooses from the scores (top_k, top_fraction, hard_attention,
 // local_plus_top) works them out once more and keeps a bit for each, keys / 8 bytes a query and head, from
@@ -26,8 +27,12 @@
 // do those in the queries and gradients of rows that do not see a key. The same bits for any number of
 // threads, batch size and position in the batch.
 //
-// Cost: 10 queries keys features flops, less by what masks hide; with bias_gradient 4 more. Memory: two
-// numbers a row, and dq once more in float for the heads that are worked on. Source: FlashAttention-2
+// The weights are made of the scores and of lse. Where lse is too large to hold the sum of a row (above
+// 2 sqrt(keys), keys that the row sees, in whole steps of 8), the backward works the sum out once more: the
+// weights of a row add up to 1 within 4 eps sqrt(keys) for every finite score. Decided row by row.
+//
+// Cost: 10 queries keys features flops, less by what masks hide; with bias_gradient 4 more, and 4 more for
+// rows of such scores. Memory: three numbers a row, and dq once more in float for the heads that are worked on. Source: FlashAttention-2
 // (arXiv 2307.08691), keys outside.
 //
 // Throws heed::error before anything is written when the arguments do not fit; std::bad_alloc when there is

@@ -231,6 +231,13 @@ TEST_CASE("arguments that do not fit: the text, and nothing was written") {
             call(out.q, out.k, out.v, in.dy, in.y, in.lse, heed::sinks(sinks), heed::sinks_gradient(three));
         },
         {name, "the sinks' gradient is (1, 1, 1, 3), needs (1, 1, 1, 4)"});
+    support::tensor<float, 3> flow(2, 4, 6);
+    flow.setZero();
+    fails([&] { call(out.q, out.k, out.v, in.dy, in.y, in.lse, heed::logsumexp_gradient(flow)); },
+          {name, "the gradient of the log-sum-exp is (1, 2, 4, 6), needs (1, 2, 4, 5)"});
+    const heed::view<const float> shared{out.q.data(), {1, 2, 4, 5}, {0, 200, 50, 10}};
+    fails([&] { call(out.q, out.k, out.v, in.dy, in.y, in.lse, heed::logsumexp_gradient(shared)); },
+          {name, "dq overlaps the gradient of the log-sum-exp"});
     fails([&] { (void)heed::attention_backward(wrong, in.q, in.k, in.v, in.y, in.lse); },
           {"heed::attention_backward: dy has 6 positions"});
 }

@@ -21,7 +21,7 @@ struct everything {
 void call(everything& e) {
 #define BACKWARD(...) \
     heed::attention_backward_into(e.dq, e.dk, e.dv, e.dy, e.q, e.k, e.v, e.y, e.lse, __VA_ARGS__)
-    BACKWARD(heed::causal, heed::bias(e.bias), heed::bias_gradient(e.dbias));
+    BACKWARD(heed::causal, heed::bias(e.bias), heed::bias_gradient(e.dbias), heed::logsumexp_gradient(e.lse));
 #ifdef HEED_CASE_number_as_option
     BACKWARD(0.5f);
 #endif
@@ -66,6 +66,21 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_gradient_in_forward
     (void)heed::attention(e.q, e.k, e.v, heed::bias(e.bias), heed::bias_gradient(e.dbias));
+#endif
+#ifdef HEED_CASE_logsumexp_gradient_in_forward
+    (void)heed::attention(e.q, e.k, e.v, heed::logsumexp_gradient(e.lse));
+#endif
+#ifdef HEED_CASE_logsumexp_gradient_twice
+    BACKWARD(heed::logsumexp_gradient(e.lse), heed::logsumexp_gradient(e.lse));
+#endif
+#ifdef HEED_CASE_logsumexp_gradient_of_double
+    BACKWARD(heed::logsumexp_gradient(e.wide_lse));
+#endif
+#ifdef HEED_CASE_logsumexp_gradient_temporary
+    BACKWARD(heed::logsumexp_gradient(tensor3(1, 2, 3)));
+#endif
+#ifdef HEED_CASE_logsumexp_gradient_expression
+    BACKWARD(heed::logsumexp_gradient(e.lse + e.lse));
 #endif
 #ifdef HEED_CASE_dy_of_double
     (void)heed::attention_backward(e.wide, e.q, e.k, e.v, e.y, e.lse);

@@ -2,6 +2,7 @@
 heed_must_not_compile(number_as_option MESSAGE "heed::native_sparse_attention: an argument after q, k, v, gates is not an option")
 heed_must_not_compile(mask MESSAGE "heed::native_sparse_attention: an option is one that it does not take")
 heed_must_not_compile(gradient_in_forward MESSAGE "heed::native_sparse_attention: an option is one that it does not take")
+heed_must_not_compile(logsumexp_gradient MESSAGE "heed::native_sparse_attention: an option is one that it does not take")
 heed_must_not_compile(scale_twice MESSAGE "heed::native_sparse_attention: scale is given twice")
 heed_must_not_compile(device_twice MESSAGE "heed::native_sparse_attention: on.device. is given twice")
 heed_must_not_compile(workspace_twice MESSAGE "heed::native_sparse_attention: use.workspace. is given twice")

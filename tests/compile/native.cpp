@@ -30,6 +30,9 @@ void call(everything& e) {
 #ifdef HEED_CASE_gradient_in_forward
     ATTEND(heed::compressed(e.means), heed::compressed_gradient(e.dk, e.dv));
 #endif
+#ifdef HEED_CASE_logsumexp_gradient
+    BACKWARD(e.dq, e.dk, e.dv, e.dgates, heed::logsumexp_gradient(e.q));
+#endif
 #ifdef HEED_CASE_scale_twice
     ATTEND(heed::scale(1), heed::scale(2));
 #endif

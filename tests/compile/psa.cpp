@@ -11,6 +11,7 @@ struct everything {
     tensor4 q{1, 2, 3, 4}, k{1, 2, 3, 4}, v{1, 2, 3, 4}, y{1, 2, 3, 4};
     tensor4 dq{1, 2, 3, 4}, dk{1, 2, 3, 4}, dv{1, 2, 3, 4};
     double4 wide{1, 2, 3, 4};
+    Eigen::Tensor<float, 3, Eigen::RowMajor> rows{1, 2, 3};
     heed::workspace workspace;
     heed::thread_pool pool{1};
     heed::precision_report report;
@@ -35,6 +36,9 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_backward_with_logsumexp
     BACKWARD(heed::psa(0.5), heed::weights(e.y));
+#endif
+#ifdef HEED_CASE_backward_logsumexp_gradient_twice
+    BACKWARD(heed::psa(0.5), heed::logsumexp_gradient(e.rows), heed::logsumexp_gradient(e.rows));
 #endif
 #ifdef HEED_CASE_backward_scale_twice
     BACKWARD(heed::psa(0.5), heed::scale(1), heed::scale(2));

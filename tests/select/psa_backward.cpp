@@ -20,13 +20,16 @@ struct gradients {
     std::vector<double> q, k, v;
 };
 
-// Of <dy, y>, element by element.
-gradients differences(reference::problem p, const reference::psa& s, const std::vector<double>& dy) {
+// Of <dy, y> + <of_lse, log-sum-exp>, element by element.
+gradients differences(reference::problem p, const reference::psa& s, const std::vector<double>& dy,
+                      const std::vector<double>& of_lse) {
     const auto choice = reference::choose(p, s);
     const auto loss = [&] {
-        const auto y = reference::solve_psa<long double>(p, s, choice).y;
+        const auto a = reference::solve_psa<long double>(p, s, choice);
         long double sum = 0;
-        for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * static_cast<long double>(dy[i]);
+        for (std::size_t i = 0; i < dy.size(); ++i) sum += a.y[i] * static_cast<long double>(dy[i]);
+        for (std::size_t i = 0; i < of_lse.size(); ++i)
+            if (std::isfinite(a.lse[i])) sum += a.lse[i] * static_cast<long double>(of_lse[i]);
         return sum;
     };
     const auto of = [&](std::vector<double>& x) {
@@ -55,8 +58,12 @@ void check_gradients(const reference::problem& p, const reference::psa& s, suppo
     const support::inputs<double> in(p);
     const auto dy = support::normals<double>(r, p.y_size());
     const auto given = support::tensor4<double>(dy, p.batch, p.heads, p.queries, p.d_v);
-    const auto want = differences(p, s, dy);
-    const auto g = heed::psa_backward(given, in.q, in.k, in.v, options..., heed::psa(settings_of(s)));
+    const auto of_lse = support::normals<double>(r, p.rows());
+    tensor<double, 3> rows(p.batch, p.heads, p.queries);
+    std::copy(of_lse.begin(), of_lse.end(), rows.data());
+    const auto want = differences(p, s, dy, of_lse);
+    const auto g = heed::psa_backward(given, in.q, in.k, in.v, options..., heed::psa(settings_of(s)),
+                                      heed::logsumexp_gradient(rows));
     INFO(support::describe(p) << " reading " << int(s.how) << " fraction " << s.fraction << " features "
                               << s.of_queries << ' ' << s.of_keys);
     CHECK(relative_error(support::values(g.q), want.q) <= 1e-6);

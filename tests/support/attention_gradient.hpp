@@ -2,9 +2,9 @@
 // tests/support/attention_gradient.hpp: the gradients of exact attention from their definition, slowly
 //
 // No heed header and no Eigen. For one row with weights w and g_j = keep_j <dy, v_j>, what flows back into
-// y = sum_j w_j keep_j v_j:
+// y = sum_j w_j keep_j v_j, and dL into the log-sum-exp:
 //
-//     ds_j = w_j (g_j - sum_m w_m g_m)        dsink = -w_sink sum_m w_m g_m
+//     ds_j = w_j (g_j - sum_m w_m g_m + dL)        dsink = w_sink (dL - sum_m w_m g_m)
 //
 // then by the chain rule through score and softcap into the product, and from there into q and k. Beside each
 // gradient stands its size: the same sums over absolute values, what the rounding of a kernel is
@@ -25,8 +25,21 @@ struct gradients {
     std::vector<double> q_size, k_size, v_size, scores_size, sinks_size;
 };
 
+// The share of a row's sum that its sink has; beside large scores a log-sum-exp would not say.
+inline double sink_weight(const problem& p, const answer<double>& a, long head, long row) {
+    const double hidden = -std::numeric_limits<double>::infinity(), sink = p.sinks[static_cast<std::size_t>(head)];
+    if (sink == hidden) return 0;
+    double top = sink, sum = 0;
+    const double* const s = a.biased.data() + row * p.keys;
+    for (long j = 0; j < p.keys; ++j) top = s[j] > top ? s[j] : top;
+    for (long j = 0; j < p.keys; ++j) sum += s[j] == hidden ? 0 : std::exp(s[j] - top);
+    const double mine = sink == top ? 1 : std::exp(sink - top);
+    return mine / (sum + mine);
+}
+
+// of_lse: dL, (batch, heads, queries), or nothing.
 inline gradients differentiate(const problem& p, const answer<double>& a, const std::vector<double>& dy,
-                               const score_slope& slope = {}) {
+                               const score_slope& slope = {}, const std::vector<double>& of_lse = {}) {
     const auto at = [](long i) { return static_cast<std::size_t>(i); };
     gradients d;
     for (auto* x : {&d.q, &d.q_size}) x->assign(p.q_size(), 0);
@@ -58,9 +71,12 @@ inline gradients differentiate(const problem& p, const answer<double>& a, const 
                     mean += a.weights[pair] * g[at(j)];
                     mean_size += a.weights[pair] * g_size[at(j)];
                 }
+                if (!of_lse.empty()) {
+                    mean -= of_lse[at(row)];
+                    mean_size += std::fabs(of_lse[at(row)]);
+                }
                 if (!p.sinks.empty()) {
-                    const double sink = p.sinks[at(h)], lse = a.lse[at(row)];
-                    const double weight = lse == sink ? 1 : std::exp(sink - lse);
+                    const double weight = sink_weight(p, a, h, row);
                     if (mean_size != 0) d.sinks[at(h)] -= weight * mean;
                     d.sinks_size[at(h)] += weight * mean_size;
                 }

@@ -34,6 +34,7 @@ enum class option_kind {
     bias_gradient,
     slopes_gradient,
     sinks_gradient,
+    logsumexp_gradient,
     on,
     use,
     // of the other variants

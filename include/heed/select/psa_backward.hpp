@@ -10,7 +10,8 @@
 // largest score too, which every weight is measured against; of equal ones the first gets it. Weights of 0
 // and clamped scores pass none on.
 //
-// Options: psa(…), the same as in the forward, which must be there; scale, masks, alibi, bias, on, use.
+// Options: psa(…), the same as in the forward, which must be there; scale, masks, alibi, bias, on, use;
+// logsumexp_gradient(t), what flows back into the log-sum-exp that the forward wrote (score/gradients.hpp).
 // Softcap, score, sinks and dropout are for the forward alone. Formulas, cost and memory:
 // kernel/psa/backward.hpp. The bits do not depend on threads: a thread takes a key/value head, so more
 // threads than batch * kv_heads help nothing. Outputs hold q's type, or float where that is half or bfloat16.
@@ -36,11 +37,14 @@ constexpr bool check_psa_options() {
     if constexpr ((is_option<Options> && ...)) {
         constexpr bool taken = (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select,
                                            option_kind::scale, option_kind::mask, option_kind::alibi,
-                                           option_kind::bias, option_kind::on, option_kind::use> &&
+                                           option_kind::bias, option_kind::logsumexp_gradient, option_kind::on,
+                                           option_kind::use> &&
                                 ...);
         static_assert(taken,
-                      "heed::psa_backward: takes psa, scale, masks, alibi, bias, on and use; one of these "
-                      "options is another");
+                      "heed::psa_backward: takes psa, scale, masks, alibi, bias, logsumexp_gradient, on and use; "
+                      "one of these options is another");
+        static_assert(count_of<option_kind::logsumexp_gradient, Options...> <= 1,
+                      "heed::psa_backward: logsumexp_gradient is given twice");
         constexpr bool given = (std::is_same_v<std::remove_cvref_t<Options>, psa_option> || ...);
         static_assert(given,
                       "heed::psa_backward: the forward's heed::psa(...) is missing; give it as an option");
@@ -68,6 +72,8 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const psa_option& psa_ = pick<option_kind::select>(options...);
     psa_.validate(function, p);
 
+    const auto of_logsumexp = rows_into_logsumexp<S>(function, shape, options...);
+
     call_memory used(function);
     used.reads("dy", bytes_of(dy));
     used.reads("q", bytes_of(q));
@@ -94,7 +100,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const auto* const device_ = device_of(options...);
     const psa_settings& s = psa_.settings;
     const psa_backward_plan<E> plan{sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
-                                    {strided_of<E>(dy), either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
+                                    {strided_of<E>(dy), of_logsumexp, either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
                                     psa_.template chooser<S>(),
                                     psa_.template weigher<S>(),
                                     {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},

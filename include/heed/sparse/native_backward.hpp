@@ -10,6 +10,7 @@
 //                                      of float (double for double); k and v then get none by way of them
 //
 // Means of keys hand their gradient to their keys in equal shares, also where compressed(keys) carries them.
+// There is no log-sum-exp over the branches, so logsumexp_gradient is not taken.
 // What was chosen counts as constant, so no gradient comes through the selection. A query without keys gets
 // 0, and so does the gate of a branch without any. The bits do not depend on threads or batch.
 //

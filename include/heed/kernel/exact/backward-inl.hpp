@@ -8,7 +8,7 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-inline constexpr int gradient_rows = 4;
+inline constexpr int gradient_rows = detail::gradient_row_group;
 inline constexpr int gradient_packs = HEED_SIMD_REGISTERS == 32 ? 4 : 3;
 
 template <int Rows, int Packs, class T>
@@ -83,29 +83,44 @@ HEED_NOINLINE void multiply_seen_terms(const detail::gradient_product<T>& p) {
         }
 }
 
-// A weight is at most 1, whatever rounding made of its score.
-template <class T>
-HEED_NOINLINE void softmax_gradient(T* s, index s_row, T* dp, index dp_row, index rows, int packs,
-                                    const T* lse, const T* delta, bool may_hide) {
+// One row. A weight is at most 1, whatever rounding made of its score; that of a row whose sum is known apart
+// is one already, and what has overflowed to -inf where nothing hides is small beside other such scores alone.
+template <bool Apart, class T>
+HEED_INLINE void softmax_gradient_row(T* s, T* dp, int lanes, T shift_, T factor_, T delta_, bool may_hide) {
     constexpr int w = lanes_of<T>;
     const pack<T> zero = set<pack<T>>(0);
-    for (index r = 0; r < rows; ++r, s += s_row, dp += dp_row) {
-        const pack<T> l = set<pack<T>>(lse[r]);
-        const pack<T> d = set<pack<T>>(delta[r]);
-        for (int j = 0; j < packs * w; j += w) {
-            const pack<T> score = load(s + j);
-            pack<T> x = score - l;
-            x = choose(x > zero, zero, x);
-            pack<T> p = exp_of_negative(x);
-            pack<T> g = p * (load(dp + j) - d);
-            if (may_hide) {
-                const auto hidden = is_minus_infinity(score);
-                p = choose(hidden, zero, p);
-                g = choose(hidden, zero, g);
-            }
-            store(s + j, p);
-            store(dp + j, g);
+    const pack<T> lowest = set<pack<T>>(may_hide ? detail::minus_infinity<T>() : constants<T>::lowest);
+    const pack<T> shift = set<pack<T>>(shift_);
+    const pack<T> factor = set<pack<T>>(factor_);
+    const pack<T> delta = set<pack<T>>(delta_);
+    for (int j = 0; j < lanes; j += w) {
+        const pack<T> score = load(s + j);
+        pack<T> x = (Apart ? larger(lowest, score) : score) - shift;
+        x = choose(x > zero, zero, x);
+        pack<T> p = exp_of_negative(x);
+        if constexpr (Apart) p = p * factor;
+        pack<T> g = p * (load(dp + j) - delta);
+        if (may_hide) {
+            const auto hidden = is_minus_infinity(score);
+            p = choose(hidden, zero, p);
+            g = choose(hidden, zero, g);
         }
+        store(s + j, p);
+        store(dp + j, g);
+    }
+}
+
+template <class T>
+HEED_NOINLINE void softmax_gradient(T* s, index s_row, T* dp, index dp_row, index rows, int packs,
+                                    const detail::row_numbers<T>& numbers, bool may_hide) {
+    const int lanes = packs * lanes_of<T>;
+    for (index r = 0; r < rows; ++r, s += s_row, dp += dp_row) {
+        const T shift = numbers.shift[r];
+        const T factor = numbers.factor[r];
+        if (factor == T(1) && shift > constants<T>::lowest)
+            softmax_gradient_row<false>(s, dp, lanes, shift, factor, numbers.delta[r], may_hide);
+        else
+            softmax_gradient_row<true>(s, dp, lanes, shift, factor, numbers.delta[r], may_hide);
     }
 }
 

@@ -42,6 +42,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     g.dy = either_of<T>(dy);
     g.y = either_of<T>(y);
     g.lse = {rows.data, {rows.strides[1], rows.strides[2], rows.strides[3], 0}};
+    g.of_logsumexp = rows_into_logsumexp<sum_t<T>>(function, shape, options...);
     g.q = either_of<T>(dq);
     g.k = either_of<T>(dk);
     g.v = either_of<T>(dv);

@@ -16,6 +16,8 @@ inline constexpr index gradient_queries = 64;
 inline constexpr index panel_keys = most_lanes;
 inline constexpr index gradient_panels = 2;
 inline constexpr index gradient_keys = gradient_panels * panel_keys;
+// Rows that a product takes together, from the first of a tile on.
+inline constexpr index gradient_row_group = 4;
 // Terms that are summed from zero before they are added to what was there.
 inline constexpr index gradient_run = 128;
 // Blocks of keys, and of queries, whose sums are a group, as in the forward.
@@ -27,13 +29,26 @@ template <class T>
 using derivative_function = void (*)(const void* context, const T* raw, index raw_row, T* ds, index ds_row,
                                      const lane_block& block, index lanes);
 
+// What is kept of every row, (batch, head, query):
+//     P = e^(S - shift) factor        dS = P (dP - delta)
+// A row that sees nothing has the shift +inf, with which every weight is 0.
+template <class T>
+struct row_numbers {
+    T* shift;
+    T* factor;
+    T* delta;
+
+    row_numbers from(index row) const { return {shift + row, factor + row, delta + row}; }
+};
+
 template <class E>
 struct exact_gradients {
     using T = typename exact_problem<E>::T;
 
     either_tensor<const E, const T> dy;
     either_tensor<const E, const T> y;
-    strided<const T> lse;  // (batch, head, query)
+    strided<const T> lse;             // (batch, head, query)
+    strided<const T> of_logsumexp;    // likewise: the gradient that reaches it; without memory there is none
     either_tensor<E, T> q;
     either_tensor<E, T> k;
     either_tensor<E, T> v;
@@ -78,9 +93,9 @@ struct gradient_leaves {
     // The same where a hidden term may be infinite or NaN: by scores (term, lane), or (row, term).
     void (*multiply_seen_lanes)(const gradient_product<T>&);
     void (*multiply_seen_terms)(const gradient_product<T>&);
-    // Scores to p = e^(s - lse) and dp to ds = p (dp - delta), in place.
-    void (*softmax)(T* s, index s_row, T* dp, index dp_row, index rows, int packs, const T* lse,
-                    const T* delta, bool may_hide);
+    // Scores to p and dp to ds, in place.
+    void (*softmax)(T* s, index s_row, T* dp, index dp_row, index rows, int packs,
+                    const row_numbers<T>& numbers, bool may_hide);
     // out[r] = <a_r, b_r>, where zeros of b count nothing; rows of whole packs.
     void (*dots)(const T* a, const T* b, index row, index rows, T* out);
     // x = x factor, whole packs, and never -0.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_run.hpp: the backward cut into tasks, in which memory
 //
-// First delta and L of every row; then the keys of a head block by block, heads beside each other where
+// First the numbers of every row; then the keys of a head block by block, heads beside each other where
 // there are many, blocks of one head beside each other where there are few; then what is asked for beside.
-// Memory beside scratch: two numbers a row, and the gradients of the queries that are worked on; twice where
+// Memory beside scratch: three numbers a row, and the gradients of the queries that are worked on; twice where
 // keys are more than one group.
 #pragma once
 
+#include <heed/kernel/exact/backward_rows.hpp>
 #include <heed/kernel/exact/backward_sums.hpp>
 #include <heed/kernel/exact/backward_sweep.hpp>
 
@@ -27,8 +28,9 @@ public:
           device_(device),
           lanes_(detail::lanes_of(device)),
           tile_(p, g, leaf_),
+          rows_(p, g, leaf_),
           sweep_(p, g, leaf_),
-          bias_(p, g, leaf_, nullptr, nullptr),
+          bias_(p, g, leaf_, {}),
           plan_(p.batch * p.kv_heads, sweep_.key_blocks(), lanes_) {
         const index rows = p.batch * p.heads * p.queries;
         const index group = p.heads / p.kv_heads;
@@ -45,18 +47,16 @@ public:
         const std::size_t heads =
             static_cast<std::size_t>(plan_.state_slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
         const std::size_t uppers = sweep_.groups_keys() ? heads : 0;
-        const std::size_t pair =
-            2 * static_cast<std::size_t>(gradient_queries * tile_.value_row()) * sizeof(T);
-        if (cache_lines(pair) > lane_) lane_ = cache_lines(pair);
-        char* at = static_cast<char*>(memory.reserve(2 * row_bytes + turns + slopes + heads + uppers +
+        if (cache_lines(rows_.bytes()) > lane_) lane_ = cache_lines(rows_.bytes());
+        char* at = static_cast<char*>(memory.reserve(3 * row_bytes + turns + slopes + heads + uppers +
                                                      lane_ * static_cast<std::size_t>(plan_.lanes)));
         const auto next = [&](std::size_t bytes) {
             char* const here = at;
             at += bytes;
             return here;
         };
-        lse_ = reinterpret_cast<T*>(next(row_bytes));
-        delta_ = reinterpret_cast<T*>(next(row_bytes));
+        for (T** x : {&numbers_.shift, &numbers_.factor, &numbers_.delta})
+            *x = reinterpret_cast<T*>(next(row_bytes));
         progress_ = next(turns);
         slopes_ = reinterpret_cast<double*>(next(slopes));
         dq_ = reinterpret_cast<T*>(next(heads));
@@ -69,34 +69,22 @@ public:
         sweep();
         if (g_.bias.data != nullptr)
             for_each_task(device_, plan_.lanes, bias_.tasks(), [&](index lane, index task) {
-                bias_sums<E>(p_, g_, leaf_, lse_, delta_, scratch(lane)).run(task);
+                bias_sums<E>(p_, g_, leaf_, numbers_, scratch(lane)).run(task);
             });
-        if (g_.sink.data != nullptr) write_sinks(p_, g_, lse_, delta_);
+        if (g_.sink.data != nullptr) write_sinks(p_, g_, numbers_);
         if (g_.slope.data != nullptr) write_slopes(p_, g_, slopes_, plan_.links);
     }
 
 private:
     void* scratch(index lane) const { return scratch_ + lane_ * static_cast<std::size_t>(lane); }
 
-    // Delta of every row, and its L: +inf, so that every weight is 0, where the row sees nothing.
     void weigh_rows() const {
         const index blocks = sweep_.query_blocks();
         for_each_task(device_, plan_.lanes, p_.batch * p_.heads * blocks, [&](index lane, index task) {
             const index head = task / blocks;
-            const index b = head / p_.heads;
-            const index h = head % p_.heads;
             const index first = task % blocks * gradient_queries;
-            const index count = least(p_.queries - first, gradient_queries);
-            const index row = tile_.value_row();
-            T* const dy = static_cast<T*>(scratch(lane));
-            T* const y = dy + gradient_queries * row;
-            tile_.bring_rows(g_.dy, b, h, first, count, p_.value_features, row, dy);
-            tile_.bring_rows(g_.y, b, h, first, count, p_.value_features, row, y);
-            leaf_.dots(dy, y, row, count, delta_ + head * p_.queries + first);
-            for (index i = 0; i < count; ++i) {
-                const T l = *g_.lse.row(b, h, first + i);
-                lse_[head * p_.queries + first + i] = is_minus_infinity(l) ? -minus_infinity<T>() : l;
-            }
+            gradient_rows<E>(p_, g_, leaf_, scratch(lane))
+                .run(head / p_.heads, head % p_.heads, first, numbers_.from(head * p_.queries + first));
         });
     }
 
@@ -111,8 +99,7 @@ private:
             head_gradients<T> head;
             head.dq = dq_ + slot * head_size_;
             head.upper_dq = upper_dq_ == nullptr ? nullptr : upper_dq_ + slot * head_size_;
-            head.lse = lse_ + chain * group * p_.queries;
-            head.delta = delta_ + chain * group * p_.queries;
+            head.numbers = numbers_.from(chain * group * p_.queries);
             head.slopes = g_.slope.data == nullptr ? nullptr : slopes_ + chain * group * plan_.links;
             head.progress = plan_.whole ? nullptr : progress + chain * places;
             head.stopped = &stopped;
@@ -136,13 +123,13 @@ private:
     const D* device_;
     index lanes_;
     gradient_tile<E> tile_;
+    gradient_rows<E> rows_;
     gradient_sweep<E> sweep_;
     bias_sums<E> bias_;
     chain_plan plan_;
     index head_size_;
     std::size_t lane_;
-    T* lse_;
-    T* delta_;
+    row_numbers<T> numbers_;
     char* progress_;
     double* slopes_;
     T* dq_;

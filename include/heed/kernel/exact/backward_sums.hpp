@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_sums.hpp: the gradients of a bias, of slopes and of sinks
 //
-//     dbias = sum of dS over the axes it broadcasts along        dsink = -sum over queries of e^(sink - L)
-//     delta
+//     dbias = sum of dS over the axes it broadcasts along
+//     dsink = -sum over queries of e^(sink - shift) factor delta
 //
 // A bias is as large as the scores or is a sum over them, so its gradient is a pass of its own, which works
 // out the weights once more: two products beside the backward's five, and no memory. A task owns what it
@@ -24,10 +24,9 @@ public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    // Rows of queries: L and delta, (batch, head, query).
-    bias_sums(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves, const T* lse,
-              const T* delta, void* memory = nullptr)
-        : p_(p), g_(g), lse_(lse), delta_(delta), tile_(p, g, leaves), room_(memory) {
+    bias_sums(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
+              const row_numbers<T>& numbers, void* memory = nullptr)
+        : p_(p), g_(g), numbers_(numbers), tile_(p, g, leaves), room_(memory) {
         panel_ = tile_.panel_memory(room_, room_.take(panel_keys * tile_.key_row()));
         values_ = room_.take(panel_keys * tile_.value_row());
         m_ = tile_.memory_of(room_);
@@ -78,7 +77,7 @@ private:
             if (!brought) tile_.bring_keys(b, h / (p_.heads / p_.kv_heads), key, keys, panel_, values_);
             brought = true;
             const index row = (b * p_.heads + h) * p_.queries + first;
-            query_rows<T> q = tile_.bring_queries(b, h, first, count, lse_ + row, delta_ + row, m_);
+            query_rows<T> q = tile_.bring_queries(b, h, first, count, numbers_.from(row), m_);
             tile_.weigh(b, h, seen, q, panel_, m_, ds_, panel_keys);
             for (index r = 0; r < count; ++r) {
                 const T* const ds = ds_ + r * panel_keys;
@@ -102,8 +101,7 @@ private:
 
     const problem& p_;
     const exact_gradients<E>& g_;
-    const T* lse_;
-    const T* delta_;
+    row_numbers<T> numbers_;
     gradient_tile<E> tile_;
     room<T> room_;
     key_panel<T> panel_;
@@ -112,20 +110,23 @@ private:
     T* ds_;
 };
 
-// One number for each head: a sink's from L and delta, a slope's from the sums that the sweep has left,
-// (batch, head, key block).
+// One number for each head: a sink's from the numbers of the rows, a slope's from the sums that the sweep has
+// left, (batch, head, key block).
 template <class E, class T = typename exact_problem<E>::T>
-void write_sinks(const exact_problem<E>& p, const exact_gradients<E>& g, const T* lse, const T* delta) {
+void write_sinks(const exact_problem<E>& p, const exact_gradients<E>& g, const row_numbers<T>& numbers) {
     for (index h = 0; h < p.heads; ++h) {
-        const double sink = p.sink(p.program, h);
+        // Rounded as in the sums that it has joined.
+        const double sink = static_cast<double>(kept_finite<T>(p.sink(p.program, h)));
         double sum = 0;
         for (index b = 0; b < p.batch; ++b)
             for (index i = 0; i < p.queries; ++i) {
                 const index row = (b * p.heads + h) * p.queries + i;
                 // The sink's weight is at most 1; where L is -inf, here +inf, there was none.
-                const double l = static_cast<double>(lse[row]);
-                const double x = sink == l ? 0 : sink - l;
-                if (!(x < -700)) sum -= std::exp(x < 0 ? x : 0) * static_cast<double>(delta[row]);
+                const double shift = static_cast<double>(numbers.shift[row]);
+                const double x = sink == shift ? 0 : sink - shift;
+                if (!(x < -700))
+                    sum -= std::exp(x < 0 ? x : 0) * static_cast<double>(numbers.factor[row]) *
+                           static_cast<double>(numbers.delta[row]);
             }
         g.sink.data[h * g.sink.stride[3]] = static_cast<T>(sum);
     }

@@ -21,8 +21,7 @@ template <class T>
 struct head_gradients {
     T* dq;                     // (head of the group, query, feature), rows of whole packs, unscaled
     T* upper_dq;               // of the groups of key blocks before this one; nullptr where there is one
-    const T* lse;              // (head of the group, query)
-    const T* delta;            // likewise
+    row_numbers<T> numbers;    // (head of the group, query)
     double* slopes;            // (head of the group, key block), or nullptr
     chain_progress* progress;  // (head of the group, query block), or nullptr for one thread
     std::atomic<bool>* stopped;
@@ -126,8 +125,8 @@ private:
             bool careful[gradient_panels] = {};
             bool any_careful = false;
             if (any) {
-                query_rows<T> q = tile_.bring_queries(b, h, first, count, head.lse + i * p_.queries + first,
-                                                      head.delta + i * p_.queries + first, m_);
+                query_rows<T> q =
+                    tile_.bring_queries(b, h, first, count, head.numbers.from(i * p_.queries + first), m_);
                 for (index n = 0; n < used; ++n)
                     if (seen[n] != cover::empty) {
                         careful[n] = take_tile(b, h, seen[n], q, n, slope);

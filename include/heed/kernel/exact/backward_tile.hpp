@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_tile.hpp: the weights of a tile and the gradient of its scores
 //
-//     P = e^(S - L)        dS = P (dO V^T - delta)        delta = rowsum(dO O)
+//     P = e^(S - shift) factor        dS = P (dO V^T - delta)
 //
 // Rows are queries, lanes are keys: queries and what flows back into them are read as single numbers where
 // they stand, keys and values are turned once for all queries. What a mask hides enters nothing: its P and
@@ -35,9 +35,8 @@ struct query_rows {
     index count;
     number_rows<T> q;
     number_rows<T> dy;
-    const T* lse;    // +inf for a row that sees nothing
-    const T* delta;  // (query)
-    int finite;      // are all of q and dy finite? -1: not looked yet
+    row_numbers<T> numbers;
+    int finite;  // are all of q and dy finite? -1: not looked yet
 };
 
 // Memory for the queries of a tile and its scores.
@@ -97,35 +96,38 @@ public:
         turn(k.keys, key_row_, k.packs, p_.scale, k.turned_keys);
         turn(values, value_row_, k.packs, T(1), k.turned_values);
     }
-    query_rows<T> bring_queries(index b, index h, index first, index count, const T* lse, const T* delta,
+    query_rows<T> bring_queries(index b, index h, index first, index count, const row_numbers<T>& numbers,
                                 const tile_memory<T>& m) const {
         return {first,
                 count,
                 rows_at(p_.q, b, h, first, count, p_.features, m.q),
                 rows_at(g_.dy, b, h, first, count, p_.value_features, m.dy),
-                lse,
-                delta,
+                numbers,
                 -1};
     }
 
+    // Scores into m.s. True where some may be hidden; else -inf is a score that has overflowed.
+    bool score(index b, index h, cover seen, const query_rows<T>& q, const key_panel<T>& k,
+               const tile_memory<T>& m) const {
+        product(q.q, q.count, p_.features, k.turned_keys, k.packs, m.s, panel_keys);
+        if (g_.derivative != nullptr) copy(m.s, m.raw, q.count * panel_keys);
+        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
+        if (change != nullptr) change(p_.program, m.s, panel_keys, block_of(b, h, q, k), k.packs * w_);
+        return change != nullptr;
+    }
+    // What flows back into the weights, dO V^T, to dp.
+    void flow(index b, index h, const query_rows<T>& q, const key_panel<T>& k, T* dp, index dp_row) const {
+        product(q.dy, q.count, p_.value_features, k.turned_values, k.packs, dp, dp_row);
+        if (p_.drop != nullptr) p_.drop(p_.program, dp, dp_row, block_of(b, h, q, k), k.packs * w_);
+    }
     // P into m.s, dS into ds. True where products with them have to leave hidden terms out.
     bool weigh(index b, index h, cover seen, query_rows<T>& q, key_panel<T>& k, const tile_memory<T>& m,
                T* ds, index ds_row) const {
-        product(q.q, q.count, p_.features, k.turned_keys, k.packs, m.s, panel_keys);
-        product(q.dy, q.count, p_.value_features, k.turned_values, k.packs, ds, ds_row);
-        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
-        const lane_block scores = block_of(b, h, q, k);
-        const index lanes = k.packs * w_;
-        if (g_.derivative != nullptr) copy(m.s, m.raw, q.count * panel_keys);
-        bool careful = false;
-        if (change != nullptr) {
-            change(p_.program, m.s, panel_keys, scores, lanes);
-            careful = !finite(q, k);
-            if (careful) copy(m.s, m.hidden, q.count * panel_keys);
-        }
-        if (p_.drop != nullptr) p_.drop(p_.program, ds, ds_row, scores, lanes);
-        leaf_.softmax(m.s, panel_keys, ds, ds_row, q.count, static_cast<int>(k.packs), q.lse, q.delta,
-                      change != nullptr);
+        const bool may_hide = score(b, h, seen, q, k, m);
+        flow(b, h, q, k, ds, ds_row);
+        const bool careful = may_hide && !finite(q, k);
+        if (careful) copy(m.s, m.hidden, q.count * panel_keys);
+        leaf_.softmax(m.s, panel_keys, ds, ds_row, q.count, static_cast<int>(k.packs), q.numbers, may_hide);
         return careful;
     }
     // From the weights of the softmax to those that values met, and from the gradient of the scores to that

@@ -42,22 +42,28 @@ bool is_finite(T x) {
     return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
 }
 
+// A head's sink joins the maximum and the sum of a row; gives what the exponentials of its scores, relative to
+// the maximum before, are multiplied with.
+template <class E, class T = typename exact_problem<E>::T>
+T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
+    const T sink = kept_finite<T>(p.sink(p.program, h));
+    const T joint = sink > most ? sink : most;
+    const T safe = is_minus_infinity(joint) ? T(0) : joint;
+    const T factor = scalar::exp_of_negative(most - safe);
+    // e^0 is 1 for a sink of +inf too
+    sum = sum * factor + (sink >= most ? T(1) : scalar::exp_of_negative(sink - safe));
+    most = joint;
+    return factor;
+}
+
 // Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
 // is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
 T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
              bool exists, T most, T sum) {
     const bool empty = sum == T(0);
-    T factor = 1;
     T joint = most;
-    if (p.has_sinks) {
-        const T sink = kept_finite<T>(p.sink(p.program, h));
-        joint = sink > most ? sink : most;
-        const T safe = is_minus_infinity(joint) ? T(0) : joint;
-        factor = scalar::exp_of_negative(most - safe);
-        // e^0 is 1 for a sink of +inf too
-        sum = sum * factor + (sink >= most ? T(1) : scalar::exp_of_negative(sink - safe));
-    }
+    const T factor = p.has_sinks ? join_sink(p, h, joint, sum) : T(1);
     const T inverse = empty ? T(0) : factor / sum;
     if (!exists) return inverse;
     if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = logsumexp_of(joint, sum);

@@ -26,10 +26,10 @@ template <class Q, class K, class V>
 inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>>&&
     std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
 
-// What only the backward writes.
+// What only the backward writes or reads.
 constexpr bool gradient_kind(option_kind kind) {
     return kind == option_kind::bias_gradient || kind == option_kind::slopes_gradient ||
-           kind == option_kind::sinks_gradient;
+           kind == option_kind::sinks_gradient || kind == option_kind::logsumexp_gradient;
 }
 
 // A selector that knows which share of the mass it kept, and writes p.coverage.
@@ -96,7 +96,7 @@ constexpr void check_forward_attention() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...))
         static_assert(!(gradient_kind(Options::kind) || ...),
-                      "heed::attention: bias_gradient, slopes_gradient and sinks_gradient are options of "
+                      "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient are options of "
                       "heed::attention_backward");
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/psa/backward.hpp: the gradients of progressive sparse attention
 //
-// With P = w / sum w over the kept keys, dP_j = <dy, v_j> and D = sum P dP:
+// With P = w / sum w over the kept keys, dP_j = <dy, v_j> and D = sum P dP - dL, dL into the log-sum-exp:
 //
 //     dv_j += P_j dy
 //     ds_j  = (dP_j - D) / sum w * pi'(s_j - m) where w_j > 0           intended, and
-//     ds_m -= sum ds                                   for the largest score, of equals the first
+//     ds_m += dL - sum ds                              for the largest score, of equals the first
 //     ds_j  = P_j (dP_j - D) pi'(s_j) where -clamp <= s_j <= clamp      masked, literal
 //     dq   += scale ds_j k_j,   dk_j += scale ds_j q
 //
@@ -35,6 +35,7 @@ template <class E>
 struct psa_gradients {
     using T = typename exact_problem<E>::T;
     strided<const E> dy;
+    strided<const T> of_logsumexp;  // (batch, head, query), or without memory
     either_tensor<E, T> q;
     either_tensor<E, T> k;
     either_tensor<E, T> v;
@@ -114,13 +115,15 @@ public:
         plan_.psa.chosen_dots(dy_, v_, chosen, count, p.value_features, slope_);
         for (index f = 0; f < p.value_features; ++f) dy_[f] *= inverse;
         plan_.psa.add_to_chosen(weights, dy_, chosen, count, p.value_features, dv_);
-        const T mean = plan_.psa.dot(weights, slope_, count) * inverse;
+        const strided<const T>& given = plan_.g.of_logsumexp;
+        const T of_logsumexp = given.data == nullptr ? T(0) : *given.row(b, h, i);
+        const T mean = plan_.psa.dot(weights, slope_, count) * inverse - of_logsumexp;
         if (plan_.chooser.reading == psa_reading::intended) {
             const T total = plan_.psa.weight_gradients(scores_, weights, count, most, mean, inverse, slope_,
                                                        plan_.chooser.e);
             for (index j = 0; j < count; ++j)
                 if (scores_[j] == most) {
-                    slope_[j] -= total;
+                    slope_[j] -= total - of_logsumexp;
                     break;
                 }
         } else {

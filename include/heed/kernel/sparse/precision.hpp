@@ -211,12 +211,8 @@ private:
     T top_of(index head, T most, T sum) const {
         if (sum == T(0)) return 1;
         if (!p_.has_sinks) return T(1) / sum;
-        const T sink = static_cast<T>(p_.sink(p_.program, head));
-        const T joint = sink > most ? sink : most;
-        const T safe = is_minus_infinity(joint) ? T(0) : joint;
-        const T part = scalar::exp_of_negative(most - safe);
-        const T of_sink = sink >= most ? T(1) : scalar::exp_of_negative(sink - safe);
-        return part / (part * sum + of_sink);
+        const T part = join_sink(p_, head, most, sum);
+        return part / sum;
     }
 
     void outputs(index b, index head, index query, bool hidden, const room& r, T factor) const {
