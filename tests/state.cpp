@@ -184,3 +184,96 @@ TEST_CASE("parts of 16-bit tensors are joined in float: many parts, one rounding
     const auto want = reference::solve<double>(p);
     CHECK(support::max_error(support::values(s.output()), want.y) <= 1e-5);
 }
+
+namespace {
+
+// One query of 0, so that scores are their biases, and values that say from which part of the keys they are.
+template <class T>
+struct equal_scores {
+    using S = support::sum_type<T>;
+    support::tensor<T> q{1, 1, 1, 3}, k, v;
+    support::tensor<S, 1> bias;
+
+    equal_scores(long keys, double score, double value) : k(1, 1, keys, 3), v(1, 1, keys, 2), bias(keys) {
+        q.setZero(), k.setZero();
+        v.setConstant(static_cast<T>(static_cast<float>(value)));
+        bias.setConstant(static_cast<S>(score));
+    }
+};
+
+template <class T>
+void check_equal_scores() {
+    using S = support::sum_type<T>;
+    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
+    for (double score : {-3e38, -1e9, -1e6, -30.0, 0.0, 1e4, 1e9, 1e20, 3e38})
+        for (const auto& [first, second] : {std::pair{1L, 7L}, {7L, 1L}, {1L, 999L}, {300L, 500L}, {0L, 3L}}) {
+            if (std::is_same_v<T, double> && std::fabs(score) > 1e38) score = score < 0 ? -1e308 : 1e308;
+            const equal_scores<T> a(first, score, 0), b(second, score, 1);
+            const double want = static_cast<double>(second) / static_cast<double>(first + second);
+            heed::softmax_state<T> one(1, 1, 1, 2), other(1, 1, 1, 2), both(1, 1, 1, 2);
+            one.absorb(a.q, a.k, a.v, heed::bias(a.bias));
+            other.absorb(b.q, b.k, b.v, heed::bias(b.bias));
+            both = one;
+            both.absorb(b.q, b.k, b.v, heed::bias(b.bias));
+            support::tensor<S> ya = one.output();
+            support::tensor<S, 3> ma = one.maximum(), la = one.sum();
+            heed::merge(ya, ma, la, other.output(), other.maximum(), other.sum());
+            one.merge(other);
+            INFO(first << " and " << second << " keys of score " << score);
+            for (const auto* s : {&one, &both}) {
+                CHECK(std::fabs(static_cast<double>(s->output()(0, 0, 0, 1)) - want) <= 4 * eps);
+                CHECK(s->maximum()(0, 0, 0) == static_cast<S>(score));
+                CHECK(std::fabs(static_cast<double>(s->sum()(0, 0, 0)) - double(first + second)) <=
+                      4 * eps * double(first + second));
+            }
+            CHECK(support::same_bits(support::elements(ya), support::elements(one.output())));
+            CHECK(support::same_bits(support::elements(ma), support::elements(one.maximum())));
+            CHECK(support::same_bits(support::elements(la), support::elements(one.sum())));
+        }
+}
+
+}  // namespace
+
+TEST_CASE("a state keeps its sum beside scores of any size: float") { check_equal_scores<float>(); }
+TEST_CASE("a state keeps its sum beside scores of any size: double") { check_equal_scores<double>(); }
+TEST_CASE("a state keeps its sum beside scores of any size: bfloat16") {
+    check_equal_scores<Eigen::bfloat16>();
+}
+
+TEST_CASE("parts joined by log-sum-exps are wrong by what those were rounded by, and no more") {
+    const double eps = 1.1920928955078125e-7;
+    for (const double score : {0.0, 7.0, -100.0, 1e3, 1e5, -1e9})
+        for (const long second : {1L, 7L, 99L}) {
+            const equal_scores<float> a(1, score, 0), b(second, score, 1);
+            support::tensor<float> ya(1, 1, 1, 2), yb(1, 1, 1, 2);
+            support::tensor<float, 3> la(1, 1, 1), lb(1, 1, 1);
+            heed::attention_into(ya, a.q, a.k, a.v, heed::bias(a.bias), heed::logsumexp(la));
+            heed::attention_into(yb, b.q, b.k, b.v, heed::bias(b.bias), heed::logsumexp(lb));
+            heed::merge(ya, la, yb, lb);
+            const double share = static_cast<double>(second) / static_cast<double>(1 + second);
+            const double size = std::fabs(score) + std::log1p(static_cast<double>(second));
+            INFO(second << " keys of score " << score);
+            CHECK(std::fabs(static_cast<double>(ya(0, 0, 0, 0)) - share) <= std::fmin(1, eps * (size + 4)));
+            if (score == -1e9) CHECK(ya(0, 0, 0, 0) == 0.5f);  // as the page says
+        }
+}
+
+TEST_CASE("a sink joins at the end as a part of its own") {
+    support::random r(906);
+    for (int round = 0; round < 20; ++round) {
+        auto p = sample(r);
+        const support::inputs<float> in(p);
+        std::vector<float> sinks(static_cast<std::size_t>(p.heads));
+        for (float& s : sinks) s = static_cast<float>(r.normal() * 3);
+        p.sinks.assign(sinks.begin(), sinks.end());
+        support::tensor<float> y(p.batch, p.heads, p.queries, p.d_v), nothing(y);
+        support::tensor<float, 3> m(p.batch, p.heads, p.queries), l(m), sink(m), one(m);
+        heed::attention_into(y, in.q, in.k, in.v, heed::maximum_and_sum(m, l));
+        nothing.setZero(), one.setConstant(1);
+        for (long b = 0; b < p.batch; ++b)
+            for (long h = 0; h < p.heads; ++h)
+                for (long i = 0; i < p.queries; ++i) sink(b, h, i) = sinks[static_cast<std::size_t>(h)];
+        heed::merge(y, m, l, nothing, sink, one);
+        CHECK(support::excess<float>(p, reference::solve<double>(p), support::values(y)) <= 2);
+    }
+}

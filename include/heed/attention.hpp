@@ -15,7 +15,7 @@
 //     masks               causal, causal_from, window, window_from, prefix, key_lengths, documents, packed,
 //                         mask, mask_if, and &, |, ! of them                        heed/mask.hpp
 //     scores              scale, softcap, score, alibi, bias, sinks, dropout        heed/score.hpp
-//     also written        logsumexp, weights, scores                                heed/score/outputs.hpp
+//     also written        logsumexp, maximum_and_sum, weights, scores               heed/score/outputs.hpp
 //     where it runs       on(device), use(workspace)
 //
 // The backward, heed::attention_backward, stands in heed/attention_backward.hpp and comes along.

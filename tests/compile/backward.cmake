@@ -4,6 +4,7 @@ heed_must_not_compile(lse_left_out MESSAGE "heed::attention_backward: behind y c
 heed_must_not_compile(lse_of_double MESSAGE "heed::attention_backward: the log-sum-exp is float")
 heed_must_not_compile(scale_twice MESSAGE "heed::attention: scale is given twice")
 heed_must_not_compile(logsumexp MESSAGE "heed::attention_backward: logsumexp.t. is an option of the forward")
+heed_must_not_compile(maximum_and_sum MESSAGE "heed::attention_backward: maximum_and_sum.m, l. is an option of the forward")
 heed_must_not_compile(weights MESSAGE "heed::attention_backward: weights.t. is an option of the forward")
 heed_must_not_compile(scores MESSAGE "heed::attention_backward: scores.t, stage. is an option of the forward")
 heed_must_not_compile(bias_gradient_alone MESSAGE "heed::attention_backward: bias_gradient.t. needs bias.t.")

@@ -37,6 +37,9 @@ void call(everything& e) {
 #ifdef HEED_CASE_logsumexp
     BACKWARD(heed::logsumexp(e.lse));
 #endif
+#ifdef HEED_CASE_maximum_and_sum
+    BACKWARD(heed::maximum_and_sum(e.lse, e.lse));
+#endif
 #ifdef HEED_CASE_weights
     BACKWARD(heed::weights(e.bias));
 #endif

@@ -132,6 +132,17 @@ void call(everything& e) {
 #ifdef HEED_CASE_packed_twice
     ATTEND(heed::packed(e.ids, e.ids), heed::packed(e.ids, e.ids));
 #endif
+#ifdef HEED_CASE_maximum_and_sum_twice
+    ATTEND(heed::maximum_and_sum(e.lse, e.lse), heed::maximum_and_sum(e.lse, e.lse));
+#endif
+#ifdef HEED_CASE_maximum_and_sum_mixed
+    Eigen::Tensor<double, 3, Eigen::RowMajor> sums(1, 2, 3);
+    ATTEND(heed::maximum_and_sum(e.lse, sums));
+#endif
+#ifdef HEED_CASE_maximum_and_sum_double_for_float
+    Eigen::Tensor<double, 3, Eigen::RowMajor> maxima(1, 2, 3);
+    ATTEND(heed::maximum_and_sum(maxima, maxima));
+#endif
 #ifdef HEED_CASE_logsumexp_temporary
     ATTEND(heed::logsumexp(Eigen::Tensor<float, 3, Eigen::RowMajor>(1, 2, 3)));
 #endif

@@ -30,6 +30,35 @@ double visible_error(const std::vector<double>& got, const std::vector<double>& 
 
 }  // namespace
 
+TEST_CASE("maximum and sum are what the log-sum-exp is made of, with sinks and on rows that see nothing") {
+    support::for_problems<float>(860, 60, [](reference::problem& p, support::random& r) {
+        const long offset = r.between(-p.queries, p.keys);
+        p.visible = [=](reference::place i) { return i.key <= i.query + offset; };
+        std::vector<float> sinks(static_cast<std::size_t>(p.heads), -HUGE_VALF);
+        if (r.chance(0.5)) {
+            for (float& s : sinks) s = static_cast<float>(r.normal() * 2);
+            p.sinks.assign(sinks.begin(), sinks.end());
+        }
+        const support::inputs<float> in(p);
+        written w(p);
+        support::tensor<float, 3> most(w.lse), sum(w.lse);
+        heed::attention_into(w.y, in.q, in.k, in.v, heed::causal_from(offset), heed::sinks(sinks),
+                             heed::logsumexp(w.lse), heed::maximum_and_sum(most, sum));
+        support::check<float>(p, w.y, &w.lse);
+        long wrong = 0;
+        for (long i = 0; i < most.size(); ++i) {
+            const float m = most.data()[i], l = sum.data()[i], lse = w.lse.data()[i];
+            if (lse == -HUGE_VALF)
+                wrong += m != -HUGE_VALF || l != 0;
+            else
+                wrong += !(l >= 0.999999f) ||
+                         !(std::fabs(m + std::log(l) - lse) <= 3e-7f * (1 + std::fabs(m) + std::log1p(l)));
+        }
+        INFO(support::describe(p));
+        CHECK(wrong == 0);
+    });
+}
+
 TEST_CASE("weights sum to one and are the oracle's, beside y and the log-sum-exp") {
     support::for_problems<float>(861, 120, [](reference::problem& p, support::random& r) {
         const long offset = r.between(-p.queries, p.keys);

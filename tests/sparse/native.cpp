@@ -184,3 +184,32 @@ TEST_CASE("a NaN in one query reaches its row alone") {
             }
     }
 }
+
+TEST_CASE("a head whose scores are large counts no more than another of its group when blocks are chosen") {
+    // Sixteen blocks of four keys. The first head spreads its weight over the even ones, with scores of 2^30;
+    // the second has all of its own in block 7, which the two choose together as they keep three.
+    tensor<float> q(1, 2, 1, 2), k(1, 1, 64, 2), v(1, 1, 64, 1), gates(1, 2, 1, 3);
+    q.setZero(), v.setZero(), gates.setZero();
+    q(0, 0, 0, 0) = 0x1p30f;
+    q(0, 1, 0, 1) = 12;
+    for (long j = 0; j < 64; ++j) {
+        const long block = j / 4;
+        k(0, 0, j, 0) = block % 2 == 0 ? 1.0f : -1.0f;
+        k(0, 0, j, 1) = block == 7 ? 1.0f : 0.0f;
+        if (block == 7) v(0, 0, j, 0) = 1;
+    }
+    for (long h = 0; h < 2; ++h) gates(0, h, 0, 1) = 1;  // the selected branch alone
+    const heed::native_blocks sizes{
+        .compress_block = 4, .compress_stride = 4, .select_block = 4, .select_count = 3, .window = 4};
+    for (const long queries : {1L, 40L}) {  // alone, and as the last of many
+        tensor<float> many(1, 2, queries, 2), opened(1, 2, queries, 3);
+        for (long h = 0; h < 2; ++h)
+            for (long i = 0; i < queries; ++i) {
+                for (long f = 0; f < 2; ++f) many(0, h, i, f) = q(0, h, 0, f);
+                for (long c = 0; c < 3; ++c) opened(0, h, i, c) = gates(0, h, 0, c);
+            }
+        const auto y = heed::native_sparse_attention(many, k, v, opened, sizes, heed::scale(1));
+        INFO(queries << " queries");
+        CHECK(y(0, 1, queries - 1, 0) > 0.99f);
+    }
+}

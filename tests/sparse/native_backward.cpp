@@ -167,3 +167,34 @@ TEST_CASE("gradients have the same bits on any number of threads and with carrie
     CHECK(same_bits(elements(one.v), elements(dv)));
     CHECK(same_bits(elements(one.gates), elements(dgates)));
 }
+
+TEST_CASE("the weights of every branch add up to 1 however large the scores are") {
+    generator r(955);
+    for (const double size : {1.0, 30.0, 1e3, 3.6e5, 1e9, 1e20})
+        for (const long queries : {3L, 70L}) {
+            native_reference::problem p;
+            p.stride = p.block = p.select_block = 4;
+            p.count = 5, p.window = 20;
+            p.queries = queries, p.keys = 70, p.d_k = 6, p.d_v = queries;
+            fill<float>(p, r);
+            for (double& x : p.q) x *= size;
+            native_inputs<float> in(p);
+            in.gates.setConstant(1);
+            // dv(key, query): the sum of the query's weights in the three branches.
+            tensor<float> dy(1, 1, queries, queries);
+            dy.setZero();
+            for (long i = 0; i < queries; ++i) dy(0, 0, i, i) = 1;
+            const auto g = heed::native_sparse_attention_backward(dy, in.q, in.k, in.v, in.gates, sizes_of(p));
+            double worst = 0;
+            for (long i = 0; i < queries; ++i) {
+                double sum = 0;
+                for (long j = 0; j < p.keys; ++j) sum += static_cast<double>(g.v(0, 0, j, i));
+                const long seen = i + 1 + p.keys - queries;
+                // The first queries see no compressed key; the window has the fewest.
+                const double want = seen >= p.block ? 3 : 2, few = static_cast<double>((std::min)(seen, 20L));
+                worst = std::fmax(worst, std::fabs(sum - want) / (3 * 4 * 1.2e-7 * std::sqrt(few)));
+            }
+            INFO(queries << " queries times " << size);
+            CHECK(worst <= 1);
+        }
+}

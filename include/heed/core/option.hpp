@@ -27,6 +27,7 @@ enum class option_kind {
     sinks,
     dropout,
     logsumexp,
+    maximum_and_sum,
     weights,
     scores,
     select,

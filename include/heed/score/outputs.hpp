@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/score/outputs.hpp: what a call also writes: log-sum-exp, weights, the scores at a stage
+// heed/score/outputs.hpp: what a call also writes: log-sum-exp, its maximum and sum, weights, scores at a stage
 //
 // The tensors are the caller's, of float (double for double), and every element is written. Scores are
 // (batch, head, query, key): writing them costs their memory and visits every tile, hidden ones too.
@@ -32,6 +32,12 @@ template <class T>
 struct logsumexp_option : option<option_kind::logsumexp> {
     table<T> to;
     explicit logsumexp_option(const table<T>& t) : to(t) {}
+};
+template <class T>
+struct maximum_and_sum_option : option<option_kind::maximum_and_sum> {
+    table<T> maximum;
+    table<T> sum;
+    maximum_and_sum_option(const table<T>& m, const table<T>& l) : maximum(m), sum(l) {}
 };
 template <class T>
 struct weights_option : option<option_kind::weights> {
@@ -78,6 +84,17 @@ struct bound_capture {
 template <class X>
 auto logsumexp(X&& to) {
     return detail::logsumexp_option(detail::output_table(std::forward<X>(to)));
+}
+// The largest score m of every query and the sum of e^(score - m), both (batch, head, query); -inf and 0 where a
+// query sees no key. What the log-sum-exp is made of, m + ln(sum), before it is rounded: beside scores of -1e9
+// a log-sum-exp of float cannot tell one key from ten, these can (heed::merge).
+template <class M, class L>
+auto maximum_and_sum(M&& maximum, L&& sum) {
+    const auto m = detail::output_table(std::forward<M>(maximum));
+    const auto l = detail::output_table(std::forward<L>(sum));
+    static_assert(std::is_same_v<decltype(m), decltype(l)>,
+                  "heed::maximum_and_sum: the two tensors hold different element types");
+    return detail::maximum_and_sum_option(m, l);
 }
 // The softmax of the scores, before dropout, (batch, head, query, key).
 template <class X>

@@ -15,6 +15,8 @@ constexpr void check_backward_attention() {
     static_assert(count_of<option_kind::logsumexp, Options...> == 0,
                   "heed::attention_backward: logsumexp(t) is an option of the forward; the backward reads it "
                   "as the argument behind y");
+    static_assert(count_of<option_kind::maximum_and_sum, Options...> == 0,
+                  "heed::attention_backward: maximum_and_sum(m, l) is an option of the forward");
     static_assert(count_of<option_kind::weights, Options...> == 0,
                   "heed::attention_backward: weights(t) is an option of the forward");
     static_assert(count_of<option_kind::scores, Options...> == 0,

@@ -17,6 +17,9 @@ inline constexpr bool writes_sums = true;
 template <class O, class S>
 requires requires(const O& o) { o.to.data; }
 inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
+template <class O, class S>
+requires requires(const O& o) { o.sum.data; }
+inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
 
 // y holds T, or the type sums are kept in.
 template <class T, class Y>
@@ -80,6 +83,16 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
                                      {1, shape.batch, shape.heads, shape.queries}, 3);
         p.coverage = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
         used.writes("coverage", bytes_of(t));
+    }
+    const auto& parts_ = pick<option_kind::maximum_and_sum>(options...);
+    if constexpr (!is_absent<decltype(parts_)>) {
+        const auto rows = [&](const char* name, const table<S>& to) -> strided<S> {
+            const auto t = exact_extents(function, name, to, {1, shape.batch, shape.heads, shape.queries}, 3);
+            used.writes(name, bytes_of(t));
+            return {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+        };
+        p.maximum = rows("maximum", parts_.maximum);
+        p.sum = rows("sum", parts_.sum);
     }
     used.validate(options...);
 

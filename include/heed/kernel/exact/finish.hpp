@@ -56,7 +56,7 @@ T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
     return factor;
 }
 
-// Writes the log-sum-exp and the weights of a row whose maximum and sum are known; gives what its output
+// Writes the log-sum-exp, its parts and the weights of a row whose maximum and sum are known; gives what its output
 // is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
 T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
@@ -67,6 +67,10 @@ T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, in
     const T inverse = empty ? T(0) : factor / sum;
     if (!exists) return inverse;
     if (p.logsumexp.data != nullptr) *p.logsumexp.row(b, h, query) = logsumexp_of(joint, sum);
+    if (p.maximum.data != nullptr) {
+        *p.maximum.row(b, h, query) = joint;
+        *p.sum.row(b, h, query) = sum;
+    }
     if (p.weights.data != nullptr)
         leaf.weights(p.weights.row(b, h, query), p.weights.stride[3], p.keys,
                      is_minus_infinity(most) ? T(0) : most, inverse);

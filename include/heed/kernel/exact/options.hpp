@@ -70,6 +70,8 @@ constexpr void check_exact_options() {
                       "heed::attention: dropout is given twice");
         static_assert(count_of<option_kind::logsumexp, Options...> <= 1,
                       "heed::attention: logsumexp is given twice");
+        static_assert(count_of<option_kind::maximum_and_sum, Options...> <= 1,
+                      "heed::attention: maximum_and_sum is given twice");
         static_assert(count_of<option_kind::weights, Options...> <= 1,
                       "heed::attention: weights is given twice");
         static_assert(count_of<option_kind::scores, Options...> <= 1,

@@ -109,6 +109,8 @@ struct exact_problem {
     bool has_sinks = false;
     double (*sink)(const void* program, index head) = nullptr;
     strided<T> logsumexp;  // (batch, head, query)
+    strided<T> maximum;    // likewise
+    strided<T> sum;        // likewise: relative to it
     strided<T> weights;    // (batch, head, query, key)
     strided<T> coverage;   // (batch, head, query)
 

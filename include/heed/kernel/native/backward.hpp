@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/native/backward.hpp: the gradients of native sparse attention
 //
-//     D_c = <dy, o_c>      dg_c = D_c           P = e^(s - L_c)      dP = g_c <dy, v>      dS = P (dP - g_c
-//     D_c) dq += scale dS k     dk += scale dS q     dv += g_c P dy
+//     D_c = <dy, o_c>             dg_c = D_c          P = e^(s - m_c) / l_c
+//     dP = g_c <dy, v>            dS = P (dP - g_c D_c)
+//     dq += scale dS k            dk += scale dS q    dv += g_c P dy
 //
-// over the pairs that each branch c kept; what was chosen is constant. The gradient of a compressed key goes
+// over the pairs that each branch c kept, m_c and l_c being the maximum and the sum of its scores. Scores are
+// rounded in another order than the forward's; where they are large, m_c, l_c and D_c of a row are worked out
+// again from those that its weights are made of, so that these add up to 1 (kernel/exact/backward_rows.hpp); what was chosen is constant. The gradient of a compressed key goes
 // to its block in equal shares. A task is one group of heads: it runs the forward over its blocks of queries,
 // for the choice, the log-sum-exps and the outputs, and then query by query, the heads of the group being
 // rows. The order of all sums is that of queries and keys, whatever the threads.
@@ -13,25 +16,14 @@
 // keys, values and their means of one head in the type sums are kept in.
 #pragma once
 
+#include <cmath>
+
 #include <heed/kernel/native/run.hpp>
 #include <heed/kernel/room.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
-
-// Where gradients go: in the storage type, or (those ending in _sum) in the type sums are kept in.
-template <class E>
-struct native_gradient_problem {
-    using T = typename native_problem<E>::T;
-    strided<const E> dy;
-    strided<E> dq, dk, dv;
-    strided<T> dq_sum, dk_sum, dv_sum;
-    strided<T> dcompressed_k, dcompressed_v;  // the caller's own; null: shared out over the keys
-    void* dgates = nullptr;
-    index dgate_stride[4] = {0, 0, 0, 0};
-    void (*write_gate)(void* gates, index at, T x) = nullptr;
-};
 
 template <class E>
 class native_backward {
@@ -95,7 +87,8 @@ private:
         T *compressed_room, *compressed_value_room;
         number_rows<T> keys, values, compressed_keys, compressed_values;
         T *query, *dy, *dq;                 // (head, feature); queries times the scale
-        T *ones, *delta, *gate, *lse;       // (head)
+        T *ones, *delta, *gate;             // (head)
+        T *maximum, *sum;                   // (head)
         T *weights, *slopes;                // (head, key): P, and <dy, v>
         T *weights_by_key, *slopes_by_key;  // (key, head): g P, and dS
         char* forward;
@@ -119,7 +112,7 @@ private:
         c.take(m.query, rows_ * p_.features);
         c.take(m.dy, rows_ * p_.value_features);
         c.take(m.dq, rows_ * p_.features);
-        for (T** x : {&m.delta, &m.gate, &m.lse}) c.take(*x, rows_);
+        for (T** x : {&m.delta, &m.gate, &m.maximum, &m.sum}) c.take(*x, rows_);
         c.take(m.ones, decode_keys);
         for (T** x : {&m.weights, &m.slopes, &m.weights_by_key, &m.slopes_by_key})
             c.take(*x, decode_keys * decode_keys);
@@ -150,7 +143,8 @@ private:
                 T sum = 0;
                 for (index f = 0; seen && f < n_v; ++f) sum += m.dy[r * n_v + f] * o[f];
                 m.delta[r] = sum;
-                m.lse[r] = found.lse[c][row];
+                m.maximum[r] = found.maximum[c][row];
+                m.sum[r] = found.sum[c][row];
                 m.gate[r] = p_.gate(b, head + r, query, c);
                 g_.write_gate(g_.dgates,
                               b * g_.dgate_stride[0] + (head + r) * g_.dgate_stride[1] +
@@ -158,28 +152,30 @@ private:
                               sum);
             }
             if (!seen) continue;
-            if (c == selected_branch) {
-                for_chosen_keys(found.chosen[in_block], p_.blocks.select_block, p + 1, decode_keys,
-                                [&](index begin, index end) {
-                                    take_keys(m.keys, m.values, begin, end, rows, m, m.dk, m.dv);
-                                });
-                continue;
-            }
             const bool pooled = c == compressed_branch;
-            const index first = pooled || p < p_.blocks.window ? 0 : p - p_.blocks.window + 1;
-            const index end = pooled ? p_.blocks.compressed_of(p + 1) : p + 1;
-            for (index key = first; key < end; key += decode_keys)
-                take_keys(pooled ? m.compressed_keys : m.keys, pooled ? m.compressed_values : m.values, key,
-                          key + decode_keys < end ? key + decode_keys : end, rows, m, pooled ? m.dck : m.dk,
-                          pooled ? m.dcv : m.dv);
+            const auto for_keys = [&](const auto& take) {
+                if (c == selected_branch)
+                    return for_chosen_keys(found.chosen[in_block], p_.blocks.select_block, p + 1, decode_keys,
+                                           take);
+                const index first = pooled || p < p_.blocks.window ? 0 : p - p_.blocks.window + 1;
+                const index end = pooled ? p_.blocks.compressed_of(p + 1) : p + 1;
+                for (index key = first; key < end; key += decode_keys)
+                    take(key, key + decode_keys < end ? key + decode_keys : end);
+            };
+            const number_rows<T>& keys = pooled ? m.compressed_keys : m.keys;
+            const number_rows<T>& values = pooled ? m.compressed_values : m.values;
+            work_out(keys, values, rows, m, for_keys);
+            for_keys([&](index begin, index key_end) {
+                take_keys(keys, values, begin, key_end, rows, m, pooled ? m.dck : m.dk, pooled ? m.dcv : m.dv);
+            });
         }
         for (index x = 0; x < rows * n; ++x) m.dq[x] *= p_.scale;
         for (index r = 0; r < rows; ++r) write(m.dq + r * n, n, b, head + r, query, g_.dq, g_.dq_sum);
     }
 
-    // Keys [begin, end) for the rows of a query.
-    void take_keys(const number_rows<T>& keys, const number_rows<T>& values, index begin, index end,
-                   index rows, const scratch& m, T* dk, T* dv) const {
+    // Scores of keys [begin, end) to m.weights, and <dy, v> to m.slopes.
+    void score_keys(const number_rows<T>& keys, const number_rows<T>& values, index begin, index end,
+                    index rows, const scratch& m) const {
         const index count = end - begin;
         const index n = p_.features;
         const index n_v = p_.value_features;
@@ -189,10 +185,53 @@ private:
             leaf_.row_scores[four](m.query + r * n, n, k, count, n, m.weights + r * decode_keys);
             leaf_.row_scores[four](m.dy + r * n_v, n_v, v, count, n_v, m.slopes + r * decode_keys);
         });
+    }
+
+    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), from these very scores.
+    template <class ForKeys>
+    void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const scratch& m,
+                  const ForKeys& for_keys) const {
+        index seen = 0;
+        for_keys([&](index begin, index end) { seen += end - begin; });
+        const T enough = 2 * static_cast<T>(std::sqrt(static_cast<double>(seen)));
+        bool lost[decode_keys];
+        bool any = false;
+        for (index r = 0; r < rows; ++r) {
+            lost[r] = m.maximum[r] > enough || -m.maximum[r] > enough;
+            if (!lost[r]) continue;
+            any = true;
+            m.maximum[r] = minus_infinity<T>();
+            m.sum[r] = m.delta[r] = 0;
+        }
+        if (!any) return;
+        for_keys([&](index begin, index end) {
+            score_keys(keys, values, begin, end, rows, m);
+            for (index r = 0; r < rows; ++r) {
+                if (!lost[r]) continue;
+                T* const weight = m.weights + r * decode_keys;
+                T keep = 1;
+                leaf_.row_softmax(weight, end - begin, true, m.maximum[r], m.sum[r], keep);
+                T mean = 0;
+                for (index i = 0; i < end - begin; ++i) mean += weight[i] * m.slopes[r * decode_keys + i];
+                m.delta[r] = m.delta[r] * keep + mean;
+            }
+        });
+        for (index r = 0; r < rows; ++r)
+            if (lost[r]) m.delta[r] /= m.sum[r];
+    }
+
+    // Keys [begin, end) for the rows of a query.
+    void take_keys(const number_rows<T>& keys, const number_rows<T>& values, index begin, index end,
+                   index rows, const scratch& m, T* dk, T* dv) const {
+        const index count = end - begin;
+        const index n = p_.features;
+        const index n_v = p_.value_features;
+        const number_rows<T> k{keys.data + begin * keys.stride, keys.stride};
+        score_keys(keys, values, begin, end, rows, m);
         for (index r = 0; r < rows; ++r) {
             T* const weight = m.weights + r * decode_keys;
             T* const slope = m.slopes + r * decode_keys;
-            leaf_.weights(weight, 1, count, m.lse[r], m.gate[r]);
+            leaf_.weights(weight, 1, count, m.maximum[r], m.gate[r] / m.sum[r]);
             for (index i = 0; i < count; ++i) {
                 slope[i] = weight[i] * (slope[i] - m.delta[r]);
                 m.weights_by_key[i * decode_keys + r] = weight[i];

@@ -13,7 +13,7 @@
 //
 // Scores of compressed keys are worked out once. The kernel shows each tile of exponentials to an observer,
 // which sums them up by selection block (a quarter of their number at the sizes of the paper) and notes the
-// maximum they are relative to; once the log-sum-exp is known, what was noted is added with its factor.
+// maximum they are relative to; once the row's maximum and sum are known, what was noted is added with its factor.
 //
 // Memory, in numbers: a block of queries times (3 value features + features) times heads of the group, and
 // times selection blocks of all keys; linear in a block of queries.
@@ -90,7 +90,8 @@ private:
         m.found.rows = rows_;
         for (int i = 0; i < native_branches; ++i) {
             c.take(m.found.output[i], all * p_.value_features);
-            c.take(m.found.lse[i], all);
+            c.take(m.found.maximum[i], all);
+            c.take(m.found.sum[i], all);
         }
         c.take(m.found.chosen, rows_);
         c.take(m.chosen, rows_ * count_chosen());
@@ -147,12 +148,13 @@ private:
             }
     }
 
-    // Rows [first, …) of a branch's outputs and log-sum-exps, `step` rows apart.
+    // Rows [first, …) of a branch's outputs, maxima and sums, `step` rows apart.
     template <class X>
     exact_problem<X> branch_problem(const scratch& m, native_branch c, index row, index step) const {
         exact_problem<X> x;
         x.y_sum = {m.found.output[c] + row * p_.value_features, {0, 0, step * p_.value_features, 1}};
-        x.logsumexp = {m.found.lse[c] + row, {0, 0, step, 0}};
+        x.maximum = {m.found.maximum[c] + row, {0, 0, step, 0}};
+        x.sum = {m.found.sum[c] + row, {0, 0, step, 0}};
         x.batch = x.heads = x.kv_heads = 1;
         x.features = p_.features;
         x.value_features = p_.value_features;
@@ -227,7 +229,8 @@ private:
                 return x;
             },
             [&](index first, index) {
-                m.importance.add_notes(m.found.lse[compressed_branch] + first * rows_);
+                m.importance.add_notes(m.found.maximum[compressed_branch] + first * rows_,
+                                       m.found.sum[compressed_branch] + first * rows_);
             });
     }
 
@@ -250,7 +253,8 @@ private:
             const exact_problem<E> here = selected_problem(t, m, q);
             x.q = here.q;
             x.y_sum = here.y_sum;
-            x.logsumexp = here.logsumexp;
+            x.maximum = here.maximum;
+            x.sum = here.sum;
             kernel.run_chosen(m.exact, m.found.chosen[q], p_.blocks.select_block, position(t, q) + 1);
         }
     }

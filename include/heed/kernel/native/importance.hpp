@@ -2,9 +2,9 @@
 // heed/kernel/native/importance.hpp: how much every block of keys weighs for the queries of a block
 //
 // While the tiled kernel runs over the compressed keys, each tile of exponentials is summed up by selection
-// block and noted down together with the maximum it is relative to. Once the log-sum-exp L of the rows is
-// known, weights[j] += e^(m - L) * noted[j], heads one after the other. A row that is not a number adds
-// nothing, so that it does not decide for the other heads of its group.
+// block and noted down together with the maximum it is relative to. Once the maximum M and the sum l of the
+// rows are known, weights[j] += e^(m - M) / l * noted[j], heads one after the other. A row that is not a number
+// adds nothing, so that it does not decide for the other heads of its group.
 #pragma once
 
 #include <heed/kernel/native/kernels.hpp>
@@ -58,24 +58,25 @@ struct block_importance {
         static_cast<block_importance*>(self)->take_rows(t, rows, e, most);
     }
 
-    // Adds what was noted down; lse is that of row 0.
-    void add_notes(const T* lse) {
+    // Adds what was noted down; maximum and sum are those of row 0.
+    void add_notes(const T* maximum, const T* sum) {
         T factor[panel_packs * most_pack_lanes];
         for (index i = 0; i < count_; ++i) {
             const note& x = notes[i];
             const T* const most = numbers + i * note_size();
             bool numbers_only = true;
             for (index l = 0; l < lanes_; ++l) {
-                const T sum = l < x.count ? lse[x.row + l] : minus_infinity<T>();
-                factor[l] = is_minus_infinity(sum) ? T(0) : scalar::exp_of_negative(most[l] - sum);
-                numbers_only = numbers_only && (is_finite(sum) || is_minus_infinity(sum));
+                const T all = l < x.count ? sum[x.row + l] : T(0);
+                factor[l] =
+                    all == T(0) ? T(0) : scalar::exp_of_negative(most[l] - maximum[x.row + l]) / all;
+                numbers_only = numbers_only && is_finite(all);
             }
             const index rows = x.block_end - x.block_begin;
             if (whole_ && numbers_only)
                 leaf_->add_weights(most + lanes_, rows, packs_of(x.count), factor,
                                    weights + x.block_begin * queries_ + x.row % queries_);
             else
-                add_single(x, most + lanes_, factor, lse);
+                add_single(x, most + lanes_, factor, sum);
         }
         count_ = 0;
     }
@@ -122,10 +123,10 @@ private:
         for (index l = rows; l < lanes_; ++l) to[l] = minus_infinity<T>();
     }
 
-    void add_single(const note& x, const T* from, const T* factor, const T* lse) {
+    void add_single(const note& x, const T* from, const T* factor, const T* sum) {
         for (index j = x.block_begin; j < x.block_end; ++j, from += lanes_)
             for (index l = 0; l < x.count; ++l)
-                if (is_finite(lse[x.row + l]))  // one that saw nothing has nothing to add
+                if (sum[x.row + l] != T(0) && is_finite(sum[x.row + l]))  // what saw nothing adds nothing
                     weights[j * queries_ + (x.row + l) % queries_] += from[l] * factor[l];
     }
 

@@ -49,13 +49,27 @@ struct native_problem {
     }
 };
 
+// Where gradients go: in the storage type, or (those ending in _sum) in the type sums are kept in.
+template <class E>
+struct native_gradient_problem {
+    using T = typename native_problem<E>::T;
+    strided<const E> dy;
+    strided<E> dq, dk, dv;
+    strided<T> dq_sum, dk_sum, dv_sum;
+    strided<T> dcompressed_k, dcompressed_v;  // the caller's own; null: shared out over the keys
+    void* dgates = nullptr;
+    index dgate_stride[4] = {0, 0, 0, 0};
+    void (*write_gate)(void* gates, index at, T x) = nullptr;
+};
+
 // What a block of queries has found: rows are head of the group * rows + query of the block.
 template <class T>
 struct native_found {
     index rows;
-    T* output[native_branches];  // (row, value feature), before the gates
-    T* lse[native_branches];     // (row)
-    chosen_blocks* chosen;       // (query)
+    T* output[native_branches];   // (row, value feature), before the gates
+    T* maximum[native_branches];  // (row): the largest score
+    T* sum[native_branches];      // (row): of the exponentials relative to it; 0 where nothing was seen
+    chosen_blocks* chosen;        // (query)
 };
 
 }  // namespace detail
