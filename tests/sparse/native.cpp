@@ -187,7 +187,7 @@ TEST_CASE("a NaN in one query reaches its row alone") {
 
 TEST_CASE("a head whose scores are large counts no more than another of its group when blocks are chosen") {
     // Sixteen blocks of four keys. The first head spreads its weight over the even ones, with scores of 2^30;
-    // the second has all of its own in block 7, which the two choose together as they keep three.
+    // the second has all of its own in block 7, which the two choose together: they keep the first, the last two and the best.
     tensor<float> q(1, 2, 1, 2), k(1, 1, 64, 2), v(1, 1, 64, 1), gates(1, 2, 1, 3);
     q.setZero(), v.setZero(), gates.setZero();
     q(0, 0, 0, 0) = 0x1p30f;
@@ -200,7 +200,7 @@ TEST_CASE("a head whose scores are large counts no more than another of its grou
     }
     for (long h = 0; h < 2; ++h) gates(0, h, 0, 1) = 1;  // the selected branch alone
     const heed::native_blocks sizes{
-        .compress_block = 4, .compress_stride = 4, .select_block = 4, .select_count = 3, .window = 4};
+        .compress_block = 4, .compress_stride = 4, .select_block = 4, .select_count = 4, .window = 4};
     for (const long queries : {1L, 40L}) {  // alone, and as the last of many
         tensor<float> many(1, 2, queries, 2), opened(1, 2, queries, 3);
         for (long h = 0; h < 2; ++h)

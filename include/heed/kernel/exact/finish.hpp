@@ -50,8 +50,11 @@ T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
     const T joint = sink > most ? sink : most;
     const T safe = is_minus_infinity(joint) ? T(0) : joint;
     const T factor = scalar::exp_of_negative(most - safe);
-    // e^0 is 1 for a sink of +inf too
-    sum = sum * factor + (sink >= most ? T(1) : scalar::exp_of_negative(sink - safe));
+    // e^0 is 1 for a sink of +inf too; one of -inf is none.
+    const T added = is_minus_infinity(sink) ? T(0)
+                    : sink >= most          ? T(1)
+                                            : scalar::exp_of_negative(sink - safe);
+    sum = sum * factor + added;
     most = joint;
     return factor;
 }

@@ -187,13 +187,14 @@ private:
         });
     }
 
-    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), from these very scores.
+    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these very
+    // scores.
     template <class ForKeys>
     void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const scratch& m,
                   const ForKeys& for_keys) const {
         index seen = 0;
         for_keys([&](index begin, index end) { seen += end - begin; });
-        const T enough = 2 * static_cast<T>(std::sqrt(static_cast<double>(seen)));
+        const T enough = seen < 8 ? T(-1) : 2 * static_cast<T>(std::sqrt(static_cast<double>(seen)));
         bool lost[decode_keys];
         bool any = false;
         for (index r = 0; r < rows; ++r) {
