@@ -206,7 +206,8 @@ void check_equal_scores() {
     using S = support::sum_type<T>;
     const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
     for (double score : {-3e38, -1e9, -1e6, -30.0, 0.0, 1e4, 1e9, 1e20, 3e38})
-        for (const auto& [first, second] : {std::pair{1L, 7L}, {7L, 1L}, {1L, 999L}, {300L, 500L}, {0L, 3L}}) {
+        for (const auto& [first, second] :
+             {std::pair{1L, 7L}, {7L, 1L}, {1L, 999L}, {300L, 500L}, {0L, 3L}}) {
             if (std::is_same_v<T, double> && std::fabs(score) > 1e38) score = score < 0 ? -1e308 : 1e308;
             const equal_scores<T> a(first, score, 0), b(second, score, 1);
             const double want = static_cast<double>(second) / static_cast<double>(first + second);

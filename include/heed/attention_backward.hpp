@@ -32,8 +32,8 @@
 // weights of a row add up to 1 within 4 eps sqrt(keys) for every finite score. Decided row by row.
 //
 // Cost: 10 queries keys features flops, less by what masks hide; with bias_gradient 4 more, and 4 more for
-// rows of such scores. Memory: three numbers a row, and dq once more in float for the heads that are worked on. Source: FlashAttention-2
-// (arXiv 2307.08691), keys outside.
+// rows of such scores. Memory: three numbers a row, and dq once more in float for the heads that are worked
+// on. Source: FlashAttention-2 (arXiv 2307.08691), keys outside.
 //
 // Throws heed::error before anything is written when the arguments do not fit; std::bad_alloc when there is
 // no memory for a result or the scratch; what a callable throws.

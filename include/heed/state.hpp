@@ -4,4 +4,5 @@
 
 #include <heed/state/cummax.hpp>
 #include <heed/state/linear.hpp>
+#include <heed/state/merge.hpp>
 #include <heed/state/softmax.hpp>

@@ -30,8 +30,7 @@ struct fixture {
         : p(p_),
           bias(1, p.heads, 1, p.keys),
           sinks(static_cast<std::size_t>(p.heads), 0.5f),
-          in((set_bias(), p), r, heed::causal, heed::bias(bias), heed::alibi(),
-             heed::sinks(sinks)) {}
+          in((set_bias(), p), r, heed::causal, heed::bias(bias), heed::alibi(), heed::sinks(sinks)) {}
 
     // Beside the scores of the first head their sums drown in a log-sum-exp.
     void set_bias() {

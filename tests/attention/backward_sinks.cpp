@@ -65,11 +65,12 @@ TEST_CASE("a log-sum-exp without an output has the softmax for its gradient") {
     support::tensor<float, 3> ones(1, 2, 70);
     bias.setZero(), ones.setConstant(1);
     heed::attention_into(y, in.q, in.k, in.v, heed::causal, heed::weights(weights));
-    in.gradients(p, heed::causal, heed::bias(bias), heed::bias_gradient(dbias), heed::logsumexp_gradient(ones));
+    in.gradients(p, heed::causal, heed::bias(bias), heed::bias_gradient(dbias),
+                 heed::logsumexp_gradient(ones));
     double worst = 0;
     for (long i = 0; i < dbias.size(); ++i)
-        worst = std::fmax(worst, std::fabs(static_cast<double>(dbias.data()[i]) -
-                                           static_cast<double>(weights.data()[i])));
+        worst = std::fmax(
+            worst, std::fabs(static_cast<double>(dbias.data()[i]) - static_cast<double>(weights.data()[i])));
     CHECK(worst <= 2e-6);
 }
 

@@ -145,11 +145,13 @@ TEST_CASE("exact scores around any size: every gradient, beside masks, sinks, dr
                 const double step = std::fmax(1, std::fabs(centre) * 0x1p-23);
                 support::tensor<float> bias(2, 4, queries, keys), dbias(2, 4, queries, keys);
                 for (long i = 0; i < bias.size(); ++i)
-                    bias.data()[i] = r.chance(0.2)
-                                         ? -HUGE_VALF
-                                         : static_cast<float>(centre - step * static_cast<double>(r.between(0, 3)));
+                    bias.data()[i] =
+                        r.chance(0.2)
+                            ? -HUGE_VALF
+                            : static_cast<float>(centre - step * static_cast<double>(r.between(0, 3)));
                 std::vector<float> sinks(4);
-                for (float& s : sinks) s = static_cast<float>(centre - step * static_cast<double>(r.between(0, 2)));
+                for (float& s : sinks)
+                    s = static_cast<float>(centre - step * static_cast<double>(r.between(0, 2)));
                 const bool sunk = ++round % 2 == 0;
                 if (sunk) p.sinks.assign(sinks.begin(), sinks.end());
                 for (float& s : sinks) s = sunk ? s : -HUGE_VALF;
@@ -169,8 +171,7 @@ TEST_CASE("exact scores around any size: every gradient, beside masks, sinks, dr
                                               heed::sinks(sinks), heed::sinks_gradient(dsinks),
                                               heed::dropout(drop, 7), heed::logsumexp_gradient(of_lse));
                 const auto truth = reference::solve<double>(p);
-                const auto want =
-                    reference::differentiate(p, truth, in.from, {}, support::values(of_lse));
+                const auto want = reference::differentiate(p, truth, in.from, {}, support::values(of_lse));
                 const double factor = 2 + std::log1p(static_cast<double>(keys));
                 const auto worst = [&](const auto& t, const auto& right, const auto& size) {
                     return support::gradient_excess<float>(support::values(t), right, size, factor);

@@ -187,7 +187,8 @@ TEST_CASE("a NaN in one query reaches its row alone") {
 
 TEST_CASE("a head whose scores are large counts no more than another of its group when blocks are chosen") {
     // Sixteen blocks of four keys. The first head spreads its weight over the even ones, with scores of 2^30;
-    // the second has all of its own in block 7, which the two choose together: they keep the first, the last two and the best.
+    // the second has all of its own in block 7, which the
+    // two choose together: they keep the first, the last two and the best.
     tensor<float> q(1, 2, 1, 2), k(1, 1, 64, 2), v(1, 1, 64, 1), gates(1, 2, 1, 3);
     q.setZero(), v.setZero(), gates.setZero();
     q(0, 0, 0, 0) = 0x1p30f;

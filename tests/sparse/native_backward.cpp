@@ -184,7 +184,8 @@ TEST_CASE("the weights of every branch add up to 1 however large the scores are"
             tensor<float> dy(1, 1, queries, queries);
             dy.setZero();
             for (long i = 0; i < queries; ++i) dy(0, 0, i, i) = 1;
-            const auto g = heed::native_sparse_attention_backward(dy, in.q, in.k, in.v, in.gates, sizes_of(p));
+            const auto g =
+                heed::native_sparse_attention_backward(dy, in.q, in.k, in.v, in.gates, sizes_of(p));
             double worst = 0;
             for (long i = 0; i < queries; ++i) {
                 double sum = 0;

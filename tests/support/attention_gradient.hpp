@@ -27,7 +27,8 @@ struct gradients {
 
 // The share of a row's sum that its sink has; beside large scores a log-sum-exp would not say.
 inline double sink_weight(const problem& p, const answer<double>& a, long head, long row) {
-    const double hidden = -std::numeric_limits<double>::infinity(), sink = p.sinks[static_cast<std::size_t>(head)];
+    const double hidden = -std::numeric_limits<double>::infinity(),
+                 sink = p.sinks[static_cast<std::size_t>(head)];
     if (sink == hidden) return 0;
     double top = sink, sum = 0;
     const double* const s = a.biased.data() + row * p.keys;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/score/gradients.hpp: the gradients of what was added to the scores, written by the backward, and the one
-// that reaches the log-sum-exp, read by it
+// heed/score/gradients.hpp: the gradients of what was added to the scores, written by the backward, and the
+// one that reaches the log-sum-exp, read by it
 //
 // Tensors of float (double for double), the caller's. Of those that are written every element is. A bias's
 // gradient has the bias's own extents: axes that it broadcasts along are summed.
@@ -35,26 +35,23 @@ template <class S>
 struct logsumexp_gradient_option : option<option_kind::logsumexp_gradient> {
     table<const S> from;
     explicit logsumexp_gradient_option(const table<const S>& t) : from(t) {}
-    const char* overlapped(const byte_span& output) const {
-        return overlap(output, bytes_of(from.data, from.extents, from.strides))
-                   ? "the gradient of the log-sum-exp"
-                   : nullptr;
-    }
 };
 
 // What flows back into the log-sum-exps, (batch, head, query); without memory where the option is absent.
 template <class S>
-strided<const S> rows_into_logsumexp(std::string_view function, const problem_shape& shape,
+strided<const S> rows_into_logsumexp(std::string_view function, call_memory& used, const problem_shape& shape,
                                      const auto&... options) {
     const auto& given = pick<option_kind::logsumexp_gradient>(options...);
     if constexpr (is_absent<decltype(given)>) {
         return {};
     } else {
-        static_assert(std::is_same_v<decltype(given.from), table<const S>>,
-                      "heed::logsumexp_gradient: the gradient of the log-sum-exp is float, or double where q, k "
-                      "and v are double");
+        static_assert(
+            std::is_same_v<decltype(given.from), table<const S>>,
+            "heed::logsumexp_gradient: the gradient of the log-sum-exp is float, or double where q, k "
+            "and v are double");
         const auto t = exact_extents(function, "the gradient of the log-sum-exp", given.from,
                                      {1, shape.batch, shape.heads, shape.queries}, 3);
+        used.reads("the gradient of the log-sum-exp", bytes_of(t));
         return {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
     }
 }

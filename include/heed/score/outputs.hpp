@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/score/outputs.hpp: what a call also writes: log-sum-exp, its maximum and sum, weights, scores at a stage
+// heed/score/outputs.hpp: what a call also writes: log-sum-exp, its maximum and sum, weights, scores at a
+// stage
 //
 // The tensors are the caller's, of float (double for double), and every element is written. Scores are
 // (batch, head, query, key): writing them costs their memory and visits every tile, hidden ones too.
@@ -85,9 +86,9 @@ template <class X>
 auto logsumexp(X&& to) {
     return detail::logsumexp_option(detail::output_table(std::forward<X>(to)));
 }
-// The largest score m of every query and the sum of e^(score - m), both (batch, head, query); -inf and 0 where a
-// query sees no key. What the log-sum-exp is made of, m + ln(sum), before it is rounded: beside scores of -1e9
-// a log-sum-exp of float cannot tell one key from ten, these can (heed::merge).
+// The largest score m of every query and the sum of e^(score - m), both (batch, head, query); -inf and 0
+// where a query sees no key. What the log-sum-exp is made of, m + ln(sum), before it is rounded: beside
+// scores of -1e9 a log-sum-exp of float cannot tell one key from ten, these can (heed::merge).
 template <class M, class L>
 auto maximum_and_sum(M&& maximum, L&& sum) {
     const auto m = detail::output_table(std::forward<M>(maximum));

@@ -35,14 +35,15 @@ template <class... Options>
 constexpr bool check_psa_options() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...)) {
-        constexpr bool taken = (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select,
-                                           option_kind::scale, option_kind::mask, option_kind::alibi,
-                                           option_kind::bias, option_kind::logsumexp_gradient, option_kind::on,
-                                           option_kind::use> &&
-                                ...);
-        static_assert(taken,
-                      "heed::psa_backward: takes psa, scale, masks, alibi, bias, logsumexp_gradient, on and use; "
-                      "one of these options is another");
+        constexpr bool taken =
+            (kind_among<std::remove_cvref_t<Options>::kind, option_kind::select, option_kind::scale,
+                        option_kind::mask, option_kind::alibi, option_kind::bias,
+                        option_kind::logsumexp_gradient, option_kind::on, option_kind::use> &&
+             ...);
+        static_assert(
+            taken,
+            "heed::psa_backward: takes psa, scale, masks, alibi, bias, logsumexp_gradient, on and use; "
+            "one of these options is another");
         static_assert(count_of<option_kind::logsumexp_gradient, Options...> <= 1,
                       "heed::psa_backward: logsumexp_gradient is given twice");
         constexpr bool given = (std::is_same_v<std::remove_cvref_t<Options>, psa_option> || ...);
@@ -72,13 +73,12 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const psa_option& psa_ = pick<option_kind::select>(options...);
     psa_.validate(function, p);
 
-    const auto of_logsumexp = rows_into_logsumexp<S>(function, shape, options...);
-
     call_memory used(function);
     used.reads("dy", bytes_of(dy));
     used.reads("q", bytes_of(q));
     used.reads("k", bytes_of(k));
     used.reads("v", bytes_of(v));
+    const auto of_logsumexp = rows_into_logsumexp<S>(function, used, shape, options...);
     used.writes("dq", bytes_of(dq));
     used.writes("dk", bytes_of(dk));
     used.writes("dv", bytes_of(dv));
@@ -99,15 +99,16 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     workspace& memory = memory_of(own, options...);
     const auto* const device_ = device_of(options...);
     const psa_settings& s = psa_.settings;
-    const psa_backward_plan<E> plan{sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
-                                    {strided_of<E>(dy), of_logsumexp, either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
-                                    psa_.template chooser<S>(),
-                                    psa_.template weigher<S>(),
-                                    {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
-                                    {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
-                                    leaves_on_target<E>(),
-                                    select_leaves_on_target<S>(),
-                                    psa_leaves_on_target<S>()};
+    const psa_backward_plan<E> plan{
+        sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
+        {strided_of<E>(dy), of_logsumexp, either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
+        psa_.template chooser<S>(),
+        psa_.template weigher<S>(),
+        {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
+        {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
+        leaves_on_target<E>(),
+        select_leaves_on_target<S>(),
+        psa_leaves_on_target<S>()};
     run_psa_backward(plan, device_, memory);
 }
 

@@ -84,7 +84,8 @@ HEED_NOINLINE void multiply_seen_terms(const detail::gradient_product<T>& p) {
 }
 
 // One row. A weight is at most 1, whatever rounding made of its score; that of a row whose sum is known apart
-// is one already, and what has overflowed to -inf where nothing hides is small beside other such scores alone.
+// is one already, and what has overflowed to -inf where nothing hides is small beside other such scores
+// alone.
 template <bool Apart, class T>
 HEED_INLINE void softmax_gradient_row(T* s, T* dp, int lanes, T shift_, T factor_, T delta_, bool may_hide) {
     constexpr int w = lanes_of<T>;

@@ -42,7 +42,6 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     g.dy = either_of<T>(dy);
     g.y = either_of<T>(y);
     g.lse = {rows.data, {rows.strides[1], rows.strides[2], rows.strides[3], 0}};
-    g.of_logsumexp = rows_into_logsumexp<sum_t<T>>(function, shape, options...);
     g.q = either_of<T>(dq);
     g.k = either_of<T>(dk);
     g.v = either_of<T>(dv);
@@ -54,6 +53,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     used.reads("v", bytes_of(v));
     used.reads("y", bytes_of(y));
     used.reads("lse", bytes_of(rows));
+    g.of_logsumexp = rows_into_logsumexp<sum_t<T>>(function, used, shape, options...);
     used.writes("dq", bytes_of(dq));
     used.writes("dk", bytes_of(dk));
     used.writes("dv", bytes_of(dv));

@@ -47,8 +47,8 @@ struct exact_gradients {
 
     either_tensor<const E, const T> dy;
     either_tensor<const E, const T> y;
-    strided<const T> lse;             // (batch, head, query)
-    strided<const T> of_logsumexp;    // likewise: the gradient that reaches it; without memory there is none
+    strided<const T> lse;           // (batch, head, query)
+    strided<const T> of_logsumexp;  // likewise: the gradient that reaches it; without memory there is none
     either_tensor<E, T> q;
     either_tensor<E, T> k;
     either_tensor<E, T> v;

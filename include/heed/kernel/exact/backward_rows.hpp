@@ -6,11 +6,11 @@
 //
 // The log-sum-exp L = max + ln(sum) that the forward wrote is rounded, by up to eps |L| / 2, and the scores
 // it was made of were rounded in another order than the backward's: all weights of a row are wrong by the
-// factor e^error. As long as L is small beside the number of keys that is less than the sum of a row's weights
-// may be wrong by anyway, 4 eps sqrt(keys). Beside a large maximum the logarithm is lost: at -1e9 in float ten
-// weights would add up to 10. Such a row has its numbers worked out again from the backward's own tiles: its
-// weights add up to 1, and the gradients of its scores to 0, whatever the rounding of its scores. A row
-// decides for itself, by L and by the keys that it sees.
+// factor e^error. As long as L is small beside the number of keys that is less than the sum of a row's
+// weights may be wrong by anyway, 4 eps sqrt(keys). Beside a large maximum the logarithm is lost: at -1e9 in
+// float ten weights would add up to 10. Such a row has its numbers worked out again from the backward's own
+// tiles: its weights add up to 1, and the gradients of its scores to 0, whatever the rounding of its scores.
+// A row decides for itself, by L and by the keys that it sees.
 //
 // Cost: a product of value features a row; where a row is worked out again, two of the five products of its
 // tiles once more.

@@ -59,8 +59,8 @@ T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
     return factor;
 }
 
-// Writes the log-sum-exp, its parts and the weights of a row whose maximum and sum are known; gives what its output
-// is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
+// Writes the log-sum-exp, its parts and the weights of a row whose maximum and sum are known; gives what its
+// output is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
 T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
              bool exists, T most, T sum) {

@@ -98,7 +98,8 @@ constexpr void check_forward_attention() {
     check_exact_options<Options...>();
     if constexpr ((is_option<Options> && ...))
         static_assert(!(gradient_kind(Options::kind) || ...),
-                      "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient are options of "
+                      "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and "
+                      "sinks_gradient are options of "
                       "heed::attention_backward");
 }
 

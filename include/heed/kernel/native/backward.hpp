@@ -7,10 +7,11 @@
 //
 // over the pairs that each branch c kept, m_c and l_c being the maximum and the sum of its scores. Scores are
 // rounded in another order than the forward's; where they are large, m_c, l_c and D_c of a row are worked out
-// again from those that its weights are made of, so that these add up to 1 (kernel/exact/backward_rows.hpp); what was chosen is constant. The gradient of a compressed key goes
-// to its block in equal shares. A task is one group of heads: it runs the forward over its blocks of queries,
-// for the choice, the log-sum-exps and the outputs, and then query by query, the heads of the group being
-// rows. The order of all sums is that of queries and keys, whatever the threads.
+// again from those that its weights are made of, so that these add up to 1 (kernel/exact/backward_rows.hpp);
+// what was chosen is constant. The gradient of a compressed key goes to its block in equal shares. A task is
+// one group of heads: it runs the forward over its blocks of queries, for the choice, the sums and the
+// outputs, and then query by query, the heads of the group being rows. The order of all sums is that of
+// queries and keys, whatever the threads.
 //
 // Cost: the forward and 10 d flops a pair. Memory of a thread: that of the forward, and the gradients of the
 // keys, values and their means of one head in the type sums are kept in.
@@ -94,21 +95,17 @@ private:
         char* forward;
     };
 
-    template <class X>
-    static bool direct(const strided<X>& x) {
-        return std::is_same_v<std::remove_const_t<X>, T> && x.stride[3] == 1;
-    }
-
     scratch carve(carving& c) const {
         scratch m{};
         c.take(m.dk, p_.keys * p_.features);
         c.take(m.dv, p_.keys * p_.value_features);
         c.take(m.dck, compressed_ * p_.features);
         c.take(m.dcv, compressed_ * p_.value_features);
-        c.take(m.key_room, direct(p_.k) ? 0 : p_.keys * p_.features);
-        c.take(m.value_room, direct(p_.v) ? 0 : p_.keys * p_.value_features);
-        c.take(m.compressed_room, direct(p_.compressed_k) ? 0 : compressed_ * p_.features);
-        c.take(m.compressed_value_room, direct(p_.compressed_v) ? 0 : compressed_ * p_.value_features);
+        c.take(m.key_room, stands_in_rows<T>(p_.k) ? 0 : p_.keys * p_.features);
+        c.take(m.value_room, stands_in_rows<T>(p_.v) ? 0 : p_.keys * p_.value_features);
+        c.take(m.compressed_room, stands_in_rows<T>(p_.compressed_k) ? 0 : compressed_ * p_.features);
+        c.take(m.compressed_value_room,
+               stands_in_rows<T>(p_.compressed_v) ? 0 : compressed_ * p_.value_features);
         c.take(m.query, rows_ * p_.features);
         c.take(m.dy, rows_ * p_.value_features);
         c.take(m.dq, rows_ * p_.features);
@@ -166,7 +163,8 @@ private:
             const number_rows<T>& values = pooled ? m.compressed_values : m.values;
             work_out(keys, values, rows, m, for_keys);
             for_keys([&](index begin, index key_end) {
-                take_keys(keys, values, begin, key_end, rows, m, pooled ? m.dck : m.dk, pooled ? m.dcv : m.dv);
+                take_keys(keys, values, begin, key_end, rows, m, pooled ? m.dck : m.dk,
+                          pooled ? m.dcv : m.dv);
             });
         }
         for (index x = 0; x < rows * n; ++x) m.dq[x] *= p_.scale;
@@ -187,8 +185,8 @@ private:
         });
     }
 
-    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these very
-    // scores.
+    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these
+    // very scores.
     template <class ForKeys>
     void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const scratch& m,
                   const ForKeys& for_keys) const {

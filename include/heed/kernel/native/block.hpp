@@ -13,7 +13,8 @@
 //
 // Scores of compressed keys are worked out once. The kernel shows each tile of exponentials to an observer,
 // which sums them up by selection block (a quarter of their number at the sizes of the paper) and notes the
-// maximum they are relative to; once the row's maximum and sum are known, what was noted is added with its factor.
+// maximum they are relative to; once the row's maximum and sum are known, what was noted is added with its
+// factor.
 //
 // Memory, in numbers: a block of queries times (3 value features + features) times heads of the group, and
 // times selection blocks of all keys; linear in a block of queries.

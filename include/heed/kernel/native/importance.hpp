@@ -3,8 +3,8 @@
 //
 // While the tiled kernel runs over the compressed keys, each tile of exponentials is summed up by selection
 // block and noted down together with the maximum it is relative to. Once the maximum M and the sum l of the
-// rows are known, weights[j] += e^(m - M) / l * noted[j], heads one after the other. A row that is not a number
-// adds nothing, so that it does not decide for the other heads of its group.
+// rows are known, weights[j] += e^(m - M) / l * noted[j], heads one after the other. A row that is not a
+// number adds nothing, so that it does not decide for the other heads of its group.
 #pragma once
 
 #include <heed/kernel/native/kernels.hpp>
@@ -67,8 +67,7 @@ struct block_importance {
             bool numbers_only = true;
             for (index l = 0; l < lanes_; ++l) {
                 const T all = l < x.count ? sum[x.row + l] : T(0);
-                factor[l] =
-                    all == T(0) ? T(0) : scalar::exp_of_negative(most[l] - maximum[x.row + l]) / all;
+                factor[l] = all == T(0) ? T(0) : scalar::exp_of_negative(most[l] - maximum[x.row + l]) / all;
                 numbers_only = numbers_only && is_finite(all);
             }
             const index rows = x.block_end - x.block_begin;
