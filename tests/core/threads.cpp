@@ -2,6 +2,9 @@
 // tests/core/threads.cpp: calls within calls, callables that throw, and callers side by side
 #define EIGEN_USE_THREADS
 #include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -108,6 +111,31 @@ TEST_CASE("what a callable throws reaches the caller, out of a pool too") {
     CHECK(nested(device, 3) == 0);
 }
 #endif
+
+// A caller's own tasks take no time, those of the pool's threads do, so that several callers wait at once.
+TEST_CASE("every caller that waits is woken when its own job is done") {
+    const heed::thread_pool pool(3);
+    std::atomic<int> finished{0};
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 4; ++caller)
+        callers.emplace_back([&, caller] {
+            for (int round = 0; round < 100; ++round)
+                pool.parallelFor(3, 1.0, [&](std::ptrdiff_t i, std::ptrdiff_t) {
+                    if (pool.currentThreadId() < 0) return;
+                    std::this_thread::sleep_for(
+                        std::chrono::microseconds(20 + 60 * ((round + caller + i) % 4)));
+                });
+            ++finished;
+        });
+    for (int waited = 0; finished < 4 && waited < 20000; ++waited)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (finished < 4) {
+        std::fputs("a caller was not woken\n", stderr);  // and cannot be joined
+        std::_Exit(1);
+    }
+    for (std::thread& caller : callers) caller.join();
+    CHECK(finished == 4);
+}
 
 #if defined(__unix__) || defined(__APPLE__)
 TEST_CASE("a forked child may use the pool of its parent, and destroy it") {

@@ -230,18 +230,35 @@ TEST_CASE("what is no weight adds nothing, and infinity counts most") {
 TEST_CASE("importance does not depend on the place in a batch") {
     constexpr long batch = 4, heads = 3, tokens = 33;
     support::random r(2104);
-    const tensor w = random_tensor(r, batch, heads, 17, tokens);
+    const tensor w = random_tensor(r, batch, heads, 17, tokens),
+                 later = random_tensor(r, batch, heads, 5, 14);
+    const tensor x = random_tensor(r, batch, 1, tokens, 3);
+    // By then the entries hold other tokens at the same places, the sinks and recent ones too.
+    const heed::cache_policy policy{.sinks = 4, .important = 3, .recent = 4};
     heed::token_pruner together(batch, heads, tokens);
-    together.observe(w);
-    together.prune_tokens(0.4);
-    for (long b = 0; b < batch; ++b) {
-        heed::token_pruner alone(1, heads, tokens);
-        alone.observe(heed::as_view(w).slice_batch(b, 1));
-        alone.prune_tokens(0.4);
+    const auto check_entry = [&](const heed::token_pruner<>& alone, long b) {
         CHECK(entry(alone.kept_tokens(), 1, 0) == entry(together.kept_tokens(), batch, b));
         const auto sums = alone.token_importance();
         CHECK(std::equal(sums.begin(), sums.end(),
                          together.token_importance().begin() + b * together.tokens_left()));
+        const tensor rows = alone.gather(heed::as_view(x).slice_batch(b, 1)), all = together.gather(x);
+        CHECK(std::equal(rows.data(), rows.data() + rows.size(), all.data() + b * rows.size()));
+    };
+    std::vector<heed::token_pruner<>> alone(batch, heed::token_pruner<>(1, heads, tokens));
+    together.observe(w);
+    together.prune_tokens(0.4);
+    for (long b = 0; b < batch; ++b) {
+        alone[std::size_t(b)].observe(heed::as_view(w).slice_batch(b, 1));
+        alone[std::size_t(b)].prune_tokens(0.4);
+        check_entry(alone[std::size_t(b)], b);
+    }
+    REQUIRE(together.tokens_left() == 14);
+    together.observe(later);
+    together.prune_tokens(policy);
+    for (long b = 0; b < batch; ++b) {
+        alone[std::size_t(b)].observe(heed::as_view(later).slice_batch(b, 1));
+        alone[std::size_t(b)].prune_tokens(policy);
+        check_entry(alone[std::size_t(b)], b);
     }
 }
 
