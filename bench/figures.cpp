@@ -245,6 +245,14 @@ bool print_figures(std::ostream& out, runner& run) {
     m.overhead("linear_back", "linear", stream, 3);
     m.overhead("gated_back", "gated", stream, 3);
     m.same_at_any_length("linear_decode", 16, 65536, 1.05);
+    // A step beside the loop that a user would write.
+    for (const shape& s : {shape{1, 16, 16, 1, 1, 64}, shape{1, 32, 32, 1, 1, 128}}) {
+        m.overhead("step_linear", "step_linear_loop", s, 1);
+        m.overhead("step_gated", "step_gated_loop", s, 1);
+        m.overhead("step_gated_features", "step_gated_features_loop", s, 1);
+        m.overhead("step_delta", "step_delta_loop", s, 1);
+        m.overhead("step_gated_delta", "step_gated_delta_loop", s, 1);
+    }
     m.faster("cummax", "cummax_stream", stream, 0.90);
     m.faster("cummax", "cummax_eigen", stream, 4);
     m.overhead("cummax_back", "cummax", stream, 2.5);
