@@ -21,7 +21,7 @@
 #pragma once
 
 #include <heed/cummax/attention.hpp>
-#include <heed/kernel/cummax/scan.hpp>
+#include <heed/kernel/cummax/scan_index.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

@@ -157,9 +157,9 @@ struct cummax_attention_form : cummax_form<E> {
                 };
                 const out_rows sum = back(out_rows{over_heads, plan.pad});
                 fill(head_left.data, plan.pad, T(0));
-                const in_rows in[] = {sum, back(in_rows{dp + h * table, plan.pad}),
-                                      back(in_rows{who + h * table, plan.pad}), head_left, head_carry};
-                const out_rows out[] = {sum, head_left, head_carry, back(to)};
+                const in_rows in[] = {head_left, head_carry, sum, back(in_rows{dp + h * table, plan.pad}),
+                                      back(in_rows{who + h * table, plan.pad})};
+                const out_rows out[] = {head_left, head_carry, sum, back(to)};
                 io.leaf->ascend(in, out, nullptr, count, at.features);
                 const in_rows both[] = {head_left, head_carry};
                 io.leaf->add(both, &head_carry, nullptr, 1, at.features);

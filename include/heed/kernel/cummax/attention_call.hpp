@@ -69,16 +69,20 @@ void run_cummax_attention(std::string_view function, const view<T>& y, const vie
     auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
     memory.validate(options...);
 
+    const auto from = turned(o, axis, false);
+    const auto from_a1 = turned(a1, axis, false);
+    const auto from_a2 = turned(a2, axis, false);
     const auto to = turned(y, axis, false);
     const bool across = heads_joined<Options...>() && axis != along::axis::head;
     constexpr bool blended = count_of < option_kind::hybrid, Options... >> 0;
-    const cummax_plan plan(to.batch(), to.heads(), to.positions(), to.features(), across,
-                           blended ? cummax_block(to.heads()) : 128);
+    const cummax_plan plan(
+        to.batch(), to.heads(), to.positions(), to.features(), across,
+        features_together(blended ? cummax_block(to.heads()) : 128, from, from_a1, from_a2, to));
     form.io.pad = plan.pad;
     form.io.leaf = &cummax_leaves_on_target<E>();
-    form.o = strided_of<E>(turned(o, axis, false));
-    form.a1 = strided_of<E>(turned(a1, axis, false));
-    form.a2 = strided_of<E>(turned(a2, axis, false));
+    form.o = strided_of<E>(from);
+    form.a1 = strided_of<E>(from_a1);
+    form.a2 = strided_of<E>(from_a2);
     form.y = strided_of<E>(to);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
                    options...);
@@ -126,19 +130,21 @@ void run_cummax_attention_backward(std::string_view function, const view<T>& d_o
     memory.validate(options...);
 
     const auto source = turned(o, axis, false);
+    const auto of = [&](const auto& x) { return turned(x, axis, false); };
     const bool across = heads_joined<Options...>() && axis != along::axis::head;
     const index group = across ? source.heads() : 1;
-    const cummax_plan plan(source.batch(), source.heads(), source.positions(), source.features(), across,
-                           cummax_block(group));
+    const cummax_plan plan(
+        source.batch(), source.heads(), source.positions(), source.features(), across,
+        features_together(cummax_block(group), source, of(a1), of(a2), of(dy), of(d_o), of(d_a1), of(d_a2)));
     form.io.pad = plan.pad;
     form.io.leaf = &cummax_leaves_on_target<E>();
     form.o = strided_of<E>(source);
-    form.a1 = strided_of<E>(turned(a1, axis, false));
-    form.a2 = strided_of<E>(turned(a2, axis, false));
-    form.g = strided_of<E>(turned(dy, axis, false));
-    form.d_o = strided_of<E>(turned(d_o, axis, false));
-    form.d_a1 = strided_of<E>(turned(d_a1, axis, false));
-    form.d_a2 = strided_of<E>(turned(d_a2, axis, false));
+    form.a1 = strided_of<E>(of(a1));
+    form.a2 = strided_of<E>(of(a2));
+    form.g = strided_of<E>(of(dy));
+    form.d_o = strided_of<E>(of(d_o));
+    form.d_a1 = strided_of<E>(of(d_a1));
+    form.d_a2 = strided_of<E>(of(d_a2));
     with_resources(
         [&](const auto* device_, workspace& w) {
             double* sums = nullptr;

@@ -58,6 +58,12 @@ inline constexpr bool fuses = false;
 template <class Form>
 requires(Form::fused) inline constexpr bool fuses<Form> = true;
 
+// A form of one head a chain that leaves the room of its source alone.
+template <class Form>
+inline constexpr bool keeps_source = false;
+template <class Form>
+requires(Form::keeps_source) inline constexpr bool keeps_source<Form> = true;
+
 // Chunks that a fused form takes at a time: long runs of one head suit the memory (measured S=16384 H=8 d=64:
 // one 16.4 ms, two 14.8, four 14.4 with twice the tables).
 inline constexpr index fused_chunks = 2;
@@ -161,12 +167,16 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                             : plan.positions - t < cummax_chunk ? plan.positions - t
                                                                 : cummax_chunk;
             for (index i = 0; i < form.sums; ++i) part[i] = 0;
+            cummax_rows<const T> kept;
             if (n > 0) {
                 for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
                 for (index h = 0; h < plan.group; ++h)
-                    form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
+                    kept = form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
                 form.gradients(plan, at, t, n, e, de, part, rooms, mine);
             }
+            const auto source = [&](index h) {
+                return keeps_source<Form> ? kept : form.source(at, h, t, n, rooms);
+            };
             // Rows from the last position to the first.
             const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };
             if (in_turns) {
@@ -176,8 +186,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                     const cummax_rows<T> left{sum + h * plan.pad, 0};
                     const cummax_rows<T> takes{open + h * plan.pad, 0};
                     const cummax_rows<const T> in[] = {left, takes, back(de + h * table),
-                                                       form.source(at, h, t, n, rooms).from_last(n),
-                                                       back(e + h * table)};
+                                                       source(h).from_last(n), back(e + h * table)};
                     const cummax_rows<T> out[] = {left, takes};
                     form.io.leaf->collect(in, out, nullptr, n, at.features);
                 }
@@ -197,7 +206,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             for (index h = 0; h < plan.group && n > 0; ++h) {
                 const cummax_rows<T> left{sum + h * plan.pad, 0};
                 const cummax_rows<T> waits{taken + h * plan.pad, 0};
-                const cummax_rows<const T> x = form.source(at, h, t, n, rooms);
+                const cummax_rows<const T> x = source(h);
                 const cummax_rows<T> dx = form.target(plan, at, h, t, rooms + 3 * table);
                 const cummax_rows<const T> in[] = {left, waits, back(de + h * table), x.from_last(n),
                                                    back(e + h * table)};

@@ -140,9 +140,9 @@ along::axis axis_of(std::string_view function, index positions, index heads, con
     }
 }
 
-// A view whose positions are the elements of this axis, from the last to the first where asked.
-template <class T>
-view<T> turned(view<T> x, along::axis axis, bool reversed_) {
+// A view or table whose positions are the elements of this axis, from the last to the first where asked.
+template <class X>
+X turned(X x, along::axis axis, bool reversed_) {
     if (axis == along::axis::head) {
         std::swap(x.extents[1], x.extents[2]);
         std::swap(x.strides[1], x.strides[2]);
@@ -155,6 +155,29 @@ view<T> turned(view<T> x, along::axis axis, bool reversed_) {
         x.strides[2] = -x.strides[2];
     }
     return x;
+}
+
+// Joins an axis to the one behind it, where the tensors hold both as one: fewer and longer rows for a scan,
+// which knows nothing but rows and positions.
+template <class... X>
+void join_axes(std::size_t front, std::size_t back, X&... x) {
+    const auto joins = [&](const auto& t) {
+        return t.extents[front] == 1 || t.extents[back] == 1 ||
+               t.strides[front] == t.extents[back] * t.strides[back];
+    };
+    if (!(joins(x) && ...)) return;
+    const auto join = [&](auto& t) {
+        if (t.extents[back] == 1) t.strides[back] = t.strides[front];
+        t.extents[back] *= t.extents[front];
+        t.extents[front] = 1;
+    };
+    (join(x), ...);
+}
+// Batch entries to heads, then heads to features.
+template <class... X>
+void join_rows(X&... x) {
+    join_axes(0, 1, x...);
+    join_axes(1, 3, x...);
 }
 
 }  // namespace detail

@@ -46,6 +46,7 @@ HEED_INLINE V where_other(V a, V b, V x) {
 
 struct cummax_later_pair {
     static constexpr int reads = 2, writes = 1;
+    static constexpr unsigned carried = 1;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         y[0] = cummax_later(x[0], x[1]);
@@ -53,6 +54,7 @@ struct cummax_later_pair {
 };
 struct cummax_scan {
     static constexpr int reads = 2, writes = 2;
+    static constexpr unsigned carried = 1;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         y[0] = y[1] = cummax_later(x[0], x[1]);
@@ -61,6 +63,7 @@ struct cummax_scan {
 // The place of the maximum beside it: where x and the maximum are the same bits, x is what set it.
 struct cummax_scan_index {
     static constexpr int reads = 4, writes = 5;
+    static constexpr unsigned carried = 1 + 4 + 8;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* step) {
         y[0] = y[1] = cummax_later(x[0], x[1]);
@@ -83,6 +86,7 @@ struct cummax_output {
 template <bool ReadsP, bool WritesP>
 struct cummax_attend {
     static constexpr int reads = ReadsP ? 5 : 4, writes = WritesP ? 3 : 2;
+    static constexpr unsigned carried = 1;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         const V e = cummax_later(x[0], x[1]);
@@ -97,6 +101,7 @@ struct cummax_attend {
 template <bool ReadsP, bool WritesP>
 struct cummax_attend_two {
     static constexpr int reads = ReadsP ? 9 : 8, writes = WritesP ? 5 : 4;
+    static constexpr unsigned carried = 1 + 2;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         y[0] = cummax_later(x[0], x[2]);
@@ -126,6 +131,7 @@ struct cummax_gradients {
 template <bool First>
 struct cummax_descend {
     static constexpr int reads = First ? 5 : 6, writes = 6;
+    static constexpr unsigned carried = 1;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         using C = constants<element_of<V>>;
@@ -147,19 +153,20 @@ struct cummax_descend {
 // And on the way back up: first over heads (route), then over positions (release).
 struct cummax_ascend {
     static constexpr int reads = 5, writes = 4;
+    static constexpr unsigned carried = 1 + 2;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         using C = constants<element_of<V>>;
         const V zero = set<V>(0);
         const V one = set<V>(C::one);
-        const auto head_set = x[2] > one;
-        const auto position_set = choose(head_set, x[2] - (one + one), x[2]) == one;
-        const V over_heads = x[0] + x[1];
-        y[0] = choose(head_set, zero, over_heads);
-        const V sum = x[3] + choose(head_set, over_heads, zero);
-        y[1] = choose(position_set, zero, sum);
-        y[2] = choose(position_set, zero, x[4]);
-        y[3] = choose(position_set, sum + x[4], zero);
+        const auto head_set = x[4] > one;
+        const auto position_set = choose(head_set, x[4] - (one + one), x[4]) == one;
+        const V over_heads = x[2] + x[3];
+        const V sum = x[0] + choose(head_set, over_heads, zero);
+        y[0] = choose(position_set, zero, sum);
+        y[1] = choose(position_set, zero, x[1]);
+        y[2] = choose(head_set, zero, over_heads);
+        y[3] = choose(position_set, sum + x[1], zero);
     }
 };
 struct cummax_route {
@@ -175,6 +182,7 @@ struct cummax_route {
 // what later positions left.
 struct cummax_collect {
     static constexpr int reads = 5, writes = 2;
+    static constexpr unsigned carried = 1 + 2;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         y[0] = where_other(x[3], x[4], x[0] + x[2]);
@@ -183,6 +191,7 @@ struct cummax_collect {
 };
 struct cummax_release {
     static constexpr int reads = 5, writes = 3;
+    static constexpr unsigned carried = 1 + 2;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
         const V sum = x[0] + x[2];
@@ -228,6 +237,7 @@ struct cummax_normalise {
 };
 struct cummax_blend_gradients {
     static constexpr int reads = 5, writes = 3;
+    static constexpr unsigned carried = 1;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>* alpha) {
         y[0] = x[0] + rounded(x[2] * (x[3] - x[4]));
@@ -243,15 +253,45 @@ struct cummax_softmax_gradient {
     }
 };
 
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed
+
+// clang-format off
+#include <heed/kernel/cummax/lanes-inl.hpp>
+#include <heed/kernel/cummax/turn-inl.hpp>
+// clang-format on
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// Places of neighbouring features, from the bits of T to integers of the caller's.
+template <class T, class Int>
+HEED_NOINLINE void write_places(const T* from, index from_stride, index rows, index n, void* to,
+                                index row_stride, index stride) {
+    constexpr int w = lanes_of<T>;
+    Int* row = static_cast<Int*>(to);
+    for (index r = 0; r < rows; ++r, from += from_stride, row += row_stride) {
+        index f = 0;
+        for (; stride == 1 && f + w <= n; f += w) store_places<T>(row + f, load(from + f));
+        for (; f < n; ++f) row[f * stride] = static_cast<Int>(detail::scalar::bits_of(from[f]));
+    }
+}
+
 template <class E>
 const detail::cummax_leaves<E>& cummax_leaves() {
     using T = typename detail::cummax_leaves<E>::T;
     static constexpr detail::cummax_leaves<E> table{
         &widen_rows<E, T>,
         &narrow_row<T, E>,
+        &turn_in<E, T>,
+        &turn_out<T, E>,
         &elementwise<cummax_later_pair, T>,
         &elementwise<cummax_scan, T>,
         &elementwise<cummax_scan_index, T>,
+        {&scan_lanes<T, void>, &scan_lanes<T, std::int32_t>, &scan_lanes<T, std::int64_t>},
+        {&write_places<T, std::int32_t>, &write_places<T, std::int64_t>},
         &elementwise<cummax_output, T>,
         {&elementwise<cummax_attend<false, false>, T>, &elementwise<cummax_attend<true, false>, T>,
          &elementwise<cummax_attend<false, true>, T>, &elementwise<cummax_attend<true, true>, T>},

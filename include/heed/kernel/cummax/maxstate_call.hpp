@@ -61,9 +61,10 @@ maxstate_form<E> maxstate_form_of(const cummax_plan& plan, const view<const T>& 
     form.factor = static_cast<S>(1 / std::sqrt(static_cast<double>(o.features() > 0 ? o.features() : 1)));
     return form;
 }
-template <class T>
-cummax_plan apart_plan(const view<T>& x) {
-    return cummax_plan(x.batch(), x.heads(), x.positions(), x.features(), false, 128);
+template <class T, class... X>
+cummax_plan apart_plan(const view<T>& x, const X&... others) {
+    return cummax_plan(x.batch(), x.heads(), x.positions(), x.features(), false,
+                       features_together(128, x, others...));
 }
 
 template <class T, class... Options>
@@ -74,7 +75,7 @@ void run_maxstate(std::string_view function, const view<T>& y, const view<const 
     check_tensors<T>(function, {{"o", o}, {"a1", a1}, {"a2", a2}}, {{"y", y}}, true, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
     memory.validate(options...);
-    const cummax_plan plan = apart_plan(o);
+    const cummax_plan plan = apart_plan(o, a1, a2, y);
     auto form = maxstate_form_of<E>(plan, o, a1, a2);
     form.y = strided_of<E>(y);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
@@ -91,7 +92,7 @@ void run_maxstate_backward(std::string_view function, const view<T>& d_o, const 
                      {{"do", d_o}, {"da1", d_a1}, {"da2", d_a2}}, false, memory);
     const auto states = states_of<sum_t<T>>(function, o.extents, memory, options...);
     memory.validate(options...);
-    const cummax_plan plan = apart_plan(o);
+    const cummax_plan plan = apart_plan(o, a1, a2, dy, d_o, d_a1, d_a2);
     auto form = maxstate_form_of<E>(plan, o, a1, a2);
     form.g = strided_of<E>(dy);
     form.d_o = strided_of<E>(d_o);
@@ -135,7 +136,7 @@ maxstate_super_form<E> super_form_of(std::string_view function, const std::array
         form.mixed_heads = heads;
     }
     plan = cummax_plan(u[0].batch(), heads, u[0].positions(), u[0].features(), mixes,
-                       cummax_block(mixes ? heads : 1));
+                       features_together(cummax_block(mixes ? heads : 1), u[0], u[1], u[2], u[3]));
     form.io.leaf = &cummax_leaves_on_target<E>();
     form.io.pad = plan.pad;
     form.leaf = &maxstate_leaves_on_target<S>();

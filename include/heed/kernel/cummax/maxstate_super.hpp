@@ -128,7 +128,7 @@ struct maxstate_super_form : cummax_form<E> {
             for (index i = 0; i < 4; ++i) {
                 if (i == 2) continue;  // c also receives what the maximum collects: routed()
                 T* const from = direct + (i * plan.group + h) * table;
-                copy_out(plan, at, h, t, n, from, du[i]);
+                io.bring(du[i], at, h, t, n, from);
             }
             for (index i = 0; i < n * plan.pad; ++i)
                 de[h * table + i] = direct[(4 * plan.group + h) * table + i];
@@ -161,12 +161,6 @@ struct maxstate_super_form : cummax_form<E> {
                 for (index f = 0; f < at.features; ++f) total += static_cast<double>(sum[f]);
             }
     }
-    void copy_out(const cummax_plan& plan, const cummax_place& at, index h, index t, index n, const T* from,
-                  const strided<E>& to) const {
-        for (index r = 0; r < n; ++r)
-            io.leaf->narrow(from + r * plan.pad, at.features,
-                            to.row(at.batch, at.head + h, t + r) + at.feature * to.stride[3], to.stride[3]);
-    }
     out_rows target(const cummax_plan& plan, const cummax_place&, index, index, T* room) const {
         return {room, plan.pad};
     }
@@ -176,7 +170,7 @@ struct maxstate_super_form : cummax_form<E> {
         T* const direct = mine.take(5 * plan.group * table) + (2 * plan.group + h) * table;
         const in_rows in[] = {{direct, plan.pad}, dx};
         io.leaf->add(in, &dx, nullptr, n, at.features);
-        copy_out(plan, at, h, t, n, dx.data, du[2]);
+        io.bring(du[2], at, h, t, n, dx.data);
     }
 };
 

@@ -25,6 +25,26 @@ using cummax_leaf = element_leaf<T>;
 // that the bits of a gradient depend on nothing but the call.
 inline constexpr index cummax_chunk = 256;
 
+// Rows whose positions are neighbours, for a leaf whose lanes run over positions. Of rows that go backwards
+// `from`, `to` and `places` are the last position, and so is `first`, the number of the first one that is
+// read.
+template <class T>
+struct cummax_lanes {
+    const T* from = nullptr;
+    index from_stride = 0;  // from row to row
+    T* to = nullptr;        // or nowhere: the state moves on
+    index to_stride = 0;
+    index rows = 0, count = 0;
+    bool back = false;
+    T* most = nullptr;  // the state of each row
+    void* places = nullptr;
+    index place_stride = 0;
+    T* place = nullptr;  // where the maximum of each row was, an integer in the bits of T
+    index first = 0;
+};
+template <class Int>
+inline constexpr bool writes_places = !std::is_void_v<Int>;
+
 // later(a, b) is the running maximum: b where b >= a or b is NaN, else a.
 template <class E>
 struct cummax_leaves {
@@ -32,18 +52,27 @@ struct cummax_leaves {
 
     void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
     void (*narrow)(const T* from, index n, E* to, index stride);
+    // Positions that are neighbours: to[t][f] = from[f][t], and back.
+    void (*turn_in)(const E* from, index feature_stride, index positions, index features, T* to,
+                    index to_stride);
+    void (*turn_out)(const T* from, index from_stride, index positions, index features, E* to,
+                     index feature_stride);
 
     cummax_leaf<T> later;       // {a, b} -> {later(a, b)}
     cummax_leaf<T> scan;        // {state, x} -> {state, e}: both later(state, x)
     cummax_leaf<T> scan_index;  // {state, x, index, now}, step -> {state, e, index, now, index}, as integers
-    cummax_leaf<T> output;      // {p, a1, a2} -> {(p + a1) a2 + a1}
-    cummax_leaf<T> attend[4];   // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
+    void (*scan_lanes[3])(const cummax_lanes<T>& rows);  // values; and places of 32, of 64 bits
+    // Places from rows of scratch, in the bits of T, to integers of 32, of 64 bits.
+    void (*write_places[2])(const T* from, index from_stride, index rows, index n, void* to, index row_stride,
+                            index stride);
+    cummax_leaf<T> output;     // {p, a1, a2} -> {(p + a1) a2 + a1}
+    cummax_leaf<T> attend[4];  // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
     // {state, state, o, a1, a2, o, a1, a2, p} -> {state, state, y, y, p}: two heads at once
     cummax_leaf<T> attend_two[4];
     cummax_leaf<T> gradients;  // {g, a1, a2, p} -> {da1, da2, dp}
     // {state, o, g, a1, a2, p} -> {state, who set the maxima, da1, da2, dp, p}; the first head reads no p
     cummax_leaf<T> descend[2];
-    cummax_leaf<T> ascend;   // {sum, dp, who, left, carry} -> {sum, left, carry, do}: route, then release
+    cummax_leaf<T> ascend;   // {left, carry, sum, dp, who} -> {left, carry, sum, do}: route, then release
     cummax_leaf<T> route;    // {sum, dp, e, p} -> {sum, de}: de = sum + dp where e is the maximum, else 0
     cummax_leaf<T> collect;  // {sum, open, de, x, e} -> {sum, open}
     cummax_leaf<T> release;  // {sum, carry, de, x, e} -> {sum, carry, dx}
@@ -95,6 +124,16 @@ struct cummax_place {
     }
 };
 
+// Features of a chain at most: 16 where positions are neighbours in a tensor, which turns squares of packs,
+// and then only so many runs of memory are open at once; else `otherwise`.
+template <class... X>
+index features_together(index otherwise, const X&... tensors) {
+    const auto turned_ = [](const auto& x) {
+        return x.strides[3] != 1 && (x.strides[2] == 1 || x.strides[2] == -1);
+    };
+    return (turned_(tensors) || ...) ? 16 : otherwise;
+}
+
 // Features of a chain whose kernel keeps `rows_each` rows of scratch for every head of the group.
 inline index cummax_block(index group) {
     const index fit = group == 0 ? 128 : 1024 / group / 16 * 16;
@@ -140,11 +179,26 @@ struct cummax_io {
     static bool in_place(const strided<X>& x) {
         return std::is_same_v<E, T> && x.stride[3] == 1;
     }
+    template <class X>
+    static bool turns(const strided<X>& x) {
+        return x.stride[3] != 1 && (x.stride[2] == 1 || x.stride[2] == -1);
+    }
     cummax_rows<const T> read(const strided<const E>& x, const cummax_place& at, index head, index position,
                               index rows, T* room) const {
+        if (!in_place(x)) return copy(x, at, head, position, rows, room);
+        return {reinterpret_cast<const T*>(x.row(at.batch, at.head + head, position) + at.feature),
+                x.stride[2]};
+    }
+    // Rows in the room, even of a tensor that could be read where it stands.
+    cummax_rows<T> copy(const strided<const E>& x, const cummax_place& at, index head, index position,
+                        index rows, T* room) const {
         const E* const from = x.row(at.batch, at.head + head, position) + at.feature * x.stride[3];
-        if (in_place(x)) return {reinterpret_cast<const T*>(from), x.stride[2]};
-        leaf->widen(from, x.stride[2], x.stride[3], rows, at.features, room, pad);
+        if (!turns(x))
+            leaf->widen(from, x.stride[2], x.stride[3], rows, at.features, room, pad);
+        else if (x.stride[2] == 1)
+            leaf->turn_in(from, x.stride[3], rows, at.features, room, pad);
+        else
+            leaf->turn_in(from - (rows - 1), x.stride[3], rows, at.features, room + (rows - 1) * pad, -pad);
         return {room, pad};
     }
     // Rows to write to; finish() then brings them home.
@@ -156,8 +210,19 @@ struct cummax_io {
     }
     void finish(const strided<E>& y, const cummax_place& at, index head, index position, index rows,
                 const T* room) const {
-        if (in_place(y)) return;
+        if (!in_place(y)) bring(y, at, head, position, rows, room);
+    }
+    void bring(const strided<E>& y, const cummax_place& at, index head, index position, index rows,
+               const T* room) const {
         E* to = y.row(at.batch, at.head + head, position) + at.feature * y.stride[3];
+        if (turns(y)) {
+            if (y.stride[2] == 1)
+                leaf->turn_out(room, pad, rows, at.features, to, y.stride[3]);
+            else
+                leaf->turn_out(room + (rows - 1) * pad, -pad, rows, at.features, to - (rows - 1),
+                               y.stride[3]);
+            return;
+        }
         for (index r = 0; r < rows; ++r, to += y.stride[2], room += pad)
             leaf->narrow(room, at.features, to, y.stride[3]);
     }

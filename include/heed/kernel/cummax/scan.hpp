@@ -12,6 +12,12 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Rows that a task walks along lanes, and positions of a step: a few long runs suit the memory.
+inline constexpr index lane_rows = 4;
+inline constexpr index lane_step = 2048;
+// Features that a task walks at most where lanes run over features.
+inline constexpr index most_features = 1024;
+
 // Writes y where there is one; else only the state moves on.
 template <class E>
 struct cummax_scan_form : cummax_form<E> {
@@ -22,18 +28,47 @@ struct cummax_scan_form : cummax_form<E> {
 
     strided<const E> x, g;
     strided<E> y, dx;
+    bool by_lanes = false;  // a forward whose positions are neighbours
 
     in_rows source(const cummax_place& at, index head, index t, index n, T* room) const {
         return io.read(x, at, head, t, n, room);
     }
     void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
                  T* most, T* room) const {
-        this->largest_of(*this, plan, at, first, last, step_, most, room);
+        if (!by_lanes) return this->largest_of(*this, plan, at, first, last, step_, most, room);
+        for (index t = first; t < last; t += step_)
+            scan_lanes(at, t, last - t < step_ ? last - t : step_, {}, most, room, cummax_lanes<T>{}, 0);
     }
-    static index step(const cummax_plan& plan) { return cummax_step(plan); }
+    // Positions t to t + n along lanes: where they stand, or converted into rooms, [feature][position].
+    // `rows` says where places go, if anywhere; `leaf` is which of the table's.
+    void scan_lanes(const cummax_place& at, index t, index n, const strided<E>& to, T* state, T* room,
+                    cummax_lanes<T> rows, int leaf) const {
+        rows.rows = at.features;
+        rows.count = n;
+        rows.most = state;
+        rows.back = x.stride[2] < 0;
+        const E* const from = x.row(at.batch, at.head, t) + at.feature * x.stride[3];
+        E* const home =
+            to.data == nullptr ? nullptr : to.row(at.batch, at.head, t) + at.feature * to.stride[3];
+        if constexpr (std::is_same_v<E, T>) {
+            rows.from = from, rows.from_stride = x.stride[3];
+            rows.to = home, rows.to_stride = to.stride[3];
+            io.leaf->scan_lanes[leaf](rows);
+        } else {
+            const index lowest = rows.back ? 1 - n : 0;  // where a row begins in memory
+            io.leaf->widen(from + lowest, x.stride[3], 1, at.features, n, room, n);
+            rows.from = room - lowest, rows.from_stride = n;
+            if (home != nullptr) rows.to = room - lowest, rows.to_stride = n;
+            io.leaf->scan_lanes[leaf](rows);
+            for (index f = 0; f < at.features && home != nullptr; ++f)
+                io.leaf->narrow(room + f * n, n, home + lowest + f * to.stride[3], 1);
+        }
+    }
+    index step(const cummax_plan& plan) const { return by_lanes ? lane_step : cummax_step(plan); }
     static index forward_scratch(const cummax_plan& plan, index step_) { return 2 * step_ * plan.pad; }
     void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
+        if (by_lanes) return scan_lanes(at, t, n, y, state, mine.next, cummax_lanes<T>{}, 0);
         T* const room = mine.take(n * plan.pad);
         if (y.data == nullptr) return largest(plan, at, t, t + n, n, state, room);
         T* const room_y = mine.take(n * plan.pad);
@@ -45,11 +80,11 @@ struct cummax_scan_form : cummax_form<E> {
 
     static constexpr index rooms = 4;
     static constexpr index sums = 0;
+    static constexpr bool keeps_source = true;
     static index backward_scratch(const cummax_plan&) { return 0; }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T*, T* de, double*, T*,
+    void gradients(const cummax_plan&, const cummax_place& at, index t, index n, T*, T* de, double*, T*,
                    cummax_scratch<T>) const {
-        io.leaf->widen(g.row(at.batch, at.head, t) + at.feature * g.stride[3], g.stride[2], g.stride[3], n,
-                       at.features, de, plan.pad);
+        io.copy(g, at, 0, t, n, de);
     }
     out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
         return io.write(dx, at, h, t, room);
@@ -63,13 +98,30 @@ struct cummax_scan_form : cummax_form<E> {
 using cummax_scan_options =
     cummax_options<option_kind::along, option_kind::direction, option_kind::on, option_kind::use>;
 
+// Do lanes run over positions? Where they are neighbours, in all tensors of a forward.
+template <class T, class... Others>
+bool along_lanes(const view<T>& x, const Others&... others) {
+    const index stride = x.strides[2];
+    return (stride == 1 || stride == -1) && (x.strides[3] != 1 || x.features() == 1) &&
+           ((others.strides[2] == stride) && ...);
+}
+
 template <class E, class T>
-cummax_scan_form<E> scan_form(const view<const T>& x, cummax_plan& plan) {
-    plan = cummax_plan(x.batch(), x.heads(), x.positions(), x.features(), false, 128);
+cummax_scan_form<E> scan_form(const view<const T>& x, index together, cummax_plan& plan) {
+    plan = cummax_plan(x.batch(), x.heads(), x.positions(), x.features(), false, together);
     cummax_scan_form<E> form;
     form.io.leaf = &cummax_leaves_on_target<E>();
     form.io.pad = plan.pad;
     form.x = strided_of<E>(x);
+    return form;
+}
+
+// A forward over x; the others are what it writes.
+template <class E, class T, class... Others>
+cummax_scan_form<E> forward_scan_form(cummax_plan& plan, const view<const T>& x, const Others&... others) {
+    const bool by_lanes = along_lanes(x, others...);
+    auto form = scan_form<E>(x, by_lanes ? lane_rows : features_together(most_features, x, others...), plan);
+    form.by_lanes = by_lanes;
     return form;
 }
 
@@ -85,9 +137,12 @@ void run_cummax(std::string_view function, const view<T>& y, const view<const T>
     memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+    auto from = turned(x, axis, back);
+    auto to = turned(y, axis, back);
+    join_rows(from, to);
     cummax_plan plan;
-    auto form = scan_form<E>(turned(x, axis, back), plan);
-    form.y = strided_of<E>(turned(y, axis, back));
+    auto form = forward_scan_form<E>(plan, from, to);
+    form.y = strided_of<E>(to);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
                    options...);
 }
@@ -106,10 +161,14 @@ void run_cummax_backward(std::string_view function, const view<T>& dx, const vie
     memory.validate(options...);
     const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
     constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+    auto from = turned(x, axis, back);
+    auto g = turned(dy, axis, back);
+    auto to = turned(dx, axis, back);
+    join_rows(from, g, to);
     cummax_plan plan;
-    auto form = scan_form<E>(turned(x, axis, back), plan);
-    form.g = strided_of<E>(turned(dy, axis, back));
-    form.dx = strided_of<E>(turned(dx, axis, back));
+    auto form = scan_form<E>(from, features_together(128, from, g, to), plan);
+    form.g = strided_of<E>(g);
+    form.dx = strided_of<E>(to);
     with_resources(
         [&](const auto* device_, workspace& w) {
             double* none = nullptr;
@@ -128,83 +187,9 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
     const auto states = states_of<sum_t<T>>(function, x.extents, memory, options...);
     memory.validate();
     cummax_plan plan;
-    const auto form = scan_form<E>(x, plan);
+    const auto form = forward_scan_form<E>(plan, x);
     with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
                    options...);
-}
-
-// Values and indices; a thread walks whole chains.
-template <class T, class Int, class... Options>
-void run_cummax_with_index(std::string_view function, const view<T>& y, const table<Int>& indices,
-                           const view<const T>& x, const Options&... options) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "values", y, "x", x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (indices.extents[axis] != x.extents[axis])
-            fail(function, {"indices is (", indices.extents[0], ", ", indices.extents[1], ", ",
-                            indices.extents[2], ", ", indices.extents[3], "), x is (", x.extents[0], ", ",
-                            x.extents[1], ", ", x.extents[2], ", ", x.extents[3], ")"});
-    call_memory memory(function);
-    memory.reads("x", bytes_of(x));
-    memory.replaces("values", bytes_of(y));
-    memory.writes("indices", bytes_of(indices));
-    memory.validate(options...);
-    const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-    constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-    cummax_plan plan;
-    auto form = scan_form<E>(turned(x, axis, back), plan);
-    form.y = strided_of<E>(turned(y, axis, back));
-    table<Int> to = indices;
-    if (axis == along::axis::head)
-        std::swap(to.extents[1], to.extents[2]), std::swap(to.strides[1], to.strides[2]);
-    if (axis == along::axis::feature)
-        std::swap(to.extents[2], to.extents[3]), std::swap(to.strides[2], to.strides[3]);
-    const auto run = [&](const auto* device_, workspace& w) {
-        if (plan.chains == 0 || plan.positions == 0) return;
-        const index step = cummax_step(plan);
-        const index room = step * plan.pad;
-        index lanes = lanes_of(device_);
-        if (lanes > plan.chains) lanes = plan.chains;
-        const std::size_t each = static_cast<std::size_t>(3 * room + 3 * plan.pad) * sizeof(S);
-        char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
-            const cummax_place at(plan, chain);
-            cummax_scratch<S> mine{reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))};
-            S* const state = mine.take(plan.pad);
-            S* const place = mine.take(plan.pad);
-            S* const now = mine.take(plan.pad);
-            S* const room_x = mine.take(room);
-            S* const room_y = mine.take(room);
-            S* const places = mine.take(room);
-            using integer = typename constants<S>::integer;
-            fill(state, plan.pad, minus_infinity<S>());
-            fill(place, plan.pad, scalar::float_of(integer{0}));
-            fill(now, plan.pad, scalar::float_of(static_cast<integer>(back ? plan.positions - 1 : 0)));
-            const S one = scalar::float_of(static_cast<integer>(back ? -1 : 1));
-            for (index t = 0; t < plan.positions; t += step) {
-                const index n = plan.positions - t < step ? plan.positions - t : step;
-                const cummax_rows<const S> in[] = {
-                    {state, 0}, form.source(at, 0, t, n, room_x), {place, 0}, {now, 0}};
-                const cummax_rows<S> out[] = {{state, 0},
-                                              form.io.write(form.y, at, 0, t, room_y),
-                                              {place, 0},
-                                              {now, 0},
-                                              {places, plan.pad}};
-                form.io.leaf->scan_index(in, out, &one, n, at.features);
-                form.io.finish(form.y, at, 0, t, n, room_y);
-                for (index r = 0; r < n; ++r) {
-                    const index position = back ? plan.positions - 1 - t - r : t + r;
-                    Int* const row = to.data + at.batch * to.strides[0] + at.head * to.strides[1] +
-                                     position * to.strides[2] + at.feature * to.strides[3];
-                    for (index f = 0; f < at.features; ++f)
-                        row[f * to.strides[3]] = static_cast<Int>(scalar::bits_of(places[r * plan.pad + f]));
-                }
-            }
-        });
-    };
-    with_resources(run, options...);
 }
 
 }  // namespace detail

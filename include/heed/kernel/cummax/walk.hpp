@@ -78,13 +78,15 @@ struct cummax_form {
         const cummax_rows<number> out[] = {{state, 0}};
         io.leaf->later(in, out, nullptr, 1, plan.state_size());
     }
-    // The running maxima of n positions, [position][pad].
+    // The running maxima of n positions, [position][pad]; returns the rows they run over.
     template <class Form>
-    static void maxima(const Form& form, const cummax_plan& plan, const cummax_place& at, index h, index t,
-                       index n, number* state, number* e, number* room) {
+    static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_place& at,
+                                            index h, index t, index n, number* state, number* e,
+                                            number* room) {
         const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, room)};
         const cummax_rows<number> out[] = {{state + h * plan.pad, 0}, {e, plan.pad}};
         form.io.leaf->scan(in, out, nullptr, n, at.features);
+        return in[1];
     }
 };
 

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/basics.hpp>
 #include <heed/kernel/select/problem.hpp>
-
-#define HEED_FOREACH <heed/simd/lane_bits-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/simd/lane_bits.hpp>
 
 #define HEED_FOREACH <heed/kernel/select/passes-inl.hpp>
 #include <heed/simd/foreach_target.hpp>

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax/lanes-inl.hpp: the running maximum of rows whose positions are neighbours in memory
+//
+// A pack holds as many positions as it has lanes. log2(lanes) steps, each joining a lane with the one 1, 2,
+// 4, … lanes before it, make it the running maximum of the pack, and the last lane of the pack before joins
+// all of them. later() is associative to the bit, so this is what going one by one gives. Every line of
+// memory is touched once, in the order that it lies in, whatever the distance between rows: columns of rows a
+// power of two apart would all fall into the same few cache lines.
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace HEED_SIMD {
+
+// Which lanes are a NaN; and is larger() what later() is where none is?
+#if defined(__x86_64__) && HEED_SIMD_VECTORS
+inline constexpr bool larger_is_later = true;
+template <class V>
+HEED_INLINE lane_bits nan_lanes(V x) {
+#if HEED_REGION == HEED_RANK_avx512
+    return compared<3>(x, x, ~lane_bits{0});
+#else
+    using C = constants<element_of<V>>;
+    return bits_of_mask((bits_of(x) & ~C::sign_bit) > C::infinity_bits);
+#endif
+}
+#else
+inline constexpr bool larger_is_later = false;  // a build that assumes no zero has a sign may take either
+template <class V>
+HEED_INLINE lane_bits nan_lanes(V) {
+    return 1;
+}
+#endif
+
+// Of two numbers the larger, of equal ones the last.
+template <bool Careful>
+struct later_number {
+    template <class V>
+    static HEED_INLINE V of(V a, V b) {
+        if constexpr (Careful || !larger_is_later)
+            return cummax_later(a, b);
+        else
+            return larger(a, b);  // later() where neither is a NaN: of equal ones it is b
+    }
+};
+// Of two places the last, the larger.
+struct later_place {
+    template <class M>
+    static HEED_INLINE M of(M a, M b) {
+        return a > b ? a : b;
+    }
+};
+#if HEED_SIMD_VECTORS
+// The lanes of x moved up by some; `none` comes in below.
+template <int By, class V, std::size_t... N>
+HEED_INLINE V lanes_up(V none, V x, std::index_sequence<N...>) {
+    constexpr int w = static_cast<int>(sizeof...(N));
+    return __builtin_shufflevector(
+        none, x, (static_cast<int>(N) < By ? static_cast<int>(N) : w + static_cast<int>(N) - By)...);
+}
+template <class V, std::size_t... N>
+HEED_INLINE V lanes_turned(V x, std::index_sequence<N...>) {
+    return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(N) - 1 - N))...);
+}
+template <class V, std::size_t... N>
+HEED_INLINE V last_lane(V x, std::index_sequence<N...>) {
+    return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(N)) - 1 + 0 * static_cast<int>(N))...);
+}
+template <class V>
+using lanes_in = std::make_index_sequence<sizeof(V) / sizeof(V{}[0])>;
+
+template <class Later, int By = 1, class V>
+HEED_INLINE V running(V x, V none) {
+    if constexpr (By < static_cast<int>(lanes_in<V>::size()))
+        return running<Later, 2 * By>(Later::of(lanes_up<By>(none, x, lanes_in<V>{}), x), none);
+    else
+        return x;
+}
+template <class V>
+HEED_INLINE V turned_lanes(V x) {
+    return lanes_turned(x, lanes_in<V>{});
+}
+template <class V>
+HEED_INLINE V last_of_lanes(V x) {
+    return last_lane(x, lanes_in<V>{});
+}
+#else
+template <class Later, class V>
+HEED_INLINE V running(V x, V) {
+    return x;
+}
+template <class V>
+HEED_INLINE V turned_lanes(V x) {
+    return x;
+}
+template <class V>
+HEED_INLINE V last_of_lanes(V x) {
+    return x;
+}
+#endif
+// A pack of places, integers in the bits of T, as integers of the caller's.
+template <class T, class Int>
+HEED_INLINE void store_places(Int* to, pack<T> places) {
+    constexpr int w = lanes_of<T>;
+    T bits[w];
+    store(bits, places);
+    HEED_KEEP_LOOP
+    for (int l = 0; l < w; ++l) to[l] = static_cast<Int>(detail::scalar::bits_of(bits[l]));
+}
+
+// Some rows side by side, so that one waits while another works. Int is the integer that places are written
+// as, or void.
+template <class T, int Rows, class Int>
+struct cummax_lane_walk {
+    static constexpr int w = lanes_of<T>;
+    static constexpr bool places = detail::writes_places<Int>;
+    using V = pack<T>;
+    using M = decltype(bits_of(V{}));
+    using integer = typename constants<T>::integer;
+
+    const detail::cummax_lanes<T>& all;
+    const T* from[Rows];
+    T* to[Rows];
+    V most[Rows];
+    Int* place_to[Rows];
+    M place[Rows];
+    M lane;              // 0, 1, 2, …
+    lane_bits nans = 0;  // has any row met one?
+
+    // From a place to the distance walked from the first one of this call, and from that to a place.
+    HEED_INLINE integer walked(integer number) const {
+        const integer first = static_cast<integer>(all.first);
+        return all.back ? first - number : number - first;
+    }
+    HEED_INLINE integer walked_to(integer distance) const {
+        const integer first = static_cast<integer>(all.first);
+        return all.back ? first - distance : first + distance;
+    }
+    HEED_INLINE cummax_lane_walk(const detail::cummax_lanes<T>& a, index row) : all(a) {
+        T counted[w];
+        for (int l = 0; l < w; ++l) counted[l] = detail::scalar::float_of(static_cast<integer>(l));
+        lane = bits_of(load(counted));
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            from[r] = a.from + (row + r) * a.from_stride;
+            to[r] = a.to == nullptr ? nullptr : a.to + (row + r) * a.to_stride;
+            most[r] = set<V>(a.most[row + r]);
+            nans |= nan_lanes(most[r]);
+            if constexpr (places) {
+                place_to[r] = static_cast<Int*>(a.places) + (row + r) * a.place_stride;
+                const integer number = detail::scalar::bits_of(a.place[row + r]);
+                place[r] = lane - lane + walked(number);
+            }
+        }
+    }
+    HEED_INLINE void leave(index row) const {
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            T number[w];
+            store(number, most[r]);
+            all.most[row + r] = number[0];
+            if constexpr (places) {
+                store(number, float_of(place[r]));
+                all.place[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
+            }
+        }
+    }
+    // `left` positions from the i-th on: a whole pack, or fewer. Those of a row that goes backwards are
+    // turned around, and fewer then stand in the last lanes.
+    template <bool Whole, bool Back>
+    HEED_INLINE void step(index i, index left) {
+        const index at = Back ? -i - left + 1 : i;
+        V x[Rows];
+        lane_bits nan = nans;
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            x[r] = load_part<Whole>(from[r] + at, left, detail::minus_infinity<T>());
+            if constexpr (Back) x[r] = turned_lanes(x[r]);
+            nan |= nan_lanes(x[r]);
+        }
+        nans = nan;  // a NaN stays
+        if (larger_is_later && nan == 0)
+            scan<Whole, Back, false>(x, i, left);
+        else
+            scan<Whole, Back, true>(x, i, left);
+    }
+    template <bool Whole, bool Back, bool Careful>
+    HEED_INLINE void scan(const V* x, index i, index left) {
+        using number = later_number<Careful>;
+        const index at = Back ? -i - left + 1 : i;
+        const V none = set<V>(detail::minus_infinity<T>());
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            const V e = number::of(most[r], running<number>(x[r], none));
+            most[r] = last_of_lanes(e);
+            if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? turned_lanes(e) : e);
+            if constexpr (places) {
+                // Counted in the direction of the walk, so that later ones are larger.
+                constexpr integer lowest = constants<T>::sign_bit;
+                const M nowhere = lane - lane + lowest;
+                const integer before = Back ? static_cast<integer>(w - left) : 0;
+                const M now = lane + (static_cast<integer>(i) - before);
+                M p = bits_of(x[r]) == bits_of(e) ? now : nowhere;
+                if constexpr (!Whole && Back) p = lane >= before ? p : nowhere;
+                if constexpr (!Whole && !Back) p = lane < static_cast<integer>(left) ? p : nowhere;
+                p = later_place::of(place[r], running<later_place>(p, nowhere));
+                place[r] = last_of_lanes(p);
+                p = static_cast<integer>(all.first) + (Back ? -p : p);
+                write_places<Whole>(place_to[r] + at, left, float_of(Back ? turned_lanes(p) : p));
+            }
+        }
+    }
+    template <bool Whole>
+    static HEED_INLINE void write_places(Int* home, index left, V p) {
+        if constexpr (Whole) return store_places<T>(home, p);
+        T number[w];
+        store(number, p);
+        for (index l = 0; l < left; ++l) home[l] = static_cast<Int>(detail::scalar::bits_of(number[l]));
+    }
+    template <bool Back>
+    HEED_INLINE void run() {
+        index i = 0;
+        for (; i + w <= all.count; i += w) step<true, Back>(i, w);
+        if (i < all.count) step<false, Back>(i, all.count - i);
+    }
+};
+
+template <int Rows, class Int, class T>
+HEED_INLINE void scan_lane_rows(const detail::cummax_lanes<T>& all, index row) {
+    cummax_lane_walk<T, Rows, Int> walk(all, row);
+    if (all.back)
+        walk.template run<true>();
+    else
+        walk.template run<false>();
+    walk.leave(row);
+}
+template <class T, class Int>
+HEED_NOINLINE void scan_lanes(const detail::cummax_lanes<T>& all) {
+    constexpr int together = HEED_SIMD_REGISTERS == 32 ? 4 : 2;
+    index row = 0;
+    for (; row + together <= all.rows; row += together) scan_lane_rows<together, Int>(all, row);
+    for (; row < all.rows; ++row) scan_lane_rows<1, Int>(all, row);
+}
+
+}  // namespace HEED_SIMD
+}  // namespace HEED_ABI
+}  // namespace heed

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/cummax/scan_index.hpp: the running maximum with the place of each along its axis
+#pragma once
+
+#include <heed/kernel/cummax/scan.hpp>
+
+namespace heed {
+inline namespace HEED_ABI {
+namespace detail {
+
+// A chain of the walk with places; a thread walks whole chains. Index is as wide as the caller's integers.
+template <class E, class Index>
+struct cummax_index_walk {
+    using S = typename cummax_leaves<E>::T;
+    using integer = typename constants<S>::integer;
+    static constexpr int wide = sizeof(Index) == 8;
+
+    const cummax_scan_form<E>& form;
+    const cummax_plan& plan;
+    strided<Index> indices;
+    bool back;  // places go down
+
+    static index scratch(const cummax_plan& plan_, index step) {
+        return 3 * step * plan_.pad + 3 * plan_.pad;
+    }
+
+    void operator()(index chain, index step, cummax_scratch<S> mine) const {
+        const cummax_place at(plan, chain);
+        S* const state = mine.take(plan.pad);
+        S* const place = mine.take(plan.pad);
+        fill(state, plan.pad, minus_infinity<S>());
+        fill(place, plan.pad, scalar::float_of(static_cast<integer>(back ? plan.positions - 1 : 0)));
+        for (index t = 0; t < plan.positions; t += step) {
+            const index n = plan.positions - t < step ? plan.positions - t : step;
+            const index number = back ? plan.positions - 1 - t : t;
+            Index* const to = indices.row(at.batch, at.head, t) + at.feature * indices.stride[3];
+            if (form.by_lanes)
+                lanes(at, t, n, number, to, state, place, mine);
+            else
+                features(at, t, n, number, to, state, place, mine);
+        }
+    }
+
+private:
+    void lanes(const cummax_place& at, index t, index n, index number, Index* to, S* state, S* place,
+               cummax_scratch<S> mine) const {
+        cummax_lanes<S> rows;
+        rows.places = to;
+        rows.place_stride = indices.stride[3];
+        rows.place = place;
+        rows.first = number;
+        form.scan_lanes(at, t, n, form.y, state, mine.next, rows, 1 + wide);
+    }
+    void features(const cummax_place& at, index t, index n, index number, Index* to, S* state, S* place,
+                  cummax_scratch<S> mine) const {
+        S* const now = mine.take(plan.pad);
+        S* const room_x = mine.take(n * plan.pad);
+        S* const room_y = mine.take(n * plan.pad);
+        cummax_rows<S> places{mine.take(n * plan.pad), plan.pad};
+        const bool there = sizeof(Index) == sizeof(S) && indices.stride[3] == 1;
+        if (there) places = {reinterpret_cast<S*>(to), indices.stride[2]};
+        fill(now, plan.pad, scalar::float_of(static_cast<integer>(number)));
+        const S one = scalar::float_of(static_cast<integer>(back ? -1 : 1));
+        const cummax_rows<const S> in[] = {
+            {state, 0}, form.source(at, 0, t, n, room_x), {place, 0}, {now, 0}};
+        const cummax_rows<S> out[] = {
+            {state, 0}, form.io.write(form.y, at, 0, t, room_y), {place, 0}, {now, 0}, places};
+        form.io.leaf->scan_index(in, out, &one, n, at.features);
+        form.io.finish(form.y, at, 0, t, n, room_y);
+        if (!there)
+            form.io.leaf->write_places[wide](places.data, places.stride, n, at.features, to,
+                                             indices.stride[2], indices.stride[3]);
+    }
+};
+
+template <class T, class Int, class... Options>
+void run_cummax_with_index(std::string_view function, const view<T>& y, const table<Int>& indices,
+                           const view<const T>& x, const Options&... options) {
+    using E = storage_t<T>;
+    using S = sum_t<T>;
+    using Index = std::conditional_t<sizeof(Int) == 8, std::int64_t, std::int32_t>;
+    check_extents(function, "x", x);
+    check_same_extents(function, "values", y, "x", x);
+    for (std::size_t axis = 0; axis < 4; ++axis)
+        if (indices.extents[axis] != x.extents[axis])
+            fail(function, {"indices is (", indices.extents[0], ", ", indices.extents[1], ", ",
+                            indices.extents[2], ", ", indices.extents[3], "), x is (", x.extents[0], ", ",
+                            x.extents[1], ", ", x.extents[2], ", ", x.extents[3], ")"});
+    call_memory memory(function);
+    memory.reads("x", bytes_of(x));
+    memory.replaces("values", bytes_of(y));
+    memory.writes("indices", bytes_of(indices));
+    memory.validate(options...);
+    const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
+    constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+    auto from = turned(x, axis, back);
+    auto to = turned(y, axis, back);
+    auto places = turned(indices, axis, back);
+    join_rows(from, to, places);
+    cummax_plan plan;
+    auto form = forward_scan_form<E>(plan, from, to, places);
+    form.y = strided_of<E>(to);
+    const cummax_index_walk<E, Index> walk{
+        form,
+        plan,
+        {reinterpret_cast<Index*>(places.data),
+         {places.strides[0], places.strides[1], places.strides[2], places.strides[3]}},
+        back};
+    with_resources(
+        [&](const auto* device_, workspace& w) {
+            if (plan.chains == 0 || plan.positions == 0) return;
+            const index step = form.step(plan);
+            index lanes = lanes_of(device_);
+            if (lanes > plan.chains) lanes = plan.chains;
+            const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
+            char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));
+            for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
+                walk(chain, step, {reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))});
+            });
+        },
+        options...);
+}
+
+}  // namespace detail
+}  // namespace HEED_ABI
+}  // namespace heed
