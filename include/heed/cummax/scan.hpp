@@ -14,10 +14,12 @@
 // whatever the direction.
 //
 // The backward needs no indices: an element set the maximum exactly where both are the same bits. A gradient
-// goes to the element that set the maximum; sums are made in chunks of 256 from the start of the axis.
+// goes to the element that set the maximum; sums are made in chunks of 256 from where the walk starts: the
+// first element of the axis, with reverse the last.
 //
-// Cost: one pass, O(1) an element; along features rows are read across, which is slower. The backward reads
-// x twice. Any number of threads gives the same bits. Throws heed::error before anything is written.
+// Cost: one pass, O(1) an element, whether the axis or another one is contiguous: at any length, rows a power
+// of two apart too, both take the time of reading x and writing y. Where neither is, element by element. The
+// backward reads x twice. Any number of threads gives the same bits. Throws heed::error before anything is written.
 #pragma once
 
 #include <heed/cummax/attention.hpp>

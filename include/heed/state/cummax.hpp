@@ -68,7 +68,7 @@ public:
         leaf.later(in, out, nullptr, 1, static_cast<index>(most_.size()));
     }
 
-    // The maxima so far, (batch, head, 1, feature), in the element type.
+    // The maxima so far, (batch, head, 1, feature), in the element type. y needs memory of its own.
     template <class Y>
     void finish_into(Y&& y) const {
         const auto to = as_view(y);
