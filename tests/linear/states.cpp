@@ -118,6 +118,110 @@ TEST_CASE("chunked is recurrent within 8 ULP of the state's scale") {
         }
 }
 
+// The same states, to the bit, where numbers of a row stand side by side and where they do not.
+TEST_CASE("a short call on a state has the bits of a longer call's first rows, wherever the state stands") {
+    support::random r(2309);
+    for (const rule kind : support::all_rules)
+        for (int i = 0; i < 6; ++i) {
+            const long heads = r.between(1, 3), n = 70;
+            auto p =
+                support::linear<float>(r,
+                                       {r.between(1, 2), heads * r.between(1, 3), heads, n, n,
+                                        r.skewed(1, 40), i < 3 ? 16 * r.between(1, 9) : r.between(1, 70)},
+                                       kind);
+            p.causal = true;
+            const bool one_more = i % 2 == 1 && !support::has_delta(kind);
+            if (one_more) support::use_map(p, features::elu1), p.normalised = true;
+            support::give_initial_state<float>(r, p);
+            const support::linear_inputs<float> in(p);
+            const auto run = [&](long count, auto& y, const auto&... states) {
+                part(p, in, 0, count, [&](const auto& q, const auto& k, const auto& v, const auto&... rest) {
+                    constexpr bool delta =
+                        (heed::detail::option_of_kind<decltype(rest), heed::option_kind::delta> || ... ||
+                         false);
+                    if constexpr (!delta)
+                        if (one_more)
+                            return heed::linear_attention_into(y, q, k, v, heed::causal, heed::elu1,
+                                                               heed::normalised, states..., rest...);
+                    heed::linear_attention_into(y, q, k, v, heed::causal, states..., rest...);
+                });
+            };
+            support::tensor<float> whole(p.batch, p.heads, n, p.d_v);
+            run(n, whole, heed::initial_state(in.initial));
+            for (long count = 1; count <= 17; ++count) {
+                support::tensor<float> y(p.batch, p.heads, count, p.d_v), again(y.dimensions());
+                support::tensor<float> there(in.initial.dimensions()),
+                    here = in.initial, turned = in.initial.shuffle(Eigen::array<int, 4>{0, 1, 3, 2});
+                run(count, y, heed::initial_state(in.initial), heed::final_state(there));
+                run(count, again, heed::state(here));
+                bool same = support::same_bits(support::elements(y), support::elements(again)) &&
+                            support::same_bits(support::elements(there), support::elements(here));
+                const auto agrees = [&](const support::tensor<float>& state) {
+                    same = same && support::same_bits(support::elements(y), support::elements(again)) &&
+                           support::same_bits(support::elements(there), support::elements(state));
+                };
+                const auto back = [&] {
+                    return support::tensor<float>(turned.shuffle(Eigen::array<int, 4>{0, 1, 3, 2}));
+                };
+                const auto strided = heed::transposed(heed::as_view(turned));
+                run(count, again, heed::state(strided));
+                agrees(back());
+                turned.setConstant(-77);
+                run(count, again, heed::initial_state(in.initial), heed::final_state(strided));
+                agrees(back());
+                // Columns of a wider tensor, whose others stay as they are.
+                support::tensor<float> wide(p.batch, p.kv_heads, p.d_k, p.columns() + 3);
+                const Eigen::array<long, 4> from{0, 0, 0, 1}, size = in.initial.dimensions();
+                wide.setConstant(-77);
+                const auto part_of_it = heed::as_view(wide).slice_features(1, p.columns());
+                run(count, again, heed::initial_state(in.initial), heed::final_state(part_of_it));
+                agrees(support::tensor<float>(wide.slice(from, size)));
+                wide.slice(from, size) = in.initial;
+                run(count, again, heed::state(part_of_it));
+                agrees(support::tensor<float>(wide.slice(from, size)));
+                for (long row = 0; row < p.batch * p.kv_heads * p.d_k; ++row) {
+                    const float* const edge = wide.data() + row * (p.columns() + 3);
+                    same = same && edge[0] == -77 && edge[p.columns() + 1] == -77 &&
+                           edge[p.columns() + 2] == -77;
+                }
+                for (long head = 0; head < p.batch * p.heads; ++head)
+                    same = same && support::same_bits(y.data() + head * count * p.d_v,
+                                                      whole.data() + head * n * p.d_v,
+                                                      static_cast<std::size_t>(count * p.d_v));
+                INFO(support::describe(p) << ", the first " << count);
+                CHECK(same);
+            }
+        }
+}
+
+TEST_CASE("a step with a decay of NaN leaves NaN, and one of -inf nothing of the state") {
+    support::random r(2310);
+    for (const rule kind :
+         {rule::gated, rule::gated_features, rule::gated_delta, rule::gated_features_delta}) {
+        auto p = support::linear<float>(r, {1, 2, 1, 1, 1, 20, 40}, kind);
+        p.causal = true;
+        support::give_initial_state<float>(r, p);
+        for (const double g : {std::nan(""), -HUGE_VAL}) {
+            std::fill(p.g.begin(), p.g.end(), g);
+            const auto out = in_parts<float>(p, {1}, true);
+            long wrong = 0;
+            if (std::isnan(g)) {
+                for (long i = 0; i < out.y.size(); ++i) wrong += !std::isnan(out.y.data()[i]);
+                for (long i = 0; i < out.state.size(); ++i) wrong += !std::isnan(out.state.data()[i]);
+            } else {
+                auto empty = p;
+                empty.initial.clear(), std::fill(empty.g.begin(), empty.g.end(), -1);
+                const auto alone = in_parts<float>(empty, {1}, true);
+                for (long i = 0; i < out.y.size(); ++i) wrong += out.y.data()[i] != alone.y.data()[i];
+                for (long i = 0; i < out.state.size(); ++i)
+                    wrong += out.state.data()[i] != alone.state.data()[i];
+            }
+            INFO(support::describe(p) << ", decay " << g);
+            CHECK(wrong == 0);
+        }
+    }
+}
+
 TEST_CASE("a first token, without a state and with one") {
     support::random r(2306);
     for (const rule kind : support::all_rules)
