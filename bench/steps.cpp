@@ -5,6 +5,10 @@
 //     step_<rule>_loop    a plain loop over the state
 // and the same of cummax, of one attention call over few keys, of a softmax state's pages, and of layer_norm.
 // A loop is compiled for the same target as heed's kernels (plain_loops-inl.hpp), with its state in place.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
 #include <heed/attention.hpp>
 #include <heed/cummax.hpp>
 #include <heed/layers/layer_norm.hpp>
