@@ -89,6 +89,19 @@ TEST_CASE("1 to 8 threads, and an Eigen device") {
         }
 }
 
+// Each thread's scratch is small, that of all of them is not.
+TEST_CASE("steps of wide heads on 8 threads") {
+    support::random r(2906);
+    const heed::thread_pool pool(8);
+    for (const rule kind : support::all_rules) {
+        auto p = support::linear<float>(r, {2, 16, 16, 1, 1, 64, 64}, kind);
+        p.causal = true;
+        const auto dy = support::output_gradient<float>(r, p);
+        const auto alone = solve(p, dy);
+        for (int i = 0; i < 20; ++i) CHECK(solve(p, dy, heed::on(pool)) == alone);
+    }
+}
+
 TEST_CASE("again and again on one pool") {
     support::random r(2902);
     const heed::thread_pool pool(4);
