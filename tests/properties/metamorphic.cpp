@@ -6,6 +6,7 @@
 #include <heed/thread_pool.hpp>
 
 #include "support/call.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -181,6 +182,7 @@ void check_within_values(long queries, long keys, const Options&... options) {
 }  // namespace
 
 TEST_CASE("means of the largest numbers are no larger than those") {
+    const heed_test::without_traps overflowing;  // the first sums do, by design
     const auto each = [](auto element) {
         using T = decltype(element);
         for (const long queries : {1L, 4L, 5L, 70L})
@@ -198,6 +200,7 @@ TEST_CASE("means of the largest numbers are no larger than those") {
 }
 
 TEST_CASE("infinities and NaN among the values stay what they are") {
+    const heed_test::without_traps overflowing;
     for (const long queries : {3L, 9L}) {
         support::tensor<float> q(1, 1, queries, 2), k(1, 1, 40, 2), v(1, 1, 40, 4);
         q.setConstant(0.5f), k.setConstant(0.25f), v.setConstant(3e38f);
