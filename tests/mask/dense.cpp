@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/mask/dense.cpp: mask(tensor of bool), every way of broadcasting, and mask_if(predicate)
+#include <memory>
+
 #include "support/broadcast.hpp"
 #include "support/call.hpp"
 
@@ -35,6 +37,31 @@ TEST_CASE("a dense mask of rank 1 and 3 broadcasts too") {
         broadcast_round<1>(r);
         broadcast_round<3>(r);
     }
+}
+
+TEST_CASE("a dense mask and a bias whose axes lie in any order, with gaps") {
+    support::for_problems<float>(55, 60, [](reference::problem& p, support::random& r) {
+        // (key, query) in memory, or every second element of it, one row of it for all queries, or one column.
+        const long step = r.between(1, 2), rows = r.chance(0.3) ? 1 : p.queries;
+        const long columns = r.chance(0.3) ? 1 : p.keys;
+        std::vector<float> numbers(static_cast<std::size_t>(rows * columns * step));
+        const auto bools = std::make_unique<bool[]>(numbers.size());
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            numbers[i] = static_cast<float>(r.normal());
+            bools[i] = r.chance(0.8);
+        }
+        const std::array<Eigen::Index, 4> extents{1, 1, rows, columns}, strides{0, 0, step, step * rows};
+        const heed::view<const bool> mask(bools.get(), extents, strides);
+        const heed::view<const float> bias(numbers.data(), extents, strides);
+        const auto at = [&](reference::place i) {
+            return static_cast<std::size_t>((rows == 1 ? 0 : i.query * step) +
+                                            (columns == 1 ? 0 : i.key * step * rows));
+        };
+        p.visible = [&](reference::place i) { return bools[at(i)]; };
+        check_call<float>(p, heed::mask(mask));
+        p.bias = [&](reference::place i) { return static_cast<double>(numbers[at(i)]); };
+        check_call<float>(p, heed::mask(mask), heed::bias(bias));
+    });
 }
 
 TEST_CASE("mask_if takes any predicate of batch, head, query and key") {

@@ -102,21 +102,6 @@ T kept_finite(S x) {
     return static_cast<T>(x);
 }
 
-// The part of a table that lies under a block, its lanes side by side. Read lane by lane: rows of a
-// caller's table are neighbours in memory, lanes may be pages apart.
-template <class T, class S>
-void read_block(const lane_block& block, const S* table, index query_stride, index key_stride,
-                T (&values)[most_rows][most_lanes]) {
-    const index lane_stride = block.lane_stride(query_stride, key_stride);
-    const index row_stride = block.row_stride(query_stride, key_stride);
-    for (std::int32_t lane = 0; lane <= block.last; ++lane)
-        for (std::int32_t row = 0; row < block.rows; ++row)
-            values[row][lane] = kept_finite<T>(table[lane * lane_stride + row * row_stride]);
-    for (std::int32_t row = 0; row < block.rows; ++row)
-        for (std::int32_t lane = block.last + 1; lane < most_lanes; ++lane)
-            values[row][lane] = values[row][block.last];
-}
-
 // What a bound mask may leave unsaid: the first key that is seen, and the grain.
 template <class M>
 concept seeks_keys = requires(const M& m, const tile& t) {

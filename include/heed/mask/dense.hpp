@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include <heed/core/broadcast.hpp>
-#include <heed/mask/concept.hpp>
+#include <heed/mask/read_block.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -41,9 +41,13 @@ struct bound_dense {
         HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
     };
     block_bits lanes(const lane_block& block) const {
-        block_bits bits;
+        std::uint8_t bytes[most_rows][most_lanes];
         read_block(block, at_score(block.first.batch, block.first.head, block.first.query, block.first.key),
-                   visible.strides[2], visible.strides[3], bits.visible);
+                   visible.strides[2], visible.strides[3], bytes);
+        block_bits bits;
+        for (std::int32_t row = 0; row < block.rows; ++row)
+            for (std::int32_t lane = 0; lane < most_lanes; ++lane)
+                bits.visible[row][lane] = bytes[row][lane];
         return bits;
     }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <heed/core/broadcast.hpp>
+#include <heed/mask/read_block.hpp>
 #include <heed/score/concept.hpp>
 
 namespace heed {
