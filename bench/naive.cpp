@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bench/naive.cpp: the naive Eigen softmax as two variants, built like heed and built for this machine
+// bench/naive.cpp: the naive Eigen softmax, built like heed and built for this machine, and plain loops
 //
 // It computes every pair, whatever a variant's mask hides: a mask would only add to its time. One thread.
 #include "naive.hpp"
@@ -36,6 +36,7 @@ variant naive(std::string name, std::string formula, naive_head& one_head) {
 }
 
 const registered same_flags(naive("naive", "softmax(Q * K.transpose()) * V", naive_attention<float>));
+const registered loops(naive("loops", "plain loops over queries, keys and features", loop_attention));
 const registered native(naive("naive_native", "the same, built with -O3 -march=native", naive_native()));
 
 }  // namespace

@@ -3,6 +3,7 @@
 //
 //     naive_attention     the three lines of Eigen most people would write: the baseline of speed.
 //                         It holds the whole (query, key) matrix of a head.
+//     loop_attention      plain loops, the baseline of calls of a few scores
 //     softmax_row         one row of softmax attention in double: the truth of every error figure
 //
 // No heed header is included here, so that a bug cannot hide in what the two sides share.
@@ -29,6 +30,25 @@ void naive_attention(const Float* q, const Float* k, const Float* v, Float* y, F
     S.noalias() = Q * K.transpose() / std::sqrt(Float(head_dim));
     S = (S.colwise() - S.rowwise().maxCoeff().eval()).array().exp();
     Y.noalias() = S.rowwise().sum().cwiseInverse().asDiagonal() * (S * V);
+}
+
+// The loops that a user writes for a call of a few scores, where three lines of Eigen cost more than the work.
+inline void loop_attention(const float* q, const float* k, const float* v, float* y, float* scores,
+                           size queries, size keys, size head_dim) {
+    const float scale = 1 / std::sqrt(float(head_dim));
+    for (size i = 0; i < queries; ++i, q += head_dim, y += head_dim) {
+        float most = -std::numeric_limits<float>::infinity(), sum = 0;
+        for (size j = 0; j < keys; ++j) {
+            float dot = 0;
+            for (size f = 0; f < head_dim; ++f) dot += q[f] * k[j * head_dim + f];
+            scores[j] = dot * scale;
+            most = scores[j] > most ? scores[j] : most;
+        }
+        for (size j = 0; j < keys; ++j) sum += scores[j] = std::exp(scores[j] - most);
+        for (size f = 0; f < head_dim; ++f) y[f] = 0;
+        for (size j = 0; j < keys; ++j)
+            for (size f = 0; f < head_dim; ++f) y[f] += scores[j] / sum * v[j * head_dim + f];
+    }
 }
 
 // The same over all heads of a problem; works through one head after the other.
