@@ -145,6 +145,38 @@ TEST_CASE("transposed: features in front of positions, so features are not next 
     support::check<float>(a.p, a.y);
 }
 
+namespace {
+
+// Keys stored (feature, position), and values too, against rows, for every kernel and every tail.
+template <class T>
+void same_bits_of_turned(support::random& r) {
+    for (const long queries : {1L, 3L, 4L, 9L, 70L})
+        for (const long features : {3L, 8L, 16L, 37L, 64L})
+            for (const long keys : {1L, 4L, 15L, 64L, 203L}) {
+                const long group = r.between(1, 3);
+                const auto p = support::problem<T>(r, 2, 2 * group, 2, queries, keys, features, features);
+                const support::inputs<T> in(p);
+                const support::tensor<T> k = in.k.shuffle(Eigen::array<int, 4>{0, 1, 3, 2});
+                const support::tensor<T> v = in.v.shuffle(Eigen::array<int, 4>{0, 1, 3, 2});
+                const auto rows = heed::attention(in.q, in.k, in.v, heed::causal);
+                const auto turned = heed::attention(in.q, heed::transposed(k), in.v, heed::causal);
+                const auto both =
+                    heed::attention(in.q, heed::transposed(k), heed::transposed(v), heed::causal);
+                INFO(support::describe(p));
+                CHECK(support::same_bits(support::elements(turned), support::elements(rows)));
+                CHECK(support::same_bits(support::elements(both), support::elements(rows)));
+            }
+}
+
+}  // namespace
+
+TEST_CASE("keys and values whose positions are neighbours give the bits of rows") {
+    support::random r(203);
+    same_bits_of_turned<float>(r);
+    same_bits_of_turned<double>(r);
+    same_bits_of_turned<Eigen::bfloat16>(r);
+}
+
 TEST_CASE("slices of one fused q, k, v buffer, the result over q") {
     support::random r(202);
     auto p = support::problem<float>(r, B, H, G, S, T, D, D);

@@ -71,6 +71,28 @@ HEED_NOINLINE void narrow_row(const T* from, index n, E* to, index stride) {
     for (; i < n; ++i) narrow(from[i], to[i * stride]);
 }
 
+// One row, times a factor, in and out.
+template <class E, class T>
+HEED_NOINLINE void widen_scaled(const E* from, index stride, index n, T factor, T* to) {
+    constexpr int w = lanes_of<T>;
+    index i = 0;
+    for (; stride == 1 && i + w <= n; i += w) {
+        HEED_KEEP_LOOP
+        for (int l = 0; l < w; ++l) to[i + l] = widen(from[i + l]) * factor;
+    }
+    for (; i < n; ++i) to[i] = widen(from[i * stride]) * factor;
+}
+template <class T, class E>
+HEED_NOINLINE void narrow_scaled(const T* from, index n, T factor, E* to, index stride) {
+    constexpr int w = lanes_of<T>;
+    index i = 0;
+    for (; stride == 1 && i + w <= n; i += w) {
+        HEED_KEEP_LOOP
+        for (int l = 0; l < w; ++l) narrow(from[i + l] * factor, to[i + l]);
+    }
+    for (; i < n; ++i) narrow(from[i] * factor, to[i * stride]);
+}
+
 // A row of masked scores to weights, e^(s - most) * factor.
 template <class T>
 HEED_NOINLINE void weights_row(T* row, index stride, index n, T most, T factor) {

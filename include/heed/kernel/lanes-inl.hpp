@@ -55,12 +55,34 @@ template <class T>
 HEED_INLINE T sum_of_lanes(pack<T> x) {
     return folded<lanes_of<T> / 2>(x)[0];
 }
+// The largest lane; NaN where there is one, or the largest of the others.
+template <class T, int Half = lanes_of<T> / 2>
+HEED_INLINE T largest_of_lanes(pack<T> x) {
+    using lanes = std::make_index_sequence<static_cast<std::size_t>(lanes_of<T>)>;
+    const pack<T> y = larger(x, lanes_moved<Half>(x, lanes{}));
+    if constexpr (Half > 1)
+        return largest_of_lanes<T, Half / 2>(y);
+    else
+        return y[0];
+}
 #else
 template <class T>
 HEED_INLINE T sum_of_lanes(T x) {
     return x;
 }
+template <class T>
+HEED_INLINE T largest_of_lanes(T x) {
+    return x;
+}
 #endif
+
+// The first `left` lanes of a pack, `rest` in the others.
+template <class T>
+HEED_INLINE pack<T> first_lanes(pack<T> x, index left, T rest) {
+    if (left >= lanes_of<T>) return x;
+    static constexpr T number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return choose(load(number) < set<pack<T>>(static_cast<T>(left)), x, set<pack<T>>(rest));
+}
 
 }  // namespace HEED_SIMD
 }  // namespace HEED_ABI

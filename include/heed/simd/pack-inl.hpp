@@ -203,6 +203,16 @@ HEED_INLINE pack<T> lane_sums(pack<T> (&r)[lanes_of<T>]) {
     fold_sums<lanes_of<T>>(r);
     return r[0];
 }
+// Of fewer packs, a power of two: the same bits, over and over in the lanes that are left.
+template <class T, int Count>
+HEED_INLINE pack<T> lane_sums_of_few(pack<T> (&r)[Count]) {
+    using lanes = std::make_index_sequence<static_cast<std::size_t>(lanes_of<T>)>;
+    if constexpr (Count > 1) fold_sums<Count>(r);
+    pack<T> x = r[0];
+    HEED_UNROLL
+    for (int n = Count; n < lanes_of<T>; n *= 2) x = even_lanes(x, x, lanes{}) + odd_lanes(x, x, lanes{});
+    return x;
+}
 
 template <class M>
 HEED_INLINE bool any(M mask) {

@@ -30,7 +30,8 @@ public:
           leaf_(leaves),
           first_query_(first),
           queries_(queries),
-          rows_(p.heads / p.kv_heads * queries),
+          group_(p.heads / p.kv_heads),
+          rows_(group_ * queries),
           asked_(p.group_sees_alike ? queries : rows_),
           q_stride_(rounded_up(p.features, most_pack_lanes)) {}
 
@@ -151,16 +152,7 @@ public:
             const T factor =
                 finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
             T* const o = state + 3 * rows_ + r * p_.value_features;
-            if (state[2 * rows_ + r] != T(1))
-                for (index f = 0; f < p_.value_features; ++f) o[f] = unscaled_mean(o[f], factor);
-            else
-                for (index f = 0; f < p_.value_features; ++f) o[f] *= factor;
-            if (p_.y_sum.data != nullptr)
-                write_row(leaf_, o, p_.value_features, p_.y_sum.row(b, at_row.head, at_row.query),
-                          p_.y_sum.stride[3]);
-            else
-                write_row(leaf_, o, p_.value_features, p_.y.row(b, at_row.head, at_row.query),
-                          p_.y.stride[3]);
+            write_output(p_, leaf_, b, at_row.head, at_row.query, o, factor, state[2 * rows_ + r], o);
         }
     }
 
@@ -191,7 +183,10 @@ private:
         index query;
     };
     place place_of(index kv_head, index r) const {
-        return {kv_head * (p_.heads / p_.kv_heads) + r / queries_, first_query_ + r % queries_};
+        // Divisions are a good part of a call of a few scores.
+        if (queries_ == 1) return {kv_head * group_ + r, first_query_};
+        if (group_ == 1) return {kv_head, first_query_ + r};
+        return {kv_head * group_ + r / queries_, first_query_ + r % queries_};
     }
     // A row's part of a tile whose head is the key/value head.
     cover cover_of(const tile& here, index r) const {
@@ -247,13 +242,9 @@ private:
     void step(const tile& here, const room& m, T* state) const {
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
-        const number_rows<T> k =
-            rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
+        scores_of(here, m);
         const number_rows<T> v =
             rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, m.values);
-        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
-            leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
-                                             m.scores + r * decode_keys);
         bool changed = false;
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
@@ -290,6 +281,23 @@ private:
                                               output + r * columns, m.keep + r);
     }
 
+    // Products of all rows with the keys of a tile, which are read where they stand if they can be.
+    void scores_of(const tile& here, const room& m) const {
+        const index count = here.key_end - here.key_begin;
+        if (std::is_same_v<E, T> && p_.k.stride[2] == 1 && p_.k.stride[3] != 1) {
+            const T* const k = reinterpret_cast<const T*>(p_.k.row(here.batch, here.head, here.key_begin));
+            for (index r = 0; r < rows_; r += 4)
+                leaf_.turned_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
+                                    p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
+            return;
+        }
+        const number_rows<T> k =
+            rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
+        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
+            leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
+                                             m.scores + r * decode_keys);
+    }
+
     lane_block block_of(const tile& here, index r) const {
         const place at_row = place_of(here.head, r);
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
@@ -318,6 +326,7 @@ private:
     const exact_leaves<E>& leaf_;
     index first_query_;
     index queries_;
+    index group_;  // query heads of a key/value head
     index rows_;
     index asked_;
     index q_stride_;

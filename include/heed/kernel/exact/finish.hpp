@@ -8,12 +8,44 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Rows whose positions are neighbours, (feature, position), turned into the room: squares of one pack by one
+// pack, and what is left number by number.
+template <class E, class T>
+void turned_rows(const exact_leaves<E>& leaf, const E* from, index stride, index count, index features,
+                 T* room) {
+    const index w = leaf.pack_lanes;
+    const index keys = count / w * w;
+    const index whole = features / w * w;
+    T one[most_pack_lanes];
+    T square[most_pack_lanes * most_pack_lanes];
+    for (index i = 0; i < w; ++i) one[i] = 1;
+    for (index f = 0; f < whole; f += w)
+        for (index key = 0; key < keys; key += w) {
+            const E* const corner = from + f * stride + key;
+            const T* numbers = square;
+            if constexpr (std::is_same_v<E, T>)
+                numbers = corner;
+            else
+                leaf.widen(corner, stride, 1, w, w, square, w);
+            leaf.transpose(numbers, std::is_same_v<E, T> ? stride : w, room + key * features + f, features,
+                           one);
+        }
+    if (keys < count)
+        leaf.widen(from + keys, 1, stride, count - keys, whole, room + keys * features, features);
+    if (whole < features)
+        leaf.widen(from + whole * stride, 1, stride, count, features - whole, room + whole, features);
+}
+
 // Rows of the sum type: where they stand, or converted into the room.
 template <class E, class T = typename exact_problem<E>::T>
 number_rows<T> rows_of(const exact_leaves<E>& leaf, const strided<const E>& x, index b, index h, index first,
                        index count, index features, T* room) {
     if (std::is_same_v<E, T> && x.stride[3] == 1)
         return {reinterpret_cast<const T*>(x.row(b, h, first)), x.stride[2]};
+    if (x.stride[2] == 1 && x.stride[3] != 1 && leaf.pack_lanes > 1) {
+        turned_rows(leaf, x.row(b, h, first), x.stride[3], count, features, room);
+        return {room, features};
+    }
     leaf.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, features, room, features);
     return {room, features};
 }
@@ -57,6 +89,22 @@ T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
     sum = sum * factor + added;
     most = joint;
     return factor;
+}
+
+// A finished row of the output, times its factor, in whichever type the call's output has. Sums of weights
+// times sum_scale go through the room, which may be where they are.
+template <class E, class T = typename exact_problem<E>::T>
+void write_output(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
+                  const T* from, T factor, T scale, T* room) {
+    if (scale != T(1)) {
+        for (index f = 0; f < p.value_features; ++f) room[f] = unscaled_mean(from[f], factor);
+        from = room;
+        factor = 1;
+    }
+    if (p.y_sum.data == nullptr)
+        return leaf.narrow_scaled(from, p.value_features, factor, p.y.row(b, h, query), p.y.stride[3]);
+    T* const to = p.y_sum.row(b, h, query);
+    for (index f = 0; f < p.value_features; ++f) to[f * p.y_sum.stride[3]] = from[f] * factor;
 }
 
 // Writes the log-sum-exp, its parts and the weights of a row whose maximum and sum are known; gives what its

@@ -138,6 +138,9 @@ struct exact_leaves {
     // n elements of `rows` rows to the sum type, and back.
     void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
     void (*narrow)(const T* from, index n, E* to, index stride);
+    // One row, times a factor.
+    void (*widen_scaled)(const E* from, index stride, index n, T factor, T* to);
+    void (*narrow_scaled)(const T* from, index n, T factor, E* to, index stride);
     bool (*all_finite)(const T* rows, index row_stride, index count, index features);
     // to[j][i] = from[i][j] * factor[j], a square of one pack by one pack.
     void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
@@ -159,6 +162,9 @@ struct exact_leaves {
 
     void (*row_scores[2])(const T* q, index q_stride, const number_rows<T>& k, index count, index features,
                           T* out);
+    // The same of up to four rows and keys that are neighbours, features a stride apart.
+    void (*turned_scores)(const T* q, index q_stride, index rows, const T* k, index feature_stride,
+                          index count, index features, T* out);
     void (*row_softmax)(T* s, index count, bool bounded, T& most, T& sum, T& keep);
     // o = keep o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,

@@ -45,8 +45,7 @@ void queries_to_lanes(const exact_problem<E>& p, const exact_leaves<E>& leaf, in
 template <class E, class T = typename exact_problem<E>::T>
 void query_to_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
                   T* to) {
-    leaf.widen(p.q.row(b, h, query), 0, p.q.stride[3], 1, p.features, to, 0);
-    for (index f = 0; f < p.features; ++f) to[f] *= p.scale;
+    leaf.widen_scaled(p.q.row(b, h, query), p.q.stride[3], p.features, p.scale, to);
 }
 
 }  // namespace detail

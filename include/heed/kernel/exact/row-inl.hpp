@@ -13,24 +13,24 @@ namespace HEED_SIMD {
 
 inline constexpr index rows_ahead = 32;
 
-// Dots of Rows query rows with w / Rows keys, reduced together; out[r * detail::decode_keys + i].
-template <int Rows, class T>
+// Dots of Rows query rows with Keys keys, reduced together; out[r * detail::decode_keys + i]. Keys past the
+// end repeat the last; of one row a whole pack is written.
+template <int Rows, int Keys, class T>
 HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index key, index end,
                       index features, T* out) {
     constexpr int w = lanes_of<T>;
-    constexpr int n = w / Rows;
     using V = pack<T>;
-    const T* at_key[n];
+    const T* at_key[Keys];
     HEED_UNROLL
-    for (int i = 0; i < n; ++i) at_key[i] = k.data + (key + i < end ? key + i : end - 1) * k.stride;
+    for (int i = 0; i < Keys; ++i) at_key[i] = k.data + (key + i < end ? key + i : end - 1) * k.stride;
     const index whole = features / w * w;
-    V sums[w];
+    V sums[Rows * Keys];
     HEED_UNROLL
-    for (int i = 0; i < w; ++i) sums[i] = set<V>(0);
+    for (int i = 0; i < Rows * Keys; ++i) sums[i] = set<V>(0);
     for (index f = 0; f < whole; f += w) {
-        V x[n];
+        V x[Keys];
         HEED_UNROLL
-        for (int i = 0; i < n; ++i) {
+        for (int i = 0; i < Keys; ++i) {
             x[i] = load(at_key[i] + f);
             __builtin_prefetch(at_key[i] + f + rows_ahead * k.stride, 0, 2);
         }
@@ -38,30 +38,102 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
         for (int r = 0; r < Rows; ++r) {
             const V y = load(q + r * q_stride + f);
             HEED_UNROLL
-            for (int i = 0; i < n; ++i) sums[r * n + i] = y * x[i] + sums[r * n + i];
+            for (int i = 0; i < Keys; ++i) sums[r * Keys + i] = y * x[i] + sums[r * Keys + i];
         }
     }
+    V all;
+    if constexpr (Rows * Keys == w)
+        all = lane_sums<T>(sums);
+    else
+        all = lane_sums_of_few<T>(sums);
+    if constexpr (Rows == 1) {
+        if (whole == features) return store(out, all);
+    }
     T reduced[w];
-    store(reduced, lane_sums<T>(sums));
-    for (int r = 0; r < Rows; ++r)
-        for (int i = 0; i < n; ++i) {
-            T s = reduced[r * n + i];
-            for (index f = whole; f < features; ++f) s = multiply_add(q[r * q_stride + f], at_key[i][f], s);
+    store(reduced, all);
+    const index there = end - key < Keys ? end - key : Keys;
+    for (int r = 0; r < Rows; ++r) {
+        T s = 0;
+        for (index i = 0; i < (Rows == 1 ? w : Keys); ++i) {
+            if (i < there) s = reduced[r * Keys + i];
+            for (index f = whole; f < features && i < there; ++f)
+                s = multiply_add(q[r * q_stride + f], at_key[i][f], s);
             out[r * detail::decode_keys + i] = s;
         }
+    }
 }
 
-// All keys of a step against Rows rows.
+// All keys of a step against Rows rows. The last few get a narrower reduction, with the same bits.
 template <int Rows, class T>
 HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_rows<T>& k, index count,
                               index features, T* out) {
     constexpr int together = Rows < lanes_of<T> ? Rows : lanes_of<T>;
     constexpr int n = lanes_of<T> / together;
+    constexpr int few_keys = 4;
     for (index key = 0; key < count; key += n) {
+        if constexpr (n > few_keys) {
+            if (count - key <= few_keys) {
+                dots<together, few_keys>(q, q_stride, k, key, count, features, out + key);
+                return;
+            }
+        }
         HEED_UNROLL
         for (int r = 0; r < Rows; r += together)
-            dots<together>(q + r * q_stride, q_stride, k, key, count, features,
-                           out + r * detail::decode_keys + key);
+            dots<together, n>(q + r * q_stride, q_stride, k, key, count, features,
+                              out + r * detail::decode_keys + key);
+    }
+}
+
+// to[j] = p x[j] + from[j], or p x[j] + 0, for the packs of `count` keys.
+template <bool First, class T>
+HEED_INLINE void add_feature(T p, const T* x, index count, pack<T>* sums) {
+    constexpr int w = lanes_of<T>;
+    using V = pack<T>;
+    const V y = set<V>(p);
+    index key = 0;
+    for (; key + w <= count; key += w, ++sums) *sums = y * load(x + key) + (First ? set<V>(0) : *sums);
+    if (key < count) *sums = y * load_or(x + key, count - key, T(0)) + (First ? set<V>(0) : *sums);
+}
+
+// Keys as (feature, key), up to four rows: lanes are keys, in the order of dots() and so with its bits. What
+// dots() keeps in lane l is a sum of its own here, and the lanes are added as lane_sums() adds them. A line is
+// read once: of features that are pages apart, few fit a cache set, and what is fetched in front would be gone.
+template <class T>
+HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
+                                 index count, index features, T* out) {
+    constexpr int w = lanes_of<T>;
+    constexpr int packs = static_cast<int>(detail::decode_keys) / w;
+    constexpr index page = 4096 / static_cast<index>(sizeof(T));
+    using V = pack<T>;
+    const index whole = features / w * w;
+    const bool fetch = feature_stride % page != 0;
+    V sums[4][w][packs];
+    for (index f = 0; f < whole; ++f) {
+        const T* const x = k + f * feature_stride;
+        for (index key = 0; fetch && key < detail::decode_keys; key += 64 / static_cast<index>(sizeof(T)))
+            __builtin_prefetch(x + detail::decode_keys + key, 0, 2);
+        for (index r = 0; r < rows; ++r) {
+            if (f < w)
+                add_feature<true>(q[r * q_stride + f], x, count, sums[r][f % w]);
+            else
+                add_feature<false>(q[r * q_stride + f], x, count, sums[r][f % w]);
+        }
+    }
+    for (index r = 0; r < rows; ++r) {
+        V total[packs];
+        for (int j = 0; j * w < count; ++j) {
+            total[j] = set<V>(0);
+            if (whole == 0) continue;
+            HEED_UNROLL
+            for (int step = 1; step < w; step *= 2) {
+                HEED_UNROLL
+                for (int l = 0; l < w; l += 2 * step) sums[r][l][j] = sums[r][l][j] + sums[r][l + step][j];
+            }
+            total[j] = sums[r][0][j];
+        }
+        for (index f = whole; f < features; ++f)
+            add_feature<false>(q[r * q_stride + f], k + f * feature_stride, count, total);
+        for (int j = 0; j * w < count; ++j) store(out + r * detail::decode_keys + j * w, total[j]);
     }
 }
 
@@ -140,25 +212,22 @@ HEED_NOINLINE void row_softmax(T* s, index count, bool bounded, T& most, T& sum,
     using V = pack<T>;
     constexpr int w = lanes_of<T>;
     const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
-    for (index i = 0; i < count; i += w) store(s + i, larger(lowest, load(s + i)));
-    index whole = count;
-    for (; whole % w != 0; ++whole) s[whole] = detail::minus_infinity<T>();
-    V largest = load(s);
-    for (index i = w; i < whole; i += w) largest = larger(load(s + i), largest);
-    T lane[w];
-    store(lane, largest);
-    T m = most;
-    for (int l = 0; l < w; ++l) m = lane[l] > m ? lane[l] : m;
+    V largest = set<V>(detail::minus_infinity<T>());
+    for (index i = 0; i < count; i += w) {
+        const V x = first_lanes(larger(lowest, load(s + i)), count - i, detail::minus_infinity<T>());
+        store(s + i, x);
+        largest = larger(x, largest);
+    }
+    const T found = largest_of_lanes<T>(largest);
+    const T m = found > most ? found : most;
     const T safe = detail::is_minus_infinity(m) ? T(0) : m;
     V total = set<V>(0);
-    for (index i = 0; i < whole; i += w) {
+    for (index i = 0; i < count; i += w) {
         const V e = exp_of_negative(load(s + i) - set<V>(safe));
         total = total + e;
         store(s + i, e);
     }
-    store(lane, total);
-    T added = lane[0];
-    for (int l = 1; l < w; ++l) added += lane[l];
+    const T added = sum_of_lanes<T>(total);
     keep = detail::scalar::exp_of_negative(most - safe);
     most = m;
     sum = sum * keep + added;

@@ -53,8 +53,8 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
     using T = typename exact_problem<E>::T;
     const exact_decode<E> kernel(p, leaves);
     index part = (p.keys + 63) / 64;
-    part = part < decode_part_keys ? decode_part_keys : (part + tile_keys - 1) / tile_keys * tile_keys;
-    const index parts = p.keys == 0 ? 1 : (p.keys + part - 1) / part;
+    part = part < decode_part_keys ? decode_part_keys : rounded_up(part, tile_keys);
+    const index parts = p.keys <= part ? 1 : (p.keys + part - 1) / part;
     const index heads = p.batch * p.kv_heads;
     const std::size_t scratch = cache_lines(kernel.bytes());
     const std::size_t state = cache_lines(static_cast<std::size_t>(kernel.state_size()) * sizeof(T));

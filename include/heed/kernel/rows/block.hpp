@@ -126,14 +126,8 @@ private:
 
     void write(const places& m, index r, const T* sums) const {
         const at row = scores_.place_of(m.where, r);
-        T* const o = m.output + r * p_.value_features;
-        for (index f = 0; f < p_.value_features; ++f)
-            o[f] = m.scale[r] == T(1) ? sums[f] * m.factor[r] : unscaled_mean(sums[f], m.factor[r]);
-        if (p_.y_sum.data != nullptr)
-            write_row(leaf_, o, p_.value_features, p_.y_sum.row(row.batch, row.head, row.query),
-                      p_.y_sum.stride[3]);
-        else
-            write_row(leaf_, o, p_.value_features, p_.y.row(row.batch, row.head, row.query), p_.y.stride[3]);
+        write_output(p_, leaf_, row.batch, row.head, row.query, sums, m.factor[r], m.scale[r],
+                     m.output + r * p_.value_features);
     }
 
     // One row: which keys stay, and how many.
