@@ -45,6 +45,32 @@ TEST_CASE("masks given apart intersect, in any order") {
     });
 }
 
+TEST_CASE("an or, an and and a not of what heads see apart, for few queries of heads that share keys") {
+    support::random r(65);
+    for (int round = 0; round < 60; ++round) {
+        const long kv_heads = r.between(1, 2), group = r.between(2, 4);
+        auto p = support::problem<float>(r, r.between(1, 2), kv_heads * group, kv_heads, r.between(1, 4),
+                                         r.between(1, 700), 6, 5);
+        // Of most heads nothing: what one head of a group sees must not answer for the others.
+        support::tensor<bool> seen(1, p.heads, 1, p.keys);
+        for (long h = 0; h < p.heads; ++h)
+            for (long key = 0; key < p.keys; ++key)
+                seen(0, h, 0, key) = h == round % p.heads && r.chance(0.4);
+        const auto own = heed::mask(seen);
+        const long n = r.between(0, 3), last = r.between(0, 5);
+        const auto in_own = [&](reference::place i) { return seen(0, i.head, 0, i.key); };
+        const auto recent = [=](reference::place i) { return i.key >= i.query + p.keys - p.queries - last; };
+        p.visible = [&](reference::place i) { return in_own(i) || i.key < n; };
+        check_call<float>(p, own | heed::prefix(n));
+        check_call<float>(p, heed::prefix(n) | own);
+        p.visible = [&](reference::place i) { return in_own(i) && recent(i); };
+        check_call<float>(p, own & heed::window(last, heed::unbounded));
+        check_call<float>(p, heed::window(last, heed::unbounded), own);
+        p.visible = [&](reference::place i) { return !in_own(i) || recent(i); };
+        check_call<float>(p, !own | heed::window(last, heed::unbounded));
+    }
+}
+
 TEST_CASE("a mask and its opposite see every pair once") {
     support::random r(64);
     for (int round = 0; round < 40; ++round) {

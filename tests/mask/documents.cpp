@@ -63,6 +63,25 @@ TEST_CASE("documents of any two kinds of numbers: equal is equal as numbers") {
     check_ids(std::array<char, 3>{'a', 'b', 'c'}, std::array<long, 3>{97, 98, -1});
 }
 
+TEST_CASE("documents of ids that every batch entry has of its own, for one axis or both") {
+    support::random r(45);
+    for (int round = 0; round < 40; ++round) {
+        const long batch = r.between(2, 3), queries = round % 2 == 0 ? r.between(1, 4) : r.between(5, 140);
+        auto p = support::problem<float>(r, batch, 4, r.chance(0.5) ? 2 : 4, queries, r.between(1, 300), 5, 6);
+        const bool own_queries = round % 3 != 0, own_keys = round % 3 != 1;
+        std::vector<int> of_queries, of_keys;
+        for (long b = 0; b < (own_queries ? batch : 1); ++b)
+            for (const int id : ids(r, p.queries, 1)) of_queries.push_back(id);
+        for (long b = 0; b < (own_keys ? batch : 1); ++b)
+            for (const int id : ids(r, p.keys, 1)) of_keys.push_back(round % 4 == 0 ? (id * 7 + 3) % 5 : id);
+        p.visible = [=](reference::place i) {
+            return of_queries[static_cast<std::size_t>((own_queries ? i.batch * queries : 0) + i.query)] ==
+                   of_keys[static_cast<std::size_t>((own_keys ? i.batch * p.keys : 0) + i.key)];
+        };
+        check_call<float>(p, heed::documents(of_queries, of_keys));
+    }
+}
+
 TEST_CASE("packed takes the offsets of documents that lie end to end") {
     support::random r(42);
     for (int round = 0; round < 60; ++round) {
