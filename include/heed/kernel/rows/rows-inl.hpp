@@ -72,24 +72,35 @@ HEED_NOINLINE T exponentials(T* x, index n, T most) {
     return sum;
 }
 
-// One row: o += the sum of the kept values of a tile, for Packs packs of value features.
+template <int Packs, class T>
+HEED_INLINE void add_kept(T weight, const T* row, pack<T> (&sums)[Packs]) {
+    const pack<T> p = set<pack<T>>(weight);
+    HEED_UNROLL
+    for (int j = 0; j < Packs; ++j) sums[j] = p * load(row + j * lanes_of<T>) + sums[j];
+}
+
+// One row: o += the sum of the kept values of a tile, for Packs packs of value features. Every second key goes
+// to sums of its own: one chain of multiply-adds alone is as slow as its latency.
 template <int Packs, class T>
 HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i, std::int32_t first,
                              std::int32_t end, const T* v, index stride, T* output) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    V sums[Packs];
+    V sums[2][Packs];
     HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) sums[j] = set<V>(0);
-    for (index key = keys[i]; key < end; key = keys[i]) {
-        const T* const row = v + (key - first) * stride;
-        const V p = set<V>(weights[i]);
-        ++i;
-        HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) sums[j] = p * load(row + j * w) + sums[j];
+    for (int j = 0; j < Packs; ++j) sums[0][j] = sums[1][j] = set<V>(0);
+    // Behind a kept key there is another, or the end of the list.
+    for (; keys[i] < end; i += 2) {
+        add_kept(weights[i], v + (keys[i] - first) * stride, sums[0]);
+        if (keys[i + 1] >= end) {
+            ++i;
+            break;
+        }
+        add_kept(weights[i + 1], v + (keys[i + 1] - first) * stride, sums[1]);
     }
     HEED_UNROLL
-    for (int j = 0; j < Packs; ++j) store(output + j * w, load(output + j * w) + sums[j]);
+    for (int j = 0; j < Packs; ++j)
+        store(output + j * w, load(output + j * w) + (sums[1][j] + sums[0][j]));
     return i;
 }
 
@@ -105,7 +116,8 @@ HEED_NOINLINE void kept_outputs(const T* weights, const std::int32_t* keys, inde
             __builtin_prefetch(weights + 2 * row_stride + next[r + 2]);
             __builtin_prefetch(keys + 2 * row_stride + next[r + 2]);
         }
-        for (index i = 0; ahead != nullptr && i < lines; ++i, ahead += line) __builtin_prefetch(ahead);
+        // The next tile to the second cache: beside this one it does not fit into the first.
+        for (index i = 0; ahead != nullptr && i < lines; ++i, ahead += line) __builtin_prefetch(ahead, 0, 2);
         const index begin = next[r];
         index f = 0;
         index i = begin;
