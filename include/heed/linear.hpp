@@ -2,7 +2,8 @@
 // heed/linear.hpp: linear attention
 //
 //     y = scale S^T phi(q)                    S = sum of phi(k) v^T over the keys that q may see
-//     y = S^T phi(q) / (z^T phi(q) + 1e-10)   normalised, z = sum of phi(k)
+//     y = S^T phi(q) / (z^T phi(q) + 1e-10)   normalised, z = sum of phi(k); a scale would cancel: it counts
+//                                             for nothing here
 //
 //     auto y = heed::linear_attention(q, k, v, heed::causal);     a new tensor of q's kind
 //     heed::linear_attention_into(y, q, k, v, heed::causal);      into memory of the caller's
@@ -24,10 +25,11 @@
 // identity, scale 1 / sqrt(d_k). A decay, a delta or a state needs causal. A state is (batch, kv_head,
 // features, d_v), or (batch, kv_head, features, d_v + 1) when normalised: z is its last column.
 //
-// Decays are logarithms, at most 0; every exponent that is taken is a difference that runs forward in time,
-// so none overflows. Without any position y is +0. Finite numbers give finite results as long as the sums
-// themselves are finite. A NaN at one position reaches the rows from there on, and no row before.
-// Bits do not depend on threads, on the batch or on the position in it.
+// Decays are logarithms. At most 0 they can only forget, and no exponent that is taken overflows; one above
+// 0 is not refused and lets the state grow, which ends in infinity. Without any position y is +0. Finite
+// numbers give finite results as long as the sums themselves are finite. A NaN at one position reaches the
+// rows from there on, and no row before. Bits do not depend on threads, on the batch or on the position in
+// it.
 //
 // Cost: (4 d_k d_v + 64 (d_k + d_v)) flops a position, d_k being the features after the map; memory of one
 // chunk of 64 positions a thread. A call of up to 16 positions works on the state where it lies, from one tensor

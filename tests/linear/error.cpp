@@ -4,6 +4,8 @@
 // A text names the function, the argument, what it got and what it needs.
 #include <functional>
 
+#include <heed/state/linear.hpp>
+
 #include "support/linear_call.hpp"
 
 namespace {
@@ -201,10 +203,35 @@ TEST_CASE("outputs that overlap") {
         {"the decay's gradient overlaps the decay"});
 }
 
+TEST_CASE("states of a size that no memory holds") {
+    fixture f;
+    const long two32 = 1L << 32;
+    const auto refused = [&](long b, long h, long n, long d, const char* words) {
+        f.fails([=] { heed::linear_state<float> state(b, h, n, d); }, {"heed::linear_state: ", words});
+    };
+    refused(1, 1, 1, PTRDIFF_MAX, "value_features is 9223372036854775807, needs at most 2^31 - 2");
+    refused(1, 1, two32, two32, "features is 4294967296, needs at most 2^31 - 2");
+    refused(PTRDIFF_MAX, 1, 1, 1, "batch is 9223372036854775807");
+    refused(1, two32, 1, 1, "kv_heads is 4294967296");
+    refused(1, 1, -1, 1, "features is -1, needs a number that is not negative");
+    const long most = 2147483646;
+    refused(1, 1, most, most, "does not fit in memory");
+    refused(1, most, most, 1, "does not fit in memory");
+}
+
 TEST_CASE("numbers that make no sense") {
     fixture f;
     f.option_fails({"favor has 0 features, needs at least 1"}, heed::favor(0, 1));
     f.option_fails({"favor has -3 features"}, heed::favor(-3, 1));
+    f.option_fails({"favor has 9223372036854775807 features, needs at most 2^31 - 1"},
+                   heed::favor(PTRDIFF_MAX, 1));
+    f.fails(
+        [] {
+            static const float one = 1;
+            const heed::view<const float> far(&one, {1, 1, 1, 70000}, {0, 0, 0, 0});
+            (void)heed::linear_attention(far, far, far, heed::taylor);
+        },
+        {"heed::linear_attention: taylor makes 2450105001 features of 70000, needs at most 2^31 - 1"});
     f.option_fails({"scale is inf, needs a finite number"}, heed::scale(HUGE_VAL));
     f.fails([] { (void)heed::lightning(3, 2); }, {"heed::lightning: layer is 3 of 2"});
     f.fails([] { (void)heed::lightning(-1, 2); }, {"heed::lightning: layer is -1 of 2"});

@@ -64,3 +64,14 @@ TEST_CASE("every length from 1 to 70, and around 128") {
             check<float>(r, p);
         }
 }
+
+TEST_CASE("no query heads: the gradients of what moved the state") {
+    support::random r(2607);
+    for (const rule kind : support::all_rules)
+        for (const bool states : {false, true}) {
+            auto p = support::linear<float>(r, {2, 0, 2, 70, 70, 6, 5}, kind);
+            p.causal = true;
+            if (states) p.initial = support::normals<float>(r, p.state_size());
+            check<float>(r, p);
+        }
+}

@@ -184,6 +184,78 @@ TEST_CASE("16-bit tensors into float: the sums before they are rounded") {
     support::check_gradients<float>(p, dy, {}, out);
 }
 
+// f(options...) for every rule, with gates of these extents.
+template <class F>
+void with_rules(long batch, long heads, long positions, long features, const F& f) {
+    support::tensor<float, 3> g(batch, heads, positions), beta(batch, heads, positions);
+    support::tensor<float> each(batch, heads, positions, features);
+    g.setConstant(-0.1f), beta.setConstant(0.5f), each.setConstant(-0.1f);
+    support::tensor<float, 3> dg = g, dbeta = beta;
+    support::tensor<float> deach = each;
+    f(std::tuple(), std::tuple());
+    f(std::tuple(heed::decay(g)), std::tuple(heed::decay_gradient(dg)));
+    f(std::tuple(heed::decay(each)), std::tuple(heed::decay_gradient(deach)));
+    f(std::tuple(heed::delta(beta)), std::tuple(heed::delta_gradient(dbeta)));
+    f(std::tuple(heed::decay(g), heed::delta(beta)),
+      std::tuple(heed::decay_gradient(dg), heed::delta_gradient(dbeta)));
+    f(std::tuple(heed::decay(each), heed::delta(beta)),
+      std::tuple(heed::decay_gradient(deach), heed::delta_gradient(dbeta)));
+}
+
+TEST_CASE("every axis at 0: an empty answer, and a state that is written") {
+    struct extents {
+        long batch, heads, kv_heads, positions;
+    };
+    for (const extents& x : {extents{0, 4, 2, 70}, {2, 0, 0, 70}, {2, 0, 2, 70}, {2, 4, 2, 0}}) {
+        const auto& map = heed::elu1;
+        const support::tensor<float> q(x.batch, x.heads, x.positions, D);
+        support::tensor<float> k(x.batch, x.kv_heads, x.positions, D), v(x.batch, x.kv_heads, x.positions, W);
+        k.setConstant(-2), v.setConstant(2);  // short features: the delta rule stays bounded
+        support::tensor<float> y(x.batch, x.heads, x.positions, W), dq(q.dimensions()), dk(k.dimensions()),
+            dv(v.dimensions());
+        with_rules(x.batch, x.kv_heads, x.positions, D, [&](const auto& rule, const auto& gradients) {
+            constexpr bool plain = std::tuple_size_v<std::remove_cvref_t<decltype(rule)>> == 0;
+            support::tensor<float> first(x.batch, x.kv_heads, D, W + plain), last = first, at_first = first;
+            first.setConstant(3), last.setConstant(-77), at_first.setConstant(-77);
+            std::apply(
+                [&](const auto&... o) {
+                    heed::linear_attention_into(y, q, k, v, heed::causal, map, heed::initial_state(first),
+                                                heed::final_state(last), o...);
+                },
+                rule);
+            std::apply(
+                [&](const auto&... o) {
+                    heed::linear_attention_backward_into(
+                        dq, dk, dv, y, q, k, v, heed::causal, map, heed::initial_state(first),
+                        heed::initial_state_gradient(at_first), heed::final_state_gradient(first), o...);
+                },
+                std::tuple_cat(rule, gradients));
+            for (const auto* t : {&last, &at_first})
+                for (long i = 0; i < t->size(); ++i) {
+                    CHECK(std::isfinite(t->data()[i]));
+                    CHECK(t->data()[i] != -77);
+                    if (x.positions == 0) CHECK(t->data()[i] == 3);
+                }
+        });
+        CHECK(heed::linear_attention(q, k, v).size() == y.size());
+        CHECK(heed::linear_attention_backward(y, q, k, v).k.size() == k.size());
+    }
+    const support::tensor<float> no_heads(2, 0, 3, 5), no_batch(0, 2, 3, 5), q(2, 4, 0, 5), k(2, 2, 3, 5);
+    const auto every_map = [](const auto& f) {
+        f(heed::elu1), f(heed::relu), f(heed::identity), f(heed::softmax_features), f(heed::taylor);
+        f(heed::favor(3, 1)), f(heed::efficient),
+            f(heed::feature_map(support::custom_map, support::custom_slope));
+    };
+    every_map([&](const auto& map) {
+        for (const auto* x : {&no_heads, &no_batch}) {
+            CHECK(heed::linear_attention(*x, *x, *x, map).size() == 0);
+            CHECK(heed::linear_attention_backward(*x, *x, *x, *x, map).k.size() == 0);
+        }
+        CHECK(heed::linear_attention(q, k, k, map).size() == 0);
+        CHECK(support::positive_zero(heed::linear_attention_backward(q, q, k, k, map).v.data(), 60));
+    });
+}
+
 TEST_CASE("nothing: no keys, no positions, no heads, no batch") {
     const support::tensor<float> none(2, 2, 0, 5), q(2, 4, 3, 5);
     support::tensor<float> y(2, 4, 3, 5), dq(2, 4, 3, 5), dk(2, 2, 0, 5), dv(2, 2, 0, 5);

@@ -7,6 +7,7 @@
 
 namespace {
 
+using support::features;
 using support::linear_problem;
 using support::rule;
 
@@ -77,7 +78,6 @@ TEST_CASE("a scale of one's own, zero and negative ones too") {
     support::random r(2107);
     for (const rule kind : support::all_rules)
         for (const double scale : {0.0, -0.5, 3.0}) {
-            if (kind == rule::linear && scale <= 0) continue;  // normalised: the scale cancels
             auto p = support::linear<float>(r, support::random_linear_shape(r, true, 100), kind);
             p.causal = true, p.scale = scale;
             const support::linear_inputs<float> in(p);
@@ -87,6 +87,32 @@ TEST_CASE("a scale of one's own, zero and negative ones too") {
                 support::check_linear<float>(p, support::values(y));
             });
         }
+}
+
+// Small products beside the 1e-10 that is added to a normaliser, which no scale moves.
+TEST_CASE("a normalised rule has no scale") {
+    support::random r(2110);
+    constexpr rule kinds[] = {rule::linear, rule::gated, rule::gated_features};
+    for (const features map : {features::elu1, features::relu, features::softmax, features::custom})
+        for (const rule kind : kinds)
+            for (const double scale : {0.0, 1e-300, 1e-12, -2.0, 1e30}) {
+                auto p = support::linear<float>(r, support::random_linear_shape(r, true, 100), kind);
+                p.causal = p.normalised = true, p.scale = scale;
+                support::use_map(p, map);
+                if (map == features::relu)
+                    for (auto* x : {&p.q, &p.k})
+                        for (double& number : *x)
+                            number = static_cast<double>(static_cast<float>(number * 1e-5));
+                const support::linear_inputs<float> in(p);
+                support::with_decay(p, in, [&](const auto&... decays) {
+                    support::with_map(map, [&](const auto& of) {
+                        const support::tensor<float> y =
+                            heed::linear_attention(in.q, in.k, in.v, heed::causal, heed::normalised, of,
+                                                   decays..., heed::scale(scale));
+                        support::check_linear<float>(p, support::values(y));
+                    });
+                });
+            }
 }
 
 TEST_CASE("decays and betas broadcast, and leave leading axes out") {

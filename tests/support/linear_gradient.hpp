@@ -2,7 +2,7 @@
 // tests/support/linear_gradient.hpp: the backward of linear attention, position by position
 //
 // The derivative of linear_reference.hpp's recurrence, line by line from the last position to the first.
-// With n = scale S^T phi(q), m = scale z^T phi(q) + 1e-10 and o = n / m, dn = do / m and dm = -<do, o> / m;
+// With n = S^T phi(q), m = z^T phi(q) + 1e-10 and o = n / m, dn = do / m and dm = -<do, o> / m;
 // D = scale [dn, dm] is what reaches the columns of S. R is the gradient of the state after position t:
 //
 //     dphi(q) = S D,  R += phi(q) D^T
@@ -106,8 +106,8 @@ linear_gradients<T> solve_linear_gradients(const linear_problem& p, const std::v
     const numbers beta = cast<T>(p.beta), initial = cast<T>(p.initial), last = cast<T>(final_gradient);
     const numbers fq = detail::map_rows<T>(p, q), fk = detail::map_rows<T>(p, k, p.keys);
     const long n = p.feature_count(), columns = p.columns(), width = p.decay_per_feature ? p.d_k : 1;
-    const long group = p.heads / p.kv_heads, size = n * columns;
-    const T scale = static_cast<T>(p.used_scale());
+    const long group = p.kv_heads == 0 ? 0 : p.heads / p.kv_heads, size = n * columns;
+    const T scale = p.normalised ? T(1) : static_cast<T>(p.used_scale());
     linear_gradients<T> a;
     numbers dfq(fq.size()), dfk(fk.size()), dfq_size(dfq), dfk_size(dfk);
     a.v.resize(v.size()), a.g.resize(g.size()), a.beta.resize(beta.size());

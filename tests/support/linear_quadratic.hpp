@@ -53,8 +53,8 @@ inline std::vector<double> solve_linear_by_pairs(const linear_problem& p) {
                     p.initial[static_cast<std::size_t>((head * n + f) * columns + e)];
         for (long e = 0; e < p.d_v; ++e) {
             double& to = y[static_cast<std::size_t>(row * p.d_v + e)];
-            to = p.used_scale() * sum[static_cast<std::size_t>(e)];
-            if (p.normalised) to /= p.used_scale() * sum.back() + 1e-10;
+            to = sum[static_cast<std::size_t>(e)];
+            to = p.normalised ? to / (sum.back() + 1e-10) : to * p.used_scale();
         }
     }
     return y;

@@ -7,7 +7,7 @@
 //     S~ = e^g S                                   rows of S scaled by e^{g_d} for a decay per feature
 //     S  = S~ + phi(k) v^T                         linear, gated
 //     S  = S~ + beta phi(k) (v - S~^T phi(k))^T    delta, gated delta
-//     o  = scale S^T phi(q), or scale S^T phi(q) / (scale z^T phi(q) + 1e-10)
+//     o  = scale S^T phi(q), or S^T phi(q) / (z^T phi(q) + 1e-10), without a scale
 //
 // solve_linear<double> is the oracle, solve_linear<float> the naive float computation that tolerances
 // refer to. linear_quadratic.hpp writes the linear and gated rules as a sum over pairs, a second path that
@@ -168,7 +168,7 @@ struct linear_walk {
     }
 
     void read(const T* q, T* y, T* y_size) const {
-        const T scale = static_cast<T>(p.used_scale());
+        const T scale = p.normalised ? T(1) : static_cast<T>(p.used_scale());
         T below = 1, below_size = 0;
         if (p.normalised) {
             below = scale * dot(q, p.d_v, false) + T(1e-10);

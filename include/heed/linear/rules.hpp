@@ -6,9 +6,9 @@
 //     delta          S = S + beta k (v - S^T k)^T            delta(beta)
 //     gated delta    the same on e^g S                       both
 //
-// g are logarithms, at most 0: (batch, kv_head, position), or with one for each key feature
-// (batch, kv_head, position, feature). beta is (batch, kv_head, position). Extents of 1 repeat; axes in
-// front may be missing. Tensors are kept by reference.
+// g are logarithms, at most 0 in every model (above, a state grows): (batch, kv_head, position), or with one
+// for each key feature (batch, kv_head, position, feature). beta is (batch, kv_head, position). Extents of 1
+// repeat; axes in front may be missing. Tensors are kept by reference.
 #pragma once
 
 #include <string_view>
@@ -56,7 +56,7 @@ struct normalisation_option : option<option_kind::normalisation> {
 
 }  // namespace detail
 
-// Logarithms of decays, at most 0.
+// Logarithms of decays.
 template <class X>
 auto decay(X&& g) {
     const auto t = detail::read_table(std::forward<X>(g));

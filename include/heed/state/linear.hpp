@@ -30,8 +30,7 @@ public:
 
     // The empty state. `features` counts them after the map: those of k for elu1, relu and their like.
     linear_state(index batch, index kv_heads, index features, index value_features)
-        : sums_(checked(batch, "batch"), checked(kv_heads, "kv_heads"), checked(features, "features"),
-                checked(value_features, "value_features") + 1) {
+        : sums_(checked(batch, kv_heads, features, value_features), kv_heads, features, value_features + 1) {
         reset();
     }
 
@@ -123,6 +122,10 @@ private:
     }
 
     tensor identity_transition() const {
+        index size = static_cast<index>(sizeof(sum_type));
+        for (const int axis : {0, 1, 2, 2})
+            size = detail::checked_product("linear_state::absorb", size,
+                                           static_cast<index>(sums_.dimension(axis)));
         tensor m(sums_.dimension(0), sums_.dimension(1), sums_.dimension(2), sums_.dimension(2));
         m.setZero();
         for (index i = 0; i < static_cast<index>(m.size()); i += features() * features())
@@ -142,10 +145,22 @@ private:
                 }
     }
 
-    static index checked(index extent, const char* name) {
-        if (extent < 0)
-            detail::fail("linear_state", {name, " is ", extent, ", needs a number that is not negative"});
-        return extent;
+    // Each extent and the bytes of all can be counted; the batch comes back.
+    static index checked(index batch, index kv_heads, index features, index value_features) {
+        const char* const names[] = {"batch", "kv_heads", "features", "value_features"};
+        const index extents[] = {batch, kv_heads, features, value_features};
+        for (int axis = 0; axis < 4; ++axis) {
+            if (extents[axis] < 0)
+                detail::fail("linear_state",
+                             {names[axis], " is ", extents[axis], ", needs a number that is not negative"});
+            if (extents[axis] > longest_axis - 1)
+                detail::fail("linear_state",
+                             {names[axis], " is ", extents[axis], ", needs at most 2^31 - 2"});
+        }
+        index size = static_cast<index>(sizeof(sum_type));
+        for (const index extent : {batch, kv_heads, features, value_features + 1})
+            size = detail::checked_product("linear_state", size, extent);
+        return batch;
     }
 
     tensor sums_;

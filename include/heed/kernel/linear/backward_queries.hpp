@@ -18,7 +18,7 @@ void normalise_outputs(gradient_work<E>& x, index count, const T* state) {
                            count, count, columns, 1});
     x.leaf.row_products(x.out, x.answer, x.c.value_row, count, x.c.value_row, x.slope);
     for (index i = 0; i < count; ++i)
-        x.inverse[i] = T(1) / (x.answer[i * x.c.value_row + x.p.value_features] + x.p.least_normaliser());
+        x.inverse[i] = x.p.inverse_of(x.answer[i * x.c.value_row + x.p.value_features]);
     x.leaf.scale_rows(x.out, x.out, x.c.value_row, x.inverse, count, x.c.value_row);
     for (index i = 0; i < count; ++i)
         x.out[i * x.c.value_row + x.p.value_features] = -x.slope[i] * x.inverse[i] * x.inverse[i];
@@ -33,7 +33,7 @@ void normalise_gradients(gradient_work<E>& x, index count, const T* normaliser) 
         x.leaf.multiply_row(x.c.queries, x.c.feature_row, normaliser, count, x.p.features, x.inverse);
     x.leaf.row_products(x.c.queries, x.dq, x.c.feature_row, count, x.c.feature_row, x.slope);
     for (index i = 0; i < count; ++i) {
-        x.inverse[i] = T(1) / (x.inverse[i] + x.p.least_normaliser());
+        x.inverse[i] = x.p.inverse_of(x.inverse[i]);
         x.slope[i] = -x.slope[i] * x.inverse[i] * x.inverse[i];
     }
     x.leaf.scale_rows(x.dq, x.dq, x.c.feature_row, x.inverse, count, x.c.feature_row);

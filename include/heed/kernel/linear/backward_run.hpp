@@ -187,7 +187,9 @@ void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E
 template <class E, class D>
 void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
                          const linear_leaves<E>& leaves, const D* device, index lanes, workspace& memory) {
-    if (p.batch == 0 || p.heads == 0 || p.keys == 0 || p.queries == 0)
+    if (p.batch * p.kv_heads == 0) return;
+    // Without query heads a causal state still moves, and so do the gradients of what moved it.
+    if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal))
         return backward_without_pairs(p, g, leaves);
     if (p.causal) return run_causal_backward(p, g, leaves, device, lanes, memory);
     run_full_backward(p, g, leaves, device, lanes, memory);

@@ -56,7 +56,7 @@ struct linear_setup<T, std::tuple<Options...>> {
         p.v = strided_of<E>(v);
         p.batch = q.batch();
         p.heads = q.heads();
-        p.kv_heads = k.heads() > 0 ? k.heads() : 1;
+        p.kv_heads = k.heads();
         p.queries = q.positions();
         p.keys = k.positions();
         p.inputs = q.features();

@@ -36,7 +36,7 @@ struct bound_features {
     using T = typename linear_problem<E>::T;
 
     template <named_map Which>
-    void bind(std::string_view, const named_features<Which>&, linear_problem<E>& p,
+    void bind(std::string_view function, const named_features<Which>&, linear_problem<E>& p,
               const linear_leaves<E>& leaf) {
         p.features = p.inputs;
         if constexpr (Which == named_map::elu1)
@@ -47,6 +47,9 @@ struct bound_features {
             p.query_map = p.key_map = {nullptr, 0, leaf.softmax, leaf.softmax_gradient};
         else if constexpr (Which == named_map::taylor) {
             p.features = taylor_features(p.inputs);
+            if (p.features > longest_axis)
+                fail(function,
+                     {"taylor makes ", p.features, " features of ", p.inputs, ", needs at most 2^31 - 1"});
             p.query_map = p.key_map = {nullptr, 0, &taylor_map<T>, &taylor_gradient<T>};
         }
         if constexpr (Which == named_map::softmax_positions) {
@@ -57,8 +60,9 @@ struct bound_features {
 
     void bind(std::string_view function, const favor_features& o, linear_problem<E>& p,
               const linear_leaves<E>&) {
-        if (o.count <= 0 || o.count > longest_axis)
-            fail(function, {"favor has ", o.count, " features, needs at least 1"});
+        if (o.count <= 0) fail(function, {"favor has ", o.count, " features, needs at least 1"});
+        if (o.count > longest_axis)
+            fail(function, {"favor has ", o.count, " features, needs at most 2^31 - 1"});
         p.features = p.random_features = o.count;
         p.seed = o.seed;
         p.query_map = p.key_map = {nullptr, 0, &favor_map<E>, &favor_gradient<E>};

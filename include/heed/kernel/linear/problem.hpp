@@ -248,11 +248,9 @@ struct linear_problem {
     strided<const T> initial;  // (batch, kv_head, feature, value feature), a null one is zero
     strided<T> last;
 
-    // Added to the normaliser; the scale cancels in all but this.
-    T least_normaliser() const { return T(1e-10) / scale; }
-    // What rows are multiplied by for <q, z>.
-    T inverse_of(T total) const { return T(1) / (total + least_normaliser()); }
-    index group() const { return heads / kv_heads; }
+    // What rows are multiplied by for <q, z>. A scale is for what is not normalised: here it would cancel.
+    static T inverse_of(T total) { return T(1) / (total + T(1e-10)); }
+    index group() const { return kv_heads == 0 ? 0 : heads / kv_heads; }
     // Where z decays it stands as one more column of the values, which are 1 there.
     bool ones() const { return normalised && decays != decay_of::nothing; }
     bool separate() const { return normalised && !ones(); }

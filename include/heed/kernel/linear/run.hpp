@@ -39,7 +39,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
                 workspace& memory) {
     linear_problem<E> p = given;
     using T = typename linear_problem<E>::T;
-    if (p.batch == 0) return;
+    if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
     if (p.keys == 0) return without_keys(p, leaves);
     if (is_short(p)) return run_short(p, leaves, device, lanes, memory);
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
@@ -102,6 +102,7 @@ template <class E, class D>
 void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, const D* device, index lanes,
                 workspace& memory) {
     using T = typename linear_problem<E>::T;
+    if (given.batch * given.heads * given.queries == 0) return;
     const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;
     const linear_forward<E> measure(given, leaves);
     room<T> counting;
