@@ -37,6 +37,7 @@ public:
     void reset() {
         sums_.setZero();
         transition_.resize(0, 0, 0, 0);
+        relative_ = false;
     }
 
     // Takes in keys (batch, kv_head, position, feature) and values after all that came before. Options: a
@@ -68,6 +69,7 @@ public:
             transition_ = moved;
         }
         sums_ = sums;
+        relative_ = relative_ || (random_features<Options> || ...);
     }
 
     // Joins what a later part of the sequence has seen.
@@ -77,8 +79,13 @@ public:
                 detail::fail("linear_state::merge",
                              {"axis ", axis, " of the other state has ", later.sums_.dimension(axis),
                               " elements, needs ", sums_.dimension(axis)});
+        relative_ = relative_ || later.relative_;
         if (later.transition_.size() == 0) {
-            sums_ += later.sums_;
+            if (relative_)
+                detail::merge_relative(sums_.data(), later.sums_.data(), static_cast<index>(sums_.size()),
+                                       value_features());
+            else
+                sums_ += later.sums_;
             return;
         }
         tensor joined = later.sums_;
@@ -100,12 +107,16 @@ public:
                                      as_view(sums_), detail::all_options(options...));
     }
 
-    // (batch, kv_head, feature, value feature), z in the last column (zero after a delta rule).
+    // (batch, kv_head, feature, value feature), z in the last column (zero after a delta rule); of favor,
+    // rows may have another form (heed/linear/features.hpp).
     const tensor& sums() const { return sums_; }
     // (batch, kv_head, feature, feature), without elements while no decay or delta was absorbed.
     const tensor& transition() const { return transition_; }
 
 private:
+    template <class O>
+    static constexpr bool random_features = std::is_same_v<O, detail::favor_features>;
+
     index features() const { return static_cast<index>(sums_.dimension(2)); }
     index value_features() const { return static_cast<index>(sums_.dimension(3)) - 1; }
 
@@ -165,6 +176,7 @@ private:
 
     tensor sums_;
     tensor transition_;
+    bool relative_ = false;  // rows may have the form of kernel/linear/relative.hpp
 };
 
 }  // namespace HEED_ABI

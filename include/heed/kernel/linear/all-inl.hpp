@@ -4,6 +4,8 @@
 // clang-format off
 #include <heed/kernel/linear/features-inl.hpp>
 #include <heed/kernel/linear/rows-inl.hpp>
+#include <heed/kernel/linear/decays-inl.hpp>
+#include <heed/kernel/linear/exponents-inl.hpp>
 #include <heed/kernel/linear/walk-inl.hpp>
 #include <heed/kernel/linear/table-inl.hpp>
 // clang-format on

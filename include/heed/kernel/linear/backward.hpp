@@ -37,8 +37,8 @@ public:
     std::size_t bytes() const { return bytes_; }
     linear_flow<T> flow_of(room<T>& memory) const { return {memory, x_.c.feature_row, x_.c.value_row}; }
 
-    // R after the last position.
-    void begin(index b, index h, const linear_flow<T>& r) const {
+    // R after the last position, where the state is `last`.
+    void begin(index b, index h, const linear_flow<T>& r, const linear_memory<T>& last) const {
         clear(r.state, x_.flow_size);
         clear(r.normaliser, x_.c.feature_row);
         if (x_.g.final_gradient.data == nullptr) return;
@@ -47,25 +47,37 @@ public:
             const index stride = x_.g.final_gradient.stride[3];
             for (index e = 0; e < x_.p.columns(); ++e) r.state[f * x_.c.value_row + e] = row[e * stride];
             if (x_.p.separate()) r.normaliser[f] = row[x_.p.value_features * stride];
+            if (x_.p.relative)
+                gradient_of_written(r.state + f * x_.c.value_row, last.state + f * x_.c.value_row,
+                                    x_.p.value_features, last.normaliser[f]);
         }
     }
 
     // Chunk `link` of a causal sequence, from the state it began with; chunks come last to first.
     void run(index b, index h, index link, const T* state, const T* normaliser, const linear_flow<T>& r,
-             chain_turn& turn) {
+             const linear_memory<T>& last, chain_turn& turn) {
         const index first = link * chunk_positions;
         const index count = x_.p.keys - first < chunk_positions ? x_.p.keys - first : chunk_positions;
         load_keys(b, h, first, count, state);
+        if (x_.p.relative) {
+            x_.c.place_state(state, normaliser);
+            grow_keys(normaliser);
+        }
         x_.clear_sums(count);
         for (index head = h * x_.p.group(); head < (h + 1) * x_.p.group(); ++head)
             take_queries(x_, b, head, first, count, state, normaliser);
         if (!turn.take()) return;
-        if (first + count == x_.p.keys) begin(b, h, r);
+        if (first + count == x_.p.keys) begin(b, h, r, last);
         if (x_.p.delta) take_delta(r.state);
         copy(r.state, x_.after, x_.flow_size);
         copy(r.normaliser, x_.after_normaliser, x_.c.feature_row);
         pass_on(r);
-        if (link == 0 && x_.g.initial.data != nullptr) x_.writer.write_initial(b, h, r, x_.c.value_row);
+        if (link == 0 && x_.g.initial.data != nullptr) {
+            for (index f = 0; x_.p.relative && f < x_.p.features; ++f)
+                gradient_of_read(r.state + f * x_.c.value_row, state + f * x_.c.value_row,
+                                 x_.p.value_features, normaliser[f]);
+            x_.writer.write_initial(b, h, r, x_.c.value_row);
+        }
         turn.pass();
         // States stand one after the other, each after its normaliser's predecessor.
         soon_state_ =
@@ -80,17 +92,22 @@ public:
                      const linear_flow<T>& r, chain_turn& turn) {
         x_.c.rows = count;
         x_.turn_state(state);
+        if (x_.p.relative) x_.c.place_state(state, normaliser);
         x_.clear_sums(count);
         for (index head = h * x_.p.group(); head < (h + 1) * x_.p.group(); ++head)
             take_queries(x_, b, head, first, count, state, normaliser);
         if (!turn.take()) return;
-        if (first == 0) begin(b, h, r);
+        if (first == 0) {
+            clear(r.state, x_.flow_size);
+            clear(r.normaliser, x_.c.feature_row);
+        }
         pass_on(r);
         if (x_.p.over_positions && first + count == x_.p.queries) mean_of_columns(b, h, state, r.state);
         turn.pass();
     }
-    void run_keys(index b, index h, index first, index count, const linear_flow<T>& r) {
+    void run_keys(index b, index h, index first, index count, const T* normaliser, const linear_flow<T>& r) {
         x_.c.load_keys(b, h, first, count);
+        if (x_.p.relative) grow_keys(normaliser);
         x_.clear_sums(count);
         copy(r.state, x_.after, x_.flow_size);
         copy(r.normaliser, x_.after_normaliser, x_.c.feature_row);
@@ -98,6 +115,14 @@ public:
     }
 
 private:
+    // The keys as the state after the chunk sees them, and what is kept of the one before.
+    void grow_keys(const T* shifts) const {
+        T* const after = x_.added_normaliser;  // not needed where z is a column
+        copy(shifts, after, x_.p.features);
+        x_.c.grow_state(after);
+        x_.leaf.scale_elements(x_.c.decayed_keys, nullptr, x_.c.grow, nullptr, x_.c.feature_row, x_.c.rows,
+                               x_.c.feature_row, x_.c.decayed_keys);
+    }
     // The mean of dphi under the softmax over positions is <S, R>, feature by feature.
     void mean_of_columns(index b, index h, const T* state, const T* flow) const {
         const auto& c = *static_cast<const column_context<T>*>(x_.p.key_map.of_head(b * x_.p.kv_heads + h));
@@ -137,7 +162,7 @@ private:
                           x_.c.value_row, x_.p.features, x_.c.rows, columns, -1});
     }
     void pass_on(const linear_flow<T>& r) const {
-        if (x_.p.decays == decay_of::nothing)
+        if (!x_.p.scaled() || !x_.p.causal)
             x_.leaf.accumulate(r.state, nullptr, x_.added, x_.p.features * x_.c.value_row);
         else
             x_.leaf.decay_rows(r.state, x_.c.value_row, x_.c.keep, x_.added, x_.p.features, x_.c.value_row);
@@ -177,6 +202,9 @@ private:
                           wide,
                           0,
                           {soon_state_, {}}});
+        if (x_.p.relative)
+            x_.leaf.scale_elements(x_.spare, x_.c.decayed_keys, nullptr, nullptr, x_.c.feature_row, count,
+                                   x_.c.feature_row, x_.spare);
         if (x_.p.decays != decay_of::nothing) {
             x_.c.decay_rows_until_end(x_.spare, x_.spare);
             for (index i = 0; i < count; ++i)

@@ -14,8 +14,9 @@ void normalise_outputs(gradient_work<E>& x, index count, const T* state) {
     const index columns = x.c.value_row / x.w;
     x.leaf.multiply({x.c.decayed_queries, x.c.feature_row, 1, state, x.c.value_row, x.answer, x.c.value_row,
                      count, x.p.features, columns});
-    x.leaf.multiply_lower({x.c.pairs, x.c.pair_row, 1, x.c.values, x.c.value_row, x.answer, x.c.value_row,
-                           count, count, columns, 1});
+    if (x.p.causal)
+        x.leaf.multiply_lower({x.c.pairs, x.c.pair_row, 1, x.c.values, x.c.value_row, x.answer, x.c.value_row,
+                               count, count, columns, 1});
     x.leaf.row_products(x.out, x.answer, x.c.value_row, count, x.c.value_row, x.slope);
     for (index i = 0; i < count; ++i)
         x.inverse[i] = x.p.inverse_of(x.answer[i * x.c.value_row + x.p.value_features]);
@@ -56,8 +57,9 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
     const index value_row = x.c.value_row;
     const index feature_row = x.c.feature_row;
     x.c.load_queries(b, head, first, count);
+    if (x.p.relative) x.c.place_queries();
     x.c.load_values(x.g.dy, b, head, first, count, x.out);
-    if (x.p.causal) x.c.pair_scores(x.c.queries, x.c.pairs);
+    if (x.p.causal) x.c.pair_scores(x.c.queries, x.c.decayed_queries, x.c.pairs);
     if (!x.p.normalised && x.p.scale != T(1))
         x.leaf.scale_rows(x.out, x.out, value_row, x.c.filled(x.p.scale), count, value_row);
     if (x.p.ones()) normalise_outputs(x, count, state);
@@ -78,7 +80,11 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
                      wide,
                      0,
                      {soon_queries, soon_outputs}});
-    if (x.p.decays != decay_of::nothing) x.c.decay_rows_since_start(x.dq, x.dq);
+    if (x.p.relative)
+        x.leaf.scale_elements(x.dq, x.c.decayed_queries, nullptr, nullptr, feature_row, count, feature_row,
+                              x.dq);
+    else if (x.p.decays != decay_of::nothing)
+        x.c.decay_rows_since_start(x.dq, x.dq);
     if (x.p.causal)
         x.leaf.multiply_to_lower({x.out, value_row, 1, x.turned_values, x.c.pair_row, x.products,
                                   x.c.pair_row, count, x.p.columns(), x.packs(count)});

@@ -95,7 +95,7 @@ void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, cons
         const auto states = room_of.at(slot);
         const index link = links - 1 - step;
         kernel.run(chain / p.kv_heads, chain % p.kv_heads, link, states.state(link), states.normaliser(link),
-                   states.flow, turn);
+                   states.flow, states.forward, turn);
     };
     if (!plan.whole) {
         for_each_link(device, plan, room_of.progress(), keep);
@@ -149,7 +149,7 @@ void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const 
         const index chain = task / plan.links;
         const index first = task % plan.links * chunk_positions;
         kernel.run_keys(chain / p.kv_heads, chain % p.kv_heads, first, left(p.keys, first),
-                        room_of.at(chain).flow);
+                        room_of.at(chain).normaliser(0), room_of.at(chain).flow);
     });
 }
 

@@ -15,6 +15,24 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace detail {
 
+// Rows of a table that has been spread (linear/sources.hpp), as floats, a pack at a time.
+template <class G>
+void read_table_floats(const void* context, index b, index h, index first, index rows, index n, float* to,
+                       index to_row) {
+    using E = storage_t<G>;
+    const auto& t = *static_cast<const table<const G>*>(context);
+    linear_leaves_on_target<E>().widen(
+        reinterpret_cast<const E*>(t.data + b * t.strides[0] + h * t.strides[1] + first * t.strides[2]),
+        t.strides[2], t.strides[3], rows, n, to, to_row);
+}
+template <class G>
+constexpr auto float_reader() {
+    if constexpr (std::is_same_v<G, double>)
+        return nullptr;
+    else
+        return &read_table_floats<G>;
+}
+
 template <class T, class Options>
 struct linear_setup;
 
@@ -87,7 +105,12 @@ struct linear_setup<T, std::tuple<Options...>> {
             auto& d = option_ref<option_kind::decay>();
             p.decays = d.by_feature() ? decay_of::feature : decay_of::head;
             p.decay = d.bind(function, positions, p.features);
+            if constexpr (requires { d.logs; })
+                p.decay.read_floats =
+                    float_reader<std::remove_const_t<std::remove_pointer_t<decltype(d.logs.data)>>>();
         }
+        p.relative = p.random_features > 0 && p.normalised && !has_decay && !has_delta;
+        p.coded_initial = p.random_features > 0 && p.normalised;
         if constexpr (has_delta) {
             p.delta = true;
             p.beta = option_ref<option_kind::delta>().bind(function, positions, 1);
@@ -194,6 +217,7 @@ void read_linear_state(std::string_view function, const view<Y>& y, const view<c
     else
         p.y_sum = strided_of<S>(y);
     p.initial = strided_of<S>(state);
+    p.coded_initial = p.random_features > 0;
     call_memory used(function);
     used.reads("q", bytes_of(q));
     used.reads("the state", bytes_of(state));

@@ -2,13 +2,13 @@
 // heed/kernel/linear/chunk.hpp: a chunk of one head: its features, values, decays, and products of pairs
 //
 // Everything stands in scratch rows padded with zeros to whole packs. Where decays are given, b is their
-// sum from the chunk's start (logarithms), and a pair (i, j), j <= i, is multiplied by e^(b_i - b_j): every
-// exponent is a difference that runs forward in time, so decays never overflow.
+// sum from the chunk's start (logarithms), and a pair (i, j), j <= i, is multiplied by e^(b_i - b_j): of one
+// number a position here, of one for each feature in decays.hpp, of exponents in relative.hpp.
 #pragma once
 
-#include <heed/kernel/linear/kernels.hpp>
+#include <heed/kernel/linear/decays.hpp>
 #include <heed/kernel/linear/long_sum.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/linear/relative.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -23,7 +23,7 @@ public:
     // With room for `positions`, up to chunk_positions; none for pairs where a position stands alone.
     linear_chunk(const problem& p, const linear_leaves<E>& leaves, room<T>& memory,
                  index positions = chunk_positions)
-        : p_(p), leaf_(leaves), w_(leaves.pack_lanes) {
+        : by_feature(leaves), p_(p), leaf_(leaves), w_(leaves.pack_lanes) {
         input_row = rounded_up(p.inputs, w_);
         feature_row = rounded_up(p.features, w_);
         value_row = rounded_up(p.columns(), w_);
@@ -37,15 +37,13 @@ public:
         queries = memory.take(depth * feature_row);
         pairs = memory.take(others * pair_row);
         constant = memory.take(pair_row);
-        const index sums =
-            p.decays == decay_of::feature ? depth * feature_row : (p.decays == decay_of::head ? pair_row : 0);
-        if (sums != 0) {
-            high = memory.take(sums);
-            low = memory.take(sums);
-            last_high = memory.take(feature_row);
-            last_low = memory.take(feature_row);
+        if (p.decays == decay_of::head) {
+            high = memory.take(pair_row);
+            low = memory.take(pair_row);
             since_start = memory.take(pair_row);
             until_end = memory.take(pair_row);
+        }
+        if (p.scaled()) {
             decayed_keys = memory.take(depth * feature_row);
             decayed_queries = memory.take(depth * feature_row);
             keep = memory.take(feature_row);
@@ -53,10 +51,18 @@ public:
             decayed_keys = keys;
             decayed_queries = queries;
         }
-        if (p.decays == decay_of::feature) {
-            near_keys = memory.take(others * feature_row);
-            near_turned = memory.take(feature_row * others);
-            near_queries = memory.take(others > 0 ? sub_chunk * feature_row : 0);
+        if (p.relative) {
+            level = memory.take(feature_row);
+            shift = memory.take(feature_row);
+            grow = memory.take(feature_row);
+        }
+        if (segmented()) {
+            by_feature.take(memory, feature_row, positions);
+            near_keys = memory.take(depth * feature_row);
+            near_turned = memory.take(feature_row * pair_row);
+            near_rows = memory.take(depth * feature_row);
+            weights = memory.take(others * feature_row);
+            spare = memory.take(others * feature_row);
         }
         if (p.delta) {
             beta = memory.take(pair_row);
@@ -69,17 +75,23 @@ public:
     void load_keys(index b, index h, index first, index count) {
         rows = count;
         load(p_.k, b, h, first, count, p_.key_map, b * p_.kv_heads + h, keys);
-        transpose(keys, feature_row, count, feature_row, turned, pair_row);
+        if (p_.decays == decay_of::feature) load_steps(b, h, first, count);
+        if (p_.relative) by_feature.bind_exponents(keys, near_keys, count);
+        transpose(segmented() ? near_keys : keys, feature_row, count, feature_row, turned, pair_row);
         load_values(p_.v, b, h, first, count, values);
         if (p_.ones())
             for (index i = 0; i < count; ++i) values[i * value_row + p_.value_features] = 1;
-        if (p_.decays != decay_of::nothing) load_decays(b, h, first, count);
+        if (p_.decays == decay_of::head) sum_positions(b, h, first, count);
+        if (p_.relative)
+            by_feature.carry_to_end(near_keys, decayed_keys);
+        else if (p_.decays != decay_of::nothing)
+            decay_rows_until_end(keys, decayed_keys);
         if (p_.delta) {
             double numbers[chunk_positions];
             p_.beta.read(p_.beta.context, b, h, first, count, 0, 1, numbers);
             for (index i = 0; i < count; ++i) beta[i] = static_cast<T>(numbers[i]);
             if (p_.decays != decay_of::nothing) decay_rows_since_start(keys, early_keys);
-            pair_scores(keys, key_pairs);
+            pair_scores(keys, early_keys, key_pairs);
             for (index i = 0; i < count; ++i) key_pairs[i * pair_row + i] = 0;
         }
     }
@@ -95,14 +107,14 @@ public:
             clear(high, pair_row);
             clear(low, pair_row);
             long_sum().add(first_of(p_.decay, b, h), high[0], low[0]);
-            leaf_.decay_elements(nullptr, {high, low}, {nullptr, nullptr}, pair_row, T(1), 1, pair_row,
-                                 since_start);
+            const T nothing = 0;
+            leaf_.decay_factors({high, low}, {&nothing, &nothing}, pair_row, since_start);
             keep[0] = since_start[0];
         } else if (p_.decays == decay_of::feature) {
             if (const T* const steps = p_.decay.template row<T>(b, h, 0))
                 leaf_.decays_of_steps(steps, p_.features, keep);
             else
-                sum_features(b, h, 0, 1);
+                load_steps(b, h, 0, 1);
         }
         if (p_.delta) decay_one(keys, early_keys, 1);
     }
@@ -127,6 +139,37 @@ public:
         if (p_.decays != decay_of::nothing) decay_rows_since_start(queries, decayed_queries);
     }
 
+    // The state that relative queries look at: S and z over e^h, h in `shifts`.
+    void place_state(const T* state, const T* shifts) const {
+        for (index f = 0; f < feature_row; ++f) {
+            const bool some = f < p_.features && shifts[f] != no_exponent<T>;
+            shift[f] = some ? shifts[f] : T(0);
+            level[f] = some ? level_of(shifts[f], state[f * value_row + p_.value_features]) : no_exponent<T>;
+        }
+    }
+    // And what it is multiplied with, and what a chunk adds to it, on the way to the next state; `shifts`
+    // become that one's.
+    void grow_state(T* shifts) const {
+        const T* const last = by_feature.reference(by_feature.count - 1);
+        for (index f = 0; f < p_.features; ++f) {
+            const T before = shifts[f];
+            const T after = before > last[f] ? before : last[f];
+            const T d = (before == no_exponent<T> ? T(0) : before) - after;
+            keep[f] = d == 0 ? T(1) : std::exp(d > 80 ? T(80) : d);
+            grow[f] = after == last[f] ? T(1) : std::exp(last[f] - after);
+            shifts[f] = after;
+        }
+    }
+    // Queries of exponents, once the state is known: from the keys' references and from the state's.
+    void place_queries() const {
+        for (index s = 0; s < (p_.causal ? by_feature.count : 1); ++s) {
+            const index at = p_.causal ? by_feature.start(s) * feature_row : 0;
+            leaf_.relative_queries(queries + at, p_.causal ? by_feature.reference(s) : nullptr, level, shift,
+                                   feature_row, p_.causal ? by_feature.rows(s) : rows, feature_row,
+                                   near_rows + at, decayed_queries + at);
+        }
+    }
+
     // Keys or queries as they are, before the map.
     void load_input(const strided<const E>& x, index b, index h, index first, index count) const {
         leaf_.widen(x.row(b, h, first), x.stride[2], x.stride[3], count, p_.inputs, input, input_row);
@@ -140,50 +183,53 @@ public:
 
     // to = x e^b, row by row.
     void decay_rows_since_start(const T* x, T* to) const {
-        if (p_.decays == decay_of::feature) {
-            leaf_.decay_elements(x, {high, low}, {nullptr, nullptr}, feature_row, T(1), rows, feature_row,
-                                 to);
-        } else {
+        if (p_.decays == decay_of::feature)
+            by_feature.scale_since_start(x, to);
+        else
             leaf_.scale_rows(x, to, feature_row, since_start, rows, feature_row);
-        }
     }
     // to = x e^(b_end - b), row by row.
     void decay_rows_until_end(const T* x, T* to) const {
-        if (p_.decays == decay_of::feature) {
-            leaf_.decay_elements(x, {high, low}, {last_high, last_low}, feature_row, T(-1), rows, feature_row,
-                                 to);
-        } else {
+        if (p_.decays == decay_of::feature)
+            by_feature.scale_until_end(x, to);
+        else
             leaf_.scale_rows(x, to, feature_row, until_end, rows, feature_row);
-        }
     }
 
-    // a_ij = <x_i, k_j> e^(b_i - b_j) for j <= i; above the diagonal it is undefined.
-    void pair_scores(const T* x, T* a) const {
-        if (p_.decays != decay_of::feature) {
-            leaf_.multiply_to_lower({x, feature_row, 1, turned, pair_row, a, pair_row, rows, p_.features,
+    // a_ij = <x_i, k_j> e^(b_i - b_j) for j <= i; above the diagonal it is undefined. `decayed` is x e^b.
+    void pair_scores(const T* x, const T* decayed, T* a) const {
+        if (!segmented() || by_feature.count == 1) {
+            // In the first segment x is seen from the chunk's start.
+            const T* const from = p_.relative ? near_rows : (segmented() ? decayed : x);
+            leaf_.multiply_to_lower({from, feature_row, 1, turned, pair_row, a, pair_row, rows, p_.features,
                                      rounded_up(rows, w_) / w_});
             if (p_.decays == decay_of::head) leaf_.decay_lower(a, pair_row, rows, high, low);
+            if (p_.decays == decay_of::feature) own_scores(x, a);
             return;
         }
-        clear(a, rows * pair_row);  // right of the diagonal nothing is written below
-        for (index i = 0; i < rows; i += sub_chunk) {
-            const index count = least(sub_chunk, rows - i);
-            if (i > 0) {
-                near_part(x, i, count);
-                transpose(near_keys, feature_row, i, feature_row, near_turned, pair_row);
-                leaf_.multiply({near_queries, feature_row, 1, near_turned, pair_row, a + i * pair_row,
-                                pair_row, count, p_.features, rounded_up(i, w_) / w_});
-            }
-            // Reductions of rows write no padding, so the block's own columns come last.
-            const index at = i * feature_row;
-            leaf_.diagonal(x + at, keys + at, {high + at, low + at}, feature_row, count, feature_row,
-                           a + i * pair_row + i, pair_row);
+        if (!p_.relative)
+            leaf_.scale_elements(x, by_feature.since, nullptr, nullptr, feature_row, rows, feature_row,
+                                 near_rows);
+        copy(turned, near_turned, feature_row * pair_row);
+        for (index s = 0; s < by_feature.count; ++s) {
+            const index first = by_feature.start(s);
+            const index count = by_feature.rows(s);
+            if (s > 0) leaf_.scale_columns(near_turned, pair_row, by_feature.crossing(s), p_.features, first);
+            leaf_.multiply({near_rows + first * feature_row, feature_row, 1, near_turned, pair_row,
+                            a + first * pair_row, pair_row, count, p_.features,
+                            rounded_up(first + count, w_) / w_});
         }
+        if (!p_.relative) own_scores(x, a);
+    }
+    // Between a position and itself nothing decays: the bits of one that stands alone in its call.
+    void own_scores(const T* x, T* a) const {
+        leaf_.row_products(x, keys, feature_row, rows, feature_row, constant);
+        for (index i = 0; i < rows; ++i) a[i * pair_row + i] = constant[i];
     }
 
     // out += lower(Q K^T e^(b_i - b_j)) U for the queries loaded last.
     void add_pairs_to(T* out, const memory_span& soon = {}) const {
-        pair_scores(queries, pairs);
+        pair_scores(queries, decayed_queries, pairs);
         leaf_.multiply_lower({pairs,
                               pair_row,
                               1,
@@ -220,35 +266,46 @@ public:
 
     // dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j); da is overwritten.
     void pair_gradient(T* da, const T* x, T* dx, T* dk) const {
-        if (p_.decays != decay_of::feature) {
+        const index columns = feature_row / w_;
+        if (!segmented()) {
             if (p_.decays == decay_of::head) leaf_.decay_lower(da, pair_row, rows, high, low);
-            const index columns = feature_row / w_;
             leaf_.multiply_lower(
                 {da, pair_row, 1, keys, feature_row, dx, feature_row, rows, rows, columns, 1});
             leaf_.multiply_upper({da, 1, pair_row, x, feature_row, dk, feature_row, rows, rows, columns, 1});
             return;
         }
-        for (index i = 0; i < rows; i += sub_chunk) {
-            const index count = least(sub_chunk, rows - i);
-            const index at = i * feature_row;
-            leaf_.diagonal_gradient(da + i * pair_row + i, pair_row, x + at, keys + at, {high + at, low + at},
-                                    feature_row, count, feature_row, dx + at, dk + at);
-            if (i == 0) continue;
-            near_part(x, i, count);
-            // Both products come back with the decays between them and the sub-chunk's start.
-            const index columns = feature_row / w_;
-            T* const back = near_turned;
-            leaf_.multiply({da + i * pair_row, pair_row, 1, near_keys, feature_row, back, feature_row, count,
-                            i, columns});
-            leaf_.decay_elements(back, {high + at, low + at}, before(i), feature_row, T(1), count,
-                                 feature_row, back);
-            leaf_.accumulate(dx + at, nullptr, back, count * feature_row);
-            leaf_.multiply({da + i * pair_row, 1, pair_row, near_queries, feature_row, back, feature_row, i,
-                            count, columns});
-            for (index j = 0; j < i; ++j)
-                leaf_.decay_elements(back + j * feature_row, {high + j * feature_row, low + j * feature_row},
-                                     before(i), feature_row, T(-1), 1, feature_row, back + j * feature_row);
-            leaf_.accumulate(dk, nullptr, back, i * feature_row);
+        // `weights` are the factors of the keys so far, up to the segment's reference.
+        T* const back = near_turned;
+        // Relative features are exponentials already, and the gradients those of their exponents.
+        const T* const since = p_.relative ? near_rows : by_feature.since;
+        const T* const until = p_.relative ? near_keys : by_feature.until;
+        if (!p_.relative)
+            leaf_.scale_elements(x, by_feature.since, nullptr, nullptr, feature_row, rows, feature_row,
+                                 near_rows);
+        for (index s = 0; s < by_feature.count; ++s) {
+            const index first = by_feature.start(s);
+            const index count = by_feature.rows(s);
+            const index at = first * feature_row;
+            T* const block = da + first * pair_row;
+            if (first > 0) {
+                leaf_.scale_elements(weights, nullptr, by_feature.crossing(s), nullptr, feature_row, first,
+                                     feature_row, weights);
+                leaf_.scale_elements(weights, p_.relative ? nullptr : keys, nullptr, nullptr, feature_row,
+                                     first, feature_row, back);
+                leaf_.multiply(
+                    {block, pair_row, 1, back, feature_row, spare, feature_row, count, first, columns});
+                leaf_.add_products(spare, since + at, count * feature_row, T(1), dx + at);
+                leaf_.multiply({block, 1, pair_row, near_rows + at, feature_row, back, feature_row, first,
+                                count, columns});
+                leaf_.add_products(back, weights, at, T(1), dk);
+            }
+            copy(until + at, weights + at, count * feature_row);
+            leaf_.multiply_lower({block + first, pair_row, 1, near_keys + at, feature_row, back, feature_row,
+                                  count, count, columns});
+            leaf_.add_products(back, since + at, count * feature_row, T(1), dx + at);
+            leaf_.multiply_upper({block + first, 1, pair_row, near_rows + at, feature_row, back, feature_row,
+                                  count, count, columns});
+            leaf_.add_products(back, until + at, count * feature_row, T(1), dk + at);
         }
     }
 
@@ -273,17 +330,16 @@ public:
     index value_row;
     index pair_row;
     index rows = 0;
+    feature_decays<E> by_feature;
     T* input;           // (position, input): keys or queries before the map
     T* keys;            // (position, feature)
     T* turned;          // (feature, position)
     T* values;          // (position, value feature)
     T* queries;         // (position, feature)
     T* pairs;           // (query, key)
-    T* high = nullptr;  // b, (position) or (position, feature)
+    T* high = nullptr;  // b, (position); of heads, as what follows
     T* low = nullptr;
-    T* last_high = nullptr;  // b at the chunk's end, (feature)
-    T* last_low = nullptr;
-    T* since_start = nullptr;  // e^b, (position); of heads
+    T* since_start = nullptr;  // e^b
     T* until_end = nullptr;    // e^(b_end - b)
     T* keep = nullptr;         // e^b_end, (feature)
     T* decayed_keys;           // keys e^(b_end - b)
@@ -291,8 +347,12 @@ public:
     T* beta = nullptr;         // (position)
     T* early_keys = nullptr;   // keys e^b
     T* key_pairs = nullptr;    // <k_i, k_j> e^(b_i - b_j), strictly lower
+    T* level = nullptr;        // of the state, h + log z; of relative features, as what follows (feature)
+    T* shift = nullptr;        // its h
+    T* grow = nullptr;         // what is added to it times that
 
 private:
+    bool segmented() const { return p_.relative || p_.decays == decay_of::feature; }
     void load(const strided<const E>& x, index b, index h, index first, index count,
               const feature_map_leaf<T>& map, index head, T* to) const {
         if (map.map == nullptr) {
@@ -311,13 +371,6 @@ private:
     }
 
     // b in two parts, and what follows from it.
-    void load_decays(index b, index h, index first, index count) {
-        if (p_.decays == decay_of::feature)
-            sum_features(b, h, first, count);
-        else
-            sum_positions(b, h, first, count);
-        decay_rows_until_end(keys, decayed_keys);
-    }
     void sum_positions(index b, index h, index first, index count) {
         double steps[chunk_positions];
         p_.decay.read(p_.decay.context, b, h, first, count, 0, 1, steps);
@@ -328,51 +381,58 @@ private:
             else
                 high[i] = low[i] = 0;
         }
-        leaf_.decay_elements(nullptr, {high, low}, {nullptr, nullptr}, pair_row, T(1), 1, pair_row,
-                             since_start);
+        const T nothing = 0;
+        leaf_.decay_factors({high, low}, {&nothing, &nothing}, pair_row, since_start);
+        // From the end back: e^(b_end - b) = 1 / e^(b - b_end) would overflow.
         for (index i = 0; i < pair_row; ++i) {
-            constant[i] = high[count - 1];
-            until_end[i] = low[count - 1];
+            constant[i] = -high[i];
+            until_end[i] = -low[i];
         }
-        leaf_.decay_elements(nullptr, {high, low}, {constant, until_end}, pair_row, T(-1), 1, pair_row,
-                             until_end);
+        const T end = -high[count - 1];
+        const T end_low = -low[count - 1];
+        leaf_.decay_factors({constant, until_end}, {&end, &end_low}, pair_row, until_end);
         for (index f = 0; f < feature_row; ++f) keep[f] = since_start[count - 1];
     }
-    void sum_features(index b, index h, index first, index count) {
-        clear(high, count * feature_row);
-        clear(low, count * feature_row);
-        constexpr index some = 64;  // features at a time, so that their sums stand on the stack
-        for (index f0 = 0; f0 < p_.features; f0 += some) {
-            const index n = least(p_.features - f0, some);
-            long_sum sums[some];
+    // The decays of each feature, as rows.
+    void load_steps(index b, index h, index first, index count) {
+        const T* low_steps = nullptr;
+        if (std::is_same_v<T, float> && p_.decay.read_floats != nullptr) {
+            p_.decay.read_floats(p_.decay.context, b, h, first, count, p_.features,
+                                 reinterpret_cast<float*>(near_rows), feature_row);
+        } else {
+            constexpr index some = 64;  // features at a time, so that they stand on the stack
             double steps[some];
-            for (index i = 0; i < count; ++i) {
-                p_.decay.read(p_.decay.context, b, h, first + i, 1, f0, n, steps);
-                const index at = i * feature_row + f0;
-                for (index f = 0; f < n; ++f) sums[f].add(steps[f], high[at + f], low[at + f]);
+            for (index i = 0; i < count; ++i)
+                for (index f0 = 0; f0 < p_.features; f0 += some) {
+                    const index n = least(p_.features - f0, some);
+                    p_.decay.read(p_.decay.context, b, h, first + i, 1, f0, n, steps);
+                    for (index f = 0; f < n; ++f) {
+                        const double step = steps[f] < least_log_decay ? least_log_decay : steps[f];
+                        T& high_step = near_rows[i * feature_row + f0 + f];
+                        high_step = static_cast<T>(step);
+                        near_turned[i * feature_row + f0 + f] =
+                            static_cast<T>(step - static_cast<double>(high_step));
+                    }
+                }
+            if constexpr (std::is_same_v<T, float>) {
+                low_steps = near_turned;
+                clear_columns(near_turned, feature_row, p_.features, count);
             }
         }
-        copy(high + (count - 1) * feature_row, last_high, feature_row);
-        copy(low + (count - 1) * feature_row, last_low, feature_row);
-        leaf_.decay_elements(nullptr, {last_high, last_low}, {nullptr, nullptr}, feature_row, T(1), 1,
-                             feature_row, keep);
+        clear_columns(near_rows, feature_row, p_.features, count);
+        by_feature.bind(near_rows, low_steps, keys, near_keys, count);
+        by_feature.keep(keep);
     }
-    // The queries of a sub-chunk since its start, and the keys before it until there.
-    void near_part(const T* x, index i, index count) const {
-        const index at = i * feature_row;
-        leaf_.decay_elements(x + at, {high + at, low + at}, before(i), feature_row, T(1), count, feature_row,
-                             near_queries);
-        leaf_.decay_elements(keys, {high, low}, before(i), feature_row, T(-1), i, feature_row, near_keys);
-    }
-    log_sums<T> before(index i) const { return {high + (i - 1) * feature_row, low + (i - 1) * feature_row}; }
 
     const problem& p_;
     const linear_leaves<E>& leaf_;
     index w_;
     T* constant;
-    T* near_keys = nullptr;
-    T* near_turned = nullptr;
-    T* near_queries = nullptr;
+    T* near_keys = nullptr;    // keys e^(r - b), by feature: seen from their segment's reference
+    T* near_turned = nullptr;  // the same by columns, and scratch of as much
+    T* near_rows = nullptr;    // queries e^(b - r)
+    T* weights = nullptr;
+    T* spare = nullptr;
 };
 
 }  // namespace detail

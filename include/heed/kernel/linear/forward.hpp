@@ -108,6 +108,7 @@ public:
         clear(m.state_lost, size_);
         clear(m.normaliser, c_.feature_row);
         clear(m.normaliser_lost, c_.feature_row);
+        for (index f = 0; p_.relative && f < c_.feature_row; ++f) m.normaliser[f] = no_exponent<T>;
         if (p_.initial.data == nullptr) return;
         for (index f = 0; f < p_.features; ++f) {
             const T* const row = p_.initial.row(b, h, f);
@@ -116,6 +117,10 @@ public:
             if (stride == 1) copy(row, to, p_.columns());
             for (index e = 0; stride != 1 && e < p_.columns(); ++e) to[e] = row[e * stride];
             if (p_.separate()) m.normaliser[f] = row[p_.value_features * stride];
+            if (p_.relative)
+                m.normaliser[f] = read_relative(to, p_.value_features);
+            else if (p_.coded_initial)
+                read_absolute(row[p_.value_features * stride], to, p_.columns());
         }
     }
 
@@ -130,7 +135,13 @@ public:
     void update(const linear_memory<T>& m) const {
         const index columns = c_.value_row;
         if (p_.delta) add_pairs(c_.values);
-        if (p_.decays == decay_of::nothing) {
+        if (p_.relative) {
+            c_.grow_state(m.normaliser);
+            leaf_.decay_rows(m.state, columns, c_.keep, nullptr, p_.features, columns);
+            leaf_.decay_rows(m.state_lost, columns, c_.keep, nullptr, p_.features, columns);
+            leaf_.decay_rows(added_, columns, c_.grow, nullptr, p_.features, columns);
+            leaf_.accumulate(m.state, m.state_lost, added_, size_);
+        } else if (p_.decays == decay_of::nothing) {
             leaf_.accumulate(m.state, p_.delta ? nullptr : m.state_lost, added_, size_);
             leaf_.accumulate(m.normaliser, m.normaliser_lost, added_normaliser_,
                              p_.normalised ? c_.feature_row : 0);
@@ -144,7 +155,12 @@ public:
         for (index f = 0; f < p_.features; ++f) {
             T* const row = p_.last.row(b, h, f);
             const index stride = p_.last.stride[3];
-            const T* const from = m.state + f * c_.value_row;
+            const T* from = m.state + f * c_.value_row;
+            if (p_.relative) {
+                copy(from, output_, p_.columns());
+                write_relative(output_, p_.value_features, m.normaliser[f]);
+                from = output_;
+            }
             if (stride == 1) copy(from, row, p_.columns());
             for (index e = 0; stride != 1 && e < p_.columns(); ++e) row[e * stride] = from[e];
             if (p_.separate()) row[p_.value_features * stride] = m.normaliser[f];
@@ -155,9 +171,11 @@ public:
     void write_outputs(index b, index h, index first, index count, const T* state, const T* normaliser) {
         const index columns = c_.value_row / w_;
         const index keys_here = c_.rows;
+        if (p_.relative) c_.place_state(state, normaliser);
         for (index g = 0; g < p_.group(); ++g) {
             const index head = h * p_.group() + g;
             c_.load_queries(b, head, first, count);
+            if (p_.relative) c_.place_queries();
             leaf_.multiply({c_.decayed_queries,
                             c_.feature_row,
                             1,
@@ -207,7 +225,7 @@ private:
         c_.solve_values();
     }
 
-    // total = 1 / (q z + least)
+    // total = 1 / (q z + 1e-10)
     void normalise(index count, const T* normaliser) {
         if (p_.ones())
             for (index i = 0; i < count; ++i) total_[i] = output_[i * c_.value_row + p_.value_features];

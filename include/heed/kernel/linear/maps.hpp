@@ -99,8 +99,10 @@ struct favor_context {
     index feature_row;
     index count;
     T half_root;  // 1 / (2 sqrt d)
-    T shift;      // h
+    T half_log_count;
+    T shift;  // h
     bool largest;
+    bool exponents;  // logarithms of features, and gradients of these
 };
 
 // `count` directions in groups of d that are orthogonal, each with the length of a normal vector of its own.
@@ -142,6 +144,7 @@ void draw_directions(favor_context<E>& c, index d, std::uint64_t seed) {
             c.columns[f * c.feature_row + m] = m < c.count ? c.rows[m * c.input_row + f] : T(0);
     // An exponent is at most |w|^2 / 2, reached where x is w itself.
     c.shift = static_cast<T>(most / 2 > 40 ? most / 2 - 40 : 0);
+    c.half_log_count = static_cast<T>(0.5 * std::log(static_cast<double>(c.count)));
     c.half_root = static_cast<T>(0.5 / std::sqrt(static_cast<double>(d)));
 }
 
@@ -154,6 +157,12 @@ void favor_map(const void* context, const T* from, index from_row, T* to, index 
         {from, from_row, 1, c.columns, c.feature_row, to, to_row, rows, inputs, to_row / c.leaf->pack_lanes});
     c.leaf->row_products(from, from, from_row, rows, inputs, shift);
     for (index r = 0; r < rows; ++r) shift[r] = -shift[r] * c.half_root - c.shift;
+    if (c.exponents) {
+        const T least = -2 * most_exponent<T>;
+        for (index r = 0; r < rows; ++r) shift[r] = (shift[r] < least ? least : shift[r]) - c.half_log_count;
+        c.leaf->shift_rows(to, to_row, shift, rows, c.count, most_exponent<T>);
+        return;
+    }
     c.leaf->exponentials(to, to_row, shift, static_cast<T>(1 / std::sqrt(static_cast<double>(c.count))),
                          c.largest, rows, c.count);
 }
@@ -163,7 +172,7 @@ void favor_gradient(const void* context, const T* x, index x_row, const T* phi, 
                     index dx_row, index rows, index inputs) {
     const auto& c = *static_cast<const favor_context<E>*>(context);
     T sums[chunk_positions];
-    for (index i = 0; i < rows * phi_row; ++i) dphi[i] *= phi[i];
+    for (index i = 0; !c.exponents && i < rows * phi_row; ++i) dphi[i] *= phi[i];
     c.leaf->multiply(
         {dphi, phi_row, 1, c.rows, c.input_row, dx, dx_row, rows, c.count, dx_row / c.leaf->pack_lanes});
     for (index r = 0; r < rows; ++r) {

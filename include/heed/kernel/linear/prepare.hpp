@@ -48,10 +48,11 @@ private:
         T* const numbers = reinterpret_cast<T*>(base + 2 * head_);
         *keys = {&leaf_,     numbers,      numbers + p.features * input_row_,
                  input_row_, feature_row_, p.features,
-                 T(0),       T(0),         false};
+                 T(0),       T(0),         T(0),
+                 false,      p.relative};
         draw_directions<E, T>(*keys, p.inputs, p.seed);
         auto* const queries = ::new (base + head_) favor_context<E>(*keys);
-        queries->largest = p.normalised;
+        queries->largest = p.normalised && !p.relative;
         p.key_map.context = keys;
         p.query_map.context = queries;
     }

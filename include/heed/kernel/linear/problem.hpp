@@ -6,6 +6,8 @@
 // The walk over chunks is written and compiled once; products and rows are compiled for each target.
 #pragma once
 
+#include <limits>
+
 #include <heed/core/strided.hpp>
 #include <heed/math.hpp>
 
@@ -16,8 +18,6 @@ namespace detail {
 // Positions in a chunk: its products cost chunk (d_k + d_v) beside 4 d_k d_v a position, and a state of
 // 64 x 64 stays in the first-level cache.
 inline constexpr index chunk_positions = 64;
-// Positions in a sub-chunk, where decays differ from feature to feature.
-inline constexpr index sub_chunk = 8;
 // A logarithm of a decay below this is 0 to every type; sums of them stay exact enough.
 inline constexpr double least_log_decay = -1e4;
 
@@ -101,6 +101,44 @@ struct log_sums {
     const T* low;
 };
 
+// The logarithms of a chunk's decays by feature and its keys; what becomes of them
+// (kernel/linear/decays.hpp).
+template <class T>
+struct decay_steps {
+    const T* steps;      // (position, feature)
+    const T* low_steps;  // what they lack of more digits, or null
+    const T* keys;
+    index row;
+    index rows;
+    index n;
+    T* since;
+    T* until;
+    T* near_keys;
+    T* sums;       // scratch, two rows
+    T* crossings;  // (segment, feature)
+    index* starts;
+};
+
+// The exponents of a chunk's keys by feature; what becomes of them (kernel/linear/exponents-inl.hpp).
+template <class T>
+struct exponent_rows {
+    const T* exponents;  // (position, feature)
+    index row;
+    index rows;
+    index n;
+    T* near_keys;
+    T* references;  // (segment, feature)
+    T* crossings;
+    index* starts;
+};
+
+// Exponents are held within so much, so that sums of a few of them stay numbers.
+template <class T>
+inline constexpr T most_exponent = std::numeric_limits<T>::max() / 64;
+// The reference of a state that has seen nothing.
+template <class T>
+inline constexpr T no_exponent = -6 * most_exponent<T>;
+
 // The softmax over positions of one head, (feature) each: with the largest key and the sum known, a key's
 // feature is e^(x - most) inverse; its gradient needs the mean of dphi under the softmax.
 template <class T>
@@ -145,15 +183,21 @@ struct linear_leaves {
     void (*scale_rows)(const T* x, T* to, index row, const T* factor, index rows, index n);
     // a_ij *= e^(b_i - b_j) for j <= i (strictly below with `strict`), times row_factor[i] if given.
     void (*decay_lower)(T* a, index row, index rows, const T* high, const T* low);
-    // to = x e^(sign (b - reference)), element by element; a null reference is 0.
-    void (*decay_elements)(const T* x, const log_sums<T>& b, const log_sums<T>& reference, index row, T sign,
-                           index rows, index n, T* to);
-    // a_ij = sum over f of x_if k_jf e^(b_if - b_jf) for j <= i, of one sub-chunk.
-    void (*diagonal)(const T* x, const T* k, const log_sums<T>& b, index row, index rows, index n, T* a,
-                     index a_row);
-    // And its gradients: dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j).
-    void (*diagonal_gradient)(const T* da, index a_row, const T* x, const T* k, const log_sums<T>& b,
-                              index row, index rows, index n, T* dx, T* dk);
+    // to_i = e^(b_i - from), `from` one number.
+    void (*decay_factors)(const log_sums<T>& b, const log_sums<T>& from, index n, T* to);
+    // How many segments.
+    index (*segment_decays)(const decay_steps<T>&);
+    index (*segment_exponents)(const exponent_rows<T>&);
+    // Row i: x = x + shift[i], x held within most; what stands behind n is far below all.
+    void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T most);
+    // near = e^(x + reference - s), of_state = e^(x + shift - s), s the row's largest x + reference or level.
+    void (*relative_queries)(const T* x, const T* reference, const T* level, const T* shift, index row,
+                             index rows, index n, T* near, T* of_state);
+    // to = x y v w, y by elements, v and w the same for all rows; those that are null are 1.
+    void (*scale_elements)(const T* x, const T* y, const T* v, const T* w, index row, index rows, index n,
+                           T* to);
+    // The first columns of each row times the row's number.
+    void (*scale_columns)(T* x, index row, const T* factor, index rows, index columns);
     // total[i] = sum over f of q_if z_if, z the running sum of the keys over start.
     void (*normalisers)(const T* q, const T* k, index row, index rows, index n, const T* start, T* total);
     // x_i += factor[i] z_i, with the same z.
@@ -199,6 +243,9 @@ struct number_source {
         if (data == nullptr || size != sizeof(T) || stride[3] != 1) return nullptr;
         return static_cast<const T*>(data) + b * stride[0] + h * stride[1] + position * stride[2];
     }
+    // The same for all features, to rows of floats; null where a float does not hold them.
+    void (*read_floats)(const void* context, index b, index h, index first, index rows, index n, float* to,
+                        index to_row) = nullptr;
 };
 
 template <class T>
@@ -245,14 +292,21 @@ struct linear_problem {
     bool over_positions = false;  // the key features are a softmax over positions
     index random_features = 0;    // or this many random ones, of this seed
     std::uint64_t seed = 0;
-    strided<const T> initial;  // (batch, kv_head, feature, value feature), a null one is zero
+    bool relative = false;       // features are exponents, relative to the largest so far (relative.hpp)
+    bool coded_initial = false;  // the initial state may hold rows in the form of relative.hpp
+    strided<const T> initial;    // (batch, kv_head, feature, value feature), a null one is zero
     strided<T> last;
 
-    // What rows are multiplied by for <q, z>. A scale is for what is not normalised: here it would cancel.
-    static T inverse_of(T total) { return T(1) / (total + T(1e-10)); }
+    // What rows are multiplied by for <q, z>, to which 1e-10 is added; relative features sum to at least
+    // about 1, or to 0 where there were no keys. A scale is for what is not normalised: here it would cancel.
+    T inverse_of(T total) const {
+        return relative ? (total == 0 ? T(0) : T(1) / total) : T(1) / (total + T(1e-10));
+    }
     index group() const { return kv_heads == 0 ? 0 : heads / kv_heads; }
-    // Where z decays it stands as one more column of the values, which are 1 there.
-    bool ones() const { return normalised && decays != decay_of::nothing; }
+    // A chunk's state is scaled before what it adds comes to it.
+    bool scaled() const { return relative || decays != decay_of::nothing; }
+    // Where z is scaled, too, it stands as one more column of the values, which are 1 there.
+    bool ones() const { return normalised && scaled(); }
     bool separate() const { return normalised && !ones(); }
     index columns() const { return value_features + (ones() ? 1 : 0); }
 };

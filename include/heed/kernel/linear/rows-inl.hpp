@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/linear/rows-inl.hpp: the element-by-element work of linear attention: decays, normalisers, sums
+// heed/kernel/linear/rows-inl.hpp: the element-by-element work of linear attention: normalisers, sums, rows
+// times numbers
 //
 // Rows are padded to whole packs, the padding is zero.
 
@@ -64,57 +65,6 @@ HEED_NOINLINE void scale_rows(const T* x, T* to, index row, const T* factor, ind
         for (index i = 0; i < n; i += lanes_of<T>) store(to + i, load(x + i) * set<pack<T>>(factor[r]));
 }
 
-template <class T>
-HEED_INLINE pack<T> log_difference(const T* high, const T* low, index i, pack<T> from_high,
-                                   pack<T> from_low) {
-    return (from_high - load(high + i)) + (from_low - load(low + i));
-}
-
-template <class T>
-HEED_INLINE pack<T> lane_numbers() {
-    T numbers[lanes_of<T>];
-    HEED_UNROLL
-    for (int l = 0; l < lanes_of<T>; ++l) numbers[l] = static_cast<T>(l);
-    return load(numbers);
-}
-
-// Lanes right of the diagonal take part in the last pack of a row: their exponent is 0, since the difference
-// runs backward in time there and would overflow.
-template <class T>
-HEED_NOINLINE void decay_lower(T* a, index row, index rows, const T* high, const T* low) {
-    const pack<T> lane = lane_numbers<T>();
-    for (index i = 0; i < rows; ++i, a += row) {
-        const pack<T> h = set<pack<T>>(high[i]);
-        const pack<T> l = set<pack<T>>(low[i]);
-        for (index j = 0; j <= i; j += lanes_of<T>) {
-            pack<T> d = log_difference(high, low, j, h, l);
-            if (j + lanes_of < T >> i)
-                d = choose(lane > set<pack<T>>(static_cast<T>(i - j)), set<pack<T>>(0), d);
-            store(a + j, load(a + j) * exp(d));
-        }
-    }
-}
-
-template <class T>
-HEED_NOINLINE void decay_elements(const T* x, const detail::log_sums<T>& b,
-                                  const detail::log_sums<T>& reference, index row, T sign, index rows,
-                                  index n, T* to) {
-    const pack<T> s = set<pack<T>>(-sign);
-    for (index r = 0; r < rows; ++r, to += row) {
-        for (index i = 0; i < n; i += lanes_of<T>) {
-            pack<T> h = set<pack<T>>(0);
-            pack<T> l = h;
-            if (reference.high != nullptr) {
-                h = load(reference.high + i);
-                l = load(reference.low + i);
-            }
-            pack<T> e = exp(s * log_difference(b.high + r * row, b.low + r * row, i, h, l));
-            if (x != nullptr) e = e * load(x + r * row + i);
-            store(to + i, e);
-        }
-    }
-}
-
 // The sum of a pack's lanes, added in the order of lane_sums.
 template <class T>
 HEED_INLINE T pairwise_sum(pack<T> x) {
@@ -168,50 +118,6 @@ HEED_NOINLINE void row_products(const T* x, const T* y, index row, index rows, i
 template <class T>
 HEED_NOINLINE void multiply_row(const T* x, index row, const T* y, index rows, index n, T* r) {
     sums_of_rows<T>(rows, r, row_product<T>{x, row, y, 0, n});
-}
-
-// One row of scores inside a sub-chunk, row j being its product with key j.
-template <class T>
-struct diagonal_row {
-    const T* x;
-    const T* k;
-    detail::log_sums<T> b;
-    index row;
-    index i;
-    index n;
-    HEED_INLINE pack<T> sum(index j) const {
-        // With itself: nothing has decayed in between, as where a position stands alone in its call.
-        if (j == i) return row_product<T>{x + i * row, row, k + i * row, row, n}.sum(0);
-        pack<T> s = set<pack<T>>(0);
-        for (index f = 0; f < n; f += lanes_of<T>) {
-            const pack<T> d = log_difference(b.high + j * row, b.low + j * row, f, load(b.high + i * row + f),
-                                             load(b.low + i * row + f));
-            s = load(x + i * row + f) * load(k + j * row + f) * exp(d) + s;
-        }
-        return s;
-    }
-};
-template <class T>
-HEED_NOINLINE void diagonal(const T* x, const T* k, const detail::log_sums<T>& b, index row, index rows,
-                            index n, T* a, index a_row) {
-    for (index i = 0; i < rows; ++i)
-        sums_of_rows<T>(i + 1, a + i * a_row, diagonal_row<T>{x, k, b, row, i, n});
-}
-template <class T>
-HEED_NOINLINE void diagonal_gradient(const T* da, index a_row, const T* x, const T* k,
-                                     const detail::log_sums<T>& b, index row, index rows, index n, T* dx,
-                                     T* dk) {
-    for (index i = 0; i < rows; ++i)
-        for (index j = 0; j <= i; ++j) {
-            const pack<T> d = set<pack<T>>(da[i * a_row + j]);
-            for (index f = 0; f < n; f += lanes_of<T>) {
-                const pack<T> g =
-                    d * exp(log_difference(b.high + j * row, b.low + j * row, f, load(b.high + i * row + f),
-                                           load(b.low + i * row + f)));
-                store(dx + i * row + f, g * load(k + j * row + f) + load(dx + i * row + f));
-                store(dk + j * row + f, g * load(x + i * row + f) + load(dk + j * row + f));
-            }
-        }
 }
 
 // q z of each row, z the running sum of the keys over its start; a panel of features at a time.
