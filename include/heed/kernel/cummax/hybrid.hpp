@@ -9,6 +9,7 @@
 #pragma once
 
 #include <heed/kernel/cummax/attention.hpp>
+#include <heed/mask/concept.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

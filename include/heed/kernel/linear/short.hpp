@@ -11,6 +11,8 @@
 // Cost for each position: 4 features d_v flops; the state is read once and written once.
 #pragma once
 
+#include <heed/core/device.hpp>
+#include <heed/core/workspace.hpp>
 #include <heed/kernel/linear/chunk.hpp>
 
 namespace heed {
@@ -243,10 +245,10 @@ void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, const
     if (lanes > heads) lanes = heads;
     const linear_short<E> measure(p, leaves);
     const std::size_t each = cache_lines(measure.bytes());
-    constexpr std::size_t little = 8192;
-    alignas(workspace::alignment) char near_by[little];
-    char* const start = each * static_cast<std::size_t>(lanes) <= little
-                            ? near_by
+    constexpr std::size_t stack_bytes = 8192;
+    alignas(workspace::alignment) char on_stack[stack_bytes];
+    char* const start = each * static_cast<std::size_t>(lanes) <= stack_bytes
+                            ? on_stack
                             : static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     if (lanes == 1) {
         linear_short<E> kernel(p, leaves, room<T>(start));
