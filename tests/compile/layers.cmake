@@ -5,7 +5,7 @@ heed_must_not_compile(number_as_option MESSAGE "heed::multi_head_attention: an a
 heed_must_not_compile(option_of_another MESSAGE "heed::multi_head_attention: the attention inside does not take one of these options")
 heed_must_not_compile(logsumexp MESSAGE "heed::multi_head_attention: the attention inside does not take one of these options")
 heed_must_not_compile(option_twice MESSAGE "heed::attention: softcap is given twice")
-heed_must_not_compile(gradient_in_forward MESSAGE "bias_gradient, slopes_gradient and sinks_gradient are options of")
+heed_must_not_compile(gradient_in_forward MESSAGE "bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient are options of")
 heed_must_not_compile(weights_in_backward MESSAGE "heed::attention_backward: weights.t. is an option of the forward")
 heed_must_not_compile(column_major MESSAGE "heed: this tensor is column-major")
 heed_must_not_compile(other_element MESSAGE "heed: a tensor's elements are not those of the layer's parameters")

@@ -197,6 +197,17 @@ TEST_CASE("the five dropout sites of a decoder layer drop each by itself") {
             independent(rows_alike, rows);
             independent(numbers_alike, numbers);
         }
+    // A weight stands where a branch's first number does: one site for both would keep both or neither.
+    for (std::size_t a = 0; a < 2; ++a)
+        for (const sites& b : parts) {
+            long seen = 0, alike = 0;
+            for (std::size_t row = 0; row < std::size_t(rows); ++row)
+                if (b.weight[row]) {
+                    ++seen;
+                    alike += parts[a].weight[row] == b.number[row * std::size_t(width)];
+                }
+            independent(alike, seen);
+        }
 }
 
 #if defined(__cpp_exceptions)

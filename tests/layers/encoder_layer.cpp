@@ -179,6 +179,14 @@ TEST_CASE("dropout drops weights, and numbers of both branches, each by itself")
     }
     CHECK(std::labs(alike - 3200) < 300);
     CHECK(std::labs(same_seed - 3200) < 900);  // rows whose weight was dropped keep nothing
+    // A weight stands where a branch's first number does: one site for both would keep both or neither.
+    long weight_alike = 0;
+    for (std::size_t row = 0; row < 200; ++row) {
+        bool weight = false;
+        for (std::size_t at = row * 32; at < (row + 1) * 32; ++at) weight = weight || a.kept[at];
+        weight_alike += weight == f.kept[row * 32];
+    }
+    CHECK(std::labs(weight_alike - 100) < 40);
 
     // Heads that do not take the option: the branches alone.
     struct steady_heads : heed::exact_heads {

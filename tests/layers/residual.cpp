@@ -23,10 +23,11 @@ support::tensor<T, 3> made(long batch, long positions, long width, std::uint64_t
 }
 
 template <class T>
-void check_dropout(long batch, long positions, long width, double p) {
+void check_dropout(long batch, long positions, long width, double probability) {
+    const double p = std::floor(probability * 0x1p32) / 0x1p32;
     auto x = made<T>(batch, positions, width, 1), branch = made<T>(batch, positions, width, 2);
     auto dy = made<T>(batch, positions, width, 3), y = x, d = x;
-    const auto drop = heed::dropout(p, 99);
+    const auto drop = heed::dropout(probability, 99);
     heed::detail::add_branch(rows(y), rows(x), rows(branch), 1, drop);
     heed::detail::drop_backward(rows(d), rows(dy), 1, drop);
     long kept = 0, wrong = 0;

@@ -154,7 +154,8 @@ TEST_CASE("the output and its log-sum-exp do not drift up to 4 million keys") {
         }
         INFO(queries << " queries, " << keys << " keys: " << worst << ", log-sum-exp " << worst_lse);
         CHECK(worst <= 5e-7);
-        CHECK(worst_lse <= support::ulp<float>(std::log(static_cast<double>(keys))));
+        // The logarithm and its sum with the maximum are rounded once each.
+        CHECK(worst_lse <= 1.5 * support::ulp<float>(std::log(static_cast<double>(keys))));
     }
 }
 

@@ -2,7 +2,8 @@
 // heed/score/dropout.hpp: weights dropped at random, w = keep ? w / (1 - p) : 0
 //
 // Counter-based: whether a weight is kept is a hash of the seed and its (batch, head, query, key), so the
-// forward and the backward agree, whatever the threads, tiles and order. The sums of the softmax and the
+// forward and the backward agree, whatever the threads, tiles and order. p is taken in whole steps of 2^-32,
+// those below it, so that what is kept has the mean of all for every p. The sums of the softmax and the
 // weights that are written out are those before dropout.
 #pragma once
 
@@ -52,7 +53,7 @@ struct dropout_option : option<option_kind::dropout> {
 
 }  // namespace detail
 
-// 0 <= p < 1, the probability that a weight is dropped.
+// 0 <= p < 1, the probability that a weight is dropped, in steps of 2^-32.
 template <class Seed>
 auto dropout(double p, Seed seed) {
     static_assert(std::integral<Seed>, "heed::dropout: the seed is a whole number: dropout(p, seed)");

@@ -13,7 +13,11 @@ namespace HEED_SIMD {
 
 // Which lanes are a NaN; and is larger() what later() is where none is?
 #if defined(__x86_64__) && HEED_SIMD_VECTORS
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+inline constexpr bool larger_is_later = false;  // g++ then exchanges the two of its maximum: -0 and +0
+#else
 inline constexpr bool larger_is_later = true;
+#endif
 template <class V>
 HEED_INLINE lane_bits nan_lanes(V x) {
 #if HEED_REGION == HEED_RANK_avx512

@@ -78,7 +78,7 @@ private:
 
     // As many keys as every row of a block sees for certain.
     index keys_of_all(index b, index h, index first, index count) const {
-        if (p_.classify == nullptr) return p_.keys;
+        if (p_.classify == nullptr || p_.keys == 0) return p_.keys;
         const index keys = least(p_.keys, panel_keys);
         const bool all = p_.cover_of({b, h, first, first + count, 0, keys}) == cover::full;
         // Any row that has a log-sum-exp sees one.
@@ -90,14 +90,17 @@ private:
         if (size > -static_cast<double>(constants<T>::lowest)) return false;
         if (size > 2 * std::sqrt(static_cast<double>(p_.keys))) return true;
         const index enough = static_cast<index>(std::ceil(size * size / 4));
+        // Steps begin at multiples of their length, so that every form of a mask counts the same keys.
+        const auto step_of_first = [&](index key) {
+            return p_.first_of({b, h, query, query + 1, key, p_.keys}) / step * step;
+        };
         index seen = 0;
-        index key = p_.first_of({b, h, query, query + 1, 0, p_.keys});
-        for (index tries = enough / step + step; tries > 0 && key < p_.keys && seen < enough; --tries) {
+        for (index key = step_of_first(0); key < p_.keys && seen < enough;) {
             const bool some =
                 p_.cover_of({b, h, query, query + 1, key, least(key + step, p_.keys)}) != cover::empty;
             seen += some ? step : 0;
             key += step;
-            if (!some && key < p_.keys) key = p_.first_of({b, h, query, query + 1, key, p_.keys});
+            if (!some && key < p_.keys) key = step_of_first(key);
         }
         return seen < enough;
     }

@@ -62,9 +62,9 @@ HEED_NOINLINE index segment_exponents(const detail::exponent_rows<T>& p) {
 // largest of all their terms.
 template <class T>
 HEED_NOINLINE void relative_queries(const T* x, const T* reference, const T* level, const T* shift, index row,
-                                    index rows, index n, T* near, T* of_state) {
+                                    index rows, index n, T* since, T* of_state) {
     constexpr int w = lanes_of<T>;
-    for (index r = 0; r < rows; ++r, x += row, near += row, of_state += row) {
+    for (index r = 0; r < rows; ++r, x += row, since += row, of_state += row) {
         pack<T> m = load(x) + load(level);
         for (index i = 0; i < n; i += w) {
             const pack<T> e = load(x + i);
@@ -81,7 +81,7 @@ HEED_NOINLINE void relative_queries(const T* x, const T* reference, const T* lev
             const pack<T> e = load(x + i);
             const pack<T> d = (e + load(shift + i)) - s;
             store(of_state + i, exp(choose(d > largest, largest, d)));
-            if (reference != nullptr) store(near + i, exp((e + load(reference + i)) - s));
+            if (reference != nullptr) store(since + i, exp((e + load(reference + i)) - s));
         }
     }
 }

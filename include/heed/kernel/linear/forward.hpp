@@ -117,7 +117,9 @@ public:
             if (stride == 1) copy(row, to, p_.columns());
             for (index e = 0; stride != 1 && e < p_.columns(); ++e) to[e] = row[e * stride];
             if (p_.separate()) m.normaliser[f] = row[p_.value_features * stride];
-            if (p_.relative)
+            if (p_.initial_shift.data != nullptr)
+                m.normaliser[f] = *p_.initial_shift.row(b, h, f);
+            else if (p_.relative)
                 m.normaliser[f] = read_relative(to, p_.value_features);
             else if (p_.coded_initial)
                 read_absolute(row[p_.value_features * stride], to, p_.columns());
@@ -156,7 +158,9 @@ public:
             T* const row = p_.last.row(b, h, f);
             const index stride = p_.last.stride[3];
             const T* from = m.state + f * c_.value_row;
-            if (p_.relative) {
+            if (p_.last_shift.data != nullptr) {
+                *p_.last_shift.row(b, h, f) = m.normaliser[f];
+            } else if (p_.relative) {
                 copy(from, output_, p_.columns());
                 write_relative(output_, p_.value_features, m.normaliser[f]);
                 from = output_;

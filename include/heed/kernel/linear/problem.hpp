@@ -134,7 +134,7 @@ struct exponent_rows {
 
 // Exponents are held within so much, so that sums of a few of them stay numbers.
 template <class T>
-inline constexpr T most_exponent = std::numeric_limits<T>::max() / 64;
+inline constexpr T most_exponent = (std::numeric_limits<T>::max)() / 64;
 // The reference of a state that has seen nothing.
 template <class T>
 inline constexpr T no_exponent = -6 * most_exponent<T>;
@@ -192,7 +192,7 @@ struct linear_leaves {
     void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T most);
     // near = e^(x + reference - s), of_state = e^(x + shift - s), s the row's largest x + reference or level.
     void (*relative_queries)(const T* x, const T* reference, const T* level, const T* shift, index row,
-                             index rows, index n, T* near, T* of_state);
+                             index rows, index n, T* since, T* of_state);
     // to = x y v w, y by elements, v and w the same for all rows; those that are null are 1.
     void (*scale_elements)(const T* x, const T* y, const T* v, const T* w, index row, index rows, index n,
                            T* to);
@@ -296,6 +296,10 @@ struct linear_problem {
     bool coded_initial = false;  // the initial state may hold rows in the form of relative.hpp
     strided<const T> initial;    // (batch, kv_head, feature, value feature), a null one is zero
     strided<T> last;
+    // The references h of relative features apart, (batch, kv_head, feature, 1), the states then sums over
+    // e^h as they are, for a state that is read again bit by bit.
+    strided<const T> initial_shift;
+    strided<T> last_shift;
 
     // What rows are multiplied by for <q, z>, to which 1e-10 is added; relative features sum to at least
     // about 1, or to 0 where there were no keys. A scale is for what is not normalised: here it would cancel.

@@ -37,6 +37,7 @@ public:
         const bool keeps = p.keys > 0 && (is_known_map<Options> && ...);
         if (keeps && kept_ && now == made_by_) {
             p.initial = strided_of<const T>(as_view(std::as_const(sums_)));
+            if (p.relative) p.initial_shift = strided_of<const T>(as_view(std::as_const(shifts_)));
             p.over_positions = false;  // what such a map asks of all keys stands in the sums
             setup.run([&](const auto* device, index lanes, workspace& memory) {
                 read_state(p, leaves, device, lanes, memory);
@@ -47,6 +48,10 @@ public:
         if (keeps) {
             fit(sums_, p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0));
             p.last = strided_of<T>(as_view(sums_));
+            if (p.relative) {
+                fit(shifts_, p.batch, p.kv_heads, p.features, 1);
+                p.last_shift = strided_of<T>(as_view(shifts_));
+            }
         }
         setup.run([&](const auto* device, index lanes, workspace& memory) {
             run_linear(p, leaves, device, lanes, memory);
@@ -66,6 +71,7 @@ private:
     };
 
     Eigen::Tensor<T, 4, Eigen::RowMajor> sums_{0, 0, 0, 0};  // (batch, kv_head, feature, value feature and z)
+    Eigen::Tensor<T, 4, Eigen::RowMajor> shifts_{0, 0, 0, 0};  // h (batch, kv_head, feature, 1)
     origin made_by_;
     bool kept_ = false;
 };
