@@ -58,8 +58,10 @@ void call(everything& e) {
     (void)heed::cummax(e.o, heed::causal);
 #endif
 #ifdef HEED_CASE_scan_const
-    const tensor4& c = e.y;
-    heed::cummax_into(c, e.o);
+    {
+        const tensor4& c = e.y;
+        heed::cummax_into(c, e.o);
+    }
 #endif
 #ifdef HEED_CASE_scan_temporary
     heed::cummax_into(tensor4(1, 2, 3, 4), e.o);
@@ -74,19 +76,25 @@ void call(everything& e) {
     (void)heed::cummax(e.o + e.o);
 #endif
 #ifdef HEED_CASE_scan_column_major
-    Eigen::Tensor<float, 4> t(4, 3, 2, 1);
-    (void)heed::cummax(t);
+    {
+        Eigen::Tensor<float, 4> t(4, 3, 2, 1);
+        (void)heed::cummax(t);
+    }
 #endif
 #ifdef HEED_CASE_indices_of_floats
     heed::cummax_with_index_into(e.y, e.d_o, e.o);
 #endif
 #ifdef HEED_CASE_indices_too_short
-    Eigen::Tensor<std::int16_t, 4, Eigen::RowMajor> t(1, 2, 3, 4);
-    heed::cummax_with_index_into(e.y, t, e.o);
+    {
+        Eigen::Tensor<std::int16_t, 4, Eigen::RowMajor> t(1, 2, 3, 4);
+        heed::cummax_with_index_into(e.y, t, e.o);
+    }
 #endif
 #ifdef HEED_CASE_indices_const
-    const auto& t = e.indices;
-    heed::cummax_with_index_into(e.y, t, e.o);
+    {
+        const auto& t = e.indices;
+        heed::cummax_with_index_into(e.y, t, e.o);
+    }
 #endif
 #ifdef HEED_CASE_indices_temporary
     heed::cummax_with_index_into(e.y, Eigen::Tensor<std::int32_t, 4, Eigen::RowMajor>(1, 2, 3, 4), e.o);
@@ -95,8 +103,10 @@ void call(everything& e) {
     heed::cummax_backward_into(e.d_o, e.wide, e.o);
 #endif
 #ifdef HEED_CASE_scan_gradient_const
-    const tensor4& c = e.d_o;
-    heed::cummax_backward_into(c, e.y, e.o);
+    {
+        const tensor4& c = e.d_o;
+        heed::cummax_backward_into(c, e.y, e.o);
+    }
 #endif
 #ifdef HEED_CASE_scan_backward_with_hybrid
     SCAN_BACK(heed::hybrid(0.5));
@@ -153,8 +163,10 @@ void call(everything& e) {
     ATTEND(heed::hybrid(e.pool));
 #endif
 #ifdef HEED_CASE_state_const
-    const tensor4& c = e.state;
-    ATTEND(heed::state(c));
+    {
+        const tensor4& c = e.state;
+        ATTEND(heed::state(c));
+    }
 #endif
 #ifdef HEED_CASE_state_of_other_element
     ATTEND(heed::state(e.wide_state));
@@ -163,8 +175,10 @@ void call(everything& e) {
     ATTEND(heed::initial_state(e.wide_state));
 #endif
 #ifdef HEED_CASE_state_of_halves
-    Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor> o(1, 2, 3, 4), s(1, 2, 1, 4);
-    (void)heed::cummax_attention(o, o, o, heed::state(s));
+    {
+        Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor> o(1, 2, 3, 4), s(1, 2, 1, 4);
+        (void)heed::cummax_attention(o, o, o, heed::state(s));
+    }
 #endif
 #ifdef HEED_CASE_mixed_elements
     (void)heed::cummax_attention(e.o, e.wide, e.a);
@@ -173,8 +187,10 @@ void call(everything& e) {
     heed::cummax_attention_into(e.wide, e.o, e.a, e.a);
 #endif
 #ifdef HEED_CASE_result_const
-    const tensor4& c = e.y;
-    heed::cummax_attention_into(c, e.o, e.a, e.a);
+    {
+        const tensor4& c = e.y;
+        heed::cummax_attention_into(c, e.o, e.a, e.a);
+    }
 #endif
 #ifdef HEED_CASE_result_temporary
     heed::cummax_attention_into(tensor4(1, 2, 3, 4), e.o, e.a, e.a);
@@ -183,8 +199,10 @@ void call(everything& e) {
     BACKWARD(heed::state(e.state));
 #endif
 #ifdef HEED_CASE_backward_const
-    const tensor4& c = e.d_b;
-    heed::cummax_attention_backward_into(e.d_o, e.d_a, c, e.y, e.o, e.a, e.a);
+    {
+        const tensor4& c = e.d_b;
+        heed::cummax_attention_backward_into(e.d_o, e.d_a, c, e.y, e.o, e.a, e.a);
+    }
 #endif
 #ifdef HEED_CASE_backward_of_other_element
     (void)heed::cummax_attention_backward(e.wide, e.o, e.a, e.a);
@@ -193,12 +211,16 @@ void call(everything& e) {
     BACKWARD(heed::initial_state_gradient(e.state), heed::initial_state_gradient(e.state));
 #endif
 #ifdef HEED_CASE_hybrid_gradient_alone
-    tensor2 t(1, 2);
-    BACKWARD(heed::hybrid_gradient(t));
+    {
+        tensor2 t(1, 2);
+        BACKWARD(heed::hybrid_gradient(t));
+    }
 #endif
 #ifdef HEED_CASE_hybrid_gradient_of_other_element
-    Eigen::Tensor<double, 1, Eigen::RowMajor> t(2);
-    BACKWARD(heed::hybrid(e.alpha), heed::hybrid_gradient(t));
+    {
+        Eigen::Tensor<double, 1, Eigen::RowMajor> t(2);
+        BACKWARD(heed::hybrid(e.alpha), heed::hybrid_gradient(t));
+    }
 #endif
 #ifdef HEED_CASE_maxstate_number_as_option
     (void)heed::maxstate(e.o, e.a, e.a, 0.5);
@@ -210,8 +232,10 @@ void call(everything& e) {
     MAXSTATE(heed::state(e.wide_state));
 #endif
 #ifdef HEED_CASE_maxstate_const
-    const tensor4& c = e.y;
-    heed::maxstate_into(c, e.o, e.a, e.a);
+    {
+        const tensor4& c = e.y;
+        heed::maxstate_into(c, e.o, e.a, e.a);
+    }
 #endif
 #ifdef HEED_CASE_maxstate_temporary
     heed::maxstate_into(tensor4(1, 2, 3, 4), e.o, e.a, e.a);
@@ -223,8 +247,10 @@ void call(everything& e) {
     (void)heed::maxstate_backward(e.y, e.o, e.a, e.a, heed::state(e.state));
 #endif
 #ifdef HEED_CASE_maxstate_backward_const
-    const tensor4& c = e.d_a;
-    heed::maxstate_backward_into(e.d_o, c, e.d_b, e.y, e.o, e.a, e.a);
+    {
+        const tensor4& c = e.d_a;
+        heed::maxstate_backward_into(e.d_o, c, e.d_b, e.y, e.o, e.a, e.a);
+    }
 #endif
 #ifdef HEED_CASE_super_mix_twice
     SUPER(heed::head_mix(e.mix), heed::head_mix(e.mix));
@@ -233,8 +259,10 @@ void call(everything& e) {
     SUPER(heed::head_mix(tensor2(2, 10)));
 #endif
 #ifdef HEED_CASE_super_mix_of_other_element
-    Eigen::Tensor<double, 2, Eigen::RowMajor> t(2, 10);
-    SUPER(heed::head_mix(t));
+    {
+        Eigen::Tensor<double, 2, Eigen::RowMajor> t(2, 10);
+        SUPER(heed::head_mix(t));
+    }
 #endif
 #ifdef HEED_CASE_super_mix_gradient_in_forward
     SUPER(heed::head_mix(e.mix), heed::head_mix_gradient(e.mix));
@@ -246,19 +274,25 @@ void call(everything& e) {
     (void)heed::maxstate_super(e.o, e.a, e.a, e.wide, k);
 #endif
 #ifdef HEED_CASE_super_const
-    const tensor4& c = e.y;
-    heed::maxstate_super_into(c, e.o, e.a, e.a, e.a, k);
+    {
+        const tensor4& c = e.y;
+        heed::maxstate_super_into(c, e.o, e.a, e.a, e.a, k);
+    }
 #endif
 #ifdef HEED_CASE_super_mix_gradient_alone
     SUPER_BACK(heed::head_mix_gradient(e.mix));
 #endif
 #ifdef HEED_CASE_super_mix_gradient_const
-    const tensor2& c = e.mix;
-    SUPER_BACK(heed::head_mix(e.mix), heed::head_mix_gradient(c));
+    {
+        const tensor2& c = e.mix;
+        SUPER_BACK(heed::head_mix(e.mix), heed::head_mix_gradient(c));
+    }
 #endif
 #ifdef HEED_CASE_super_mix_gradient_of_other_element
-    Eigen::Tensor<double, 2, Eigen::RowMajor> t(2, 10);
-    SUPER_BACK(heed::head_mix(e.mix), heed::head_mix_gradient(t));
+    {
+        Eigen::Tensor<double, 2, Eigen::RowMajor> t(2, 10);
+        SUPER_BACK(heed::head_mix(e.mix), heed::head_mix_gradient(t));
+    }
 #endif
 #ifdef HEED_CASE_super_backward_with_final_state
     SUPER_BACK(heed::final_state(e.state));
@@ -267,25 +301,35 @@ void call(everything& e) {
     heed::cummax_state<int> s(1, 2, 4);
 #endif
 #ifdef HEED_CASE_state_object_with_state
-    heed::cummax_state<float> s(1, 2, 4);
-    (void)s.attend(e.o, e.a, e.a, heed::state(e.state));
+    {
+        heed::cummax_state<float> s(1, 2, 4);
+        (void)s.attend(e.o, e.a, e.a, heed::state(e.state));
+    }
 #endif
 #ifdef HEED_CASE_state_object_attends_other_element
-    heed::cummax_state<float> s(1, 2, 4);
-    (void)s.attend(e.wide, e.wide, e.wide);
+    {
+        heed::cummax_state<float> s(1, 2, 4);
+        (void)s.attend(e.wide, e.wide, e.wide);
+    }
 #endif
 #ifdef HEED_CASE_state_object_absorbs_other_element
-    heed::cummax_state<float> s(1, 2, 4);
-    s.absorb(e.wide);
+    {
+        heed::cummax_state<float> s(1, 2, 4);
+        s.absorb(e.wide);
+    }
 #endif
 #ifdef HEED_CASE_state_object_absorbs_along
-    heed::cummax_state<float> s(1, 2, 4);
-    s.absorb(e.o, heed::along::head);
+    {
+        heed::cummax_state<float> s(1, 2, 4);
+        s.absorb(e.o, heed::along::head);
+    }
 #endif
 #ifdef HEED_CASE_state_object_into_const
-    const heed::cummax_state<float> s(1, 2, 4);
-    const tensor4& c = e.state;
-    s.finish_into(c);
+    {
+        const heed::cummax_state<float> s(1, 2, 4);
+        const tensor4& c = e.state;
+        s.finish_into(c);
+    }
 #endif
     SCAN(heed::along::head, heed::reverse);
     SCAN_BACK(heed::along::head);

@@ -47,8 +47,10 @@ void call(everything& e) {
     (void)e.super(e.x, heed::hybrid(0.5));
 #endif
 #ifdef HEED_CASE_cummax_with_state
-    Eigen::Tensor<float, 4, Eigen::RowMajor> state(1, 2, 1, 4);
-    (void)e.cummax(e.x, heed::state(state));
+    {
+        Eigen::Tensor<float, 4, Eigen::RowMajor> state(1, 2, 1, 4);
+        (void)e.cummax(e.x, heed::state(state));
+    }
 #endif
 #ifdef HEED_CASE_forward_with_gradient
     (void)e.cummax(e.x, heed::hybrid(0.5), heed::hybrid_gradient(e.d_alpha));
@@ -57,8 +59,10 @@ void call(everything& e) {
     (void)e.cummax(e.x, heed::hybrid(0.5), heed::heads_apart);
 #endif
 #ifdef HEED_CASE_blend_with_decay
-    Eigen::Tensor<float, 3, Eigen::RowMajor> g(1, 2, 3);
-    (void)e.blend(e.x, heed::decay(g));
+    {
+        Eigen::Tensor<float, 3, Eigen::RowMajor> g(1, 2, 3);
+        (void)e.blend(e.x, heed::decay(g));
+    }
 #endif
 #ifdef HEED_CASE_sam_out_under_prefix
     (void)e.sam_out(e.x, heed::prefix(2));

@@ -28,12 +28,16 @@ struct everything {
 
 void call(everything& e) {
 #ifdef HEED_CASE_integers
-    heed::multi_head_attention<int> layer;
-    (void)layer;
+    {
+        heed::multi_head_attention<int> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_halves
-    heed::multi_head_attention<Eigen::half> layer;
-    (void)layer;
+    {
+        heed::multi_head_attention<Eigen::half> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_number_as_option
     e.mha(e.x, 0.5f);
@@ -72,22 +76,28 @@ void call(everything& e) {
     e.projection(e.x, heed::causal);
 #endif
 #ifdef HEED_CASE_norm_of_integers
-    heed::layer_norm<int> layer;
-    (void)layer;
+    {
+        heed::layer_norm<int> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_norm_option
     e.norm(e.x, heed::dropout(0.1, 1));
 #endif
 #ifdef HEED_CASE_ffn_of_halves
-    heed::feed_forward<Eigen::half> layer;
-    (void)layer;
+    {
+        heed::feed_forward<Eigen::half> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_ffn_option
     e.ffn(e.x, heed::causal);
 #endif
 #ifdef HEED_CASE_batch_norm_of_integers
-    heed::rep_batch_norm<int> layer;
-    (void)layer;
+    {
+        heed::rep_batch_norm<int> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_batch_norm_option
     e.batch_norm(e.x, 0.5);
@@ -108,8 +118,10 @@ void call(everything& e) {
     heed::cross_entropy(e.x, e.targets, rows(1, 2, 3));
 #endif
 #ifdef HEED_CASE_encoder_of_integers
-    heed::encoder_layer<int> layer;
-    (void)layer;
+    {
+        heed::encoder_layer<int> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_encoder_option_of_another
     e.encoder(e.x, heed::elu1);
@@ -124,8 +136,10 @@ void call(everything& e) {
     e.encoder(e.x, heed::for_memory(heed::softcap(2)));
 #endif
 #ifdef HEED_CASE_decoder_of_integers
-    heed::decoder_layer<int> layer;
-    (void)layer;
+    {
+        heed::decoder_layer<int> layer;
+        (void)layer;
+    }
 #endif
 #ifdef HEED_CASE_decoder_option_of_another
     e.decoder(e.x, e.y, heed::elu1);

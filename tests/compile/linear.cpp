@@ -82,16 +82,22 @@ void call(everything& e) {
     ATTEND(e.g);
 #endif
 #ifdef HEED_CASE_mixed_elements
-    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
-    heed::linear_attention_into(e.y, e.q, d, e.v);
+    {
+        Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
+        heed::linear_attention_into(e.y, e.q, d, e.v);
+    }
 #endif
 #ifdef HEED_CASE_result_const
-    const tensor4& c = e.y;
-    heed::linear_attention_into(c, e.q, e.k, e.v);
+    {
+        const tensor4& c = e.y;
+        heed::linear_attention_into(c, e.q, e.k, e.v);
+    }
 #endif
 #ifdef HEED_CASE_result_of_other_element
-    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
-    heed::linear_attention_into(d, e.q, e.k, e.v);
+    {
+        Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
+        heed::linear_attention_into(d, e.q, e.k, e.v);
+    }
 #endif
 #ifdef HEED_CASE_decay_temporary
     ATTEND(heed::causal, heed::decay(tensor3(1, 2, 3)));
@@ -103,12 +109,16 @@ void call(everything& e) {
     ATTEND(heed::causal, heed::state(tensor4(1, 2, 4, 5)));
 #endif
 #ifdef HEED_CASE_state_const
-    const tensor4& c = e.state;
-    ATTEND(heed::causal, heed::state(c));
+    {
+        const tensor4& c = e.state;
+        ATTEND(heed::causal, heed::state(c));
+    }
 #endif
 #ifdef HEED_CASE_state_of_other_element
-    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 4, 5);
-    ATTEND(heed::causal, heed::state(d));
+    {
+        Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 4, 5);
+        ATTEND(heed::causal, heed::state(d));
+    }
 #endif
 #ifdef HEED_CASE_backward_with_state
     BACKWARD(heed::causal, heed::state(e.state));
@@ -126,15 +136,19 @@ void call(everything& e) {
     BACKWARD(heed::initial_state_gradient(e.state));
 #endif
 #ifdef HEED_CASE_backward_of_other_element
-    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
-    heed::linear_attention_backward_into(e.dq, e.dk, e.dv, d, e.q, e.k, e.v);
+    {
+        Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 2, 3, 4);
+        heed::linear_attention_backward_into(e.dq, e.dk, e.dv, d, e.q, e.k, e.v);
+    }
 #endif
 #ifdef HEED_CASE_linear_state_of_integers
     heed::linear_state<int> s(1, 1, 1, 1);
 #endif
 #ifdef HEED_CASE_linear_state_with_scale
-    heed::linear_state<float> s(1, 2, 4, 4);
-    s.absorb(e.k, e.v, heed::scale(2));
+    {
+        heed::linear_state<float> s(1, 2, 4, 4);
+        s.absorb(e.k, e.v, heed::scale(2));
+    }
 #endif
     ATTEND(heed::causal, heed::decay(e.g));
     BACKWARD(heed::causal, heed::decay(e.g), heed::decay_gradient(e.beta));

@@ -57,8 +57,10 @@ void call(everything& e) {
     ATTEND(heed::softcap(1), heed::softcap(2));
 #endif
 #ifdef HEED_CASE_score_twice
-    const auto f = [](auto s, heed::at) { return s; };
-    ATTEND(heed::score(f), heed::score(f));
+    {
+        const auto f = [](auto s, heed::at) { return s; };
+        ATTEND(heed::score(f), heed::score(f));
+    }
 #endif
 #ifdef HEED_CASE_alibi_twice
     ATTEND(heed::alibi(), heed::alibi(e.numbers));
@@ -136,26 +138,34 @@ void call(everything& e) {
     ATTEND(heed::maximum_and_sum(e.lse, e.lse), heed::maximum_and_sum(e.lse, e.lse));
 #endif
 #ifdef HEED_CASE_maximum_and_sum_mixed
-    Eigen::Tensor<double, 3, Eigen::RowMajor> sums(1, 2, 3);
-    ATTEND(heed::maximum_and_sum(e.lse, sums));
+    {
+        Eigen::Tensor<double, 3, Eigen::RowMajor> sums(1, 2, 3);
+        ATTEND(heed::maximum_and_sum(e.lse, sums));
+    }
 #endif
 #ifdef HEED_CASE_maximum_and_sum_double_for_float
-    Eigen::Tensor<double, 3, Eigen::RowMajor> maxima(1, 2, 3);
-    ATTEND(heed::maximum_and_sum(maxima, maxima));
+    {
+        Eigen::Tensor<double, 3, Eigen::RowMajor> maxima(1, 2, 3);
+        ATTEND(heed::maximum_and_sum(maxima, maxima));
+    }
 #endif
 #ifdef HEED_CASE_logsumexp_temporary
     ATTEND(heed::logsumexp(Eigen::Tensor<float, 3, Eigen::RowMajor>(1, 2, 3)));
 #endif
 #ifdef HEED_CASE_weights_const
-    const tensor4& w = e.w;
-    ATTEND(heed::weights(w));
+    {
+        const tensor4& w = e.w;
+        ATTEND(heed::weights(w));
+    }
 #endif
 #ifdef HEED_CASE_weights_of_integers
     ATTEND(heed::weights(e.whole));
 #endif
 #ifdef HEED_CASE_logsumexp_double_for_float
-    Eigen::Tensor<double, 3, Eigen::RowMajor> lse(1, 2, 3);
-    ATTEND(heed::logsumexp(lse));
+    {
+        Eigen::Tensor<double, 3, Eigen::RowMajor> lse(1, 2, 3);
+        ATTEND(heed::logsumexp(lse));
+    }
 #endif
 #ifdef HEED_CASE_window_of_fractions
     ATTEND(heed::window(0.5, 1));
@@ -254,8 +264,10 @@ void call(everything& e) {
     ATTEND(heed::use(heed::workspace()));
 #endif
 #ifdef HEED_CASE_workspace_const
-    const heed::workspace w;
-    ATTEND(heed::use(w));
+    {
+        const heed::workspace w;
+        ATTEND(heed::use(w));
+    }
 #endif
 #ifdef HEED_CASE_weights_of_vector
     ATTEND(heed::weights(e.numbers));

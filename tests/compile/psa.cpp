@@ -47,8 +47,10 @@ void call(everything& e) {
     BACKWARD(heed::psa(0.5), 2);
 #endif
 #ifdef HEED_CASE_backward_const
-    const tensor4& c = e.dq;
-    heed::psa_backward_into(c, e.dk, e.dv, e.y, e.q, e.k, e.v, heed::psa(0.5));
+    {
+        const tensor4& c = e.dq;
+        heed::psa_backward_into(c, e.dk, e.dv, e.y, e.q, e.k, e.v, heed::psa(0.5));
+    }
 #endif
 #ifdef HEED_CASE_backward_of_other_element
     heed::psa_backward_into(e.dq, e.dk, e.wide, e.y, e.q, e.k, e.v, heed::psa(0.5));
@@ -60,8 +62,10 @@ void call(everything& e) {
     heed::progressive_precision(0.1, heed::precision_report());
 #endif
 #ifdef HEED_CASE_report_const
-    const heed::precision_report& c = e.report;
-    heed::progressive_precision(0.1, c);
+    {
+        const heed::precision_report& c = e.report;
+        heed::progressive_precision(0.1, c);
+    }
 #endif
 #ifdef HEED_CASE_polynomial_number_as_option
     heed::polynomial_softmax(e.q, 4);
@@ -79,8 +83,10 @@ void call(everything& e) {
     heed::polynomial_softmax(e.q, heed::use(e.workspace), heed::use(e.workspace));
 #endif
 #ifdef HEED_CASE_polynomial_into_const
-    const tensor4& c = e.y;
-    heed::polynomial_softmax_into(c, e.q);
+    {
+        const tensor4& c = e.y;
+        heed::polynomial_softmax_into(c, e.q);
+    }
 #endif
 #ifdef HEED_CASE_polynomial_into_temporary
     heed::polynomial_softmax_into(tensor4(1, 2, 3, 4), e.q);
@@ -95,8 +101,10 @@ void call(everything& e) {
     heed::quantise_progressively(e.q, 0, {}, heed::cubic_exponential{});
 #endif
 #ifdef HEED_CASE_quantise_into_const
-    const tensor4& c = e.y;
-    heed::quantise_progressively_into(c, e.q, 0, {});
+    {
+        const tensor4& c = e.y;
+        heed::quantise_progressively_into(c, e.q, 0, {});
+    }
 #endif
     heed::attention(e.q, e.k, e.v, heed::psa(0.5f), heed::causal);
     heed::attention(e.q, e.k, e.v, heed::progressive_precision(0.1, e.report));

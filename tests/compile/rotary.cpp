@@ -26,23 +26,31 @@ void call(tensor4& y, const tensor4& x, const tensor2& cos, const tensor2& sin, 
     heed::rotary_into(y, x, cos, sin, heed::positions(made_ids()));
 #endif
 #ifdef HEED_CASE_positions_column_major
-    const Eigen::Tensor<int, 2> t(1, 2);
-    heed::rotary_into(y, x, cos, sin, heed::positions(t));
+    {
+        const Eigen::Tensor<int, 2> t(1, 2);
+        heed::rotary_into(y, x, cos, sin, heed::positions(t));
+    }
 #endif
 #ifdef HEED_CASE_result_const
     heed::rotary_into(x, x, cos, sin);
 #endif
 #ifdef HEED_CASE_result_of_other_element
-    Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 1, 1, 2);
-    heed::rotary_into(d, x, cos, sin);
+    {
+        Eigen::Tensor<double, 4, Eigen::RowMajor> d(1, 1, 1, 2);
+        heed::rotary_into(d, x, cos, sin);
+    }
 #endif
 #ifdef HEED_CASE_caches_differ
-    const Eigen::Tensor<double, 2, Eigen::RowMajor> d(1, 1);
-    heed::rotary_into(y, x, cos, d);
+    {
+        const Eigen::Tensor<double, 2, Eigen::RowMajor> d(1, 1);
+        heed::rotary_into(y, x, cos, d);
+    }
 #endif
 #ifdef HEED_CASE_caches_of_other_element
-    const Eigen::Tensor<double, 2, Eigen::RowMajor> d(1, 1);
-    heed::rotary_into(y, x, d, d);
+    {
+        const Eigen::Tensor<double, 2, Eigen::RowMajor> d(1, 1);
+        heed::rotary_into(y, x, d, d);
+    }
 #endif
 #ifdef HEED_CASE_table_of_integers
     (void)heed::rotary_table<int>(1, 2);

@@ -45,12 +45,16 @@ void call(everything& e) {
     (void)heed::select_top_k(e.scores, 2, e.scores);
 #endif
 #ifdef HEED_CASE_select_to_long
-    std::vector<std::int64_t> indices(3);
-    (void)heed::select_top_k(e.scores, 2, indices);
+    {
+        std::vector<std::int64_t> indices(3);
+        (void)heed::select_top_k(e.scores, 2, indices);
+    }
 #endif
 #ifdef HEED_CASE_select_to_const
-    const std::vector<int> indices(3);
-    (void)heed::select_top_k(e.scores, 2, indices);
+    {
+        const std::vector<int> indices(3);
+        (void)heed::select_top_k(e.scores, 2, indices);
+    }
 #endif
     ATTEND(heed::causal, heed::top_fraction(0.5));
     (void)heed::select_top_k(e.scores, 2, e.indices);

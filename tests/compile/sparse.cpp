@@ -70,8 +70,10 @@ void call(everything& e) {
     heed::linformer_into(e.y, e.q, e.k, e.v, e.e, e.of_doubles);
 #endif
 #ifdef HEED_CASE_linformer_result_const
-    const tensor4& c = e.y;
-    heed::linformer_into(c, e.q, e.k, e.v, e.e, e.e);
+    {
+        const tensor4& c = e.y;
+        heed::linformer_into(c, e.q, e.k, e.v, e.e, e.e);
+    }
 #endif
     ATTEND(heed::blocks(blocks), heed::longformer(4, e.ids) & heed::bigbird(), !heed::strided(2));
     MIX(heed::scale(1), heed::use(e.workspace));
