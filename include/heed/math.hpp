@@ -86,6 +86,20 @@ template <class T>
 HEED_INLINE bool is_minus_infinity(T x) {
     return scalar::bits_of(x) == constants<T>::minus_infinity_bits;
 }
+template <class T>
+HEED_INLINE bool is_finite(T x) {
+    return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
+}
+// A number of a table as the kernel's type; a finite double too large for float stays finite.
+template <class T, class S>
+T kept_finite(S x) {
+    if constexpr (std::is_same_v<S, double> && std::is_same_v<T, float>) {
+        constexpr double most = -static_cast<double>(constants<float>::lowest);
+        if (is_finite(x) && x < -most) return static_cast<T>(-most);
+        if (is_finite(x) && x > most) return static_cast<T>(most);
+    }
+    return static_cast<T>(x);
+}
 }  // namespace detail
 
 namespace math {

@@ -23,12 +23,12 @@
 //     bound.alike(n) -> bool                      without it: no
 #pragma once
 
-#include <bit>
 #include <string_view>
 
 #include <heed/core/error.hpp>
 #include <heed/core/option.hpp>
 #include <heed/core/overlap.hpp>
+#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {
@@ -88,19 +88,6 @@ struct lane_block {
 // No row of lanes is longer, and no block handed to lanes() higher, on any target.
 inline constexpr int most_lanes = 64;
 inline constexpr int most_rows = 16;
-
-// A number of a table as the kernel's type; a finite double too large for float stays finite.
-template <class T, class S>
-T kept_finite(S x) {
-    if constexpr (std::is_same_v<S, double> && std::is_same_v<T, float>) {
-        const double most = 3.40282346638528859812e+38;
-        constexpr std::uint64_t exponent = 0x7ff0000000000000u;
-        const bool infinite = (std::bit_cast<std::uint64_t>(x) & exponent) == exponent;
-        if (!infinite && x < -most) return static_cast<T>(-most);
-        if (!infinite && x > most) return static_cast<T>(most);
-    }
-    return static_cast<T>(x);
-}
 
 // What a bound mask may leave unsaid: the first key that is seen, and the grain.
 template <class M>

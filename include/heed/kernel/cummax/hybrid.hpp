@@ -9,7 +9,7 @@
 #pragma once
 
 #include <heed/kernel/cummax/attention.hpp>
-#include <heed/mask/concept.hpp>
+#include <heed/math.hpp>
 
 namespace heed {
 inline namespace HEED_ABI {

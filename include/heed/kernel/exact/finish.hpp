@@ -69,11 +69,6 @@ T unscaled_mean(T sum, T factor) {
     return bounded / sum_scale<T>;
 }
 
-template <class T>
-bool is_finite(T x) {
-    return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
-}
-
 // A head's sink joins the maximum and the sum of a row; gives what the exponentials of its scores, relative to
 // the maximum before, are multiplied with.
 template <class E, class T = typename exact_problem<E>::T>

@@ -82,9 +82,6 @@ struct block_importance {
 
 private:
     int packs_of(index rows) const { return static_cast<int>((rows + pack_ - 1) / pack_); }
-    static bool is_finite(T x) {
-        return (scalar::bits_of(x) & constants<T>::infinity_bits) != constants<T>::infinity_bits;
-    }
 
     const note& next_note(index row, index count, index key, index key_end) {
         note& x = notes[count_++];
