@@ -197,6 +197,7 @@ TEST_CASE("no positions, no heads, no features, no batch, in any layout") {
 }
 
 TEST_CASE("long rows, one behind the other: more than a step, few rows and many, in parts by threads") {
+    const heed_test::without_traps quiet;
     support::random r(53);
     const heed::thread_pool pool(3);
     for (const long positions : {1L, 15L, 16L, 17L, 2047L, 2048L, 2049L, 6200L})

@@ -4,6 +4,7 @@
 #include <heed/thread_pool.hpp>
 
 #include "support/cummax_problem.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -31,6 +32,7 @@ tensor solve(const setting& x, const Options&... options) {
 }  // namespace
 
 TEST_CASE("a stream cut anywhere gives the bits of one call, and the same state") {
+    const heed_test::without_traps quiet;
     support::random r(31);
     for (int round = 0; round < 60; ++round) {
         const shape s = random_shape(r, 200);
@@ -57,6 +59,7 @@ TEST_CASE("a stream cut anywhere gives the bits of one call, and the same state"
 }
 
 TEST_CASE("several tokens with a state do not look ahead") {
+    const heed_test::without_traps quiet;
     support::random r(32);
     const shape s{1, 3, 40, 9};
     setting x(r, s, true, false);
@@ -67,6 +70,7 @@ TEST_CASE("several tokens with a state do not look ahead") {
 }
 
 TEST_CASE("any number of threads gives the bits of none") {
+    const heed_test::without_traps quiet;
     support::random r(33);
     for (int round = 0; round < 25; ++round) {
         const shape s{r.between(1, 2), r.between(1, 4), r.skewed(1, 6000), r.skewed(1, 40)};
@@ -83,6 +87,7 @@ TEST_CASE("any number of threads gives the bits of none") {
 }
 
 TEST_CASE("many links in many hands: every turn comes once") {
+    const heed_test::without_traps quiet;
     support::random r(40);
     const setting x(r, {1, 1, 300'000, 8}, true);
     const tensor alone = solve(x);
@@ -91,6 +96,7 @@ TEST_CASE("many links in many hands: every turn comes once") {
 }
 
 TEST_CASE("hybrid: near the oracle, and the same bits for any split and number of threads") {
+    const heed_test::without_traps quiet;
     support::random r(34);
     for (int round = 0; round < 25; ++round) {
         const shape s = random_shape(r, 300);
@@ -124,6 +130,7 @@ TEST_CASE("hybrid: near the oracle, and the same bits for any split and number o
 }
 
 TEST_CASE("a million positions drift by nothing") {
+    const heed_test::without_traps quiet;
     const long steps = 1'000'000;
     heed::cummax_state<float> state(1, 2, 8);
     support::random r(35);
@@ -142,6 +149,7 @@ TEST_CASE("a million positions drift by nothing") {
 }
 
 TEST_CASE("y may be o, a1 or a2 itself") {
+    const heed_test::without_traps quiet;
     support::random r(36);
     const heed::thread_pool pool(3);
     for (int round = 0; round < 12; ++round) {
@@ -161,6 +169,7 @@ TEST_CASE("y may be o, a1 or a2 itself") {
 }
 
 TEST_CASE("any layout: one fused buffer, other orders of axes, positions across") {
+    const heed_test::without_traps quiet;
     support::random r(37);
     for (int round = 0; round < 12; ++round) {
         const shape s{r.between(1, 2), r.between(1, 4), r.between(1, 60), r.between(1, 20)};
@@ -198,6 +207,7 @@ TEST_CASE("any layout: one fused buffer, other orders of axes, positions across"
 }
 
 TEST_CASE("along features and heads: cummax first, then the rest") {
+    const heed_test::without_traps quiet;
     support::random r(38);
     for (int round = 0; round < 12; ++round) {
         const shape s{r.between(1, 2), r.between(1, 4), r.between(1, 40), r.between(1, 30)};
@@ -223,6 +233,7 @@ TEST_CASE("along features and heads: cummax first, then the rest") {
 }
 
 TEST_CASE("poison reaches its own channel from its position on, and the heads behind") {
+    const heed_test::without_traps quiet;
     support::random r(39);
     for (int round = 0; round < 200; ++round) {
         const shape s{r.between(1, 2), r.between(1, 4), r.between(1, 90), r.between(1, 20)};
@@ -246,6 +257,7 @@ TEST_CASE("poison reaches its own channel from its position on, and the heads be
 }
 
 TEST_CASE("no positions, no heads, no features, no batch") {
+    const heed_test::without_traps quiet;
     for (const shape s : {shape{2, 3, 0, 5}, {2, 0, 4, 5}, {0, 3, 4, 5}, {2, 3, 4, 0}}) {
         tensor o(s.batch, s.heads, s.positions, s.features), state(s.batch, s.heads, 1, s.features),
             last(state);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/linear/states.cpp: a run cut anywhere, and position by position, is the run in one call (R23)
 #include "support/linear_call.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -195,6 +196,7 @@ TEST_CASE("a short call on a state has the bits of a longer call's first rows, w
 }
 
 TEST_CASE("a step with a decay of NaN leaves NaN, and one of -inf nothing of the state") {
+    const heed_test::without_traps quiet;
     support::random r(2310);
     for (const rule kind :
          {rule::gated, rule::gated_features, rule::gated_delta, rule::gated_features_delta}) {

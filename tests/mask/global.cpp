@@ -7,6 +7,7 @@
 
 #include "support/pattern.hpp"
 #include "support/tiles.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -69,6 +70,7 @@ TEST_CASE("global knows every tile and every first key") {
 }
 
 TEST_CASE("what no position sees stays out") {
+    const heed_test::without_traps quiet;
     support::random r(234);
     auto p = support::problem<float>(r, 1, 4, 2, 150, 500, 7, 9);
     const std::vector<int> ids{3, 17, 250, 251, 330};  // no query: those stand at 350 and behind

@@ -4,6 +4,7 @@
 // One key (or value) at a time becomes NaN, an infinity or a huge number. Every row that may not
 // see it must keep its bits, every row that sees a NaN must become NaN in its scores.
 #include "support/call.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -69,6 +70,7 @@ void cases(support::random& r, reference::problem p, int count, const Options&..
 }  // namespace
 
 TEST_CASE("poison behind a causal mask") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(601, 110, [](reference::problem& p, support::random& r) {
         const long offset = r.chance(0.5) ? p.keys - p.queries : r.between(-p.queries, p.keys);
         p.visible = [=](reference::place i) { return i.key <= i.query + offset; };
@@ -77,6 +79,7 @@ TEST_CASE("poison behind a causal mask") {
 }
 
 TEST_CASE("poison beyond the key lengths") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(602, 90, [](reference::problem& p, support::random& r) {
         std::vector<long> lengths(static_cast<std::size_t>(p.batch));
         for (long& n : lengths) n = r.between(0, p.keys);
@@ -86,6 +89,7 @@ TEST_CASE("poison beyond the key lengths") {
 }
 
 TEST_CASE("poison behind a dense mask") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(603, 110, [](reference::problem& p, support::random& r) {
         support::tensor<bool> m(1, p.heads, p.queries, p.keys);
         const double density = r.uniform();
@@ -96,6 +100,7 @@ TEST_CASE("poison behind a dense mask") {
 }
 
 TEST_CASE("poison behind a bias of -inf") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(604, 90, [](reference::problem& p, support::random& r) {
         support::tensor<float, 2> bias(p.queries, p.keys);
         for (long i = 0; i < bias.size(); ++i)
@@ -106,10 +111,12 @@ TEST_CASE("poison behind a bias of -inf") {
 }
 
 TEST_CASE("poison reaches exactly the rows that see it, without any mask") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(605, 60, [](reference::problem& p, support::random& r) { cases(r, p, 5); });
 }
 
 TEST_CASE("NaN in one query stays in its row") {
+    const heed_test::without_traps quiet;
     support::for_problems<float>(606, 60, [](reference::problem& p, support::random& r) {
         const outcome clean = solve(p, heed::causal);
         const long bad_row = r.between(0, static_cast<long>(p.rows()) - 1);

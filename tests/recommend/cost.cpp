@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "support/catch.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -137,6 +138,7 @@ TEST_CASE("what a stream carries") {
 }
 
 TEST_CASE("shapes that cannot be are refused") {
+    const heed_test::without_traps quiet;
     const auto refused = [](const attention_shape& s, const char* text) {
         CHECK_THROWS_WITH(heed::estimated_seconds(variant::exact, s), contains(text));
         CHECK_THROWS_WITH(heed::carried_bytes(variant::exact, s), contains(text));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/select/entropy_budget.cpp: entropy_budget against its definition in double
 #include "support/selected.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -64,6 +65,7 @@ TEST_CASE("without a mask all blocks compete") {
 }
 
 TEST_CASE("keys behind key_lengths are in no mean and no budget, NaN or not") {
+    const heed_test::without_traps quiet;
     support::random r(923);
     int clear = 0;
     for (int round = 0; round < 12; ++round) {
@@ -137,6 +139,7 @@ TEST_CASE("more than there is keeps all, with the bits of no selector") {
 }
 
 TEST_CASE("a causal row keeps the same keys whatever comes behind it, and shows the NaN it sees") {
+    const heed_test::without_traps quiet;
     support::random r(927);
     auto p = support::problem<float>(r, 1, 1, 1, 300, 300, 6, 6);
     const auto call = [&] {
@@ -174,6 +177,7 @@ TEST_CASE("nothing to look at") { support::check_nothing_to_see(heed::entropy_bu
 
 #if defined(__cpp_exceptions)
 TEST_CASE("budgets out of order and a kappa that is no factor are refused") {
+    const heed_test::without_traps quiet;
     support::check_refused(heed::entropy_budget(0, 5), {"entropy_budget", "(0, 5)", "1 <= k_min <= k_max"});
     support::check_refused(heed::entropy_budget(-3, 5), {"entropy_budget", "-3"});
     support::check_refused(heed::entropy_budget(6, 5), {"entropy_budget", "(6, 5)"});

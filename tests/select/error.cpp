@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -26,6 +27,7 @@ TEST_CASE("numbers of keys that are none") {
 }
 
 TEST_CASE("fractions that are none") {
+    const heed_test::without_traps quiet;
     const double nan = std::numeric_limits<double>::quiet_NaN();
     fails(heed::top_fraction(0),
           "heed::attention_into: top_fraction is given the fraction 0, needs one above 0");

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "support/catch.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -50,6 +51,7 @@ TEST_CASE("the softmax's exp is within 2 ULP for every float whose result is nor
 }
 
 TEST_CASE("the softmax's exp at its ends") {
+    const heed_test::without_traps quiet;
     CHECK(bits(exp_of_negative(0.0f)) == bits(1.0f));
     CHECK(bits(exp_of_negative(-0.0f)) == bits(1.0f));
     for (const float x : {-88.0f, -104.0f, -1e10f, -3.4028234e38f, -HUGE_VALF})

@@ -4,11 +4,13 @@
 // All variants can: each byte of the text stands at a place of its own, and every variant knows its place.
 #include "language_model/trainer.hpp"
 #include "support/catch.hpp"
+#include "support/traps.hpp"
 
 using language_model::settings;
 using language_model::trainer;
 
 TEST_CASE("256 bytes are learned to a loss below 0.05") {
+    const heed_test::without_traps quiet;  // Eigen's square root of 0 is 0 times infinity
     for (const language_model::variant& v : language_model::variants()) {
         CAPTURE(v.name);
         settings s;

@@ -4,6 +4,7 @@
 
 #include "language_model/settings.hpp"
 #include "support/catch.hpp"
+#include "support/traps.hpp"
 
 using heed_test::contains;
 using language_model::settings;
@@ -34,6 +35,7 @@ TEST_CASE("settings are read, and the others keep their defaults") {
 }
 
 TEST_CASE("a bad argument is named, with what it needs") {
+    const heed_test::without_traps quiet;
     using language_model::bad_argument;
     CHECK_THROWS_AS(parsed({"--nonsense"}), bad_argument);
     CHECK_THROWS_WITH(parsed({"--nonsense"}), contains("unknown option '--nonsense'"));

@@ -131,11 +131,13 @@ private:
             tile_.flow(b, h, q, panel_, flow_, panel_keys);
             for (index i = begin; i < end; ++i) {
                 T* const s = m_.s + (i - begin) * panel_keys;
+                T* const flow = flow_ + (i - begin) * panel_keys;
+                const index used = lost[i] ? keys : 0;
                 T added = 0;
                 T keep = 1;
                 if (lost[i]) softmax(s, keys, !may_hide, most[i], added, keep);
-                const index used = lost[i] ? keys : 0;
                 clear(s + used, panel_keys - used);
+                clear(flow + used, panel_keys - used);  // no number was written there
                 sum[i] = sum[i] * static_cast<double>(keep) + static_cast<double>(added);
                 mean[i] *= static_cast<double>(keep);
             }
