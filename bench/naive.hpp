@@ -32,7 +32,8 @@ void naive_attention(const Float* q, const Float* k, const Float* v, Float* y, F
     Y.noalias() = S.rowwise().sum().cwiseInverse().asDiagonal() * (S * V);
 }
 
-// The loops that a user writes for a call of a few scores, where three lines of Eigen cost more than the work.
+// The loops that a user writes for a call of a few scores, where three lines of Eigen cost more than the
+// work.
 inline void loop_attention(const float* q, const float* k, const float* v, float* y, float* scores,
                            size queries, size keys, size head_dim) {
     const float scale = 1 / std::sqrt(float(head_dim));

@@ -161,6 +161,25 @@ TEST_CASE("parts with far apart log-sum-exps do not overflow") {
     CHECK(support::positive_zero(&a(0, 0, 3, 0), 2));
 }
 
+TEST_CASE("beside a part that saw nothing, the other keeps its bits, whatever stands there") {
+    support::tensor<float> nothing(1, 1, 2, 3), some(1, 1, 2, 3);
+    support::tensor<float, 3> no_maximum(1, 1, 2), no_sum(1, 1, 2), maximum(1, 1, 2), sum(1, 1, 2);
+    const auto fill = [&] {
+        nothing.setConstant(std::numeric_limits<float>::quiet_NaN()), no_maximum.setConstant(-HUGE_VALF);
+        no_sum.setZero(), maximum.setConstant(-3e38f), sum.setConstant(7);
+        for (long i = 0; i < 6; ++i) some.data()[i] = i % 2 == 0 ? -0.0f : 3.25f;
+    };
+    fill();
+    const support::tensor<float> want = some;
+    heed::merge(nothing, no_maximum, no_sum, some, maximum, sum);
+    CHECK(support::same_bits(support::elements(nothing), support::elements(want)));
+    CHECK((no_maximum(0, 0, 1) == -3e38f && no_sum(0, 0, 1) == 7));
+    fill();
+    heed::merge(some, maximum, sum, nothing, no_maximum, no_sum);
+    CHECK(support::same_bits(support::elements(some), support::elements(want)));
+    CHECK((maximum(0, 0, 1) == -3e38f && sum(0, 0, 1) == 7));
+}
+
 TEST_CASE("double states keep double") {
     support::random r(906);
     const auto p = support::problem<double>(r, 1, 2, 1, 7, 200, 8, 8);

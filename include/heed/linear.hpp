@@ -32,9 +32,9 @@
 // it.
 //
 // Cost: (4 d_k d_v + 64 (d_k + d_v)) flops a position, d_k being the features after the map; memory of one
-// chunk of 64 positions a thread. A call of up to 16 positions works on the state where it lies, from one tensor
-// to the other or in place: one position reads it once and writes it once, in a few numbers a feature of scratch.
-// Throws heed::error before anything is written; std::bad_alloc; what a callable throws.
+// chunk of 64 positions a thread. A call of up to 16 positions works on the state where it lies, from one
+// tensor to the other or in place: one position reads it once and writes it once, in a few numbers a feature
+// of scratch. Throws heed::error before anything is written; std::bad_alloc; what a callable throws.
 #pragma once
 
 #include <heed/kernel/linear/backward_call.hpp>

@@ -251,3 +251,82 @@ TEST_CASE("gradients are those of the means, also through a state") {
             check(dq, dk, dv, want);
         }
 }
+
+namespace {
+
+// What comes of rows of a state whose level only a code holds, once sums decay: in float, where they have
+// one, as in double, where e^-50 is a number like others.
+struct after_decay {
+    static constexpr long at = 66, count = 12;
+    rows merged, late_favor, called, dv;
+    long in_code = 0;
+
+    template <class T>
+    static after_decay of(const sample& s) {
+        const auto q = s.tensor<T>(s.q), k = s.tensor<T>(s.k), v = s.tensor<T>(s.v), dy = s.tensor<T>(s.dy);
+        const auto map = heed::favor(count, seed);
+        const auto left = [](const auto& t) { return heed::as_view(t).slice_positions(0, at); };
+        const auto right = [](const auto& t) { return heed::as_view(t).slice_positions(at, 140 - at); };
+        support::tensor<T, 3> g(1, 1, 140 - at);
+        g.setConstant(T(-0.05));
+        after_decay x;
+        const auto finished = [&](const heed::linear_state<T>& state) {
+            support::tensor<T> y(1, 1, 140, 4);
+            state.finish_into(y, q, map);
+            return support::values(y);
+        };
+        heed::linear_state<T> early(1, 1, count, 4), late(early);
+        early.absorb(left(k), left(v), map);
+        const auto kept = early;
+        late.absorb(right(k), right(v), map, heed::decay(g));
+        early.merge(late);
+        x.merged = finished(early);
+        late.absorb(left(k), left(v), map);
+        early = kept, early.merge(late);
+        x.late_favor = finished(early);
+
+        support::tensor<T> state(1, 1, count, 5), flow = state, y(1, 1, 140 - at, 4);
+        state = kept.sums();
+        for (long f = 0; f < count; ++f) x.in_code += state(0, 0, f, 4) < 0;
+        y = heed::linear_attention(right(q), right(k), right(v), heed::causal, map, heed::normalised,
+                                   heed::decay(g), heed::initial_state(state));
+        x.called = support::values(y);
+        support::tensor<T> dq(q.dimensions()), dk(k.dimensions()), dv(v.dimensions());
+        const auto left_of = [](auto& t) { return heed::as_view(t).slice_positions(0, at); };
+        const auto right_of = [](auto& t) { return heed::as_view(t).slice_positions(at, 140 - at); };
+        heed::linear_attention_backward_into(right_of(dq), right_of(dk), right_of(dv), right(dy), right(q),
+                                             right(k), right(v), heed::causal, map, heed::normalised,
+                                             heed::decay(g), heed::initial_state(state),
+                                             heed::initial_state_gradient(flow));
+        support::tensor<T> zero(1, 1, count, 5), none(1, 1, at, 4);
+        zero.setZero(), none.setZero();
+        heed::linear_attention_backward_into(left_of(dq), left_of(dk), left_of(dv), none, left(q), left(k),
+                                             left(v), heed::causal, map, heed::initial_state(zero),
+                                             heed::final_state_gradient(flow));
+        x.dv = support::values(dv);
+        return x;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("rows in code decay, merge and flow back as the sums that they stand for") {
+    support::random r(3705);
+    long in_code = 0;
+    for (int round = 0; round < 20; ++round) {
+        sample s(r, 140, 9, 4, after_decay::count, 13);
+        for (double& number : s.q) number = static_cast<double>(static_cast<float>(number / 32));
+        const auto got = after_decay::of<float>(s), want = after_decay::of<double>(s);
+        in_code += got.in_code;
+        CHECK(want.in_code == 0);
+        const auto check = [](const char* what, const rows& x, const rows& y) {
+            INFO(what);
+            CHECK(support::max_error(x, y) <= 2e-4 * support::max_abs(y));
+        };
+        check("merged", got.merged, want.merged);
+        check("late_favor", got.late_favor, want.late_favor);
+        check("called", got.called, want.called);
+        check("dv", got.dv, want.dv);
+    }
+    CHECK(in_code > 10);
+}

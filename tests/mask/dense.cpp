@@ -41,7 +41,8 @@ TEST_CASE("a dense mask of rank 1 and 3 broadcasts too") {
 
 TEST_CASE("a dense mask and a bias whose axes lie in any order, with gaps") {
     support::for_problems<float>(55, 60, [](reference::problem& p, support::random& r) {
-        // (key, query) in memory, or every second element of it, one row of it for all queries, or one column.
+        // (key, query) in memory, or every second element of it, one row of it for all queries, or one
+        // column.
         const long step = r.between(1, 2), rows = r.chance(0.3) ? 1 : p.queries;
         const long columns = r.chance(0.3) ? 1 : p.keys;
         std::vector<float> numbers(static_cast<std::size_t>(rows * columns * step));

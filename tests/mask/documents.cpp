@@ -67,14 +67,16 @@ TEST_CASE("documents of ids that every batch entry has of its own, for one axis 
     support::random r(45);
     for (int round = 0; round < 40; ++round) {
         const long batch = r.between(2, 3), queries = round % 2 == 0 ? r.between(1, 4) : r.between(5, 140);
-        auto p = support::problem<float>(r, batch, 4, r.chance(0.5) ? 2 : 4, queries, r.between(1, 300), 5, 6);
+        auto p =
+            support::problem<float>(r, batch, 4, r.chance(0.5) ? 2 : 4, queries, r.between(1, 300), 5, 6);
         const bool own_queries = round % 3 != 0, own_keys = round % 3 != 1;
         std::vector<int> of_queries, of_keys;
         for (long b = 0; b < (own_queries ? batch : 1); ++b)
             for (const int id : ids(r, p.queries, 1)) of_queries.push_back(id);
         for (long b = 0; b < (own_keys ? batch : 1); ++b)
             // Of the first entry they do not fall, of the others they may.
-            for (const int id : ids(r, p.keys, 1)) of_keys.push_back(b > 0 && round % 2 == 0 ? id * 7 % 5 : id);
+            for (const int id : ids(r, p.keys, 1))
+                of_keys.push_back(b > 0 && round % 2 == 0 ? id * 7 % 5 : id);
         p.visible = [=](reference::place i) {
             return of_queries[static_cast<std::size_t>((own_queries ? i.batch * queries : 0) + i.query)] ==
                    of_keys[static_cast<std::size_t>((own_keys ? i.batch * p.keys : 0) + i.key)];

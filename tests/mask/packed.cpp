@@ -117,10 +117,9 @@ TEST_CASE("a document in a packed call is the document alone") {
         const long first = x.queries[d], count = x.queries[d + 1] - first;
         const long first_key = x.keys[d], keys = x.keys[d + 1] - first_key;
         if (count == 0) continue;
-        const auto y =
-            heed::attention(heed::as_view(in.q).slice_positions(first, count),
-                            heed::as_view(in.k).slice_positions(first_key, keys),
-                            heed::as_view(in.v).slice_positions(first_key, keys), heed::causal);
+        const auto y = heed::attention(heed::as_view(in.q).slice_positions(first, count),
+                                       heed::as_view(in.k).slice_positions(first_key, keys),
+                                       heed::as_view(in.v).slice_positions(first_key, keys), heed::causal);
         double worst = 0;
         for (long h = 0; h < 2; ++h)
             for (long i = 0; i < count; ++i)
@@ -149,8 +148,8 @@ TEST_CASE("alibi falls with the distance in the own document, forward and backwa
         const auto want = reference::differentiate(p, truth, in.from);
         support::tensor<float, 1> dslopes(p.heads);
         dslopes.setConstant(-77);
-        const auto got = in.gradients(p, packed, heed::causal, heed::alibi(slopes),
-                                      heed::slopes_gradient(dslopes));
+        const auto got =
+            in.gradients(p, packed, heed::causal, heed::alibi(slopes), heed::slopes_gradient(dslopes));
         check_gradients<float>(p, truth, want, got);
         const support::pair_sums sums(p, want, p.heads, [&](reference::place i) {
             return std::pair{i.head, -distance(i)};
@@ -193,9 +192,8 @@ TEST_CASE("packed places know the tiles of documents that have as many queries a
     const offsets queries{0, 2, 2, 5, 9}, keys{0, 4, 5, 8, 11};
     const ragged x{queries, keys};
     const auto packed = heed::packed(queries, keys);
-    support::safe_tiles(packed & heed::causal, [&](long, long, long q, long k) {
-        return x.together(q, k) && k <= x.p(q);
-    });
+    support::safe_tiles(packed & heed::causal,
+                        [&](long, long, long q, long k) { return x.together(q, k) && k <= x.p(q); });
     support::safe_tiles(packed & heed::window(1, 1), [&](long, long, long q, long k) {
         return x.together(q, k) && k <= x.p(q) + 1 && k >= x.p(q) - 1;
     });

@@ -108,7 +108,9 @@ TEST_CASE("patterns of numbers as large as numbers go see what their formulas sa
             support::check_call<float>(p, heed::dilated(n, 1));
             p.visible = [&](reference::place i) { return away(i) <= n || away(i) % n == 0; };
             support::check_call<float>(p, heed::strided(n));
-            p.visible = [&](reference::place i) { return block(from(i)) == block(i.key) || i.key % n == n - 1; };
+            p.visible = [&](reference::place i) {
+                return block(from(i)) == block(i.key) || i.key % n == n - 1;
+            };
             support::check_call<float>(p, heed::fixed(n, 1));
             p.visible = [&](reference::place i) { return std::labs(block(from(i)) - block(i.key)) <= n; };
             support::check_call<float>(p, heed::detail::block_window_mask(n, n));

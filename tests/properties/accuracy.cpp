@@ -107,14 +107,19 @@ TEST_CASE("a constant v drifts by no more over many tiles than over one") {
 
 namespace {
 
-// Long sums whose truth costs little: queries of their own, keys of seven kinds, values between 0.75 and 1.25.
+// Long sums whose truth costs little: queries of their own, keys of seven kinds, values between 0.75
+// and 1.25.
 struct long_rows {
     static constexpr long kinds = 7;
     support::tensor<float> q, k, v, y, dy;
     support::tensor<float, 3> lse;
 
     long_rows(long queries, long keys)
-        : q(1, 1, queries, 1), k(1, 1, keys, 1), v(1, 1, keys, 1), y(q.dimensions()), dy(q.dimensions()),
+        : q(1, 1, queries, 1),
+          k(1, 1, keys, 1),
+          v(1, 1, keys, 1),
+          y(q.dimensions()),
+          dy(q.dimensions()),
           lse(1, 1, queries) {
         std::uint32_t state = 1030;
         const auto next = [&state] {
@@ -149,8 +154,8 @@ TEST_CASE("the output and its log-sum-exp do not drift up to 4 million keys") {
                 total += e * count[n], values += e * sum[n];
             }
             worst = std::fmax(worst, std::fabs(x.at(x.y, i) - values / total));
-            worst_lse = std::fmax(worst_lse,
-                                  std::fabs(static_cast<double>(x.lse.data()[i]) - std::log(total)));
+            worst_lse =
+                std::fmax(worst_lse, std::fabs(static_cast<double>(x.lse.data()[i]) - std::log(total)));
         }
         INFO(queries << " queries, " << keys << " keys: " << worst << ", log-sum-exp " << worst_lse);
         CHECK(worst <= 5e-7);

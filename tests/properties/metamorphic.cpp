@@ -132,14 +132,19 @@ template <class T, class... Options>
 void check_within_values(long queries, long keys, const Options&... options) {
     const double most = static_cast<double>((std::numeric_limits<T>::max)());
     constexpr long features = 19;
-    support::tensor<T> q(1, 2, queries, 4), k(1, 1, keys, 4), v(1, 1, keys, features), y(1, 2, queries, features);
+    support::tensor<T> q(1, 2, queries, 4), k(1, 1, keys, 4), v(1, 1, keys, features),
+        y(1, 2, queries, features);
     support::random r(1160);
     for (auto* x : {&q, &k})
         for (long i = 0; i < x->size(); ++i) x->data()[i] = support::narrow<T>(r.normal());
     // Of one sign and size, of both signs, near the end, ordinary, and one that is large among ordinary ones.
     for (long j = 0; j < keys; ++j)
         for (long f = 0; f < features; ++f) {
-            const double kinds[] = {most, -most, j % 2 == 0 ? most : -most, most * 0.9, 0.5 * r.uniform(1, 2),
+            const double kinds[] = {most,
+                                    -most,
+                                    j % 2 == 0 ? most : -most,
+                                    most * 0.9,
+                                    0.5 * r.uniform(1, 2),
                                     j == keys / 2 ? most : 1.0};
             v(0, 0, j, f) = support::narrow<T>(kinds[f % 6]);
         }

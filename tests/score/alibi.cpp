@@ -103,19 +103,22 @@ TEST_CASE("slopes and biases of any finite size empty no row and overflow into n
             const auto away = [=](reference::place i) { return std::labs(i.query + shift - i.key); };
             const std::vector<double> far{most * 0.9, most * 0.9}, close{-most * 0.9, -most * 0.9};
             // Every step is beyond the type but the first.
-            check_largest<T>(p, [&](reference::place i) { return away(i) == 0; }, heed::alibi(far));
-            check_largest<T>(p, [&](reference::place i) { return away(i) > 1; }, heed::alibi(close));
+            check_largest<T>(
+                p, [&](reference::place i) { return away(i) == 0; }, heed::alibi(far));
+            check_largest<T>(
+                p, [&](reference::place i) { return away(i) > 1; }, heed::alibi(close));
             // A key that is far away from all is still seen where there is no other.
             const long last = 5;
-            check_largest<T>(p, [&](reference::place i) { return i.key < last; }, heed::alibi(far),
-                             heed::prefix(last));
+            check_largest<T>(
+                p, [&](reference::place i) { return i.key < last; }, heed::alibi(far), heed::prefix(last));
             support::tensor<double, 2> bias(1, p.keys);
             for (long j = 0; j < p.keys; ++j) bias(0, j) = j % 3 == 0 ? most : -most;
             // However far such a key is: the sum stops at the largest number.
-            check_largest<T>(p, [&](reference::place i) { return i.key % 3 == 0; }, heed::alibi(close),
-                             heed::bias(bias));
-            check_largest<T>(p, [&](reference::place i) { return i.key % 3 == 0; }, heed::bias(bias),
-                             heed::score([](auto s, heed::at) { return s * 0 + 1e38f; }));
+            check_largest<T>(
+                p, [&](reference::place i) { return i.key % 3 == 0; }, heed::alibi(close), heed::bias(bias));
+            check_largest<T>(
+                p, [&](reference::place i) { return i.key % 3 == 0; }, heed::bias(bias),
+                heed::score([](auto s, heed::at) { return s * 0 + 1e38f; }));
         }
     };
     look(float(), 3.4028234663852886e38);

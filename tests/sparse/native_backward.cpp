@@ -6,6 +6,7 @@
 #include <heed/thread_pool.hpp>
 
 #include "support/native_call.hpp"
+#include "support/traps.hpp"
 
 using namespace support;
 using generator = support::random;
@@ -144,6 +145,22 @@ TEST_CASE("gradients of float and bfloat16 are those of double, rounded") {
         CHECK(max_error(single[i], truth[i]) < 2e-5 * size);
         CHECK(max_error(brain[i], truth[i]) < 5e-3 * size);
     }
+}
+
+TEST_CASE("keys whose products all overflow downwards weigh as keys of equal scores do") {
+    const heed_test::without_traps quiet;
+    generator r(955);
+    native_reference::problem p;
+    p.heads = 4, p.kv_heads = 2, p.queries = 70, p.keys = 90, p.d_k = 5, p.d_v = 7, p.count = 4;
+    fill<float>(p, r);
+    const auto dv = [&](double number) {
+        p.q.assign(p.q.size(), number), p.k.assign(p.k.size(), -number);
+        const native_inputs<float> in(p);
+        const auto y = heed::native_sparse_attention(in.q, in.k, in.v, in.gates, sizes_of(p));
+        return values(heed::native_sparse_attention_backward(y, in.q, in.k, in.v, in.gates, sizes_of(p)).v);
+    };
+    const auto want = dv(0);
+    CHECK(max_error(dv(1e30), want) < 1e-5 * max_abs(want));
 }
 
 TEST_CASE("gradients have the same bits on any number of threads and with carried keys") {

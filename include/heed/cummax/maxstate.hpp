@@ -5,8 +5,8 @@
 // by the features of a head:
 //     e = cummax((o + a1) / sqrt(features)),   y = (e + a2) e + a1
 //
-// maxstate_super (OpenASH, FRSMASH, SamOut's MNIST test), a, b, c, d of the same shape, nothing scaled, alphas
-// {k1, k2, k3}:
+// maxstate_super (OpenASH, FRSMASH, SamOut's MNIST test), a, b, c, d of the same shape, nothing scaled,
+// alphas {k1, k2, k3}:
 //     e = cummax(c)
 //     y = a b + k1 b + k2 d + a (k3 e + d) + b (c + e) + c e [+ w e]
 // head_mix(m), (heads, 5 heads), adds the last term: w = m u, u the heads of a, b, c, d, e one behind the

@@ -19,7 +19,8 @@
 //
 // Cost: one pass, O(1) an element, whether the axis or another one is contiguous: at any length, rows a power
 // of two apart too, both take the time of reading x and writing y. Where neither is, element by element. The
-// backward reads x twice. Any number of threads gives the same bits. Throws heed::error before anything is written.
+// backward reads x twice. Any number of threads gives the same bits. Throws heed::error before anything is
+// written.
 #pragma once
 
 #include <heed/cummax/attention.hpp>

@@ -16,12 +16,13 @@
 //
 // A state has a row for each feature.
 //
-// favor's features are exponentials. Normalised and without a decay they are relative to the largest so far, of
-// a query and of each feature's keys: a row is a mean of the values for vectors of any finite length, and
-// nothing is added to its sum. The state keeps its shape: a row is the sum of the features while its logarithm
-// is within 40 of 0 (300 for double); beyond, it holds means of the values, and a code below zero in the last
-// column (kernel/linear/relative.hpp). Such rows are added by linear_state::merge, not by hand. Unnormalised, or
-// with a decay, features are as above times one constant that keeps the largest finite: long vectors fall to 0.
+// favor's features are exponentials. Normalised and without a decay they are relative to the largest so far,
+// of a query and of each feature's keys: a row is a mean of the values for vectors of any finite length, and
+// nothing is added to its sum. The state keeps its shape: a row is the sum of the features while its
+// logarithm is within 40 of 0 (300 for double); beyond, it holds means of the values, and a code below zero
+// in the last column (kernel/linear/relative.hpp). Such rows are added by linear_state::merge, not by hand.
+// Unnormalised, or with a decay, features are as above times one constant that keeps the largest finite: long
+// vectors fall to 0.
 #pragma once
 
 #include <cstdint>

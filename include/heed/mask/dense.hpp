@@ -46,8 +46,7 @@ struct bound_dense {
                    visible.strides[2], visible.strides[3], bytes);
         block_bits bits;
         for (std::int32_t row = 0; row < block.rows; ++row)
-            for (std::int32_t lane = 0; lane < most_lanes; ++lane)
-                bits.visible[row][lane] = bytes[row][lane];
+            for (std::int32_t lane = 0; lane < most_lanes; ++lane) bits.visible[row][lane] = bytes[row][lane];
         return bits;
     }
 

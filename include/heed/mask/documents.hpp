@@ -167,9 +167,9 @@ auto documents(Q&& query_ids, K&& key_ids) {
 }
 
 // Sequences one behind the other along the positions of one batch entry: offsets 0, …, positions. With two
-// lists of as many offsets, p of a query is its place in its own document: `causal`, `window` and `alibi` line
-// up the last query and the last key of each document, as for new tokens behind caches of any length. Queries
-// in front of the first key of their document see nothing under `causal`.
+// lists of as many offsets, p of a query is its place in its own document: `causal`, `window` and `alibi`
+// line up the last query and the last key of each document, as for new tokens behind caches of any length.
+// Queries in front of the first key of their document see nothing under `causal`.
 template <class Q, class K>
 auto packed(Q&& query_offsets, K&& key_offsets) {
     static_assert(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // heed/mask/read_block.hpp: the part of a caller's table that lies under a block of scores
 //
-// Lanes that are neighbours in the table, or that share a number, are read a row at a time. Where the rows are
-// the neighbours, as in a table (query, key) under lanes of queries, squares are turned: bools eight by eight in
-// words, floats four by four. Measured on 512 x 512 scores of 32 features, whole call: bench/README.md.
+// Lanes that are neighbours in the table, or that share a number, are read a row at a time. Where the rows
+// are the neighbours, as in a table (query, key) under lanes of queries, squares are turned: bools eight by
+// eight in words, floats four by four. Measured on 512 x 512 scores of 32 features, whole call:
+// bench/README.md.
 #pragma once
 
 #include <bit>
@@ -17,8 +18,8 @@ namespace detail {
 #if HEED_VECTOR_EXTENSIONS
 template <class T, class S>
 inline constexpr int square_side = sizeof(T) == 1 && std::endian::native == std::endian::little ? 8
-                                   : std::is_same_v<S, float> && std::is_same_v<T, float>      ? 4
-                                                                                               : 0;
+                                   : std::is_same_v<S, float>&& std::is_same_v<T, float>        ? 4
+                                                                                                : 0;
 // Row l of the table, at from + l lane_stride, to lane l of every row of the block.
 HEED_INLINE void turn_square(const float* from, index lane_stride, float (*to)[most_lanes], int lane) {
     using four = float __attribute__((vector_size(16)));

@@ -56,11 +56,13 @@ public:
                          {"v has ", values.features(), " features, the state has ", value_features()});
         // On copies: a call that throws leaves the state as it was.
         tensor sums = sums_;
+        constexpr bool moves = delta || detail::tuple_has<option_kind::decay, all>;
+        if (moves && relative_) make_absolute(sums);
         if constexpr (delta)
             take(keys, values, as_view(sums).slice_features(0, value_features()), options...);
         else
             take(keys, values, as_view(sums), normalised, options...);
-        if constexpr (delta || detail::tuple_has<option_kind::decay, all>) {
+        if constexpr (moves) {
             // M moves as S does where the values are zero.
             const T zero = T(0);
             tensor moved = transition_.size() == 0 ? identity_transition() : transition_;
@@ -81,15 +83,14 @@ public:
                               " elements, needs ", sums_.dimension(axis)});
         relative_ = relative_ || later.relative_;
         if (later.transition_.size() == 0) {
-            if (relative_)
-                detail::merge_relative(sums_.data(), later.sums_.data(), static_cast<index>(sums_.size()),
-                                       value_features());
-            else
-                sums_ += later.sums_;
+            add(later.sums_, sums_);
             return;
         }
+        if (relative_) make_absolute(sums_);
         tensor joined = later.sums_;
+        joined.setZero();
         later.add_moved(sums_, joined);
+        add(later.sums_, joined);
         tensor moved = later.transition_;
         if (transition_.size() != 0) {
             moved.setZero();
@@ -130,6 +131,17 @@ private:
             linear_attention_into(no_outputs, no_queries, k, v, state(into), options...);
         else
             linear_attention_into(no_outputs, no_queries, k, v, state(into), causal, options...);
+    }
+
+    // Rows of favor as the sums they stand for, and such rows added to others.
+    void make_absolute(tensor& sums) const {
+        detail::make_absolute(sums.data(), static_cast<index>(sums.size()), value_features());
+    }
+    void add(const tensor& sums, tensor& to) const {
+        if (relative_)
+            detail::merge_relative(to.data(), sums.data(), static_cast<index>(to.size()), value_features());
+        else
+            to += sums;
     }
 
     tensor identity_transition() const {

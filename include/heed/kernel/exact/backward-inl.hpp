@@ -156,7 +156,7 @@ const detail::gradient_leaves<E>& gradient_leaves() {
     static constexpr detail::gradient_leaves<E> table{
         lanes_of<T>,          &widen_rows<E, T>,     &narrow_row<T, E>,       &all_finite<T>,
         &transpose_scaled<T>, &multiply_gradient<T>, &multiply_seen_lanes<T>, &multiply_seen_terms<T>,
-        &softmax_gradient<T>, &gradient_dots<T>,     &scale_gradient<T>,    &carry_sums<T>,
+        &softmax_gradient<T>, &gradient_dots<T>,     &scale_gradient<T>,      &carry_sums<T>,
     };
     return table;
 }

@@ -3,8 +3,8 @@
 //
 // First the numbers of every row; then the keys of a head block by block, heads beside each other where
 // there are many, blocks of one head beside each other where there are few; then what is asked for beside.
-// Memory beside scratch: three numbers a row, and the gradients of the queries that are worked on; twice where
-// keys are more than one group.
+// Memory beside scratch: three numbers a row, and the gradients of the queries that are worked on; twice
+// where keys are more than one group.
 #pragma once
 
 #include <heed/kernel/exact/backward_rows.hpp>

@@ -9,8 +9,9 @@
 // nothing is packed, the maximum and the sum of a row never cross lanes, and a lane's arithmetic is the
 // same wherever it stands. Sums of a tile start at zero and are added once, and so are those of a group of
 // tiles, so that a million tiles do not drift. Where a sum overflows, of values near the largest number, the
-// strip is walked once more with smaller weights. Tiles that the mask hides are neither read nor converted, and of one that it hides in part only
-// the packs of queries and the groups of keys in the middle that see each other are multiplied.
+// strip is walked once more with smaller weights. Tiles that the mask hides are neither read nor converted,
+// and of one that it hides in part only the packs of queries and the groups of keys in the middle that see
+// each other are multiplied.
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>
@@ -228,7 +229,8 @@ private:
         }
         leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
         for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
-        if (p_.observe != nullptr && !again) p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
+        if (p_.observe != nullptr && !again)
+            p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
         if (again)
             for (index r = 0; r < rows; ++r)

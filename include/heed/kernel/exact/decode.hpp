@@ -267,8 +267,7 @@ private:
             again = true;
             for (index i = 0; i < count; ++i) s[i] *= scale[r];
         }
-        if (p_.observe_rows != nullptr && !again)
-            p_.observe_rows(p_.observer, here, rows_, m.scores, state);
+        if (p_.observe_rows != nullptr && !again) p_.observe_rows(p_.observer, here, rows_, m.scores, state);
         T* const output = state + 3 * rows_;
         if (careful) {
             for (index r = 0; r < rows_; ++r)

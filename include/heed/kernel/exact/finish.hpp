@@ -69,8 +69,8 @@ T unscaled_mean(T sum, T factor) {
     return bounded / sum_scale<T>;
 }
 
-// A head's sink joins the maximum and the sum of a row; gives what the exponentials of its scores, relative to
-// the maximum before, are multiplied with.
+// A head's sink joins the maximum and the sum of a row; gives what the exponentials of its scores, relative
+// to the maximum before, are multiplied with.
 template <class E, class T = typename exact_problem<E>::T>
 T join_sink(const exact_problem<E>& p, index h, T& most, T& sum) {
     const T sink = kept_finite<T>(p.sink(p.program, h));

@@ -117,8 +117,7 @@ auto joined_masks(const First& first, const Rest&... rest) {
 
 // T: what scores are computed in.
 template <class T, class O, class Places = common_end>
-auto bind_step(const O& o, std::string_view function, const problem_shape& shape,
-               const Places& places = {}) {
+auto bind_step(const O& o, std::string_view function, const problem_shape& shape, const Places& places = {}) {
     if constexpr (is_absent<O>) {
         return no_step{};
     } else {

@@ -23,7 +23,8 @@ inline constexpr index tile_keys = 128;
 inline constexpr index decode_keys = most_lanes;
 // Sums over many tiles are sums of sums: so many tiles, and their keys, are added up by themselves and then
 // join what came before, with what that addition rounds off as the beginning of the next group. So no error
-// grows with the number of keys. Groups are counted from key 0, and what has but one is as if there were none.
+// grows with the number of keys. Groups are counted from key 0, and what has but one is as if there were
+// none.
 inline constexpr index group_tiles = 32;
 inline constexpr index group_keys = group_tiles * tile_keys;
 // Keys of one part of a decode: at least this many, and no more than 64 parts; longer parts are added up in

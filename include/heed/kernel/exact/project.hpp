@@ -2,7 +2,8 @@
 // heed/kernel/exact/project.hpp: keys or values mixed along their positions, x' = P x
 //
 // P is (rank, positions), x (positions, features). Positions go in tiles whose sums start at zero and are
-// added once, and so are those of groups of tiles. Rows of the result are tasks of a fixed size, so that its bits depend on no thread.
+// added once, and so are those of groups of tiles. Rows of the result are tasks of a fixed size, so that its
+// bits depend on no thread.
 #pragma once
 
 #include <heed/core/device.hpp>
@@ -87,8 +88,8 @@ struct projection {
         }
         const T* const result = grouped ? upper : sums;
         for (index i = 0; i < count; ++i)
-            leaf.narrow(result + i * row(leaf), features, to + ((b * heads + h) * rank + first + i) * features,
-                        1);
+            leaf.narrow(result + i * row(leaf), features,
+                        to + ((b * heads + h) * rank + first + i) * features, 1);
     }
 };
 

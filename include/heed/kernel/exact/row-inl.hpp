@@ -96,8 +96,9 @@ HEED_INLINE void add_feature(T p, const T* x, index count, pack<T>* sums) {
 }
 
 // Keys as (feature, key), up to four rows: lanes are keys, in the order of dots() and so with its bits. What
-// dots() keeps in lane l is a sum of its own here, and the lanes are added as lane_sums() adds them. A line is
-// read once: of features that are pages apart, few fit a cache set, and what is fetched in front would be gone.
+// dots() keeps in lane l is a sum of its own here, and the lanes are added as lane_sums() adds them. A line
+// is read once: of features that are pages apart, few fit a cache set, and what is fetched in front would be
+// gone.
 template <class T>
 HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
                                  index count, index features, T* out) {

@@ -63,13 +63,14 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
         end = begin + part < p.keys ? begin + part : p.keys;
     };
     const auto state_at = [](char* from) { return reinterpret_cast<T*>(from); };
-    // One part of a head whose rows are in the scratch, to an empty state. Behind the scratch of a lane stands
-    // the state that a long part adds up its pieces in.
+    // One part of a head whose rows are in the scratch, to an empty state. Behind the scratch of a lane
+    // stands the state that a long part adds up its pieces in.
     const auto add_part = [&](index head, index i, T* to, char* mine) {
         index begin = 0;
         index end = 0;
         keys_of(i, begin, end);
-        kernel.add_pieces(head / p.kv_heads, head % p.kv_heads, begin, end, to, state_at(mine + scratch), mine);
+        kernel.add_pieces(head / p.kv_heads, head % p.kv_heads, begin, end, to, state_at(mine + scratch),
+                          mine);
     };
     // All parts of a head, one after the other.
     const auto add_all = [&](index head, T* sum, T* next, char* mine) {

@@ -46,7 +46,9 @@ template <class E, class Places>
 void set_places(exact_problem<E>& p, const Places& places) {
     if constexpr (!std::is_same_v<Places, common_end>) {
         p.places = &places;
-        p.shift_at = [](const void* x, index query) { return static_cast<const Places*>(x)->shift_at(query); };
+        p.shift_at = [](const void* x, index query) {
+            return static_cast<const Places*>(x)->shift_at(query);
+        };
     }
 }
 

@@ -19,9 +19,7 @@ public:
         : p_(p), leaf_(leaves), w_(leaves.pack_lanes), lanes_(panel_packs * leaves.pack_lanes) {}
 
     // Elements of an output, (value feature, lane).
-    index output_size() const {
-        return rounded_up(rounded_up(p_.value_features, row_group), w_) * lanes_;
-    }
+    index output_size() const { return rounded_up(rounded_up(p_.value_features, row_group), w_) * lanes_; }
     void clear(const strip<T>& t) const {
         const auto empty = [&](T* output, T* most, T* sum) {
             for (index x = 0; x < output_size(); ++x) output[x] = 0;

@@ -73,9 +73,16 @@ public:
         copy(r.normaliser, x_.after_normaliser, x_.c.feature_row);
         pass_on(r);
         if (link == 0 && x_.g.initial.data != nullptr) {
-            for (index f = 0; x_.p.relative && f < x_.p.features; ++f)
-                gradient_of_read(r.state + f * x_.c.value_row, state + f * x_.c.value_row,
-                                 x_.p.value_features, normaliser[f]);
+            for (index f = 0; f < x_.p.features; ++f) {
+                T* const gradient = r.state + f * x_.c.value_row;
+                const T* const sums = state + f * x_.c.value_row;
+                if (x_.p.relative)
+                    gradient_of_read(gradient, sums, x_.p.value_features, normaliser[f]);
+                else if (x_.p.coded_initial && x_.p.initial.data != nullptr)
+                    gradient_of_absolute(
+                        gradient, sums, x_.p.value_features,
+                        x_.p.initial.row(b, h, f)[x_.p.value_features * x_.p.initial.stride[3]]);
+            }
             x_.writer.write_initial(b, h, r, x_.c.value_row);
         }
         turn.pass();

@@ -121,8 +121,11 @@ public:
                 m.normaliser[f] = *p_.initial_shift.row(b, h, f);
             else if (p_.relative)
                 m.normaliser[f] = read_relative(to, p_.value_features);
-            else if (p_.coded_initial)
-                read_absolute(row[p_.value_features * stride], to, p_.columns());
+            else if (p_.coded_initial) {
+                const T z = row[p_.value_features * stride];
+                if (p_.ones() && z < 0) to[p_.value_features] = 1;
+                read_absolute(z, to, p_.columns());
+            }
         }
     }
 

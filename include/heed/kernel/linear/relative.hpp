@@ -72,10 +72,23 @@ void read_absolute(T z, T* row, index n) {
     for (index e = 0; e < n; ++e) row[e] *= factor;
 }
 
+template <class T>
+void make_absolute(T* rows, index size, index values) {
+    for (T* const end = rows + size; rows < end; rows += values + 1) {
+        const T z = rows[values];
+        if (z < 0) rows[values] = 1;
+        read_absolute(z, rows, values + 1);
+    }
+}
+
 // Rows of stored sums take in those of other keys.
 template <class T>
 void merge_relative(T* rows, const T* others, index size, index values) {
     for (T* const end = rows + size; rows < end; rows += values + 1, others += values + 1) {
+        if (!(rows[values] < 0) && !(others[values] < 0)) {
+            for (index e = 0; e <= values; ++e) rows[e] += others[e];
+            continue;
+        }
         if (others[values] == 0) continue;
         if (rows[values] == 0) {
             for (index e = 0; e <= values; ++e) rows[e] = others[e];
@@ -85,10 +98,6 @@ void merge_relative(T* rows, const T* others, index size, index values) {
         T z = others[values];
         const T other_shift = z < 0 ? level_of_code(z) : T(0);
         z = z < 0 ? T(1) : z;
-        if (shift == 0 && other_shift == 0) {
-            for (index e = 0; e <= values; ++e) rows[e] += others[e];
-            continue;
-        }
         const T level = level_of(shift, rows[values]);
         const T other_level = level_of(other_shift, z);
         const T most = level > other_level ? level : other_level;
@@ -117,7 +126,18 @@ void gradient_of_written(T* gradient, const T* sums, index values, T shift) {
     }
     gradient[values] = of_level / z;
 }
-// dL / d(the stored row) from that of what was read of it.
+// dL / d(the stored row) from that of what was read of it. Over e^0, a row in code has been read as S / z and
+// 1, times e^l.
+template <class T>
+void gradient_of_absolute(T* gradient, const T* sums, index values, T code) {
+    if (!(code < 0)) return;
+    const T level = level_of_code(code);
+    T of_level = 0;
+    for (index e = 0; e <= values; ++e) of_level += gradient[e] * sums[e];
+    const T factor = static_cast<T>(std::exp(level));
+    for (index e = 0; e < values; ++e) gradient[e] *= factor;
+    gradient[values] = of_level * (level > 0 ? T(-1) : -level * level);
+}
 template <class T>
 void gradient_of_read(T* gradient, const T* sums, index values, T shift) {
     if (shift == 0 || shift == no_exponent<T>) return;

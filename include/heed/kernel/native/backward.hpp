@@ -183,6 +183,10 @@ private:
             leaf_.row_scores[four](m.query + r * n, n, k, count, n, m.weights + r * decode_keys);
             leaf_.row_scores[four](m.dy + r * n_v, n_v, v, count, n_v, m.slopes + r * decode_keys);
         });
+        // A product that overflows to -inf counts as the lowest number, as in the forward.
+        for (index r = 0; r < rows; ++r)
+            for (T* s = m.weights + r * decode_keys; s < m.weights + r * decode_keys + count; ++s)
+                *s = *s < constants<T>::lowest ? constants<T>::lowest : *s;
     }
 
     // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these

@@ -42,9 +42,9 @@ public:
           rows_(p, leaves) {}
 
     std::size_t bytes() const {
-        return by_row_ ? cache_lines(rows_.bytes()) +
-                             2 * static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
-                       : lanes_.bytes();
+        return by_row_
+                   ? cache_lines(rows_.bytes()) + 2 * static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
+                   : lanes_.bytes();
     }
     // The most keys that a tile may have.
     index tile() const { return by_row_ ? decode_keys : tile_keys; }

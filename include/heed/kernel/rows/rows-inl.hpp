@@ -79,8 +79,8 @@ HEED_INLINE void add_kept(T weight, const T* row, pack<T> (&sums)[Packs]) {
     for (int j = 0; j < Packs; ++j) sums[j] = p * load(row + j * lanes_of<T>) + sums[j];
 }
 
-// One row: o += the sum of the kept values of a tile, for Packs packs of value features. Every second key goes
-// to sums of its own: one chain of multiply-adds alone is as slow as its latency.
+// One row: o += the sum of the kept values of a tile, for Packs packs of value features. Every second key
+// goes to sums of its own: one chain of multiply-adds alone is as slow as its latency.
 template <int Packs, class T>
 HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i, std::int32_t first,
                              std::int32_t end, const T* v, index stride, T* output) {
@@ -99,8 +99,7 @@ HEED_INLINE index kept_packs(const T* weights, const std::int32_t* keys, index i
         add_kept(weights[i + 1], v + (keys[i + 1] - first) * stride, sums[1]);
     }
     HEED_UNROLL
-    for (int j = 0; j < Packs; ++j)
-        store(output + j * w, load(output + j * w) + (sums[1][j] + sums[0][j]));
+    for (int j = 0; j < Packs; ++j) store(output + j * w, load(output + j * w) + (sums[1][j] + sums[0][j]));
     return i;
 }
 

@@ -42,7 +42,9 @@ struct blend_parameters {
                                          Second::value_dim(c), " features, needs as many of both"});
     }
     double share(index head) const { return 1 / (1 + std::exp(-static_cast<double>(weight(head)))); }
-    double share_slope(index head) const { return detail::scalar::sigmoid_slope(static_cast<double>(weight(head))); }
+    double share_slope(index head) const {
+        return detail::scalar::sigmoid_slope(static_cast<double>(weight(head)));
+    }
     template <class F, class... P>
     static void each(F&& f, P&... p) {
         visit("weight", f, p.weight...);

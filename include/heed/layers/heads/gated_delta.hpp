@@ -130,7 +130,8 @@ struct gated_delta_heads {
             for (index p = first; p < first + n; ++p)
                 for (index h = 0; h < x[3].heads(); ++h) {
                     d[3](b, h, p, 0) = kept.slopes(b, h, p);
-                    d[4](b, h, p, 0) = kept.d_betas(b, h, p) * detail::scalar::sigmoid_slope(x[4](b, h, p, 0));
+                    d[4](b, h, p, 0) =
+                        kept.d_betas(b, h, p) * detail::scalar::sigmoid_slope(x[4](b, h, p, 0));
                 }
         });
         for (index h = 0; h < x[3].heads(); ++h) {
