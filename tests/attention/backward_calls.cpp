@@ -78,6 +78,18 @@ TEST_CASE("extra memory is that of the gradients, not of the scores") {
     }
 }
 
+TEST_CASE("memory that another call has left behind changes no bit, beyond a group of keys or queries too") {
+    support::random r(3193);
+    for (const auto& [queries, keys] : {std::pair{3L, 9000L}, {9000L, 3L}, {130L, 140L}}) {
+        const auto p = support::problem<float>(r, 1, 2, 1, queries, keys, 3, 3);
+        const support::backward_inputs<float> in(p, r);
+        heed::workspace w;
+        const auto first = in.gradients(p, heed::use(w));
+        CHECK(in.gradients(p, heed::use(w)) == first);
+        CHECK(in.gradients(p) == first);
+    }
+}
+
 #if defined(__cpp_exceptions)
 
 TEST_CASE("the n-th allocation fails for every n: bad_alloc, nothing leaks, the next call works") {

@@ -204,6 +204,38 @@ TEST_CASE("means of the largest numbers are no larger than those") {
     for (const long queries : {3L, 9L}) check_within_values<float>(queries, 140000);
 }
 
+TEST_CASE("a row whose sums overflow leaves the digits of its neighbours alone") {
+    const heed_test::without_traps overflowing;
+    // Row i sees the first i + 1 shares of the keys. The values of the first half are so small that those of
+    // a row that was scaled would lose digits, those of the second so large that sums of two overflow.
+    const long keys = 256;
+    for (const long queries : {2L, 3L, 4L, 9L, 48L, 100L}) {
+        support::random r(static_cast<std::uint64_t>(1040 + queries));
+        support::tensor<float> q(1, 1, queries, 2), k(1, 1, keys, 2), v(1, 1, keys, 3);
+        support::tensor<bool> sees(1, 1, queries, keys);
+        q.setConstant(0.5f), k.setConstant(0.25f);
+        for (long j = 0; j < keys; ++j) {
+            v(0, 0, j, 0) = static_cast<float>(r.uniform(1, 2) * (j < keys / 2 ? 1e-36 : 1e38));
+            v(0, 0, j, 1) = static_cast<float>(r.uniform(-1, 1));
+            v(0, 0, j, 2) = static_cast<float>(r.uniform(1, 2) * (j < keys / 2 ? 1 : 1e38));
+            for (long i = 0; i < queries; ++i) sees(0, 0, i, j) = j * queries < keys * (i + 1);
+        }
+        const auto y = heed::attention(q, k, v, heed::mask(sees));
+        double worst = 0;
+        for (long i = 0; i < queries; ++i)
+            for (long f = 0; f < 3; ++f) {
+                double mean = 0, size = 0, seen = 0;
+                for (long j = 0; j < keys && sees(0, 0, i, j); ++j) {
+                    const double x = static_cast<double>(v(0, 0, j, f));
+                    mean += x, size += std::fabs(x), seen += 1;
+                }
+                worst = std::fmax(worst, std::fabs(static_cast<double>(y(0, 0, i, f)) * seen - mean) / size);
+            }
+        INFO(queries << " queries");
+        CHECK(worst <= 1e-6);
+    }
+}
+
 TEST_CASE("infinities and NaN among the values stay what they are") {
     const heed_test::without_traps overflowing;
     for (const long queries : {3L, 9L}) {
