@@ -112,29 +112,66 @@ TEST_CASE("what a callable throws reaches the caller, out of a pool too") {
 }
 #endif
 
-// A caller's own tasks take no time, those of the pool's threads do, so that several callers wait at once.
-TEST_CASE("every caller that waits is woken when its own job is done") {
-    const heed::thread_pool pool(3);
-    std::atomic<int> finished{0};
-    std::vector<std::thread> callers;
-    for (int caller = 0; caller < 4; ++caller)
-        callers.emplace_back([&, caller] {
-            for (int round = 0; round < 100; ++round)
-                pool.parallelFor(3, 1.0, [&](std::ptrdiff_t i, std::ptrdiff_t) {
-                    if (pool.currentThreadId() < 0) return;
-                    std::this_thread::sleep_for(
-                        std::chrono::microseconds(20 + 60 * ((round + caller + i) % 4)));
+namespace {
+
+// Two callers of one pool with a task each of their own and one that stands in a thread of the pool until it
+// is let go, so that both wait at once.
+struct waiting_callers {
+    heed::thread_pool pool{3};
+    std::atomic<bool> let_go[2]{};
+    std::atomic<bool> back[2]{};
+    std::thread caller[2];
+
+    static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+
+    // The first of them waits before the second does.
+    explicit waiting_callers(int first) {
+        for (const int who : {first, 1 - first}) {
+            std::atomic<int> started{0};
+            std::atomic<bool> own{false}, settled{false};
+            caller[who] = std::thread([&, this, who] {
+                pool.parallelFor(2, 1.0, [&, this, who](std::ptrdiff_t, std::ptrdiff_t) {
+                    ++started;
+                    while (started < 2) std::this_thread::yield();
+                    if (pool.currentThreadId() < 0) {
+                        own = true;
+                        return;
+                    }
+                    while (!own) std::this_thread::yield();
+                    settled = true;  // nothing of this frame is touched from here on
+                    while (!let_go[who]) pause();
                 });
-            ++finished;
-        });
-    for (int waited = 0; finished < 4 && waited < 20000; ++waited)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    if (finished < 4) {
-        std::fputs("a caller was not woken\n", stderr);  // and cannot be joined
-        std::_Exit(1);
+                back[who] = true;
+            });
+            while (!settled) pause();
+            for (int i = 0; i < 20; ++i) pause();
+        }
     }
-    for (std::thread& caller : callers) caller.join();
-    CHECK(finished == 4);
+    ~waiting_callers() {
+        for (std::atomic<bool>& go : let_go) go = true;
+        for (std::thread& t : caller) t.join();
+    }
+    bool comes_back(int who) {
+        let_go[who] = true;
+        for (int waited = 0; !back[who] && waited < 5000; ++waited) pause();
+        return back[who];
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a caller comes back when its own job is done, and not before") {
+    for (const int first : {0, 1})
+        for (const int done_first : {0, 1}) {
+            waiting_callers x(first);
+            CHECK((!x.back[0] && !x.back[1]));
+            if (!x.comes_back(done_first)) {
+                std::fputs("a caller was not woken\n", stderr);  // and may never be
+                std::_Exit(1);
+            }
+            CHECK(!x.back[1 - done_first]);
+            CHECK(x.comes_back(1 - done_first));
+        }
 }
 
 #if defined(__unix__) || defined(__APPLE__)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/core/workspace.cpp: no allocation with a workspace, and every failing one survived (R16)
 #include <pthread.h>
+#include <cstring>
 #include <new>
 
 #include <heed/thread_pool.hpp>
@@ -24,6 +25,24 @@ struct setup {
 };
 
 }  // namespace
+
+TEST_CASE("a part holds what was asked for, and the other one stays as it is") {
+    using part = heed::workspace::part;
+    heed::workspace w(100);
+    CHECK(w.bytes() == 100);
+    const void* const scratch = w.reserve(101);
+    CHECK(w.bytes() == 101);
+    CHECK(w.reserve(50) == scratch);
+    char* const selection = static_cast<char*>(w.reserve(40, part::selection));
+    CHECK(w.bytes() == 141);
+    CHECK(w.reserve(101) == scratch);
+    selection[39] = 7;
+    std::memset(w.reserve(5000), 1, 5000);
+    CHECK(w.bytes() == 5040);
+    CHECK((w.reserve(40, part::selection) == selection && selection[39] == 7));
+    w.release();
+    CHECK(w.bytes() == 0);
+}
 
 TEST_CASE("calls with a workspace that has grown allocate nothing") {
     const heed::thread_pool pool(2);
