@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/simd/foreach_target.hpp: includes the file HEED_FOREACH once for each target, inside its region
 //
-//     #define HEED_FOREACH <heed/kernel/exact_tiled-inl.hpp>
+//     #define HEED_FOREACH <heed/kernel/exact/all-inl.hpp>
 //     #include <heed/simd/foreach_target.hpp>
 //
 // The file puts its code into heed::HEED_SIMD. Everything it needs from outside is included before: a
