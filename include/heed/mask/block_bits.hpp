@@ -7,6 +7,7 @@
 // Cost: a bit for a pair of blocks; O(1) for a tile.
 #pragma once
 
+#include <bit>
 #include <cstring>
 
 #include <heed/mask/concept.hpp>

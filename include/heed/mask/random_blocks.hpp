@@ -9,6 +9,7 @@
 // Cost: no storage; O(1), a few dozen nanoseconds, for a pair of blocks.
 #pragma once
 
+#include <bit>
 #include <concepts>
 
 #include <heed/core/numbers.hpp>

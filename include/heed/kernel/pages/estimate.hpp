@@ -9,6 +9,7 @@
 // Source: Quest (arXiv 2406.10774).
 #pragma once
 
+#include <bit>
 #include <limits>
 
 #include <heed/core/device.hpp>

@@ -7,6 +7,8 @@
 // Cost: O(1) for a page of a band or a length, up to one answer a score for a predicate.
 #pragma once
 
+#include <bit>
+
 #include <heed/mask/block_bits.hpp>
 
 namespace heed {
