@@ -258,8 +258,9 @@ namespace {
 // one, as in double, where e^-50 is a number like others.
 struct after_decay {
     static constexpr long at = 66, count = 12;
-    rows merged, late_favor, called, dv;
+    rows merged, late_favor, called, dk, dv;
     long in_code = 0;
+    double terms = 0;  // the largest that cancel in a key's gradient where it is nearly all of its row
 
     template <class T>
     static after_decay of(const sample& s) {
@@ -303,7 +304,9 @@ struct after_decay {
         heed::linear_attention_backward_into(left_of(dq), left_of(dk), left_of(dv), none, left(q), left(k),
                                              left(v), heed::causal, map, heed::initial_state(zero),
                                              heed::final_state_gradient(flow));
-        x.dv = support::values(dv);
+        x.dk = support::values(dk), x.dv = support::values(dv);
+        for (long i = 0; i < flow.size(); ++i)
+            x.terms = std::fmax(x.terms, std::fabs(double(flow.data()[i]) * double(state.data()[i])));
         return x;
     }
 };
@@ -319,13 +322,15 @@ TEST_CASE("rows in code decay, merge and flow back as the sums that they stand f
         const auto got = after_decay::of<float>(s), want = after_decay::of<double>(s);
         in_code += got.in_code;
         CHECK(want.in_code == 0);
-        const auto check = [](const char* what, const rows& x, const rows& y) {
+        const auto check = [](const char* what, const rows& x, const rows& y, double lost = 0) {
             INFO(what);
-            CHECK(support::max_error(x, y) <= 2e-4 * support::max_abs(y));
+            CHECK(support::max_error(x, y) <= 2e-4 * support::max_abs(y) + lost);
         };
         check("merged", got.merged, want.merged);
         check("late_favor", got.late_favor, want.late_favor);
         check("called", got.called, want.called);
+        check("dk", got.dk, want.dk,
+              8 * static_cast<double>(std::numeric_limits<float>::epsilon()) * want.terms);
         check("dv", got.dv, want.dv);
     }
     CHECK(in_code > 10);
