@@ -7,6 +7,8 @@
 // stride 0, and a reverse scan has negative strides, so one loop serves them all.
 #pragma once
 
+#include <algorithm>
+
 #include <heed/core/chain.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/kernel/element_rows.hpp>
@@ -154,18 +156,30 @@ struct cummax_states {
 template <class T>
 void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_place& at, T otherwise,
                 T* to) {
-    for (index h = 0; h < plan.group; ++h, to += plan.pad)
-        for (index f = 0; f < plan.pad; ++f)
-            to[f] = from.data == nullptr || f >= at.features
-                        ? otherwise
-                        : from.row(at.batch, at.head + h, 0)[(at.feature + f) * from.stride[3]];
+    const index known = from.data == nullptr ? 0 : at.features;
+    const index stride = from.stride[3];
+    for (index h = 0; h < plan.group; ++h, to += plan.pad) {
+        if (known > 0) {
+            const T* const row = from.row(at.batch, at.head + h, 0) + at.feature * stride;
+            if (stride == 1)
+                std::copy_n(row, known, to);
+            else
+                for (index f = 0; f < known; ++f) to[f] = row[f * stride];
+        }
+        std::fill_n(to + known, plan.pad - known, otherwise);
+    }
 }
 template <class T>
 void write_state(const T* from, const cummax_plan& plan, const cummax_place& at, const strided<T>& to) {
     if (to.data == nullptr) return;
-    for (index h = 0; h < plan.group; ++h, from += plan.pad)
-        for (index f = 0; f < at.features; ++f)
-            to.row(at.batch, at.head + h, 0)[(at.feature + f) * to.stride[3]] = from[f];
+    const index stride = to.stride[3];
+    for (index h = 0; h < plan.group; ++h, from += plan.pad) {
+        T* const row = to.row(at.batch, at.head + h, 0) + at.feature * stride;
+        if (stride == 1)
+            std::copy_n(from, at.features, row);
+        else
+            for (index f = 0; f < at.features; ++f) row[f * stride] = from[f];
+    }
 }
 
 // Tensors as rows of numbers: where they stand, or converted into a room of scratch.
