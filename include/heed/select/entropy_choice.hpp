@@ -155,7 +155,8 @@ private:
                 if (m.known[block] == 0) bring_mean(b, kv, block, m);
             }
             if (whole != 0)
-                multiply(m, count, {m.means + first * stride_, stride_}, end - first, score_at(m, 0, first));
+                multiply(m, count, {m.means + first * stride_, stride_, blocks_ - first}, end - first,
+                         score_at(m, 0, first));
             for (index block = first; part != 0; ++block, part >>= 1)
                 if ((part & 1) != 0) bring_part(b, kv, query, count, block, m);
         }

@@ -189,7 +189,7 @@ private:
         const index count = least(decode_keys, p_.keys - key);
         const cover seen = mask_.classify({b, h, first_, p_.queries, key, key + count});
         if (seen == cover::empty) return false;
-        const number_rows<T> k = rows_of(leaf_, p_.k, b, kv, key, count, p_.features, m.keys);
+        const number_rows<T> k = rows_of(leaf_, p_.k, b, kv, key, count, p_.features, m.keys, p_.keys - key);
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);

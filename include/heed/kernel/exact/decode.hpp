@@ -243,8 +243,8 @@ private:
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
         scores_of(here, m);
-        const number_rows<T> v =
-            rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, m.values);
+        const number_rows<T> v = rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns,
+                                         m.values, there(p_.v, here));
         bool changed = false;
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
@@ -280,6 +280,13 @@ private:
                                               output + r * columns, m.keep + r);
     }
 
+    // Rows that follow the first key of a tile in memory: those of its head, and of later ones where heads
+    // follow each other.
+    index there(const strided<const E>& x, const tile& here) const {
+        const index later = x.stride[1] == p_.keys * x.stride[2] ? p_.kv_heads - 1 - here.head : 0;
+        return p_.keys - here.key_begin + later * p_.keys;
+    }
+
     // Products of all rows with the keys of a tile, which are read where they stand if they can be.
     void scores_of(const tile& here, const room& m) const {
         const index count = here.key_end - here.key_begin;
@@ -290,8 +297,8 @@ private:
                                     p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
             return;
         }
-        const number_rows<T> k =
-            rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
+        const number_rows<T> k = rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count,
+                                         p_.features, m.keys, there(p_.k, here));
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);

@@ -36,12 +36,13 @@ void turned_rows(const exact_leaves<E>& leaf, const E* from, index stride, index
         leaf.widen(from + whole * stride, 1, stride, count, features - whole, room + whole, features);
 }
 
-// Rows of the sum type: where they stand, or converted into the room.
+// Rows of the sum type: where they stand, of which `there` are known to follow each other, or converted into
+// the room.
 template <class E, class T = typename exact_problem<E>::T>
 number_rows<T> rows_of(const exact_leaves<E>& leaf, const strided<const E>& x, index b, index h, index first,
-                       index count, index features, T* room) {
+                       index count, index features, T* room, index there = 0) {
     if (std::is_same_v<E, T> && x.stride[3] == 1)
-        return {reinterpret_cast<const T*>(x.row(b, h, first)), x.stride[2]};
+        return {reinterpret_cast<const T*>(x.row(b, h, first)), x.stride[2], there};
     if (x.stride[2] == 1 && x.stride[3] != 1 && leaf.pack_lanes > 1) {
         turned_rows(leaf, x.row(b, h, first), x.stride[3], count, features, room);
         return {room, features};

@@ -50,6 +50,7 @@ template <class T>
 struct number_rows {
     const T* data;
     index stride;
+    index there = 0;  // rows from the first on that are known to exist, for leaves that fetch them ahead
 };
 
 // A tile of keys and values of one head, and the room to work on it.

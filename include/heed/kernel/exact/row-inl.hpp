@@ -11,13 +11,19 @@ namespace heed {
 inline namespace HEED_ABI {
 namespace HEED_SIMD {
 
-inline constexpr index rows_ahead = 32;
+// Only rows that are known to exist: to look up an address without a page takes longer than a call over one
+// key.
+template <class T>
+HEED_INLINE index fetched_ahead(const detail::number_rows<T>& x, index count) {
+    constexpr index rows_ahead = 32;
+    return count + rows_ahead <= x.there ? rows_ahead * x.stride : 0;
+}
 
 // Dots of Rows query rows with Keys keys, reduced together; out[r * detail::decode_keys + i]. Keys past the
 // end repeat the last; of one row a whole pack is written.
 template <int Rows, int Keys, class T>
-HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index key, index end,
-                      index features, T* out) {
+HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index ahead, index key,
+                      index end, index features, T* out) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     const T* at_key[Keys];
@@ -32,7 +38,7 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
         HEED_UNROLL
         for (int i = 0; i < Keys; ++i) {
             x[i] = load(at_key[i] + f);
-            __builtin_prefetch(at_key[i] + f + rows_ahead * k.stride, 0, 2);
+            __builtin_prefetch(at_key[i] + f + ahead, 0, 2);
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
@@ -70,16 +76,17 @@ HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_r
     constexpr int together = Rows < lanes_of<T> ? Rows : lanes_of<T>;
     constexpr int n = lanes_of<T> / together;
     constexpr int few_keys = 4;
+    const index ahead = fetched_ahead(k, count);
     for (index key = 0; key < count; key += n) {
         if constexpr (n > few_keys) {
             if (count - key <= few_keys) {
-                dots<together, few_keys>(q, q_stride, k, key, count, features, out + key);
+                dots<together, few_keys>(q, q_stride, k, ahead, key, count, features, out + key);
                 return;
             }
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; r += together)
-            dots<together, n>(q + r * q_stride, q_stride, k, key, count, features,
+            dots<together, n>(q + r * q_stride, q_stride, k, ahead, key, count, features,
                               out + r * detail::decode_keys + key);
     }
 }
@@ -144,6 +151,7 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
                               index output_stride, const T* keep) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
+    const index ahead = fetched_ahead(v, count);
     V sums[Rows][Packs];
     HEED_UNROLL
     for (int r = 0; r < Rows; ++r) {
@@ -155,7 +163,7 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
         V x[Packs];
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
-            __builtin_prefetch(row + rows_ahead * v.stride + j * w, 0, 2);
+            __builtin_prefetch(row + ahead + j * w, 0, 2);
             x[j] = load(row + j * w);
         }
         HEED_UNROLL

@@ -51,8 +51,8 @@ public:
         clear(m.dv, p_.keys * p_.value_features);
         clear(m.dck, compressed_ * p_.features);
         clear(m.dcv, compressed_ * p_.value_features);
-        m.keys = rows_of(leaf_, p_.k, b, kv_head, 0, p_.keys, p_.features, m.key_room);
-        m.values = rows_of(leaf_, p_.v, b, kv_head, 0, p_.keys, p_.value_features, m.value_room);
+        m.keys = rows_of(leaf_, p_.k, b, kv_head, 0, p_.keys, p_.features, m.key_room, p_.keys);
+        m.values = rows_of(leaf_, p_.v, b, kv_head, 0, p_.keys, p_.value_features, m.value_room, p_.keys);
         const auto& sum_leaf = leaves_on_target<T>();
         m.compressed_keys =
             rows_of(sum_leaf, p_.compressed_k, b, kv_head, 0, compressed_, p_.features, m.compressed_room);
@@ -177,8 +177,8 @@ private:
         const index count = end - begin;
         const index n = p_.features;
         const index n_v = p_.value_features;
-        const number_rows<T> k{keys.data + begin * keys.stride, keys.stride};
-        const number_rows<T> v{values.data + begin * values.stride, values.stride};
+        const number_rows<T> k{keys.data + begin * keys.stride, keys.stride, keys.there - begin};
+        const number_rows<T> v{values.data + begin * values.stride, values.stride, values.there - begin};
         in_fours(rows, [&](index r, int four) {
             leaf_.row_scores[four](m.query + r * n, n, k, count, n, m.weights + r * decode_keys);
             leaf_.row_scores[four](m.dy + r * n_v, n_v, v, count, n_v, m.slopes + r * decode_keys);
@@ -229,7 +229,7 @@ private:
         const index count = end - begin;
         const index n = p_.features;
         const index n_v = p_.value_features;
-        const number_rows<T> k{keys.data + begin * keys.stride, keys.stride};
+        const number_rows<T> k{keys.data + begin * keys.stride, keys.stride, keys.there - begin};
         score_keys(keys, values, begin, end, rows, m);
         for (index r = 0; r < rows; ++r) {
             T* const weight = m.weights + r * decode_keys;

@@ -133,7 +133,7 @@ public:
     // The bounds of pages [first, first + count), at most decode_keys of them: to[r * decode_keys + i]. The
     // rest of a row repeats the last one, so that whole packs may be read.
     void bounds(index first, index count, T* to) const {
-        const number_rows<T> rows{table_.row(head_, first), 2 * p_.features};
+        const number_rows<T> rows{table_.row(head_, first), 2 * p_.features, table_.pages - first};
         for (index r = 0; r < count_; r += r + 4 <= count_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= count_](q_ + r * stride_, stride_, rows, count, 2 * p_.features,
                                               to + r * decode_keys);

@@ -133,7 +133,7 @@ public:
             if (!visit(here, seen, m)) continue;
             const index count = here.key_end - key;
             number_rows<T> k{};
-            if (seen) k = rows_of(leaf_, p_.k, b, kv_head, key, count, p_.features, m.tile);
+            if (seen) k = rows_of(leaf_, p_.k, b, kv_head, key, count, p_.features, m.tile, p_.keys - key);
             for (index r = 0; r < m.where.rows; r += r + 4 <= m.where.rows ? 4 : 1) {
                 const bool four = r + 4 <= m.where.rows;
                 if (seen)
