@@ -4,9 +4,7 @@
 // Plain C++ loops, nothing spelled out for the compiler but that arguments do not overlap. A kernel that
 // loses to one of them has no reason to be called.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // One position of one head: S = e^g S + k u^T with u = v, or beta (v - (e^g S)^T k); y = scale S^T q.
 inline void linear_step_loop(const heed_bench::step& s, const float* __restrict q, const float* __restrict k,
@@ -85,6 +83,4 @@ inline const heed_bench::plain_loops& loops() {
     return all;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -38,8 +38,7 @@
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 // Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
@@ -78,7 +77,6 @@ auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     return y;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI
 
 #include <heed/attention_backward.hpp>

@@ -44,8 +44,7 @@
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // The gradients of q, k and v, each of its tensor's kind.
 template <class Q, class K, class V>
@@ -145,5 +144,4 @@ auto attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const 
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

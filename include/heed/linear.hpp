@@ -39,8 +39,7 @@
 
 #include <heed/kernel/linear/backward_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class X>
@@ -163,5 +162,4 @@ auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v,
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

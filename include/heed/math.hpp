@@ -25,8 +25,7 @@
 #define HEED_UNROLL
 #endif
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 namespace scalar {
 
@@ -150,5 +149,4 @@ HEED_INLINE T select(bool condition, T a, T b) {
 }
 
 }  // namespace math
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -32,8 +32,7 @@
 
 #include <heed/kernel/rotary.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 inline constexpr detail::interleaved_option interleaved{};
 
@@ -159,5 +158,4 @@ rotary_caches<T> rotary_table(index count, index dim, double base = 10000) {
     return caches;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -27,8 +27,7 @@
 
 #include <heed/core/error.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 class thread_pool {
 public:
@@ -160,5 +159,4 @@ private:
     std::unique_ptr<shared> shared_;
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

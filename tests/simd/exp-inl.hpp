@@ -8,9 +8,7 @@
 // error below 3e-13, a 200,000th of a float's last place. It is written with what SSE2 can do two
 // at a time, because the portable and baseline targets have to get through as many floats.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct exp_under_test {
     static HEED_INLINE pack<float> apply(pack<float> x) { return exp(x); }
@@ -107,6 +105,4 @@ inline float one_exp_of_negative(float x) {
     return lanes[0];
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -7,9 +7,7 @@
 
 #include <heed/core/check.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A table the caller keeps: an object with a name, or a map or view that owns nothing.
 template <class X>
@@ -59,6 +57,4 @@ auto number_table(std::string_view option, X&& x) {
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

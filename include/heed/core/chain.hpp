@@ -15,9 +15,7 @@
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // How many links of a chain have passed their state on; on a cache line of its own.
 struct alignas(workspace::alignment) chain_progress {
@@ -103,6 +101,4 @@ void for_each_link(const D* d, const chain_plan& plan, void* memory, const Body&
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -12,9 +12,7 @@
 #include <heed/core/overlap.hpp>
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 byte_span bytes_of(const view<T>& v) {
@@ -202,6 +200,4 @@ void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k,
         fail(function, {"y has ", y->features(), " features, v has ", v.features()});
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

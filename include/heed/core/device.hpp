@@ -17,8 +17,7 @@
 #include <heed/core/option.hpp>
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class D>
 concept device = requires(const D& d, void (*range)(index, index)) {
@@ -111,5 +110,4 @@ auto on(const D&& d) {
     return detail::on_option<D>(d);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -15,8 +15,7 @@
 
 #include <heed/core/config.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct half_bits {
     std::uint16_t bits;
@@ -62,5 +61,4 @@ template <class T>
 concept element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Eigen::half> ||
     std::same_as<T, Eigen::bfloat16>;
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

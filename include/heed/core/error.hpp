@@ -17,8 +17,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // Thrown when an argument breaks a precondition; nothing was written.
 struct error : std::invalid_argument {
@@ -117,5 +116,4 @@ void check_enumerator(std::string_view function, std::string_view argument, E va
 }
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

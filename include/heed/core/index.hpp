@@ -7,8 +7,7 @@
 
 #include <heed/core/config.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 using index = std::ptrdiff_t;
 
@@ -44,5 +43,4 @@ inline index saturated_sum(index a, index b) {
 
 }  // namespace detail
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

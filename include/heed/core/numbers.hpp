@@ -10,9 +10,7 @@
 #include <heed/core/overlap.hpp>
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Contiguous integers: a std::vector, std::array, C array, span, or an Eigen vector or rank-1 tensor.
 template <class R>
@@ -116,6 +114,4 @@ auto numbers_of(const R& range) {
     return per_batch<Int>{0, span, true};
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -13,8 +13,7 @@
 
 #include <heed/core/config.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class option_kind {
     // of exact attention; new ones of it go before `on`
@@ -119,5 +118,4 @@ constexpr bool is_positive_as(double x) {
 }
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -15,9 +15,7 @@
 
 #include <heed/core/error.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A tensor as bytes: where it starts, extents, strides, the size of an element, and the range [low, high) in
 // which all its bytes lie. An axis of one element has stride 0, whatever was given.
@@ -197,6 +195,4 @@ const char* overlapped_by(const O& option_, const byte_span& output) {
         return nullptr;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

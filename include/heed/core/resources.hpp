@@ -6,9 +6,7 @@
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The device of on(), or a null one_thread: for_each_task and lanes_of take either.
 const auto* device_of(const auto&... options) {
@@ -35,6 +33,4 @@ void with_resources(const Body& body, const auto&... options) {
     body(device_of(options...), memory_of(own, options...));
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/core/view.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline index rounded_up(index n, index to) { return (n + to - 1) / to * to; }
 
@@ -45,6 +43,4 @@ auto either_of(const view<X>& x) {
     return t;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -17,8 +17,7 @@
 
 #include <heed/core/view.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // What a tensor type is: its element (const where it cannot be written), rank and storage order.
@@ -302,5 +301,4 @@ auto result_view(Y& y) {
 }
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -16,8 +16,7 @@
 #include <heed/core/element.hpp>
 #include <heed/core/error.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 struct view {
@@ -83,5 +82,4 @@ view<T> transposed(view<T> x) {
     return x;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

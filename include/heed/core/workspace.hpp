@@ -13,8 +13,7 @@
 
 #include <heed/core/option.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 class workspace {
 public:
@@ -91,5 +90,4 @@ auto use(W&& w) {
     return detail::use_option(w);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

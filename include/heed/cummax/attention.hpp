@@ -39,8 +39,7 @@
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/cummax/attention_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class X>
@@ -137,5 +136,4 @@ auto cummax_attention_backward(const Dy& dy, const O& o, const A1& a1, const A2&
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -30,8 +30,7 @@
 #include <heed/cummax/attention.hpp>
 #include <heed/kernel/cummax/maxstate_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // A linear map over heads, (heads, 5 heads), kept by reference; and the backward's gradient of it.
 template <class X>
@@ -185,5 +184,4 @@ auto maxstate_super_backward(const Dy& dy, const A& a, const B& b, const C& c, c
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -13,8 +13,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/state/options.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // The axis of a running maximum, as an option. Automatic is position where there is more than one, else head
 // where there is more than one, else feature; a call with a state runs along positions.
@@ -100,5 +99,4 @@ auto hybrid_gradient(X&& t) {
     return detail::writing<option_kind::hybrid_gradient>(std::forward<X>(t));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -26,8 +26,7 @@
 #include <heed/cummax/attention.hpp>
 #include <heed/kernel/cummax/scan_index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class X>
@@ -131,5 +130,4 @@ auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
     return dx;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

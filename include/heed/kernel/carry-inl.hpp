@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/carry-inl.hpp: sums of sums, with what their addition rounds off kept
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // upper = keep upper + lower, and lower what that addition rounded off: nothing where it overflows.
 template <class T>
@@ -25,6 +23,4 @@ HEED_NOINLINE void carry_sums(T* upper, T* lower, index rows, index row_stride, 
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -4,9 +4,7 @@
 // The 16-bit formats are widened with integer arithmetic alone, which every target vectorises and no
 // rounding mode touches. Narrowing rounds to nearest, ties to even; NaN stays NaN.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 HEED_INLINE float widen(float x) { return x; }
 HEED_INLINE double widen(double x) { return x; }
@@ -120,6 +118,4 @@ HEED_NOINLINE bool all_finite(const T* rows, index row_stride, index count, inde
     return !any(found) && !found_single;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

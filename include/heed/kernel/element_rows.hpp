@@ -6,9 +6,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Numbers in rows; the features of a row are neighbours. A stride of 0 is one row that serves all.
 template <class T>
@@ -25,6 +23,4 @@ template <class T>
 using element_leaf = void (*)(const element_rows<const T>* in, const element_rows<T>* out, const T* numbers,
                               index rows, index features);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,9 +9,7 @@
 // of few packs then keep those in registers: through memory each row would wait for the store of the one
 // before (measured, a running maximum of rows of 8 floats: 15 times the time).
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class Operation>
 inline constexpr unsigned carried_by = 0;
@@ -148,6 +146,4 @@ HEED_NOINLINE void elementwise(const detail::element_rows<const T>* from, const 
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/lanes-inl.hpp: packs that are filled in part, and the sum of a pack's lanes
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A pack, filled up with `rest` where fewer than a pack's numbers are left.
 template <class T>
@@ -84,6 +82,4 @@ HEED_INLINE pack<T> first_lanes(pack<T> x, index left, T rest) {
     return choose(load(number) < set<pack<T>>(static_cast<T>(left)), x, set<pack<T>>(rest));
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/multiply_add-inl.hpp: the innermost step of every product: numbers times packs of lanes
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // sums[r][j] += a[r * row_stride] * panel[j]
 template <class T, int Rows, int Packs>
@@ -28,6 +26,4 @@ HEED_INLINE void clear(V (&sums)[Rows][Packs]) {
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

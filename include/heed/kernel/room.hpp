@@ -6,9 +6,7 @@
 
 #include <heed/core/strided.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Scratch memory handed out piece by piece; without memory it only counts.
 template <class T>
@@ -44,6 +42,4 @@ void clear_columns(T* x, index row, index first, index count) {
         for (index j = first; j < row; ++j) x[i * row + j] = 0;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

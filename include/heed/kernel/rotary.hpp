@@ -10,9 +10,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/core/resources.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 struct interleaved_option : option<option_kind::pairing> {};
 
@@ -141,6 +139,4 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
     for_each_task(device_, lanes_of(device_), x.batch() * x.heads(), head);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/rounded-inl.hpp: a value as it was computed, which the compiler looks no further into
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // The value as rounded: the compiler may not contract the product that made it into a multiply-add. Targets
 // with and without that instruction then give the same bits.
@@ -28,6 +26,4 @@ HEED_INLINE V rounded(V x) {
 }
 #endif
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/transpose-inl.hpp: a square of one pack by one pack, rows to columns, in memory
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // to[j][i] = from[i][j] * factor[j]; rows are from_stride and to_stride apart.
 template <class T>
@@ -18,6 +16,4 @@ HEED_NOINLINE void transpose_scaled(const T* from, index from_stride, T* to, ind
     for (int i = 0; i < w; ++i) store(to + i * to_stride, square[i] * set<pack<T>>(factor[i]));
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -10,9 +10,7 @@
 #include <heed/layers/parameters.hpp>
 #include <heed/layers/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct named_rows {
@@ -78,6 +76,4 @@ void check_gradients(std::string_view function, const P& weights, const P& gradi
         weights, gradients);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -24,8 +24,7 @@
 #include <heed/layers/projection.hpp>
 #include <heed/layers/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class Int>
@@ -122,5 +121,4 @@ requires(detail::has_elements<D>&& detail::only_resources<Options...>()) double 
     return detail::softmax_loss<T>(function, x, span, d.data, options...);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

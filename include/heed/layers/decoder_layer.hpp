@@ -35,8 +35,7 @@
 
 #include <heed/layers/decoder_parts.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class Heads = exact_heads>
 class decoder_layer : detail::decoder_parts<T, Heads> {
@@ -132,5 +131,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

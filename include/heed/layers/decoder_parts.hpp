@@ -7,8 +7,7 @@
 #include <heed/layers/multi_head_parts.hpp>
 #include <heed/mask/band.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // cross_attention.width is 0 for the attention's sizes, without rotary positions; its memory_width then is
 // the width, unless it is given. feed_forward.width is 0 for the attention's.
@@ -269,5 +268,4 @@ struct decoder_parts {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -31,8 +31,7 @@
 #include <heed/layers/encoder_parts.hpp>
 #include <heed/layers/heads/exact.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class Heads = exact_heads>
 class encoder_layer : detail::encoder_parts<T, Heads> {
@@ -107,5 +106,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

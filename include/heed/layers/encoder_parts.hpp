@@ -5,8 +5,7 @@
 #include <heed/layers/feed_forward_block.hpp>
 #include <heed/layers/multi_head_parts.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // feed_forward.width is 0 for the attention's; no memory_width.
 struct encoder_config {
@@ -179,5 +178,4 @@ struct encoder_parts {
 
 }  // namespace detail
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

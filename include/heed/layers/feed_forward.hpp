@@ -26,8 +26,7 @@
 #include <heed/kernel/layers/row_blocks.hpp>
 #include <heed/layers/projection.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class activation { gelu_tanh, relu, gated_relu };
 
@@ -265,5 +264,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

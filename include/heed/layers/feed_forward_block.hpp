@@ -5,9 +5,7 @@
 #include <heed/layers/feed_forward.hpp>
 #include <heed/layers/residual_block.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct feed_forward_block_tape {
@@ -68,6 +66,4 @@ struct feed_forward_block {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -24,8 +24,7 @@
 #include <heed/layers/apart.hpp>
 #include <heed/layers/projection.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 struct layer_norm_parameters {
@@ -190,5 +189,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

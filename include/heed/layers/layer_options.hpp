@@ -14,8 +14,7 @@
 #include <heed/layers/parameters.hpp>
 #include <heed/score/dropout.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class... Options>
@@ -100,5 +99,4 @@ auto for_memory(const Options&... options) {
     return detail::memory_option<Options...>(options...);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

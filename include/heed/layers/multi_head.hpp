@@ -31,8 +31,7 @@
 #include <heed/layers/heads/exact.hpp>
 #include <heed/layers/multi_head_parts.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class Heads = exact_heads>
 class multi_head_attention : detail::multi_head_parts<T, Heads> {
@@ -154,5 +153,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

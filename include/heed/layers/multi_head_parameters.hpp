@@ -14,8 +14,7 @@
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/projection.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class Heads>
 struct multi_head_parameters {
@@ -74,5 +73,4 @@ struct multi_head_stream {
     multi_head_tape<T, Heads> rows;  // of the current call; in cross attention the memory's keys and values
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

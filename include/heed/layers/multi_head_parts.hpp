@@ -12,9 +12,7 @@
 #include <heed/layers/multi_head_parameters.hpp>
 #include <heed/layers/multi_head_shape.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T, class Heads>
 struct multi_head_parts : multi_head_shape<T, Heads> {
@@ -295,6 +293,4 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

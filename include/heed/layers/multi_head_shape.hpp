@@ -10,9 +10,7 @@
 #include <heed/layers/rows.hpp>
 #include <heed/rotary.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Do the streams know what this part of a config is for?
 template <class Heads>
@@ -200,6 +198,4 @@ private:
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -26,8 +26,7 @@
 
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class P>
@@ -195,5 +194,4 @@ void check_weight(std::string_view function, const weight_path& at, const parame
 }
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -16,8 +16,7 @@
 #include <heed/kernel/dense/product.hpp>
 #include <heed/layers/apart.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class T>
@@ -160,5 +159,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

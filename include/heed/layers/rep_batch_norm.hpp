@@ -30,8 +30,7 @@
 
 #include <heed/layers/rep_batch_norm_parts.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct rep_batch_norm_config {
     index width = 0;
@@ -231,5 +230,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

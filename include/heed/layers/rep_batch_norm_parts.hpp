@@ -9,8 +9,7 @@
 
 #include <heed/layers/layer_norm.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 struct rep_batch_norm_parameters {
@@ -253,5 +252,4 @@ struct rep_batch_norm_parts {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

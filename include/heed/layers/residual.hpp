@@ -10,9 +10,7 @@
 #include <heed/layers/parameters.hpp>
 #include <heed/layers/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // y = drop(branch), plus x unless that is without memory. y may be either.
 template <class T, class Dropout, class D>
@@ -69,6 +67,4 @@ void check_dropout(std::string_view function, const Options&... options) {
     if constexpr (!is_absent<decltype(option)>) option.validate(function);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -11,8 +11,7 @@
 #include <heed/layers/layer_options.hpp>
 #include <heed/layers/residual.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class norm_place { before, after };
 
@@ -133,5 +132,4 @@ struct residual_block {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

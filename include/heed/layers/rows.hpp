@@ -11,9 +11,7 @@
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/dense/matrix.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct dense_rows {
@@ -99,6 +97,4 @@ auto rows_like(const X& x, index width) {
     return result_of<X>::make(e);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

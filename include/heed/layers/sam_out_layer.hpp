@@ -37,8 +37,7 @@
 #include <heed/layers/heads/maxstate.hpp>
 #include <heed/layers/sam_out_parts.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class Heads = maxstate_heads>
 class sam_out_layer : detail::sam_out_parts<T, Heads> {
@@ -168,5 +167,4 @@ public:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

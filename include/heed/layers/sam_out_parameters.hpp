@@ -6,8 +6,7 @@
 #include <heed/layers/layer_norm.hpp>
 #include <heed/layers/multi_head_parameters.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // The sizes of a SamOut layer. 0 stands for the published one: hidden = 2 width.
 struct sam_out_config {
@@ -57,5 +56,4 @@ struct sam_out_stream {
     sam_out_tape<T, Heads> rows;  // of the current call
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

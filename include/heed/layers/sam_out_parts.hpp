@@ -8,8 +8,7 @@
 #include <heed/layers/residual_block.hpp>
 #include <heed/layers/sam_out_parameters.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 namespace detail {
 
@@ -293,5 +292,4 @@ private:
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -15,8 +15,7 @@
 #include <heed/core/check.hpp>
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // (positions, width)
 template <class T>
@@ -38,5 +37,4 @@ Eigen::Tensor<T, 2, Eigen::RowMajor> sinusoidal_positions(index positions, index
     return table;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -30,8 +30,7 @@
 #include <heed/core/index.hpp>
 #include <heed/core/option.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 enum class named_map { elu1, relu, identity, softmax, taylor, softmax_positions };
@@ -76,5 +75,4 @@ auto feature_map(F f, Derivative df) {
     return detail::callable_features<F, Derivative>(f, df);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

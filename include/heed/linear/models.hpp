@@ -20,8 +20,7 @@
 #include <heed/mask/band.hpp>
 #include <heed/score/scale.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // Several options as one; a call takes them apart.
@@ -115,5 +114,4 @@ inline constexpr detail::option_bundle<detail::named_features<detail::named_map:
                                        detail::normalisation_option<false>>
     efficient{{{}, {}}};
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -15,8 +15,7 @@
 
 #include <heed/linear/sources.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class G>
@@ -84,5 +83,4 @@ auto delta_gradient(X&& t) {
     return detail::writing<option_kind::delta_gradient>(std::forward<X>(t));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -8,9 +8,7 @@
 #include <heed/kernel/linear/problem.hpp>
 #include <heed/state/options.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Turns a table of rank 4, or one that is right-aligned to (batch, kv_head, position), into strides of
 // those three and a feature; extents of 1 repeat.
@@ -56,6 +54,4 @@ number_source source_of(const table<const G>& t) {
     return s;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

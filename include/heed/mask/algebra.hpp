@@ -8,9 +8,7 @@
 
 #include <heed/mask/places.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Of two grains the finer one, where it cuts at every multiple of the other; else the coarser one.
 inline index joined_grain(index a, index b) {
@@ -222,6 +220,4 @@ template <class A, class B>
 and_mask(const A&, const B&) -> and_mask<A, B>;
 template <class A, class B>
 or_mask(const A&, const B&) -> or_mask<A, B>;
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -12,8 +12,7 @@
 
 #include <heed/mask/places.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // A side of a window that does not end: no number of keys, since an offset may take up any of those.
 inline constexpr index unbounded = PTRDIFF_MAX;
@@ -141,5 +140,4 @@ auto window_from(N&& offset, const L& left, const R& right) {
     return detail::band_mask(detail::index_of(left), detail::index_of(right), detail::numbers_of(offset));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -12,9 +12,7 @@
 
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 using bit_word = std::uint64_t;
 inline constexpr index word_bits = 64;
@@ -133,6 +131,4 @@ struct bound_blocks {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,8 +9,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct bound_block_window {
@@ -63,5 +62,4 @@ auto block_window(const S& side, const B& block) {
     return detail::block_window_mask(detail::index_of(side), detail::index_of(block));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

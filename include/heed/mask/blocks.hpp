@@ -18,8 +18,7 @@
 #include <heed/core/broadcast.hpp>
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class F>
@@ -197,5 +196,4 @@ auto blocks(B&& mask) {
     return detail::blocks_mask(mask);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

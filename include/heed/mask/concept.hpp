@@ -30,8 +30,7 @@
 #include <heed/core/overlap.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // A block of scores: one batch entry and head, queries [query_begin, query_end), keys likewise; not empty.
 struct tile {
@@ -130,5 +129,4 @@ struct no_mask : mask_base {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -10,8 +10,7 @@
 
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class F>
@@ -42,5 +41,4 @@ auto mask_if(const F& f) {
     return detail::custom_mask<F>(f);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

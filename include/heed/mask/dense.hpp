@@ -13,8 +13,7 @@
 #include <heed/core/broadcast.hpp>
 #include <heed/mask/read_block.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct bound_dense {
@@ -98,5 +97,4 @@ auto mask(X&& visible) {
     return detail::dense_mask({t.data, t.extents, t.strides, t.rank});
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

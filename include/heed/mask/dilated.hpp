@@ -14,8 +14,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // Sees distances within `inner`, and multiples of `step` within `outer`.
@@ -115,5 +114,4 @@ auto dilated(const W& width, const S& step) {
     return detail::dilated_mask(detail::index_of(width), detail::index_of(step));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -12,8 +12,7 @@
 
 #include <heed/mask/places.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // Ids of one axis: the same for every batch entry, or one row for each.
@@ -189,5 +188,4 @@ auto packed(R&& offsets) {
     return detail::packed_of<false>(detail::span_of(offsets), detail::span_of(offsets));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

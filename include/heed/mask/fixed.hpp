@@ -13,8 +13,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct bound_fixed {
@@ -126,5 +125,4 @@ auto fixed(const L& l, const C& c) {
     return detail::fixed_mask(detail::index_of(l), detail::index_of(c));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

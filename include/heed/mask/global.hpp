@@ -16,8 +16,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // The positions [0, count). A query before the first key has a position below 0, which is none of them.
@@ -178,5 +177,4 @@ auto global_first(const N& n) {
     return detail::global_first_mask(detail::index_of(n));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

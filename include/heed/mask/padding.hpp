@@ -10,8 +10,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct key_below {
@@ -80,5 +79,4 @@ auto key_lengths(R&& lengths) {
     return detail::key_lengths_mask(detail::numbers_of(lengths));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -18,8 +18,7 @@
 #include <heed/mask/global.hpp>
 #include <heed/mask/random_blocks.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // A window of width / 2 keys, rounded down, on each side of a query's own, |p - key| <= width / 2, and global
 // positions; keeps a reference to the ids.
@@ -63,5 +62,4 @@ inline auto bigbird(std::uint64_t seed = 0, const bigbird_blocks& of = {}) {
            random_blocks(of.random, of.block, seed);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

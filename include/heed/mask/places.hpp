@@ -14,9 +14,7 @@
 #include <heed/core/numbers.hpp>
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // p = query + (keys - queries).
 struct common_end {};
@@ -150,6 +148,4 @@ struct bound_placed_band {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -16,8 +16,7 @@
 #include <heed/mask/block_bits.hpp>
 #include <heed/score/dropout.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // By Newton's method: x (2 - a x) doubles the bits that are right, of which an odd number itself has three.
@@ -159,5 +158,4 @@ auto random_blocks(const C& count, const B& block, Seed seed) {
                                       static_cast<std::uint64_t>(seed));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -11,9 +11,7 @@
 
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 #if HEED_VECTOR_EXTENSIONS
 template <class T, class S>
@@ -100,6 +98,4 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
         for (std::int32_t lane = lanes; lane < end; ++lane) values[row][lane] = values[row][lanes - 1];
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

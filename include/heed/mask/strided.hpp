@@ -13,8 +13,7 @@
 
 #include <heed/mask/dilated.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct strided_mask : mask_base {
@@ -36,5 +35,4 @@ auto strided(const L& l) {
     return detail::strided_mask(detail::index_of(l));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -33,8 +33,7 @@
 #include <heed/multi_head.hpp>
 #include <heed/recommend/cost.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct attention_choice {
     attention_config sizes;
@@ -296,5 +295,4 @@ attention_layer<T> make_attention(const attention_choice& choice, std::uint64_t 
     return attention_layer<T>(choice, seed);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

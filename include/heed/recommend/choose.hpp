@@ -35,8 +35,7 @@
 
 #include <heed/recommend/cost.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct attention_cost {
     variant of;
@@ -170,5 +169,4 @@ inline recommendation recommend(const attention_shape& s) {
     return r;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -19,8 +19,7 @@
 #include <heed/core/error.hpp>
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // What can stand inside a layer. Ordered by what is kept of exact attention.
 enum class variant {
@@ -257,5 +256,4 @@ inline index cheaper_from(variant v, attention_shape s) {
     return high;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

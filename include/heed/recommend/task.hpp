@@ -18,8 +18,7 @@
 
 #include <heed/recommend/attention_layer.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class task { text, vision, long_sequence };
 
@@ -56,5 +55,4 @@ inline attention_shape shape_of(const attention_choice& c) {
             .causal = c.causal};
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -14,8 +14,7 @@
 #include <heed/math.hpp>
 #include <heed/score/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 inline double alibi_slope(index head, index heads) {
@@ -123,5 +122,4 @@ auto alibi(X&& slopes) {
     return detail::alibi_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -9,8 +9,7 @@
 #include <heed/mask/read_block.hpp>
 #include <heed/score/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class S>
@@ -62,5 +61,4 @@ auto bias(X&& values) {
     return detail::bias_option<S>({t.data, t.extents, t.strides, t.rank});
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

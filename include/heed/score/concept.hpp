@@ -18,9 +18,7 @@
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The step that changes nothing; bound already.
 struct no_step {
@@ -58,6 +56,4 @@ HEED_INLINE T bounded_sum(T s, T added) {
     return scalar::choose(hidden, scalar::float_of(constants<T>::minus_infinity_bits), bounded);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

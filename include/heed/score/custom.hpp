@@ -13,8 +13,7 @@
 
 #include <heed/score/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class F>
@@ -60,5 +59,4 @@ auto score(const F& f, const D& df) {
     return detail::score_option<F, D>(f, df);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

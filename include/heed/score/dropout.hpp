@@ -9,8 +9,7 @@
 
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // Three rounds of multiply and shift: every bit of the input reaches every bit of the result.
@@ -60,5 +59,4 @@ auto dropout(double p, Seed seed) {
     return detail::dropout_option(p, static_cast<std::uint64_t>(seed));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

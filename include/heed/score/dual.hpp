@@ -13,8 +13,7 @@
 
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class N>
@@ -142,5 +141,4 @@ HEED_INLINE detail::dual<T> select(bool condition, N a, detail::dual<T> b) {
 }
 
 }  // namespace math
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

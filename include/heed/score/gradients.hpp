@@ -11,8 +11,7 @@
 #include <heed/core/option.hpp>
 #include <heed/core/strided.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <option_kind Kind, class T>
@@ -89,5 +88,4 @@ auto logsumexp_gradient(X&& from) {
     return detail::logsumexp_gradient_option<S>({t.data, t.extents, t.strides, t.rank});
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -9,8 +9,7 @@
 #include <heed/core/broadcast.hpp>
 #include <heed/score/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // raw: x <q, k>; capped: after the softcap; biased: after score(f), alibi, bias and mask, hidden ones -inf;
 // probabilities: the softmax.
@@ -108,5 +107,4 @@ auto scores(X&& to, stage at_stage) {
     return detail::scores_option(detail::output_table(std::forward<X>(to)), at_stage);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

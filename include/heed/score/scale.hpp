@@ -8,8 +8,7 @@
 #include <heed/core/error.hpp>
 #include <heed/core/option.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct scale_option : option<option_kind::scale> {
@@ -38,5 +37,4 @@ S scale_of(std::string_view function, double otherwise, const auto&... options) 
 // Any number, zero and negative ones too; without it 1 / sqrt(head_dim).
 inline auto scale(double factor) { return detail::scale_option(factor); }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -10,8 +10,7 @@
 #include <heed/core/option.hpp>
 #include <heed/core/overlap.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class S>
@@ -38,5 +37,4 @@ auto sinks(X&& logits) {
     return detail::sinks_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -8,8 +8,7 @@
 
 #include <heed/score/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct bound_softcap {
@@ -42,5 +41,4 @@ struct softcap_option : option<option_kind::softcap> {
 // cap > 0, in units of the score; applied after the scale, before bias and mask.
 inline auto softcap(double cap) { return detail::softcap_option(cap); }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -9,9 +9,7 @@
 
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 class asked_mask {
 public:
@@ -87,6 +85,4 @@ private:
     bit_word (*lanes_)(const void*, const lane_block&);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

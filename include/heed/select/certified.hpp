@@ -24,8 +24,7 @@
 #include <heed/score/outputs.hpp>
 #include <heed/select/pages.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 inline constexpr index certified_page = 32;
@@ -97,5 +96,4 @@ auto coverage(X&& to) {
     return detail::coverage_option(detail::output_table(std::forward<X>(to)));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

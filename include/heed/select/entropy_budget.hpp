@@ -27,8 +27,7 @@
 
 #include <heed/select/entropy_choice.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct entropy_budget_option : selector_base {
@@ -83,5 +82,4 @@ auto entropy_budget(const L& k_min, const M& k_max, const K& kappa = 1) {
         {detail::index_of(k_min), detail::index_of(k_max), static_cast<double>(kappa)});
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

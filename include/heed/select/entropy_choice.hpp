@@ -15,9 +15,7 @@
 #include <heed/select/concept.hpp>
 #include <heed/select/seen_table.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline constexpr index budget_block = decode_keys;  // keys of a block
 inline constexpr index budget_chunk = 64;           // queries that are estimated together
@@ -265,6 +263,4 @@ private:
     index stride_;  // of queries and means
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

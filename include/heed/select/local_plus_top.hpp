@@ -13,8 +13,7 @@
 
 #include <heed/select/top_k.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct local_plus_top_option : row_selector<local_plus_top_option> {
@@ -78,5 +77,4 @@ auto local_plus_top(const W& window, const F& fraction) {
         return detail::local_plus_top_option(detail::index_of(window), static_cast<double>(fraction));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -38,8 +38,7 @@
 
 #include <heed/select/lsh_tables.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct lsh_option : selector_base {
@@ -112,5 +111,4 @@ auto lsh(const R& rounds, const B& buckets, const Seed& seed) {
         {detail::index_of(rounds), detail::index_of(buckets), static_cast<std::uint64_t>(seed)});
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

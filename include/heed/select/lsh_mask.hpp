@@ -9,9 +9,7 @@
 
 #include <heed/select/seen_table.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline constexpr index lsh_block = 64;  // keys of a set of buckets, and vectors that are hashed together
 
@@ -109,6 +107,4 @@ struct bound_lsh {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

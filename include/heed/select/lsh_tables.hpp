@@ -13,9 +13,7 @@
 #include <heed/select/concept.hpp>
 #include <heed/select/lsh_mask.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Fills the tables of one key head and of its query heads.
 template <class E>
@@ -253,6 +251,4 @@ private:
     index stride_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -20,8 +20,7 @@
 #include <heed/core/check.hpp>
 #include <heed/kernel/pages/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 class page_bounds {
@@ -151,5 +150,4 @@ private:
     std::vector<T> room_;     // keys that are being converted
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

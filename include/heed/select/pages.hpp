@@ -6,9 +6,7 @@
 #include <heed/select/concept.hpp>
 #include <heed/select/page_bounds.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class B>
 inline constexpr bool is_page_bounds = false;
@@ -75,6 +73,4 @@ auto with_table(const carried_pages<B>& pages, const F& f) {
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -37,8 +37,7 @@
 #include <heed/select/top_k.hpp>
 #include <heed/sparse/exponential.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct psa_settings {
     double fraction = 0.25;  // of the visible keys of a row, above 0 and at most 1
@@ -107,5 +106,4 @@ template <class F>
 requires std::is_arithmetic_v<F>
 auto psa(F fraction) { return detail::psa_option(psa_settings{.fraction = static_cast<double>(fraction)}); }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -26,8 +26,7 @@
 #include <heed/select/psa.hpp>
 #include <heed/sparse/row_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // The options of a backward call. Answers whether there is any use in going on.
@@ -167,5 +166,4 @@ auto psa_backward(const DY& dy, const Q& q, const K& k, const V& v, const Option
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

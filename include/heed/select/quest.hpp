@@ -23,8 +23,7 @@
 #include <heed/kernel/pages/quest.hpp>
 #include <heed/select/pages.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class Pages>
@@ -69,5 +68,4 @@ auto quest(P&& pages, const N& budget) {
     }
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

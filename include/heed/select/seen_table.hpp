@@ -4,9 +4,7 @@
 
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // 32 bits for each score, as wide as the comparisons of other masks and as a float: a loop over a row that
 // mixes widths stays scalar (measured: 2.8 times the time of a whole call on AVX-512).
@@ -73,6 +71,4 @@ struct bound_query_blocks {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

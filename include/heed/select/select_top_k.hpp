@@ -17,8 +17,7 @@
 #include <heed/kernel/select/kernels.hpp>
 #include <heed/kernel/select/threshold.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // A contiguous range of numbers, written or read: a std:: container, a span, an Eigen vector or rank-1
@@ -98,5 +97,4 @@ index select_top_k(const Scores& scores, K k, Indices&& indices) {
     return select_top_k(scores, k, indices, memory);
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

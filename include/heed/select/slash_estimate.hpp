@@ -14,9 +14,7 @@
 #include <heed/select/concept.hpp>
 #include <heed/select/seen_table.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline constexpr index slash_rows = 64;         // queries that are asked
 inline constexpr index forced_columns = 30;     // keys at the start
@@ -233,6 +231,4 @@ private:
     index q_stride_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -24,8 +24,7 @@
 #include <heed/kernel/select/threshold.hpp>
 #include <heed/select/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // The k best of a row.
@@ -111,5 +110,4 @@ auto top_fraction(const F& fraction) {
 // The best key alone: its value is the output.
 inline auto hard_attention() { return detail::top_k_option(1); }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

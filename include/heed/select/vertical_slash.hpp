@@ -25,8 +25,7 @@
 
 #include <heed/select/slash_estimate.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct vertical_slash_option : selector_base {
@@ -86,5 +85,4 @@ auto vertical_slash(const V& vertical, const S& slash) {
     return detail::vertical_slash_option(detail::index_of(vertical), detail::index_of(slash));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

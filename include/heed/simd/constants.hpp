@@ -6,9 +6,7 @@
 
 #include <heed/core/config.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct constants;
@@ -71,6 +69,4 @@ struct constants<double> {
     static constexpr double lowest = -1.79769313486231570815e+308;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

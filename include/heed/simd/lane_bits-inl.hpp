@@ -6,9 +6,7 @@
 // a register first, since closing up straight into memory takes 100 cycles and more on some processors. The
 // others get a bit mask where there is an instruction, and go lane by lane without a branch.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 using lane_bits = std::uint32_t;
 template <class T>
@@ -167,6 +165,4 @@ HEED_INLINE void store_indices(std::int32_t* to, std::int32_t first, lane_bits b
 }
 #endif
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

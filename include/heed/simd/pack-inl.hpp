@@ -5,9 +5,7 @@
 // number. Operators act lane by lane; a comparison gives a mask for choose(). Everything is
 // always_inline and free of std::, so that a debug build has no calls in here.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 using detail::constants;
 
@@ -279,6 +277,4 @@ HEED_INLINE auto is_minus_infinity(V x) {
     return bits_of(x) == constants<element_of<V>>::minus_infinity_bits;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

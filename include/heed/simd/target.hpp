@@ -47,8 +47,7 @@
 #include <cpuid.h>
 #endif
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class target { portable = 1, baseline = 2, avx2 = 3, avx512 = 4 };
 
@@ -123,5 +122,4 @@ inline target active_target() {
     return chosen;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -16,9 +16,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 class cascade {
 public:
@@ -107,6 +105,4 @@ private:
     std::vector<index> order_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -21,8 +21,7 @@
 #include <heed/kernel/native/pool.hpp>
 #include <heed/sparse/native_blocks.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 class compressed_keys {
@@ -253,5 +252,4 @@ auto compressed(K&& keys, V&& values) {
     return detail::compressed_option<S>{{}, k, v, -1, 0, 0};
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

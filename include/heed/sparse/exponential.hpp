@@ -16,8 +16,7 @@
 #include <heed/core/error.hpp>
 #include <heed/core/option.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct cubic_exponential {
     static constexpr option_kind kind = option_kind::exponential;
@@ -93,5 +92,4 @@ exponential_numbers<T> numbers_of_exponential(std::string_view function, const t
 }
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -24,8 +24,7 @@
 #include <heed/core/resources.hpp>
 #include <heed/kernel/exact/project.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class O>
@@ -163,5 +162,4 @@ auto linformer(const Q& q, const K& k, const V& v, const E& k_projection, const 
     return y;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

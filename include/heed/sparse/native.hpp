@@ -41,8 +41,7 @@
 
 #include <heed/kernel/native/call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
 // holds half or bfloat16.
@@ -83,5 +82,4 @@ auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates,
     }
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -21,8 +21,7 @@
 
 #include <heed/kernel/native/backward_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // Keeps references to both tensors, which are written.
 template <class K, class V>
@@ -110,5 +109,4 @@ auto native_sparse_attention_backward(const DY& dy, const Q& q, const K& k, cons
     return g;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

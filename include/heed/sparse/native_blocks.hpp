@@ -13,8 +13,7 @@
 #include <heed/core/error.hpp>
 #include <heed/core/option.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 namespace detail {
 
@@ -63,5 +62,4 @@ struct native_blocks {
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

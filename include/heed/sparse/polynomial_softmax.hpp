@@ -34,8 +34,7 @@
 #include <heed/kernel/sparse/polynomial.hpp>
 #include <heed/sparse/row_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class T, class... Options>
@@ -153,5 +152,4 @@ auto polynomial_softmax_backward(const DY& dy, const X& x, const Options&... opt
     return dx;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -37,8 +37,7 @@
 #include <heed/kernel/sparse/precision.hpp>
 #include <heed/select/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // What a call with progressive_precision did; each call writes it anew.
 struct precision_report {
@@ -85,5 +84,4 @@ auto progressive_precision(double threshold, R&& report) {
     return detail::precision_option(threshold, &static_cast<precision_report&>(report));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

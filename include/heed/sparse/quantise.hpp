@@ -29,8 +29,7 @@
 #include <heed/kernel/sparse/rows.hpp>
 #include <heed/sparse/row_call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class grid { finer, coarser };
 
@@ -78,14 +77,12 @@ inline std::optional<int> level_of(index step, const progressive_grid& g) {
     return finer ? first + by : first - by;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI
 
 #define HEED_FOREACH <heed/kernel/sparse/quantise-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class T>
@@ -150,5 +147,4 @@ auto quantise_progressively(const X& x, index step, const progressive_grid& g, c
     return y;
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

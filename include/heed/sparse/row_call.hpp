@@ -5,9 +5,7 @@
 #include <heed/kernel/sparse/rows.hpp>
 #include <heed/mask/dense.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class X>
 using row_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
@@ -45,6 +43,4 @@ constexpr bool check_row_output() {
     return !std::is_const_v<O> && same;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -15,8 +15,7 @@
 
 #include <heed/core/error.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class ramp { linear, cubic };
 
@@ -43,5 +42,4 @@ struct sparsity_schedule {
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -39,8 +39,7 @@
 #include <heed/core/check.hpp>
 #include <heed/sparse/cascade.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class X>
@@ -300,5 +299,4 @@ private:
     detail::cascade tokens_, heads_;
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -14,8 +14,7 @@
 
 #include <heed/cummax.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 class cummax_state {
@@ -117,5 +116,4 @@ private:
     tensor most_;
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -17,8 +17,7 @@
 
 #include <heed/linear.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 class linear_state {
@@ -191,5 +190,4 @@ private:
     bool relative_ = false;  // rows may have the form of kernel/linear/relative.hpp
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -19,8 +19,7 @@
 #include <heed/kernel/exact/problem.hpp>
 #include <heed/score/outputs.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 // Joins row b into row a. A row is an output and what it is a mean over: the largest score, and the sum of
@@ -163,5 +162,4 @@ void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     });
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -15,8 +15,7 @@
 #include <heed/core/option.hpp>
 #include <heed/core/overlap.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 constexpr const char* name_of_table(option_kind kind) {
@@ -101,5 +100,4 @@ auto final_state_gradient(X&& t) {
     return detail::reading<option_kind::final_state_gradient>(std::forward<X>(t));
 }
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -19,8 +19,7 @@
 #include <heed/attention.hpp>
 #include <heed/state/merge.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // The state of attention over the keys seen so far, for a fixed set of queries. Holds the output so far,
 // normalised, with the largest score and the sum of the exponentials relative to it (and their log-sum-exp),
@@ -162,5 +161,4 @@ private:
     row_tensor part_sum_{0, 0, 0};
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

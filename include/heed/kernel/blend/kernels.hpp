@@ -4,9 +4,7 @@
 
 #include <heed/kernel/elementwise.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct blend_leaves {
@@ -14,16 +12,12 @@ struct blend_leaves {
     element_leaf<T> gradients;  // {sum, g, a, b}, {s, 1 - s} -> {sum + g (a - b), s g, (1 - s) g}
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/blend/leaves-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const blend_leaves<T>& blend_leaves_on_target() {
@@ -31,6 +25,4 @@ const blend_leaves<T>& blend_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(blend_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

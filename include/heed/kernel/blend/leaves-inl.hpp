@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/blend/leaves-inl.hpp: two tensors blended, the gradient of that, and the table of a target
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct blend_two {
     static constexpr int reads = 2, writes = 1;
@@ -29,6 +27,4 @@ const detail::blend_leaves<T>& blend_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -13,9 +13,7 @@
 #include <heed/kernel/blend/kernels.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline constexpr index blend_positions = 64;
 
@@ -87,6 +85,4 @@ void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

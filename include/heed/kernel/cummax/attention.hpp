@@ -10,9 +10,7 @@
 
 #include <heed/kernel/cummax/backward.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 struct cummax_attention_form : cummax_form<E> {
@@ -216,6 +214,4 @@ struct cummax_attention_form : cummax_form<E> {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

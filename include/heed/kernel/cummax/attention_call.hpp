@@ -7,9 +7,7 @@
 #include <heed/kernel/cummax/hybrid.hpp>
 #include <heed/kernel/cummax/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 using cummax_forward_options =
     cummax_options<option_kind::state, option_kind::initial_state, option_kind::final_state,
@@ -163,6 +161,4 @@ void run_cummax_attention_backward(std::string_view function, const view<T>& d_o
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -6,9 +6,7 @@
 
 #include <heed/kernel/cummax/walk.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Leaves in starts[chain][chunk] the state in front of every chunk.
 template <class Form, class D>
@@ -224,6 +222,4 @@ void walk_backward(const Form& form, const cummax_plan& plan,
         });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,9 +9,7 @@
 #include <heed/cummax/options.hpp>
 #include <heed/kernel/cummax/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
@@ -180,6 +178,4 @@ void join_rows(X&... x) {
     join_axes(1, 3, x...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -11,9 +11,7 @@
 #include <heed/kernel/cummax/attention.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 struct cummax_hybrid_form : cummax_attention_form<E> {
@@ -137,6 +135,4 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

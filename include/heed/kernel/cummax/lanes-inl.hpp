@@ -7,9 +7,7 @@
 // memory is touched once, in the order that it lies in, whatever the distance between rows: columns of rows a
 // power of two apart would all fall into the same few cache lines.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Which lanes are a NaN; and is larger() what later() is where none is?
 #if defined(__x86_64__) && HEED_SIMD_VECTORS
@@ -245,6 +243,4 @@ HEED_NOINLINE void scan_lanes(const detail::cummax_lanes<T>& all) {
     for (; row < all.rows; ++row) scan_lane_rows<1, Int>(all, row);
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

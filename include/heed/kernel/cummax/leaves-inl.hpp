@@ -7,9 +7,7 @@
 // features in cache: 16 us, against 11). Sums and products
 // are rounded one by one, so that targets give the same bits.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 template <class V>
@@ -253,18 +251,14 @@ struct cummax_softmax_gradient {
     }
 };
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD
 
 // clang-format off
 #include <heed/kernel/cummax/lanes-inl.hpp>
 #include <heed/kernel/cummax/turn-inl.hpp>
 // clang-format on
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Places of neighbouring features, from the bits of T to integers of the caller's.
 template <class T, class Int>
@@ -314,6 +308,4 @@ const detail::cummax_leaves<E>& cummax_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

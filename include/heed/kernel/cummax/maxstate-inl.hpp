@@ -2,9 +2,7 @@
 // heed/kernel/cummax/maxstate-inl.hpp: the operations of the published models' forms, and the table of a
 // target
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct maxstate_source {
     static constexpr int reads = 2, writes = 1;
@@ -106,6 +104,4 @@ const detail::maxstate_leaves<T>& maxstate_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -7,9 +7,7 @@
 #include <heed/kernel/cummax/backward.hpp>
 #include <heed/kernel/cummax/maxstate_kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 struct maxstate_form : cummax_form<E> {
@@ -81,6 +79,4 @@ struct maxstate_form : cummax_form<E> {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -8,9 +8,7 @@
 #include <heed/kernel/cummax/maxstate.hpp>
 #include <heed/kernel/cummax/maxstate_super.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 using maxstate_options = cummax_options<option_kind::state, option_kind::initial_state,
                                         option_kind::final_state, option_kind::on, option_kind::use>;
@@ -207,6 +205,4 @@ void run_super_backward(std::string_view function, const std::array<view<T>, 4>&
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 
 #include <heed/kernel/cummax/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct maxstate_leaves {
@@ -24,16 +22,12 @@ struct maxstate_leaves {
     cummax_leaf<T> multiply;         // {x, y} -> {x y}
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/cummax/maxstate-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const maxstate_leaves<T>& maxstate_leaves_on_target() {
@@ -41,6 +35,4 @@ const maxstate_leaves<T>& maxstate_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(maxstate_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

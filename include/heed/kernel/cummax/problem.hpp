@@ -14,9 +14,7 @@
 #include <heed/kernel/element_rows.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 using cummax_rows = element_rows<T>;
@@ -242,6 +240,4 @@ struct cummax_io {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -8,9 +8,7 @@
 #include <heed/kernel/cummax/call.hpp>
 #include <heed/kernel/cummax/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Rows that a task walks along lanes, and positions of a step: a few long runs suit the memory.
 inline constexpr index lane_rows = 4;
@@ -192,6 +190,4 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
                    options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/cummax/scan.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A chain of the walk with places; a thread walks whole chains. Index is as wide as the caller's integers.
 template <class E, class Index>
@@ -121,6 +119,4 @@ void run_cummax_with_index(std::string_view function, const view<T>& y, const ta
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -6,9 +6,7 @@
 // has lanes, each from its start to its end, every line used whole. Column by column, rows a power of two
 // apart would push each other out of the cache before their lines were used up.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T, class E>
 HEED_INLINE pack<T> load_widened(const E* p, index left) {
@@ -82,6 +80,4 @@ HEED_NOINLINE void turn_out(const T* from, index from_stride, index positions, i
         }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

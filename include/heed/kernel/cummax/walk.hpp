@@ -21,9 +21,7 @@
 
 #include <heed/kernel/cummax/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Numbers of scratch handed out one behind the other.
 template <class T>
@@ -135,6 +133,4 @@ void walk_forward(const Form& form, const cummax_plan& plan,
                   });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

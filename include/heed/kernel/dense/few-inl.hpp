@@ -5,9 +5,7 @@
 // in the first-level cache. Every sum takes its terms in the order of the register blocks, so it has their
 // bits.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Terms [i, i + Terms) for rows [r, r + Rows), while the next as many are fetched.
 template <int Rows, int Terms, class T>
@@ -72,6 +70,4 @@ HEED_NOINLINE void multiply_few(const detail::dense_block<T>& p) {
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -8,9 +8,7 @@
 #define HEED_FOREACH <heed/kernel/dense/all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const dense_leaves<T>& dense_leaves_on_target() {
@@ -18,6 +16,4 @@ const dense_leaves<T>& dense_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(dense_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // T is float or double, const where it is only read; strides count elements.
 template <class T>
@@ -25,6 +23,4 @@ matrix<T> transposed(const matrix<T>& m) {
     return {m.data, m.columns, m.rows, m.column_stride, m.row_stride};
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 // A panel is (term, lane), a lane being a row of a or a column of b. Lanes that are neighbours in memory are
 // copied, terms that are neighbours are turned in squares of packs, all else goes number by number.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows and packs of a register block: 8 x 3 sums of 32 registers, 4 x 3 of 16.
 inline constexpr int dense_rows = HEED_SIMD_REGISTERS == 32 ? 8 : 4;
@@ -90,6 +88,4 @@ HEED_NOINLINE void pack_panels(const T* from, index lane_stride, index term_stri
         turn_lanes<Packs>(from, lane_stride, term_stride, lanes, terms, to);
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -8,9 +8,7 @@
 #include <heed/kernel/dense/problem.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Up to as many rows, b is read where it stands if its columns are neighbours.
 inline constexpr index few_rows = 8;
@@ -68,6 +66,4 @@ inline dense_plan plan_of(index rows, index terms, index columns, index bytes, i
     return p;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/dense/matrix.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Terms of a sum that stand in registers from zero; the blocks are added in c.
 inline constexpr index depth_block = 256;
@@ -56,6 +54,4 @@ struct dense_leaves {
     void (*multiply_few)(const dense_block<T>&);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

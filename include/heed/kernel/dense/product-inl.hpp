@@ -5,9 +5,7 @@
 // of a row are read where the caller has them if its terms are neighbours there; copying them first costs 2
 // to 5 % and gains nothing.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A finished block of a sum, with the bias and what is in c.
 template <class T>
@@ -102,6 +100,4 @@ HEED_NOINLINE void multiply_panels(const detail::dense_block<T>& p) {
     for (; r < p.rows; ++r) multiply_group<1>(p, r, soon);
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -23,9 +23,7 @@
 #include <heed/kernel/dense/kernels.hpp>
 #include <heed/kernel/dense/plan.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A call: what it is given, and its tiles.
 template <class T>
@@ -181,6 +179,4 @@ void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/dense/table-inl.hpp: the table of dense leaves that a target offers
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 const detail::dense_leaves<T>& dense_leaves() {
@@ -14,6 +12,4 @@ const detail::dense_leaves<T>& dense_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -4,9 +4,7 @@
 // All five products of a tile are numbers of one operand times rows of the other, in blocks of as many sums
 // as the registers hold.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 inline constexpr int gradient_rows = detail::gradient_row_group;
 inline constexpr int gradient_packs = HEED_SIMD_REGISTERS == 32 ? 4 : 3;
@@ -161,6 +159,4 @@ const detail::gradient_leaves<E>& gradient_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -10,9 +10,7 @@
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/exact/setup.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // One number a head.
 template <class S>
@@ -130,6 +128,4 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

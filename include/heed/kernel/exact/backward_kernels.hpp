@@ -12,9 +12,7 @@
 #define HEED_FOREACH <heed/kernel/exact/backward_program-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 const gradient_leaves<E>& gradient_leaves_on_target() {
@@ -27,6 +25,4 @@ derivative_function<T> derivative_on_target() {
     HEED_RETURN_ON_TARGET(compile_derivative<Derivative, T>());
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

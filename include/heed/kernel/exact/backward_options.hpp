@@ -5,9 +5,7 @@
 #include <heed/kernel/exact/options.hpp>
 #include <heed/score/gradients.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Every option is known by its kind; those a backward has no use for are named one by one.
 template <class... Options>
@@ -36,6 +34,4 @@ constexpr void check_backward_attention() {
         "heed::attention_backward: sinks_gradient(t) needs sinks(logits) beside it");
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

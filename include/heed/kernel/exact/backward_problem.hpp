@@ -6,9 +6,7 @@
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/exact/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A tile is this many queries, in rows, by a panel of keys, in lanes; a task takes a few panels together.
 // The same for every target, and tiles start at multiples: sums do not depend on where others begin.
@@ -104,6 +102,4 @@ struct gradient_leaves {
     void (*carry)(T* upper, T* lower, index rows, index row_stride, index n, const T* keep);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

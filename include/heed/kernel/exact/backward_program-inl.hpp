@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_program-inl.hpp: the derivative of a program's scores, compiled for a target
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // ds *= d score / d raw. Where ds is 0 it stays: the score may be hidden, and its raw product anything.
 template <class Derivative, class T>
@@ -37,6 +35,4 @@ detail::derivative_function<T> compile_derivative() {
     return &run_derivative<Derivative, T>;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -22,9 +22,7 @@
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class gradient_rows {
@@ -168,6 +166,4 @@ private:
     T* flow_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

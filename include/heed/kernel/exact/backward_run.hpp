@@ -11,9 +11,7 @@
 #include <heed/kernel/exact/backward_sums.hpp>
 #include <heed/kernel/exact/backward_sweep.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E, class D>
 class backward_run {
@@ -137,6 +135,4 @@ private:
     char* scratch_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -14,9 +14,7 @@
 #include <heed/core/device.hpp>
 #include <heed/kernel/exact/backward_tile.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class bias_sums {
@@ -142,6 +140,4 @@ void write_slopes(const exact_problem<E>& p, const exact_gradients<E>& g, const 
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

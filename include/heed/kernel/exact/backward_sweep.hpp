@@ -12,9 +12,7 @@
 #include <heed/core/chain.hpp>
 #include <heed/kernel/exact/backward_tile.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // What the tasks of one key/value head share.
 template <class T>
@@ -280,6 +278,4 @@ private:
     T* hidden_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -12,9 +12,7 @@
 #include <heed/kernel/exact/backward_kernels.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A panel of keys and values of one head.
 template <class T>
@@ -222,6 +220,4 @@ private:
     index value_row_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -19,9 +19,7 @@
 #include <heed/kernel/exact/strip_sums.hpp>
 #include <heed/kernel/exact/trim.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class exact_block {
@@ -309,6 +307,4 @@ private:
     index upper_size_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -7,9 +7,7 @@
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/exact/setup.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Is an option that writes (or an absent one) of the type sums are kept in?
 template <class O, class S>
@@ -124,6 +122,4 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -13,9 +13,7 @@
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class exact_decode {
@@ -338,6 +336,4 @@ private:
     index q_stride_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -11,9 +11,7 @@
 #include <heed/score/dual.hpp>
 #include <heed/score/softcap.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The derivative of a score option's function at s.
 template <class T, class F, class D>
@@ -68,6 +66,4 @@ struct score_derivative {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

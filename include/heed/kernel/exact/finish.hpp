@@ -4,9 +4,7 @@
 
 #include <heed/kernel/exact/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Rows whose positions are neighbours, (feature, position), turned into the room: squares of one pack by one
 // pack, and what is left number by number.
@@ -124,6 +122,4 @@ T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, in
     return inverse;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

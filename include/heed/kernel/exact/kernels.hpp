@@ -14,9 +14,7 @@
 #define HEED_FOREACH <heed/kernel/exact/program-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 const exact_leaves<E>& leaves_on_target() {
@@ -44,6 +42,4 @@ void set_program(exact_problem<E>& p, const Program& program) {
     p.group_sees_alike = group > 0 && sees_alike(program.mask, group);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -13,9 +13,7 @@
 #include <heed/score/sinks.hpp>
 #include <heed/score/softcap.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The tensors of a call hold one element.
 template <class X>
@@ -126,6 +124,4 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

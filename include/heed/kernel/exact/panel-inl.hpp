@@ -4,9 +4,7 @@
 // Scores are (key, lane), outputs (value feature, lane), lanes being queries. Only the products are
 // written for each number of packs; everything else takes one pack at a time.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Scores of keys [first, end) against a strip; most[lane] becomes the largest of it and them.
 template <int Packs, class T>
@@ -155,6 +153,4 @@ HEED_NOINLINE void panel_largest(T* s, index rows, int packs, const T* before, T
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

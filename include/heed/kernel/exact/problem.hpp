@@ -13,9 +13,7 @@
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Keys in one tile: tiles start at its multiples, so a row's sums do not depend on where others begin.
 inline constexpr index tile_keys = 128;
@@ -175,6 +173,4 @@ struct exact_leaves {
                                 index first, index columns, T* output, T keep);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

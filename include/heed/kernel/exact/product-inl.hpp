@@ -5,9 +5,7 @@
 // as the registers hold beside the operands. 4 x 3 sums in two
 // chains use 14 loads for 24 multiply-adds.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A product takes a group of 8 rows, or half of one where registers are few, or hold two chains of sums.
 template <int Packs>
@@ -66,6 +64,4 @@ HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, con
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

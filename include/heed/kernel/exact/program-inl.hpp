@@ -4,9 +4,7 @@
 // The inner loop has a fixed trip count of one pack and works on local copies, so that a callable without
 // branches becomes vector code: no remainder, and no doubt whether it writes to what it reads.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Flattened: a callable of more than a few operations would otherwise stay a call, and its row scalar.
 template <class Program, class T, bool Masked>
@@ -72,6 +70,4 @@ void compile_program(detail::score_function<T>& score, detail::score_function<T>
     if constexpr (Program::has_dropout) drop = &run_dropout<Program, T>;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

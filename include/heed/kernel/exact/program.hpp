@@ -10,9 +10,7 @@
 #include <heed/score/dropout.hpp>
 #include <heed/score/outputs.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class Raw, class Softcap, class Capped, class Score, class Alibi, class Bias, class Mask,
           class Biased, class Dropout, class Sinks>
@@ -64,6 +62,4 @@ struct score_program {
 template <class... Steps>
 score_program(Steps...) -> score_program<Steps...>;
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -12,9 +12,7 @@
 #include <heed/kernel/linear/matrix.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Rows of the result in a task.
 inline constexpr index project_rows = 64;
@@ -113,6 +111,4 @@ void project(const projection<E>& keys, const projection<E>& values, index batch
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

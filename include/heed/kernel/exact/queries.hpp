@@ -4,9 +4,7 @@
 
 #include <heed/kernel/exact/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Rows that a leaf can read where they stand.
 template <class T, class X>
@@ -48,6 +46,4 @@ void query_to_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index 
     leaf.widen_scaled(p.q.row(b, h, query), p.q.stride[3], p.features, p.scale, to);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

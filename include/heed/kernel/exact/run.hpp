@@ -12,9 +12,7 @@
 #include <heed/kernel/exact/decode.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Up to this many queries, reading a key once for all rows beats turning the queries into lanes.
 inline constexpr index decode_queries = 4;
@@ -135,6 +133,4 @@ void run_exact(const exact_problem<E>& p, const D* device_, workspace& memory) {
         run_tiled(p, leaves, device_, lanes, memory);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

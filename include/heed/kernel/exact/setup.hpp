@@ -6,9 +6,7 @@
 #include <heed/core/resources.hpp>
 #include <heed/kernel/exact/options.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 problem_shape shape_of(const exact_problem<E>& p) {
@@ -74,6 +72,4 @@ void under_masks(std::string_view function, const exact_problem<E>& p, const D* 
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

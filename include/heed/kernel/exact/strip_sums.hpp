@@ -6,9 +6,7 @@
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/strips.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class strip_sums {
@@ -72,6 +70,4 @@ private:
     index lanes_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

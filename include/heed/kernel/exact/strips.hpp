@@ -7,9 +7,7 @@
 
 #include <heed/kernel/exact/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Strips of queries that share a converted tile and its place in the cache.
 inline constexpr index block_strips = 4;
@@ -84,6 +82,4 @@ struct strip {
     T* upper_sum;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

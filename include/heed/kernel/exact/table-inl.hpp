@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/table-inl.hpp: the table of leaves that a target offers
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Packs so short that a strip of three wastes little on the last queries.
 template <class T>
@@ -37,6 +35,4 @@ const detail::exact_leaves<E>& exact_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

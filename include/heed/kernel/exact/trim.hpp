@@ -8,9 +8,7 @@
 
 #include <heed/kernel/exact/strips.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Leaves out the packs of queries that see nothing of a mixed tile. True if there are some.
 template <class E, class T>
@@ -63,6 +61,4 @@ void trim_keys(const exact_problem<E>& p, tile t, index& first, index& end) {
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

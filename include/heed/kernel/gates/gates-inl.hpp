@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/gates/gates-inl.hpp: sigmoids and decays of a row of numbers
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // ln(1 + x) for x in [0, 1]: what 1 + x loses of x, its logarithm loses in the same ratio.
 template <class V>
@@ -43,6 +41,4 @@ const detail::gate_leaves<T>& gate_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -6,9 +6,7 @@
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/sparse/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct gate_leaves {
@@ -16,16 +14,12 @@ struct gate_leaves {
     void (*decay)(T* x, index n);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/gates/gates-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const gate_leaves<T>& gate_leaves_on_target() {
@@ -33,6 +27,4 @@ const gate_leaves<T>& gate_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(gate_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -12,9 +12,7 @@
 // One exponential and one division, and no 1 + tanh, in which a negative x would lose its digits. The power
 // of two needs neither a product with log2(e) nor two parts of ln 2: what is left of t is exact.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // 2 sqrt(2/pi) and 3 x 0.044715 of it, then a and b. Written out: a quotient of two would be rounded thrice.
 inline constexpr double gelu_slope = 1.59576912160573071176, gelu_slope_cubic = 0.214064448817800746329;
@@ -141,6 +139,4 @@ const detail::activation_leaves<T>& activation_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

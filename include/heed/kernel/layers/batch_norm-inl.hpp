@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/batch_norm-inl.hpp: what batch norm does to a row, its statistics being rows of stride 0
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct batch_moments {
     static constexpr int reads = 4, writes = 2;
@@ -61,6 +59,4 @@ const detail::batch_norm_leaves<T>& batch_norm_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/branch-inl.hpp: a branch added to what it left, some of its numbers dropped
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct add_value {
     static constexpr int reads = 2, writes = 1;
@@ -53,6 +51,4 @@ const detail::branch_leaves<T>& branch_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

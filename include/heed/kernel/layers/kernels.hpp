@@ -8,9 +8,7 @@
 #define HEED_FOREACH <heed/kernel/layers/all-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const norm_leaves<T>& norm_leaves_on_target() {
@@ -48,6 +46,4 @@ softmax_loss_leaf<T> softmax_loss_on_target() {
 }
 HEED_ONCE_FOR_SUMS(softmax_loss_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -7,9 +7,7 @@
 #include <heed/kernel/element_rows.hpp>
 #include <heed/score/dropout.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Mean, in two numbers, and 1 / deviation of each row: where the mean is large, what it is rounded to is
 // not small against the deviation.
@@ -72,6 +70,4 @@ struct branch_leaves {
 template <class T>
 using softmax_loss_leaf = void (*)(const T* x, index n, index target, T share, T* d, T& largest, T& sum);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/loss-inl.hpp: the softmax of a row of logits, less one at the target
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 HEED_INLINE T largest_of(const T* x, index n) {
@@ -83,6 +81,4 @@ detail::softmax_loss_leaf<T> softmax_loss_of() {
     return &softmax_loss<T>;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

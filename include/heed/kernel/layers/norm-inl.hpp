@@ -6,9 +6,7 @@
 // variance = mean(d^2) - mean(d)^2 loses nothing however large the mean is. A row whose sums are beyond what
 // T holds is measured once more, made smaller by a power of two.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Four running sums, so that an addition need not wait for the one before.
 template <class T>
@@ -184,6 +182,4 @@ const detail::norm_leaves<T>& norm_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

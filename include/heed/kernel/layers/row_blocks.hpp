@@ -10,9 +10,7 @@
 #include <heed/kernel/layers/kernels.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // body(first, count) for blocks of rows that stay in the first-level cache.
 template <class D, class Body>
@@ -62,6 +60,4 @@ void add_over_rows(T* const (&sums)[Sums], index rows, index width, const D* dev
     for (int i = 0; i < Sums; ++i) add(partial + i * pad, splits.count, each, width, sums[i]);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -18,9 +18,7 @@
 
 #include <heed/kernel/linear/backward_queries.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class linear_backward {
@@ -252,6 +250,4 @@ private:
     std::size_t bytes_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 #include <heed/kernel/linear/backward_run.hpp>
 #include <heed/kernel/linear/call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // dq, dk, dv hold T, or the type sums are kept in.
 template <class T, class X, class... Options>
@@ -83,6 +81,4 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/linear/work.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Where z is a column of the state: D = [dO / den, -<dO, O> / den].
 template <class E, class T = typename linear_problem<E>::T>
@@ -125,6 +123,4 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
                           first);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

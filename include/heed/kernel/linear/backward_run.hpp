@@ -9,9 +9,7 @@
 #include <heed/kernel/linear/backward.hpp>
 #include <heed/kernel/linear/prepare.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Where the states of the chains and the scratch of the lanes stand in a workspace.
 template <class E>
@@ -195,6 +193,4 @@ void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& 
     run_full_backward(p, g, leaves, device, lanes, memory);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

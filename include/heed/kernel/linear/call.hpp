@@ -11,9 +11,7 @@
 #include <heed/kernel/linear/run.hpp>
 #include <heed/score/scale.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Rows of a table that has been spread (linear/sources.hpp), as floats, a pack at a time.
 template <class G>
@@ -228,6 +226,4 @@ void read_linear_state(std::string_view function, const view<Y>& y, const view<c
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

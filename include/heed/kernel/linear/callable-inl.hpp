@@ -3,9 +3,7 @@
 //
 // As for score functions, the inner loop has a fixed trip count of one pack and works on local copies.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class F, class T>
 HEED_FLATTEN void map_callable(const void* context, const T* from, index from_row, T* to, index to_row,
@@ -52,6 +50,4 @@ detail::feature_gradient_function<T> gradient_of_callable() {
     return &callable_gradient<F, T>;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -10,9 +10,7 @@
 #include <heed/kernel/linear/long_sum.hpp>
 #include <heed/kernel/linear/relative.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class linear_chunk {
@@ -435,6 +433,4 @@ private:
     T* spare = nullptr;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 // e^(high + low) = e^high (1 + low) where low is a rounding error of high, so a factor is as exact as a
 // single exponential however long the sum.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class V>
 HEED_INLINE V exp_of_sum(V high, V low) {
@@ -143,6 +141,4 @@ HEED_NOINLINE void scale_columns(T* x, index row, const T* factor, index rows, i
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -13,9 +13,7 @@
 #include <heed/kernel/linear/kernels.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class feature_decays {
@@ -106,6 +104,4 @@ private:
     index starts_[chunk_positions + 2] = {};
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/linear/exponents-inl.hpp: features that are exponentials, relative to the largest so far
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 HEED_NOINLINE void shift_rows(T* x, index row, const T* shift, index rows, index n, T most) {
@@ -86,6 +84,4 @@ HEED_NOINLINE void relative_queries(const T* x, const T* reference, const T* lev
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

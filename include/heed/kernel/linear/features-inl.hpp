@@ -6,9 +6,7 @@
 // Rows are padded to whole packs; what a map leaves in the padding is zero, so that later sums may run
 // over whole packs.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 HEED_INLINE void clear_padding(T* row, index n) {
@@ -133,6 +131,4 @@ HEED_NOINLINE void columns_gradient(const void* context, const T*, index, const 
             store(dx + f, load(phi + f) * (load(dphi + f) - load(c.mean + f)));
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -8,9 +8,7 @@
 #include <heed/kernel/linear/maps.hpp>
 #include <heed/linear/features.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // f and its derivative, each as a callable made from the option.
 template <class F, class Derivative>
@@ -80,6 +78,4 @@ struct bound_features {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

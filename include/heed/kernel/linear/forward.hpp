@@ -14,9 +14,7 @@
 #include <heed/core/chain.hpp>
 #include <heed/kernel/linear/chunk.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The state of one head: S (feature, value feature), z (feature), and what their sums lost.
 template <class T>
@@ -259,6 +257,4 @@ private:
     std::size_t bytes_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

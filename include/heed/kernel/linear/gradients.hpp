@@ -4,9 +4,7 @@
 
 #include <heed/kernel/linear/forward.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 struct linear_gradients {
@@ -95,6 +93,4 @@ private:
     const linear_leaves<E>& leaf_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

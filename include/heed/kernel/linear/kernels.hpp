@@ -11,9 +11,7 @@
 #define HEED_FOREACH <heed/kernel/linear/callable-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 const linear_leaves<E>& linear_leaves_on_target() {
@@ -30,6 +28,4 @@ feature_gradient_function<T> callable_gradient_on_target() {
     HEED_RETURN_ON_TARGET(gradient_of_callable<F, T>());
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/linear/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // In two doubles, the second what rounding the first has lost: behind a step of -1e4 the next ones keep
 // their digits, for double too.
@@ -29,6 +27,4 @@ private:
     double low_ = 0;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

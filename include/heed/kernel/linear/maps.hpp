@@ -13,9 +13,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/linear/chunk.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline index taylor_features(index d) { return 1 + d + d * (d + 1) / 2; }
 
@@ -182,6 +180,4 @@ void favor_gradient(const void* context, const T* x, index x_row, const T* phi, 
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -6,9 +6,7 @@
 // triangle the terms that are not its own are left out rather than multiplied by zero: an infinity or NaN
 // there reaches nothing.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows and packs of a register block: 8 x 2 sums of 32 registers, 4 x 3 of 16.
 inline constexpr int matrix_rows = HEED_SIMD_REGISTERS == 32 ? 8 : 4;
@@ -187,6 +185,4 @@ HEED_NOINLINE void solve_upper(const detail::matrix_product<T>& p) {
     }
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -8,9 +8,7 @@
 #define HEED_FOREACH <heed/kernel/linear/matrix-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // c (+ or -)= a b on the active target.
 template <class T>
@@ -18,6 +16,4 @@ void multiply_on_target(const matrix_product<T>& p) {
     HEED_RETURN_ON_TARGET(multiply_whole_matrix(p));
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

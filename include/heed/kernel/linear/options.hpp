@@ -5,9 +5,7 @@
 #include <heed/core/tensor.hpp>
 #include <heed/linear/models.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class O>
 concept linear_option = is_option<O> || is_bundle<std::remove_cvref_t<O>>;
@@ -145,6 +143,4 @@ auto backward_options(const Options&... options) {
     return all;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

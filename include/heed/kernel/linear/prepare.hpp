@@ -8,9 +8,7 @@
 #include <heed/core/device.hpp>
 #include <heed/kernel/linear/maps.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class linear_preparation {
@@ -88,6 +86,4 @@ private:
     std::size_t bytes_ = 0;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -11,9 +11,7 @@
 #include <heed/core/strided.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Positions in a chunk: its products cost chunk (d_k + d_v) beside 4 d_k d_v a position, and a state of
 // 64 x 64 stays in the first-level cache.
@@ -315,6 +313,4 @@ struct linear_problem {
     index columns() const { return value_features + (ones() ? 1 : 0); }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -17,9 +17,7 @@
 
 #include <heed/kernel/linear/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 inline constexpr T longest_plain_exponent = sizeof(T) == 4 ? T(40) : T(300);
@@ -146,6 +144,4 @@ void gradient_of_read(T* gradient, const T* sums, index values, T shift) {
     gradient[values] = of_level * (shift > 0 ? T(-1) : -shift * shift);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

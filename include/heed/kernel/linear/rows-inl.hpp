@@ -4,9 +4,7 @@
 //
 // Rows are padded to whole packs, the padding is zero.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows times a number each, to rows of any element.
 template <class T, class E>
@@ -191,6 +189,4 @@ HEED_NOINLINE void add_element_products(const T* x, const T* y, index n, T sign,
         store(sum + i, (load(x + i) * set<pack<T>>(sign)) * load(y + i) + load(sum + i));
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -9,9 +9,7 @@
 #include <heed/kernel/linear/prepare.hpp>
 #include <heed/kernel/linear/short.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Without keys y is zero and the state stays.
 template <class E>
@@ -126,6 +124,4 @@ void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

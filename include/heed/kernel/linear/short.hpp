@@ -15,9 +15,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/linear/chunk.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Calls of at most this many positions are short: beyond, the register blocks of a chunk's products win.
 inline constexpr index short_positions = 16;
@@ -261,6 +259,4 @@ void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, const
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/linear/table-inl.hpp: the table of linear leaves that a target offers
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class E>
 const detail::linear_leaves<E>& linear_leaves() {
@@ -54,6 +52,4 @@ const detail::linear_leaves<E>& linear_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

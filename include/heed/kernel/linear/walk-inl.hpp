@@ -6,9 +6,7 @@
 // over features, and over positions, in their order from zero, as the products of a chunk do: the bits of a
 // position do not tell how many were in its call.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Packs of columns side by side: with two rows eight sums.
 inline constexpr int walk_packs = 4;
@@ -204,6 +202,4 @@ HEED_NOINLINE void multiply_elements(const T* x, const T* y, index n, T* to) {
     for (index i = 0; i < n; i += lanes_of<T>) store(to + i, load(x + i) * load(y + i));
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -4,9 +4,7 @@
 
 #include <heed/kernel/linear/gradients.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 struct gradient_work {
@@ -87,6 +85,4 @@ struct gradient_work {
     T* db_end = nullptr;  // (feature)
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

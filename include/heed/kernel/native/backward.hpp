@@ -22,9 +22,7 @@
 #include <heed/kernel/native/run.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class native_backward {
@@ -301,6 +299,4 @@ void run_native_backward(const native_problem<E>& p, const native_gradient_probl
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

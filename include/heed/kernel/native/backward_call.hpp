@@ -5,9 +5,7 @@
 #include <heed/kernel/native/backward.hpp>
 #include <heed/kernel/native/call.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class S>
 struct compressed_gradient_option : option<option_kind::compressed_gradient> {
@@ -102,6 +100,4 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

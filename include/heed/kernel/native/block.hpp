@@ -26,9 +26,7 @@
 #include <heed/kernel/native/problem.hpp>
 #include <heed/kernel/native/ranges.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class native_block {
@@ -293,6 +291,4 @@ private:
     index together_;  // heads that share a tile
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

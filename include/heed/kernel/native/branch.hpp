@@ -9,9 +9,7 @@
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/native/choose.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // One head of a tensor as a tensor of its own.
 template <class X>
@@ -82,6 +80,4 @@ private:
     exact_decode<E> rows_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

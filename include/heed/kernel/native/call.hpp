@@ -8,9 +8,7 @@
 #include <heed/score/scale.hpp>
 #include <heed/sparse/compressed_keys.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class X>
 using element_of_native =
@@ -159,6 +157,4 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
         options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 #include <heed/core/index.hpp>
 #include <heed/core/workspace.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Without memory it only counts.
 class carving {
@@ -25,6 +23,4 @@ private:
     std::size_t taken_ = 0;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,9 +9,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct weighed_block {
@@ -74,6 +72,4 @@ index choose_blocks(const T* weights, index stride, index own, index count, weig
     return held + 3;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -3,9 +3,7 @@
 //
 // Rows are keys or blocks, lanes are queries, as in the panels of the exact kernel.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // to[j] = sum over the compressed keys i in [first, end) of e[i - first] * (chunks that i and block j share),
 // for blocks j in [block_begin, block_end).
@@ -48,6 +46,4 @@ const detail::native_leaves<T>& native_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -10,9 +10,7 @@
 #include <heed/kernel/native/kernels.hpp>
 #include <heed/sparse/native_blocks.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct block_importance {
@@ -136,6 +134,4 @@ private:
     index count_ = 0;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

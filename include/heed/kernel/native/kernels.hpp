@@ -4,9 +4,7 @@
 
 #include <heed/kernel/exact/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct native_leaves {
@@ -16,16 +14,12 @@ struct native_leaves {
     void (*add_weights)(const T* from, index rows, int packs, const T* factor, T* to);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/native/importance-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const native_leaves<T>& native_leaves_on_target() {
@@ -33,6 +27,4 @@ const native_leaves<T>& native_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(native_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

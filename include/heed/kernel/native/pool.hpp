@@ -9,9 +9,7 @@
 
 #include <heed/core/index.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class S>
 void add_to_chunk(S* chunk, const S* row, index n, bool first) {
@@ -28,6 +26,4 @@ void mean_of_chunks(S* mean, const S* sums, index chunks, index block, index n) 
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

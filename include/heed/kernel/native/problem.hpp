@@ -6,9 +6,7 @@
 #include <heed/kernel/native/choose.hpp>
 #include <heed/sparse/native_blocks.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 enum native_branch { compressed_branch, selected_branch, sliding_branch, native_branches };
 
@@ -72,6 +70,4 @@ struct native_found {
     chosen_blocks* chosen;        // (query)
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

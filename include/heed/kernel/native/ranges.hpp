@@ -8,9 +8,7 @@
 #include <heed/kernel/exact/program.hpp>
 #include <heed/mask/concept.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 struct bound_ranges {
     const std::int32_t* low;
@@ -50,6 +48,4 @@ struct bound_ranges {
 using ranges_program = score_program<no_step, no_step, no_step, no_step, no_step, no_step, bound_ranges,
                                      no_step, absent, absent>;
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,9 +9,7 @@
 #include <heed/kernel/native/block.hpp>
 #include <heed/kernel/native/pool.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Means of one task.
 inline constexpr index pooled_together = 64;
@@ -115,6 +113,4 @@ void run_native(const native_problem<E>& p, const D* device_, workspace& memory)
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

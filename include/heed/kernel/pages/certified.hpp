@@ -6,9 +6,7 @@
 
 #include <heed/kernel/pages/certified_walk.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // With carried bounds, or those of the call's own keys where `carried` is nullptr.
 template <class E, class M, class D, class T = typename exact_problem<E>::T>
@@ -39,6 +37,4 @@ void run_certified(const exact_problem<E>& problem, const page_table<T>* carried
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

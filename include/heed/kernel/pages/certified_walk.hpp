@@ -21,9 +21,7 @@
 #include <heed/kernel/pages/estimate.hpp>
 #include <heed/kernel/pages/rest.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class certified_walk {
@@ -242,6 +240,4 @@ private:
     T* kept_ = nullptr;               // (row)
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -17,9 +17,7 @@
 #include <heed/kernel/pages/kernels.hpp>
 #include <heed/kernel/pages/seen.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Memory handed out piece by piece, each on a cache line of its own; with nullptr it only counts.
 struct carved {
@@ -175,6 +173,4 @@ auto order_of(T x) {
     return bits < 0 ? -magnitude : magnitude;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

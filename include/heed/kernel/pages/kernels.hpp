@@ -4,9 +4,7 @@
 
 #include <heed/kernel/exact/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // For every (batch, key/value head): a row of 2 features for each page, the maxima of its keys' features,
 // then the minima; and the largest magnitude of each feature over all pages.
@@ -34,16 +32,12 @@ struct page_leaves {
     void (*masses)(const T* s, index count, T shift, T most, T* to);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/pages/leaves-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const page_leaves<T>& page_leaves_on_target() {
@@ -76,6 +70,4 @@ void widen_page(const exact_leaves<E>& leaf, const page_leaves<T>& pages, const 
     }
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

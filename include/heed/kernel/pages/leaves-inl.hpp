@@ -3,9 +3,7 @@
 //
 // A NaN stays in a bound, so that its page never looks harmless.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // The larger; NaN where either is NaN.
 template <class V>
@@ -98,6 +96,4 @@ const detail::page_leaves<T>& page_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -11,9 +11,7 @@
 
 #include <heed/kernel/pages/estimate.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 inline constexpr index fewest_pages = 3;
 
@@ -122,6 +120,4 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     return chosen;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -14,9 +14,7 @@
 
 #include <heed/kernel/pages/estimate.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Pages stand in an order behind what sorts them.
 inline index page_at(std::uint64_t entry) { return static_cast<index>(entry & 0xffffffffu); }
@@ -107,6 +105,4 @@ private:
     T* reference_ = nullptr;  // (row): the maximum that left_ is relative to
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

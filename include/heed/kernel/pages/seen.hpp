@@ -11,9 +11,7 @@
 
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The heads of a group, and the keys cut into pages.
 struct page_readers {
@@ -122,6 +120,4 @@ bit_word keys_seen_by_any(const M& mask, const page_readers& r, index queries, i
     return seen;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -18,9 +18,7 @@
 #include <heed/kernel/psa/policies.hpp>
 #include <heed/kernel/psa/sparsify.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E, class T>
 void write_row(const exact_leaves<E>& leaf, const T* row, index n, const either_tensor<E, T>& to, index b,
@@ -200,6 +198,4 @@ void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, worksp
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

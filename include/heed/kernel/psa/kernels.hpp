@@ -6,9 +6,7 @@
 #include <heed/kernel/select/threshold.hpp>
 #include <heed/kernel/sparse/polynomial.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct psa_leaves {
@@ -27,16 +25,12 @@ struct psa_leaves {
                           T* to);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/psa/leaves-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const psa_leaves<T>& psa_leaves_on_target() {
@@ -44,6 +38,4 @@ const psa_leaves<T>& psa_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(psa_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

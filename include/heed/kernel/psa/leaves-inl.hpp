@@ -4,9 +4,7 @@
 // What this adds to kernel/sparse/polynomial-inl.hpp: weights left undivided, the polynomial as an exponent,
 // the gradients of both, and products with the chosen rows of a table.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Scores to their weights against m in place; gives the sum.
 template <class T>
@@ -124,6 +122,4 @@ const detail::psa_leaves<T>& psa_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

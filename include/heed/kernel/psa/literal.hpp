@@ -6,9 +6,7 @@
 
 #include <heed/kernel/psa/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A call's program with the polynomial behind it.
 template <class E>
@@ -69,6 +67,4 @@ void run_literal(const exact_problem<E>& p, const exponential_numbers<typename e
     run_exact(outer, device_, memory);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

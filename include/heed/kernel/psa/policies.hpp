@@ -5,8 +5,7 @@
 #include <heed/kernel/psa/kernels.hpp>
 #include <heed/select/top_k.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 enum class psa_reading { literal, masked, intended };
 
@@ -72,5 +71,4 @@ struct psa_weigher {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -7,9 +7,7 @@
 #include <heed/kernel/psa/kernels.hpp>
 #include <heed/select/top_k.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A dense copy of x (batch, head, position, feature) in `to`, features beyond the largest share of a row 0.
 template <class E>
@@ -110,6 +108,4 @@ exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double
     return q;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

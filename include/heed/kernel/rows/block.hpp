@@ -13,9 +13,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/rows/scores.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E, class Chooser, class Weigher>
 class rows_block {
@@ -192,6 +190,4 @@ private:
     index value_keys_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -13,9 +13,7 @@
 #include <heed/kernel/rows/run.hpp>
 #include <heed/mask/block_bits.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A bit for each score: what a run of rows fills in the place of weights, and then a bound mask.
 struct kept_keys {
@@ -90,6 +88,4 @@ kept_keys kept_rows(const exact_problem<E>& p, const Chooser& chooser, const D* 
     return kept;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -9,9 +9,7 @@
 #define HEED_FOREACH <heed/kernel/rows/rows-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const row_leaves<T>& row_leaves_on_target() {
@@ -19,6 +17,4 @@ const row_leaves<T>& row_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(row_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -25,9 +25,7 @@
 #include <heed/kernel/exact/problem.hpp>
 #include <heed/kernel/select/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The scores of one query, of keys first, first + 1, …: those before and behind are hidden from it.
 template <class T>
@@ -73,6 +71,4 @@ struct softmax_weights {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/rows/rows-inl.hpp: the leaves of attention over whole rows of scores
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 HEED_NOINLINE void to_rows(const T* scores, index keys, index lanes, bool bounded, T* rows,
@@ -144,6 +142,4 @@ const detail::row_leaves<T>& row_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

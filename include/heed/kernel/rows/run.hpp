@@ -13,9 +13,7 @@
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/rows/block.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Queries that share a tile of keys, and of values; fewer where their scores fill no cache.
 inline index rows_together(index keys) { return keys <= 8192 ? 96 : 48; }
@@ -43,6 +41,4 @@ void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& 
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -11,9 +11,7 @@
 #include <heed/kernel/room.hpp>
 #include <heed/kernel/rows/kernels.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 class rows_scores {
@@ -231,6 +229,4 @@ private:
     index value_stride_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

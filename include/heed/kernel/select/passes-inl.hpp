@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/select/passes-inl.hpp: the passes over a row of numbers that selection is made of
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Lanes from n on are left out.
 template <class T>
@@ -212,6 +210,4 @@ const detail::select_leaves<T>& select_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -11,9 +11,7 @@
 #include <heed/math.hpp>
 #include <heed/simd/constants.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Numbers of room behind what a pass writes: whole packs are stored.
 inline constexpr index select_slack = 16;
@@ -54,6 +52,4 @@ struct select_leaves {
                           T* values, index room);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

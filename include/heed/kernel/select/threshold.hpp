@@ -15,9 +15,7 @@
 
 #include <heed/kernel/select/problem.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Where the rank-th largest is: in [low, high], with this many numbers above it and inside.
 template <class T>
@@ -210,6 +208,4 @@ index emit_chosen(const select_leaves<T>& leaf, const threshold<T>& t, const T* 
     return found;
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -6,9 +6,7 @@
 //
 // Sums are made in blocks of 32 packs, so that their error does not grow with the row.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
 inline constexpr index polynomial_block = 32 * lanes_of<T>;
@@ -165,6 +163,4 @@ detail::polynomial_leaves<T> polynomial_leaves() {
             {&polynomial_row_backward<false, T>, &polynomial_row_backward<true, T>}};
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -5,9 +5,7 @@
 #include <heed/kernel/sparse/rows.hpp>
 #include <heed/sparse/exponential.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Without and with the table.
 template <class T>
@@ -16,16 +14,12 @@ struct polynomial_leaves {
     void (*backward[2])(const T* dy, const T* x, index n, T* dx, T* weights, const exponential_numbers<T>& e);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/sparse/polynomial-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 polynomial_leaves<T> polynomial_leaves_on_target() {
@@ -33,6 +27,4 @@ polynomial_leaves<T> polynomial_leaves_on_target() {
 }
 HEED_ONCE_FOR_SUMS(polynomial_leaves_on_target);
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

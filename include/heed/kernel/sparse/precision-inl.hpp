@@ -9,9 +9,7 @@
 // A tile of 64 keys holds four features of each key, then the next four: a pack of 32-bit lanes is four
 // features of 16 (8, 4) keys, taken apart by shifts, and no sum crosses lanes.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Writes `padded` of each plane; gives the step: 0 for a row of zeros, NaN for one that is not finite.
 template <class T>
@@ -110,6 +108,4 @@ detail::split_leaves<T> split_leaves() {
     return {&split_row<T>, {&split_scores<false, T>, &split_scores<true, T>}, &split_most<T>};
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -16,9 +16,7 @@
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A query in all its bits: whole numbers, and what a product of them is multiplied with.
 template <class T>
@@ -37,16 +35,12 @@ struct split_leaves {
     T (*most)(const T* scores, T most);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/sparse/precision-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 split_leaves<T> split_leaves_on_target() {
@@ -305,6 +299,4 @@ index run_precision(const exact_problem<E>& p, double threshold, const D* device
     return again.load();
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 // by adding and taking away a number so large that its last place is 1. The compiler must not see that the
 // two cancel, or it may fold them (-ffast-math).
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class V>
 HEED_INLINE V nearest_multiple(V x, V up, V down, V already) {
@@ -36,6 +34,4 @@ detail::quantise_leaf<T> quantise_leaf() {
     return &quantise_row<T>;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

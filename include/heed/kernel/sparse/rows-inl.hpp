@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/sparse/rows-inl.hpp: rows of any elements, from and to the type of the sums
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class E>
 detail::row_conversions<E> row_conversions() {
@@ -11,6 +9,4 @@ detail::row_conversions<E> row_conversions() {
     return {&widen_rows<E, T>, &narrow_row<T, E>};
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -10,9 +10,7 @@
 #include <heed/kernel/basics.hpp>
 #include <heed/kernel/room.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // A row of elements to the type sums are kept in, and back.
 template <class E>
@@ -22,16 +20,12 @@ struct row_conversions {
     void (*narrow)(const T* from, index n, E* to, index stride);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/sparse/rows-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class E>
 row_conversions<E> row_conversions_on_target() {
@@ -88,6 +82,4 @@ void for_each_row(const std::array<index, 4>& extents, index rooms, const Body& 
     });
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

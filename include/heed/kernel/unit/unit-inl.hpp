@@ -3,9 +3,7 @@
 //
 // A pack of rows at a time, whose sums are reduced together; behind the last row stands itself again.
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace HEED_SIMD {
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // <a_l, b_l> of a pack of rows.
 template <class T>
@@ -81,6 +79,4 @@ const detail::unit_leaves<T>& unit_leaves() {
     return table;
 }
 
-}  // namespace HEED_SIMD
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -11,9 +11,7 @@
 #include <heed/core/device.hpp>
 #include <heed/kernel/sparse/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 struct unit_leaves {
@@ -21,16 +19,12 @@ struct unit_leaves {
     void (*gradient)(T* d, index d_row, const T* y, index y_row, const T* r, index rows, index n);
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
 
 #define HEED_FOREACH <heed/kernel/unit/unit-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const unit_leaves<T>& unit_leaves_on_target() {
@@ -73,6 +67,4 @@ struct unit_length {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

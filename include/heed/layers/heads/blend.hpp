@@ -23,8 +23,7 @@
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/rows.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, class First, class Second>
 struct blend_parameters {
@@ -191,5 +190,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

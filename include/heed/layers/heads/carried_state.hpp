@@ -5,9 +5,7 @@
 #include <heed/core/option.hpp>
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // (batch, kv_head, feature, value feature), and z in one more column where the sums are divided by it.
 template <class T>
@@ -34,6 +32,4 @@ constexpr void check_stream_options() {
         "final_state away");
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

@@ -5,9 +5,7 @@
 #include <heed/layers/heads/concept.hpp>
 #include <heed/mask/band.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // run(options…) without those of these kinds.
 template <option_kind... Kinds>
@@ -48,6 +46,4 @@ void with_causal(std::string_view function, const Run& run, const Options&... op
     if constexpr (!(is_other_mask<Options> || ...)) without<option_kind::mask>(run, options...);
 }
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

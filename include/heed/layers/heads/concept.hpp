@@ -35,8 +35,7 @@
 #include <heed/core/resources.hpp>
 #include <heed/layers/parameters.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 // The sizes of a multi-head layer. 0 stands for the usual: kv_heads = heads, head_dim = width / heads.
 struct attention_config {
@@ -106,5 +105,4 @@ struct no_parameters {
 };
 
 }  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -17,8 +17,7 @@
 
 #include <heed/layers/heads/running.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct cummax_calls {
@@ -40,5 +39,4 @@ struct cummax_calls {
 
 struct cummax_heads : detail::running_heads<detail::cummax_calls> {};
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -10,8 +10,7 @@
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/heads/kept_keys.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct exact_heads {
     static constexpr int streams = 3;
@@ -63,5 +62,4 @@ struct exact_heads {
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -38,8 +38,7 @@
 #include <heed/linear.hpp>
 #include <heed/math.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T>
 struct gated_delta_parameters {
@@ -222,5 +221,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

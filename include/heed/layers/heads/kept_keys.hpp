@@ -9,9 +9,7 @@
 
 #include <heed/core/tensor.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 class kept_positions {
@@ -73,6 +71,4 @@ private:
     index before_;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

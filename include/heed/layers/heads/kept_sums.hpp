@@ -9,9 +9,7 @@
 
 #include <heed/linear.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // Is a feature map the same as another of its type, count and seed? Of one with captures nobody can tell.
 template <class O>
@@ -76,6 +74,4 @@ private:
     bool kept_ = false;
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail

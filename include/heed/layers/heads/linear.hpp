@@ -22,8 +22,7 @@
 #include <heed/layers/heads/kept_sums.hpp>
 #include <heed/linear.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct linear_heads {
     static constexpr int streams = 3;
@@ -125,5 +124,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -13,8 +13,7 @@
 
 #include <heed/layers/heads/running.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 namespace detail {
 
 struct maxstate_calls {
@@ -33,5 +32,4 @@ struct maxstate_calls {
 
 struct maxstate_heads : detail::running_heads<detail::maxstate_calls> {};
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -16,8 +16,7 @@
 
 #include <heed/layers/heads/running.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 template <class T, bool Mixes>
 struct maxstate_super_parameters {
@@ -118,5 +117,4 @@ private:
 using maxstate_super_heads = detail::maxstate_super_heads<false>;
 using maxstate_super_mixed_heads = detail::maxstate_super_heads<true>;
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

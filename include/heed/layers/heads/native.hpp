@@ -22,8 +22,7 @@
 #include <heed/sparse/native.hpp>
 #include <heed/sparse/native_backward.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct native_heads {
     static constexpr int streams = 4;
@@ -134,5 +133,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

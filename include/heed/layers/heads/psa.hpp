@@ -14,8 +14,7 @@
 #include <heed/select/psa.hpp>
 #include <heed/select/psa_backward.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
+namespace heed::inline HEED_ABI {
 
 struct psa_heads {
     static constexpr int streams = 3;
@@ -76,5 +75,4 @@ private:
     }
 };
 
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI

@@ -8,9 +8,7 @@
 #include <heed/cummax.hpp>
 #include <heed/layers/heads/causal.hpp>
 
-namespace heed {
-inline namespace HEED_ABI {
-namespace detail {
+namespace heed::inline HEED_ABI::detail {
 
 // The maxima so far, (batch, head, 1, feature).
 template <class T>
@@ -86,6 +84,4 @@ struct running_heads : running_streams<3> {
     }
 };
 
-}  // namespace detail
-}  // namespace HEED_ABI
-}  // namespace heed
+}  // namespace heed::inline HEED_ABI::detail
