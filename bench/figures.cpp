@@ -35,8 +35,7 @@ public:
         share_of_peak(title(name, s), b.call.run, variant_named(name).flops(s), needed);
     }
     void share_of_peak(dense_call call, double needed) {
-        share_of_peak(
-            call.name(), [&] { call.run(run_.pool()); }, call.flops(), needed);
+        share_of_peak(call.name(), [&] { call.run(run_.pool()); }, call.flops(), needed);
     }
 
     void share_of_read(const char* name, const shape& s, pages kind, double needed) {
@@ -44,8 +43,7 @@ public:
         share_of_read(title(name, s), b.call.run, variant_named(name).bytes(s), kind, needed);
     }
     void share_of_read(dense_call call, double needed) {
-        share_of_read(
-            call.name(), [&] { call.run(run_.pool()); }, call.bytes(), pages::ordinary, needed);
+        share_of_read(call.name(), [&] { call.run(run_.pool()); }, call.bytes(), pages::ordinary, needed);
     }
 
     // Time of `name` over the time of `other` on the same shape.

@@ -139,19 +139,14 @@ TEST_CASE("what layers write has memory of its own") {
 }
 
 TEST_CASE("no result stands on the weights, no gradient on what a backward reads") {
-    check_weights(
-        "feed_forward", heed::feed_forward<float>({.width = width}),
-        [](auto& w) -> auto& { return w.down.weight; });
-    check_weights(
-        "rep_batch_norm", heed::rep_batch_norm<float>({.width = width}),
-        [](auto& w) -> auto& { return w.batch.gain; });
-    check_weights(
-        "multi_head_attention", heed::multi_head_attention<float>({.width = width, .heads = 2}),
-        [](auto& w) -> auto& { return w.out.weight; });
-    check_weights(
-        "encoder_layer", heed::encoder_layer<float>({.attention = {.width = width, .heads = 2}}),
-        [](auto& w) -> auto& { return w.feed_forward.up.weight; });
-    check_weights(
-        "sam_out_layer", heed::sam_out_layer<float>({.width = width}),
-        [](auto& w) -> auto& { return w.feed_forward.up.weight; });
+    check_weights("feed_forward", heed::feed_forward<float>({.width = width}),
+                  [](auto& w) -> auto& { return w.down.weight; });
+    check_weights("rep_batch_norm", heed::rep_batch_norm<float>({.width = width}),
+                  [](auto& w) -> auto& { return w.batch.gain; });
+    check_weights("multi_head_attention", heed::multi_head_attention<float>({.width = width, .heads = 2}),
+                  [](auto& w) -> auto& { return w.out.weight; });
+    check_weights("encoder_layer", heed::encoder_layer<float>({.attention = {.width = width, .heads = 2}}),
+                  [](auto& w) -> auto& { return w.feed_forward.up.weight; });
+    check_weights("sam_out_layer", heed::sam_out_layer<float>({.width = width}),
+                  [](auto& w) -> auto& { return w.feed_forward.up.weight; });
 }

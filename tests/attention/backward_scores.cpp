@@ -31,9 +31,8 @@ TEST_CASE("alibi and the gradient of its slopes, behind a softcap") {
         const auto got =
             in.gradients(p, heed::softcap(4), heed::alibi(slopes), heed::slopes_gradient(dslopes));
         support::check_gradients<float>(p, truth, want, got);
-        const support::pair_sums sums(p, want, p.heads, [&](reference::place i) {
-            return std::pair{i.head, -distance(i)};
-        });
+        const support::pair_sums sums(p, want, p.heads,
+                                      [&](reference::place i) { return std::pair{i.head, -distance(i)}; });
         CHECK(support::gradient_excess<float>(support::values(dslopes), sums.sum, sums.size,
                                               support::gradient_size(p, truth)) <= 1);
     });
@@ -54,9 +53,8 @@ TEST_CASE("a bias and its gradient, however it broadcasts, -inf in it, under cau
         const auto want = reference::differentiate(p, truth, in.from);
         const auto got = in.gradients(p, heed::causal, heed::bias(bias), heed::bias_gradient(dbias));
         support::check_gradients<float>(p, truth, want, got);
-        const support::pair_sums sums(p, want, bias.size(), [&](reference::place i) {
-            return std::pair{shape.index_of(i), 1.0};
-        });
+        const support::pair_sums sums(p, want, bias.size(),
+                                      [&](reference::place i) { return std::pair{shape.index_of(i), 1.0}; });
         INFO(support::describe(p));
         CHECK(support::gradient_excess<float>(support::values(dbias), sums.sum, sums.size,
                                               support::gradient_size(p, truth)) <= 1);

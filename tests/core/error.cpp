@@ -95,11 +95,8 @@ TEST_CASE("a result that overlaps an input") {
     };
     const auto q = view(0, {2, 4, 5, 8}), k = view(1000, {2, 2, 7, 8}), v = view(2000, {2, 2, 7, 6});
     const auto overlaps = [&](long at, const char* which) {
-        f.fails(
-            [&] {
-                heed::attention_into(view(at, {2, 4, 5, 6}), q, k, v);
-            },
-            {"heed::attention_into: y overlaps ", which});
+        f.fails([&] { heed::attention_into(view(at, {2, 4, 5, 6}), q, k, v); },
+                {"heed::attention_into: y overlaps ", which});
         CHECK(std::all_of(memory.begin(), memory.end(), [](float x) { return x == 77; }));
     };
     overlaps(319, "q"), overlaps(1, "q");

@@ -97,10 +97,8 @@ TEST_CASE("masks") {
 
 TEST_CASE("scores") {
     const problem self(23), cross(24, true);
-    self.check_both(
-        "scale", [](reference::problem& p) { p.scale = 0.3; }, heed::scale(0.3));
-    cross.check_both(
-        "softcap", [](reference::problem& p) { p.softcap = 1.5; }, heed::softcap(1.5));
+    self.check_both("scale", [](reference::problem& p) { p.scale = 0.3; }, heed::scale(0.3));
+    cross.check_both("softcap", [](reference::problem& p) { p.softcap = 1.5; }, heed::softcap(1.5));
     self.check_both(
         "score",
         [](reference::problem& p) {

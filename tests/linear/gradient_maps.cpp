@@ -101,7 +101,7 @@ void differentiate(support::random& r, const linear_problem& p, const Options&..
     const auto dy =
         support::tensor4<double>(support::normals<double>(r, p.y_size()), p.batch, p.heads, p.queries, p.d_v);
     const auto g = heed::linear_attention_backward(dy, in.q, in.k, in.v, options...);
-    const auto along = [&](std::vector<double> linear_problem::*input,
+    const auto along = [&](std::vector<double> linear_problem::* input,
                            const support::tensor<double>& gradient, const char* name) {
         const auto direction = support::normals<double>(r, (p.*input).size());
         auto up = p, down = p;

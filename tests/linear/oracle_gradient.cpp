@@ -37,7 +37,7 @@ struct probe {
 
 // The derivative of the loss along random directions of one input.
 void differentiate(support::random& r, const probe& out, const linear_problem& p,
-                   std::vector<double> linear_problem::*input, const std::vector<double>& gradient,
+                   std::vector<double> linear_problem::* input, const std::vector<double>& gradient,
                    const char* name) {
     REQUIRE(gradient.size() == (p.*input).size());
     for (int round = 0; round < 2 && !gradient.empty(); ++round) {

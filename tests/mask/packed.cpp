@@ -151,9 +151,8 @@ TEST_CASE("alibi falls with the distance in the own document, forward and backwa
         const auto got =
             in.gradients(p, packed, heed::causal, heed::alibi(slopes), heed::slopes_gradient(dslopes));
         check_gradients<float>(p, truth, want, got);
-        const support::pair_sums sums(p, want, p.heads, [&](reference::place i) {
-            return std::pair{i.head, -distance(i)};
-        });
+        const support::pair_sums sums(p, want, p.heads,
+                                      [&](reference::place i) { return std::pair{i.head, -distance(i)}; });
         CHECK(support::gradient_excess<float>(support::values(dslopes), sums.sum, sums.size,
                                               support::gradient_size(p, truth)) <= 1);
     });

@@ -95,13 +95,13 @@ auto masks(const arena<T>& a) {
     };
     using std::bool_constant;
     const auto odd = heed::mask_if([](heed::at i) { return (3 * i.query + 5 * i.key + i.head) % 7 != 2; });
-    auto all =
-        std::tuple_cat(one(bool_constant<(Set & causal) != 0>{}, heed::causal_from(a.offsets)),
-                       one(bool_constant<(Set & window) != 0>{}, heed::window(a.left, a.right)),
-                       one(bool_constant<(Set & dense) != 0>{}, heed::mask(a.dense)),
-                       one(bool_constant<(Set & predicate) != 0>{}, odd),
-                       one(bool_constant<(Set & documents) != 0>{}, heed::documents(a.query_ids, a.key_ids)),
-                       one(bool_constant<(Set & inverted) != 0>{}, !heed::window_from(a.offset, 2, 3)));
+    auto all = std::tuple_cat(
+        one(bool_constant < (Set & causal) != 0 > {}, heed::causal_from(a.offsets)),
+        one(bool_constant < (Set & window) != 0 > {}, heed::window(a.left, a.right)),
+        one(bool_constant < (Set & dense) != 0 > {}, heed::mask(a.dense)),
+        one(bool_constant < (Set & predicate) != 0 > {}, odd),
+        one(bool_constant < (Set & documents) != 0 > {}, heed::documents(a.query_ids, a.key_ids)),
+        one(bool_constant < (Set & inverted) != 0 > {}, !heed::window_from(a.offset, 2, 3)));
     // Half of the masks are joined by &, and the prefix by |; lengths stay an argument of their own.
     const auto joined = [&] {
         if constexpr (std::tuple_size_v<decltype(all)> == 0)
@@ -114,7 +114,8 @@ auto masks(const arena<T>& a) {
                 return all;
         }
     }();
-    return std::tuple_cat(joined, one(bool_constant<(Set & lengths) != 0>{}, heed::key_lengths(a.lengths)));
+    return std::tuple_cat(joined,
+                          one(bool_constant < (Set & lengths) != 0 > {}, heed::key_lengths(a.lengths)));
 }
 
 // The same set, as the oracle's functions.
@@ -182,12 +183,12 @@ void call(const reference::problem& p, arena<T>& a, const heed::thread_pool& poo
     };
     using std::bool_constant;
     const auto options = std::tuple_cat(
-        one(bool_constant<(Set & scratch) != 0>{}, [&] { return heed::use(a.scratch); }),
-        one(bool_constant<(Set & dropped) != 0>{}, [&] { return heed::dropout(drop_share, a.seed); }),
-        one(bool_constant<(Set & biased) != 0>{}, [&] { return heed::bias(a.bias); }), masks<Set>(a),
-        one(bool_constant<(Set & staged) != 0>{},
+        one(bool_constant < (Set & scratch) != 0 > {}, [&] { return heed::use(a.scratch); }),
+        one(bool_constant < (Set & dropped) != 0 > {}, [&] { return heed::dropout(drop_share, a.seed); }),
+        one(bool_constant < (Set & biased) != 0 > {}, [&] { return heed::bias(a.bias); }), masks<Set>(a),
+        one(bool_constant < (Set & staged) != 0 > {},
             [&] { return heed::scores(a.scores, heed::stage::biased); }),
-        one(bool_constant<(Set & scored) != 0>{},
+        one(bool_constant < (Set & scored) != 0 > {},
             [&] {
                 return heed::score([](auto s, heed::at i) {
                     using S = decltype(s);
@@ -195,12 +196,12 @@ void call(const reference::problem& p, arena<T>& a, const heed::thread_pool& poo
                     return heed::math::select((i.key + 2 * i.query) % 11 == 3, S(-HUGE_VAL), t);
                 });
             }),
-        one(bool_constant<(Set & weighted) != 0>{}, [&] { return heed::weights(a.weights); }),
-        one(bool_constant<(Set & sunk) != 0>{}, [&] { return heed::sinks(a.sinks); }),
-        one(bool_constant<(Set & distance) != 0>{}, [&] { return heed::alibi(a.slopes); }),
-        one(bool_constant<(Set & capped) != 0>{}, [&] { return heed::softcap(1.75); }),
-        one(bool_constant<(Set & threaded) != 0>{}, [&] { return heed::on(pool); }),
-        one(bool_constant<(Set & scaled) != 0>{}, [&] { return heed::scale(a.factor); }));
+        one(bool_constant < (Set & weighted) != 0 > {}, [&] { return heed::weights(a.weights); }),
+        one(bool_constant < (Set & sunk) != 0 > {}, [&] { return heed::sinks(a.sinks); }),
+        one(bool_constant < (Set & distance) != 0 > {}, [&] { return heed::alibi(a.slopes); }),
+        one(bool_constant < (Set & capped) != 0 > {}, [&] { return heed::softcap(1.75); }),
+        one(bool_constant < (Set & threaded) != 0 > {}, [&] { return heed::on(pool); }),
+        one(bool_constant < (Set & scaled) != 0 > {}, [&] { return heed::scale(a.factor); }));
     std::apply(
         [&](const auto&... o) { heed::attention_into(a.y, in.q, in.k, in.v, heed::logsumexp(a.lse), o...); },
         options);

@@ -103,10 +103,8 @@ TEST_CASE("slopes and biases of any finite size empty no row and overflow into n
             const auto away = [=](reference::place i) { return std::labs(i.query + shift - i.key); };
             const std::vector<double> far{most * 0.9, most * 0.9}, close{-most * 0.9, -most * 0.9};
             // Every step is beyond the type but the first.
-            check_largest<T>(
-                p, [&](reference::place i) { return away(i) == 0; }, heed::alibi(far));
-            check_largest<T>(
-                p, [&](reference::place i) { return away(i) > 1; }, heed::alibi(close));
+            check_largest<T>(p, [&](reference::place i) { return away(i) == 0; }, heed::alibi(far));
+            check_largest<T>(p, [&](reference::place i) { return away(i) > 1; }, heed::alibi(close));
             // A key that is far away from all is still seen where there is no other.
             const long last = 5;
             check_largest<T>(

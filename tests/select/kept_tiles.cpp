@@ -67,8 +67,8 @@ TEST_CASE("the blocks of keys that queries keep") {
             const long columns = (from + shape.keys + block - 1) / block;
             const auto kept = random_choice(r, columns);
             const heed::block_mask table(kept, 1, block);
-            const auto blocks = heed::blocks(table).bind(
-                "test", {shape.batch, shape.heads, shape.queries, columns * block});
+            const auto blocks =
+                heed::blocks(table).bind("test", {shape.batch, shape.heads, shape.queries, columns * block});
             const part_of_keys<heed::detail::bound_query_blocks> choice{{blocks}, from};
             INFO(block << ' ' << from);
             support::exact_tiles(

@@ -42,8 +42,7 @@ void sweep(double exp_low, double exp_high) {
               2, -12, 12, [](T x) { return m::tanh(x); }, [](long double x) { return std::tanh(x); }) <= 3);
     CHECK(worst<T>(
               3, 1e-30, 1e30, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
-    CHECK(worst<T>(
-              4, 0.5, 2, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
+    CHECK(worst<T>(4, 0.5, 2, [](T x) { return m::log(x); }, [](long double x) { return std::log(x); }) <= 2);
     CHECK(worst<T>(
               5, -30, 30, [](T x) { return m::sigmoid(x); },
               [](long double x) { return 1 / (1 + std::exp(-x)); }) <= 4);
@@ -64,8 +63,7 @@ void slopes(double most) {
         CHECK(worst<T>(
                   7, -end / 2, end / 2, [](T x) { return m::tanh(dual(x, 1)).slope; },
                   [&](long double x) { return 4 * bell(2 * x); }) <= 5);
-        CHECK(worst<T>(
-                  8, -end, end, [](T x) { return m::sigmoid(dual(x, 1)).slope; }, bell) <= 5);
+        CHECK(worst<T>(8, -end, end, [](T x) { return m::sigmoid(dual(x, 1)).slope; }, bell) <= 5);
     }
     for (const T x : {T(1e4), T(-1e4), std::numeric_limits<T>::infinity()}) {
         CHECK(m::tanh(dual(x, 1)).slope == 0);

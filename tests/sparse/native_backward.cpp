@@ -24,7 +24,7 @@ double loss(const native_reference::problem& p, const std::vector<double>& dy,
 }
 
 // How far `got` is from d loss / d x, x being one of the vectors of p: at up to a dozen of its elements.
-double off_by(native_reference::problem p, std::vector<double> native_reference::problem::*x,
+double off_by(native_reference::problem p, std::vector<double> native_reference::problem::* x,
               const std::vector<double>& got, const std::vector<double>& dy,
               const std::vector<std::vector<long>>& chosen, generator& r) {
     std::vector<double>& all = p.*x;

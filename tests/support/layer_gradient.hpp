@@ -133,8 +133,8 @@ struct tape_of<Layer> {
 inline constexpr double gradient_start = 0.25;
 
 template <class Layer, class X, class... Options>
-requires(!heed::detail::begins_with_tensor<Options...>) gradient_errors
-    layer_gradient(const Layer& layer, const X& x, const Options&... options) {
+requires(!heed::detail::begins_with_tensor<Options...>)
+gradient_errors layer_gradient(const Layer& layer, const X& x, const Options&... options) {
     using tape_type = typename detail::tape_of<Layer>::type;
     constexpr bool taped = !std::is_same_v<tape_type, detail::no_tape>;
     Layer moved = layer;
@@ -172,9 +172,8 @@ requires(!heed::detail::begins_with_tensor<Options...>) gradient_errors
 
 // A layer with a second input, memory.
 template <class Layer, class X, class M, class... Options>
-requires heed::detail::has_elements<M> gradient_errors layer_gradient(const Layer& layer, const X& x,
-                                                                      const M& memory,
-                                                                      const Options&... options) {
+requires heed::detail::has_elements<M>
+gradient_errors layer_gradient(const Layer& layer, const X& x, const M& memory, const Options&... options) {
     Layer moved = layer, first = layer;
     X at = x, dx = x;
     M memory_at = memory, d_memory = memory;

@@ -27,7 +27,7 @@ std::vector<series> lines(const comparison& c, const Points& points) {
 }
 using pairs = std::vector<std::pair<double, double>>;
 
-pairs of(const std::vector<judged>& judgements, double judged::*x, double judged::*y) {
+pairs of(const std::vector<judged>& judgements, double judged::* x, double judged::* y) {
     pairs points;
     for (const judged& j : judgements) points.emplace_back(j.*x, j.*y);
     return points;

@@ -59,6 +59,6 @@ using sum_t = std::conditional_t<std::is_same_v<std::remove_const_t<T>, double>,
 
 template <class T>
 concept element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, Eigen::half> ||
-    std::same_as<T, Eigen::bfloat16>;
+                  std::same_as<T, Eigen::bfloat16>;
 
 }  // namespace heed::inline HEED_ABI

@@ -14,7 +14,7 @@ namespace heed::inline HEED_ABI::detail {
 
 // Contiguous integers: a std::vector, std::array, C array, span, or an Eigen vector or rank-1 tensor.
 template <class R>
-concept eigen_integers = (eigen_tensor<R> || eigen_matrix<R>)&&requires(const std::remove_cvref_t<R>& r) {
+concept eigen_integers = (eigen_tensor<R> || eigen_matrix<R>) && requires(const std::remove_cvref_t<R>& r) {
     requires std::integral<std::remove_cvref_t<decltype(*r.data())>>;
 };
 template <class R>
@@ -78,10 +78,9 @@ auto span_of(const R& range) {
 
 // What may be kept: a number, or by reference an object with a name, or a view that owns nothing.
 template <class R>
-inline constexpr bool may_be_kept = whole_number<R> || std::is_lvalue_reference_v<R> ||
-                                    std::ranges::borrowed_range<R> ||
-                                    ((eigen_tensor<R> ||
-                                      eigen_matrix<R>)&&!owns_elements<std::remove_cvref_t<R>>);
+inline constexpr bool may_be_kept =
+    whole_number<R> || std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R> ||
+    ((eigen_tensor<R> || eigen_matrix<R>) && !owns_elements<std::remove_cvref_t<R>>);
 
 // The number for batch entry b: single, or values[b].
 template <class Int>

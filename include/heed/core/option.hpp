@@ -75,10 +75,8 @@ struct option {
 };
 
 template <class O>
-concept is_option = requires {
-    std::remove_cvref_t<O>::kind;
-}
-&&std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
+concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
+                    std::is_same_v<std::remove_cv_t<decltype(std::remove_cvref_t<O>::kind)>, option_kind>;
 
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;

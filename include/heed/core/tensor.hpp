@@ -47,11 +47,11 @@ template <class X>
 concept eigen_tensor = tensor_traits<std::remove_cvref_t<X>>::known;
 template <class X>
 concept eigen_matrix = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<X>>, std::remove_cvref_t<X>> &&
-    requires(const std::remove_cvref_t<X>& x) {
-    x.data();
-    x.outerStride();
-    x.innerStride();
-};
+                       requires(const std::remove_cvref_t<X>& x) {
+                           x.data();
+                           x.outerStride();
+                           x.innerStride();
+                       };
 
 // An object that owns its elements, so that a temporary of it must not be kept by reference.
 template <class X>
@@ -83,9 +83,7 @@ table<T> as_table(const view<T>& v) {
     return {v.data, v.extents, v.strides, 4};
 }
 template <class X>
-concept heed_view = requires(const std::remove_cvref_t<X>& x) {
-    x.slice_batch(index{}, index{});
-};
+concept heed_view = requires(const std::remove_cvref_t<X>& x) { x.slice_batch(index{}, index{}); };
 // What has its elements in memory, so that a table can be made of it.
 template <class X>
 concept has_elements = heed_view<X> || eigen_tensor<X> || eigen_matrix<X>;
@@ -105,12 +103,11 @@ constexpr bool says_its_extents() {
     return !pointer && !container;
 }
 template <class X>
-constexpr bool is_expression = requires {
-    typename std::remove_cvref_t<X>::Scalar;
-};
+constexpr bool is_expression = requires { typename std::remove_cvref_t<X>::Scalar; };
 
 template <class X>
-requires(!heed_view<X>) auto as_table(X&& x) {
+requires(!heed_view<X>)
+auto as_table(X&& x) {
     static_assert(says_its_extents<X>());
     static_assert(has_elements<X> || is_expression<X>,
                   "heed: needs an Eigen tensor, an Eigen matrix or a heed::view; this is none of them");
@@ -172,7 +169,8 @@ view<T> as_view(const reversed_view<T, Rank>& x) {
     return x;
 }
 template <class X>
-requires(!detail::heed_view<X>) auto as_view(X&& x) {
+requires(!detail::heed_view<X>)
+auto as_view(X&& x) {
     if constexpr (detail::eigen_tensor<X>) {
         constexpr int rank = detail::tensor_traits<std::remove_cvref_t<X>>::rank;
         static_assert(rank >= 2 && rank <= 4,
@@ -214,7 +212,8 @@ auto split_heads(X&& x, index heads) {
 
 // (batch, head, feature, position), or its last three or two axes.
 template <class X>
-requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>) auto transposed(X&& x) {
+requires(detail::eigen_tensor<X> || detail::eigen_matrix<X>)
+auto transposed(X&& x) {
     static_assert(!detail::owns_elements<std::remove_cvref_t<X>> || std::is_lvalue_reference_v<X>,
                   "heed::transposed: the tensor is a temporary and would be gone; give it a name");
     return transposed(as_view(x));

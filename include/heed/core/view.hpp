@@ -38,7 +38,11 @@ struct view {
             if (!detail::fitting_product(strides[axis + 1], extents[axis + 1], strides[axis]))
                 strides[axis] = PTRDIFF_MAX;
     }
-    operator view<const T>() const requires(!std::is_const_v<T>) { return {data, extents, strides}; }
+    operator view<const T>() const
+    requires(!std::is_const_v<T>)
+    {
+        return {data, extents, strides};
+    }
 
     index batch() const { return extents[0]; }
     index heads() const { return extents[1]; }

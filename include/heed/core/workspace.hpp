@@ -53,7 +53,7 @@ private:
         std::size_t bytes = 0;
 
         block() = default;
-        explicit block(std::size_t n) : memory(::operator new (n, std::align_val_t{alignment})), bytes(n) {}
+        explicit block(std::size_t n) : memory(::operator new(n, std::align_val_t{alignment})), bytes(n) {}
         block(block&& other) noexcept
             : memory(std::exchange(other.memory, nullptr)), bytes(std::exchange(other.bytes, 0)) {}
         block& operator=(block&& other) noexcept {
@@ -62,7 +62,7 @@ private:
             return *this;
         }
         ~block() {
-            if (memory != nullptr) ::operator delete (memory, std::align_val_t{alignment});
+            if (memory != nullptr) ::operator delete(memory, std::align_val_t{alignment});
         }
     };
     block blocks_[2];

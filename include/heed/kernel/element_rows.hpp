@@ -13,7 +13,11 @@ template <class T>
 struct element_rows {
     T* data = nullptr;
     index stride = 0;
-    operator element_rows<const T>() const requires(!std::is_const_v<T>) { return {data, stride}; }
+    operator element_rows<const T>() const
+    requires(!std::is_const_v<T>)
+    {
+        return {data, stride};
+    }
     // The same rows from the last to the first.
     element_rows from_last(index rows) const { return {data + (rows - 1) * stride, -stride}; }
 };

@@ -14,7 +14,8 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 template <class Operation>
 inline constexpr unsigned carried_by = 0;
 template <class Operation>
-requires(Operation::carried != 0) inline constexpr unsigned carried_by<Operation> = Operation::carried;
+requires(Operation::carried != 0)
+inline constexpr unsigned carried_by<Operation> = Operation::carried;
 
 // Some packs of all rows.
 template <class Operation, int Packs, bool Whole, class T>

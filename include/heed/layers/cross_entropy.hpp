@@ -88,10 +88,8 @@ constexpr bool checked_logit_type() {
 
 // The mean loss in nats.
 template <class Logits, class Targets, class... Options>
-requires(!detail::begins_with_tensor<Options...> &&
-         detail::only_resources<Options...>()) double cross_entropy(const Logits& logits,
-                                                                    const Targets& targets,
-                                                                    const Options&... options) {
+requires(!detail::begins_with_tensor<Options...> && detail::only_resources<Options...>())
+double cross_entropy(const Logits& logits, const Targets& targets, const Options&... options) {
     using T = detail::logit_type<const Logits&>;
     static_assert(detail::checked_logit_type<T>());
     static_assert(detail::integers<Targets>,
@@ -102,8 +100,8 @@ requires(!detail::begins_with_tensor<Options...> &&
 }
 // The same, and d_logits is written.
 template <class Logits, class Targets, class D, class... Options>
-requires(detail::has_elements<D>&& detail::only_resources<Options...>()) double cross_entropy(
-    const Logits& logits, const Targets& targets, D&& d_logits, const Options&... options) {
+requires(detail::has_elements<D> && detail::only_resources<Options...>())
+double cross_entropy(const Logits& logits, const Targets& targets, D&& d_logits, const Options&... options) {
     using T = detail::logit_type<const Logits&>;
     static_assert(detail::checked_logit_type<T>());
     static_assert(detail::integers<Targets>,

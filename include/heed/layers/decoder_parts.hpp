@@ -178,9 +178,10 @@ struct decoder_parts {
 
     // attend(to, from, options…) and cross(to, from, options…) are forwards, or steps of a stream.
     template <class Attend, class Cross, class... Options>
-    requires(options<Options...>()) void run(std::string_view f, const parameters& w, const rows& y,
-                                             const const_rows& x, decoder_rows<T>& kept, const Attend& attend,
-                                             const Cross& cross, const Options&... options_) const {
+    requires(options<Options...>())
+    void run(std::string_view f, const parameters& w, const rows& y, const const_rows& x,
+             decoder_rows<T>& kept, const Attend& attend, const Cross& cross,
+             const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
         check_weights(f, w);
         check_results<T>(f, w, {{"y", y}}, {{"x", x}});
@@ -194,8 +195,7 @@ struct decoder_parts {
         around_attention_.run_forward(
             f, w.norm1, second, x, kept.around_attention, memory,
             [&](const rows& to, const const_rows& from) {
-                with_self_options(
-                    memory, [&](const auto&... o) { attend(to, from, o...); }, options_...);
+                with_self_options(memory, [&](const auto&... o) { attend(to, from, o...); }, options_...);
             },
             options_...);
         around_cross_.run_forward(
@@ -212,11 +212,10 @@ struct decoder_parts {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_backward(std::string_view f, const parameters& w, const rows& dx,
-                                                      const rows& d_memory, const const_rows& dy,
-                                                      const const_rows& x, const const_rows& m,
-                                                      decoder_tape<T, Heads>& tape, parameters& g,
-                                                      const Options&... options_) const {
+    requires(options<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const rows& dx, const rows& d_memory,
+                      const const_rows& dy, const const_rows& x, const const_rows& m,
+                      decoder_tape<T, Heads>& tape, parameters& g, const Options&... options_) const {
         decoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
         cross_attention_.check_memory(f, x, m);

@@ -116,9 +116,9 @@ struct encoder_parts {
 
     // attend(to, from, options…) is the forward of the attention, or a step of its stream.
     template <class Attend, class... Options>
-    requires(options<Options...>()) void run(std::string_view f, const parameters& w, const rows& y,
-                                             const const_rows& x, encoder_rows<T>& kept, const Attend& attend,
-                                             const Options&... options_) const {
+    requires(options<Options...>())
+    void run(std::string_view f, const parameters& w, const rows& y, const const_rows& x,
+             encoder_rows<T>& kept, const Attend& attend, const Options&... options_) const {
         check_layer_rows(f, y, x, config_.attention.width);
         check_weights(f, w);
         check_results<T>(f, w, {{"y", y}}, {{"x", x}});
@@ -142,10 +142,10 @@ struct encoder_parts {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_backward(std::string_view f, const parameters& w, const rows& dx,
-                                                      const const_rows& dy, const const_rows& x,
-                                                      encoder_tape<T, Heads>& tape, parameters& g,
-                                                      const Options&... options_) const {
+    requires(options<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const rows& dx, const const_rows& dy,
+                      const const_rows& x, encoder_tape<T, Heads>& tape, parameters& g,
+                      const Options&... options_) const {
         encoder_rows<T>& kept = tape.rows;
         check_layer_backward(f, dx, dy, x, config_.attention.width, kept.batch, kept.positions);
         check_weights(f, w);

@@ -105,10 +105,9 @@ struct feed_forward_parts {
     }
 
     template <class... Options>
-    requires(only_resources<Options...>()) void run_forward(std::string_view f, const parameters& w,
-                                                            const dense_rows<T>& y,
-                                                            const dense_rows<const T>& x, tape& kept,
-                                                            const Options&... options) const {
+    requires(only_resources<Options...>())
+    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                     const dense_rows<const T>& x, tape& kept, const Options&... options) const {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "y", y, "x", x, config_.width);
         check_weights(f, {}, w);
@@ -126,11 +125,10 @@ struct feed_forward_parts {
     }
 
     template <class... Options>
-    requires(only_resources<Options...>()) void run_backward(std::string_view f, const parameters& w,
-                                                             const dense_rows<T>& dx,
-                                                             const dense_rows<const T>& dy,
-                                                             const dense_rows<const T>& x, tape& kept,
-                                                             parameters& g, const Options&... options) const {
+    requires(only_resources<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const dense_rows<T>& dx,
+                      const dense_rows<const T>& dy, const dense_rows<const T>& x, tape& kept, parameters& g,
+                      const Options&... options) const {
         check_width(f, "x", x.width, config_.width);
         check_like(f, "dy", dy, "x", x, config_.width);
         check_like(f, "dx", dx, "x", x, config_.width);

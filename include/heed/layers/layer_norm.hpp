@@ -86,10 +86,9 @@ struct layer_norm_parts {
     }
 
     template <class... Options>
-    requires(only_resources<Options...>()) void run_forward(std::string_view f, const parameters& w,
-                                                            const dense_rows<T>& y,
-                                                            const dense_rows<const T>& x, tape& kept,
-                                                            const Options&... options) const {
+    requires(only_resources<Options...>())
+    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                     const dense_rows<const T>& x, tape& kept, const Options&... options) const {
         const index width = w.gain.dimension(0);
         check_width(f, "x", x.width, width);
         check_like(f, "y", y, "x", x, width);
@@ -106,11 +105,10 @@ struct layer_norm_parts {
 
     // With g = dy gain and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
     template <class... Options>
-    requires(only_resources<Options...>()) void run_backward(std::string_view f, const parameters& w,
-                                                             const dense_rows<T>& dx,
-                                                             const dense_rows<const T>& dy,
-                                                             const dense_rows<const T>& x, tape& kept,
-                                                             parameters& g, const Options&... options) const {
+    requires(only_resources<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const dense_rows<T>& dx,
+                      const dense_rows<const T>& dy, const dense_rows<const T>& x, tape& kept, parameters& g,
+                      const Options&... options) const {
         const index width = w.gain.dimension(0);
         check_width(f, "x", x.width, width);
         check_like(f, "dy", dy, "x", x, width);

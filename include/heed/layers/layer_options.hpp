@@ -52,7 +52,8 @@ auto attention_option(index, const O& o) {
         return std::tuple<const O&>(o);
 }
 template <class Heads>
-requires(Heads::takes(option_kind::dropout)) auto attention_option(index place, const dropout_option& o) {
+requires(Heads::takes(option_kind::dropout))
+auto attention_option(index place, const dropout_option& o) {
     return std::tuple(dropout_option(o.probability, seed_for(o.seed, static_cast<std::uint64_t>(place))));
 }
 // run(options…) with those for the attention over x; `place` tells apart what drops at random in a layer.

@@ -51,8 +51,8 @@ public:
 
     // Self attention.
     template <class X, class... Options>
-    requires(!detail::begins_with_tensor<Options...>) auto operator()(const X& x,
-                                                                      const Options&... options) const {
+    requires(!detail::begins_with_tensor<Options...>)
+    auto operator()(const X& x, const Options&... options) const {
         tape kept;
         return forward(x, kept, options...);
     }

@@ -151,10 +151,10 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_forward(std::string_view f, const parameters& w,
-                                                     const dense_rows<T>& y, const dense_rows<const T>& x,
-                                                     const dense_rows<const T>* m, tape& kept,
-                                                     const Options&... options_) const {
+    requires(options<Options...>())
+    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                     const dense_rows<const T>& x, const dense_rows<const T>* m, tape& kept,
+                     const Options&... options_) const {
         check_forward(f, w, y, x);
         this->check_positions(f, 0, x.positions);
         if (m != nullptr) {
@@ -205,9 +205,9 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_backward(std::string_view f, const parameters& w,
-                                                      const backward_rows& r, tape& kept, parameters& g,
-                                                      const Options&... options_) const {
+    requires(options<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const backward_rows& r, tape& kept,
+                      parameters& g, const Options&... options_) const {
         check_backward(f, w, r, kept, g);
         workspace own;
         workspace& memory = memory_of(own, options_...);
@@ -247,10 +247,10 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_extend(std::string_view f, const parameters& w,
-                                                    const dense_rows<T>& y, const dense_rows<const T>& x,
-                                                    multi_head_stream<T, Heads>& s,
-                                                    const Options&... options_) const {
+    requires(options<Options...>())
+    void run_extend(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                    const dense_rows<const T>& x, multi_head_stream<T, Heads>& s,
+                    const Options&... options_) const {
         check_forward(f, w, y, x);
         check_stream(f, w, x, s);
         if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
@@ -278,10 +278,9 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
     }
 
     template <class... Options>
-    requires(options<Options...>()) void run_remember(std::string_view f, const parameters& w,
-                                                      const dense_rows<const T>& m,
-                                                      multi_head_stream<T, Heads>& s,
-                                                      const Options&... options_) const {
+    requires(options<Options...>())
+    void run_remember(std::string_view f, const parameters& w, const dense_rows<const T>& m,
+                      multi_head_stream<T, Heads>& s, const Options&... options_) const {
         check_width(f, "memory", m.width, config_.memory_width);
         check_owner(f, s);
         this->check_positions(f, 0, m.positions);

@@ -81,8 +81,7 @@ void visit(const parameter_name& name, F&& f, P& p, Others&... others) {
 // f(name, tensors...) for each tensor, name a std::string; the structs are of one type (some may be const).
 template <class F, class... P>
 void for_each_parameter(F&& f, P&... p) {
-    visit(
-        "", [&](const parameter_name& name, auto&... t) { f(std::string(name), t...); }, p...);
+    visit("", [&](const parameter_name& name, auto&... t) { f(std::string(name), t...); }, p...);
 }
 
 namespace detail {
@@ -90,8 +89,7 @@ namespace detail {
 // The same for those who read no names.
 template <class F, class... P>
 void for_each_tensor(F&& f, P&... p) {
-    visit(
-        "", [&](const parameter_name&, auto&... t) { f(t...); }, p...);
+    visit("", [&](const parameter_name&, auto&... t) { f(t...); }, p...);
 }
 
 }  // namespace detail

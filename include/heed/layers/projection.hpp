@@ -117,8 +117,8 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x,
-                                                                     const Options&... options) const {
+    requires(detail::only_resources<Options...>())
+    void forward_into(Y&& y, const X& x, const Options&... options) const {
         constexpr const char* function = "projection::forward_into";
         const auto from = detail::rows_of<const T>(function, "x", x);
         const auto to = detail::written_rows<T, Y>(function, "y", y);
@@ -139,9 +139,9 @@ public:
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                      parameters& gradients,
-                                                                      const Options&... options) const {
+    requires(detail::only_resources<Options...>())
+    void backward_into(Dx&& dx, const Dy& dy, const X& x, parameters& gradients,
+                       const Options&... options) const {
         constexpr const char* function = "projection::backward_into";
         const auto from = detail::rows_of<const T>(function, "x", x);
         const auto up = detail::rows_of<const T>(function, "dy", dy);

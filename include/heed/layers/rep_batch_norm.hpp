@@ -94,8 +94,8 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void infer_into(Y&& y, const X& x,
-                                                                   const Options&... options) const {
+    requires(detail::only_resources<Options...>())
+    void infer_into(Y&& y, const X& x, const Options&... options) const {
         constexpr const char* f = "rep_batch_norm::infer_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
@@ -123,8 +123,8 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
-                                                                     const Options&... options) {
+    requires(detail::only_resources<Options...>())
+    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) {
         constexpr const char* f = "rep_batch_norm::forward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
@@ -152,9 +152,9 @@ public:
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                      tape& kept, parameters& gradients,
-                                                                      const Options&... options) const {
+    requires(detail::only_resources<Options...>())
+    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
+                       const Options&... options) const {
         constexpr const char* f = "rep_batch_norm::backward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Dx>(f, "dx", dx);

@@ -21,7 +21,9 @@ struct dense_rows {
     index width = 0;
 
     index rows() const { return batch * positions; }
-    operator dense_rows<const T>() const requires(!std::is_const_v<T>) {
+    operator dense_rows<const T>() const
+    requires(!std::is_const_v<T>)
+    {
         return {data, batch, positions, width};
     }
     matrix<T> as_matrix() const { return {data, rows(), width, width, 1}; }

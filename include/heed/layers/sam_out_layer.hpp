@@ -59,8 +59,8 @@ public:
     const sam_out_config& config() const { return this->config_; }
 
     template <class X, class... Options>
-    requires(!detail::begins_with_tensor<Options...>) auto operator()(const X& x,
-                                                                      const Options&... options) const {
+    requires(!detail::begins_with_tensor<Options...>)
+    auto operator()(const X& x, const Options&... options) const {
         tape kept;
         return forward(x, kept, options...);
     }

@@ -154,9 +154,10 @@ struct sam_out_parts {
             options...);
     }
     template <class... Options>
-    requires(attention_parts::template options<Options...>()) void run_forward(
-        std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
-        const places& p, tape& kept, const Options&... options) const {
+    requires(attention_parts::template options<Options...>())
+    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                     const dense_rows<const T>& x, const places& p, tape& kept,
+                     const Options&... options) const {
         check_forward(f, w, y, x, p);
         steps(
             f, w, y, x, p, kept,
@@ -166,9 +167,10 @@ struct sam_out_parts {
             options...);
     }
     template <class... Options>
-    requires(attention_parts::template options<Options...>()) void run_extend(
-        std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
-        const dense_rows<const T>* table, sam_out_stream<T, Heads>& s, const Options&... options) const {
+    requires(attention_parts::template options<Options...>())
+    void run_extend(std::string_view f, const parameters& w, const dense_rows<T>& y,
+                    const dense_rows<const T>& x, const dense_rows<const T>* table,
+                    sam_out_stream<T, Heads>& s, const Options&... options) const {
         const places p{table, s.position};
         check_forward(f, w, y, x, p);
         steps(
@@ -212,9 +214,9 @@ struct sam_out_parts {
         check_tape(f, r, kept);
     }
     template <class... Options>
-    requires(attention_parts::template options<Options...>()) void run_backward(
-        std::string_view f, const parameters& w, const backward_rows& r, tape& kept, parameters& g,
-        const Options&... options) const {
+    requires(attention_parts::template options<Options...>())
+    void run_backward(std::string_view f, const parameters& w, const backward_rows& r, tape& kept,
+                      parameters& g, const Options&... options) const {
         check_backward(f, w, r, kept, g);
         workspace own;
         workspace& memory = memory_of(own, options...);

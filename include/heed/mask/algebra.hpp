@@ -22,7 +22,9 @@ template <class A, class B>
 struct bound_and {
     A a;
     B b;
-    index first_key(const tile& t) const requires(seeks_keys<A> || seeks_keys<B>) {
+    index first_key(const tile& t) const
+    requires(seeks_keys<A> || seeks_keys<B>)
+    {
         const index x = first_key_of(a, t);
         const index y = first_key_of(b, t);
         return x > y ? x : y;
@@ -55,7 +57,9 @@ template <class A, class B>
 struct bound_or {
     A a;
     B b;
-    index first_key(const tile& t) const requires(seeks_keys<A>&& seeks_keys<B>) {
+    index first_key(const tile& t) const
+    requires(seeks_keys<A> && seeks_keys<B>)
+    {
         const index x = a.first_key(t);
         const index y = b.first_key(t);
         return x < y ? x : y;
@@ -130,7 +134,9 @@ struct and_mask : mask_pair<A, B> {
         else
             return bind_both(function, shape, outer);
     }
-    auto places() const requires(places_queries<A> || places_queries<B>) {
+    auto places() const
+    requires(places_queries<A> || places_queries<B>)
+    {
         if constexpr (places_queries<A>)
             return a.places();
         else
@@ -185,8 +191,7 @@ auto operator!(const A& a) {
 
 // What looks like the algebra and is not, for the sentence alone.
 template <class A, class B>
-concept one_mask = mask_option<A>
-!= mask_option<B>;
+concept one_mask = mask_option<A> != mask_option<B>;
 template <class A, class B>
 concept some_mask = mask_option<A> || mask_option<B>;
 template <class A, class B>

@@ -91,8 +91,9 @@ struct band_mask : mask_base {
     }
     // Among documents that say where their queries stand.
     template <class Q, class K>
-    auto bind(std::string_view function, const problem_shape&,
-              const document_places<Q, K>& places) const requires is_absent<Offset> {
+    auto bind(std::string_view function, const problem_shape&, const document_places<Q, K>& places) const
+    requires is_absent<Offset>
+    {
         check_sides(function);
         return bound_placed_band<document_places<Q, K>>{left, right, places};
     }

@@ -22,9 +22,7 @@ namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class F>
-concept callable_of_blocks = requires(const F& f, index i) {
-    static_cast<bool>(f(i, i));
-};
+concept callable_of_blocks = requires(const F& f, index i) { static_cast<bool>(f(i, i)); };
 struct blocks_mask;
 
 }  // namespace detail
@@ -35,8 +33,8 @@ public:
     // From a table of bool, (query block, key block) with (batch, head) in front where they differ; an axis
     // of 1 in front serves every batch entry or head. An Eigen tensor, row-major matrix or view.
     template <class X>
-    requires detail::has_elements<X> block_mask(const X& visible, index query_block, index key_block)
-        : block_mask(query_block, key_block) {
+    requires detail::has_elements<X>
+    block_mask(const X& visible, index query_block, index key_block) : block_mask(query_block, key_block) {
         const auto t = detail::as_table(visible);
         static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>, bool>,
                       "heed::block_mask: needs a table of bool, (query block, key block)");

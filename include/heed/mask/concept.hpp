@@ -90,9 +90,7 @@ inline constexpr int most_rows = 16;
 
 // What a bound mask may leave unsaid: the first key that is seen, and the grain.
 template <class M>
-concept seeks_keys = requires(const M& m, const tile& t) {
-    m.first_key(t);
-};
+concept seeks_keys = requires(const M& m, const tile& t) { m.first_key(t); };
 template <class M>
 index first_key_of(const M& m, const tile& t) {
     if constexpr (seeks_keys<M>)

@@ -144,7 +144,11 @@ struct packed_mask : mask_base {
         check_offsets(function, "packed: key offsets", keys, shape.keys);
         return bound_placed_band<document_places<Q, K>>{longest_axis, longest_axis, {queries, keys}};
     }
-    document_places<Q, K> places() const requires Two { return {queries, keys}; }
+    document_places<Q, K> places() const
+    requires Two
+    {
+        return {queries, keys};
+    }
 };
 template <bool Two, class Q, class K>
 packed_mask<Q, K, Two> packed_of(const number_span<Q>& queries, const number_span<K>& keys) {

@@ -55,9 +55,7 @@ struct document_places {
 
 // Does a mask say where queries stand, for all that it is joined with by &?
 template <class M>
-concept places_queries = requires(const M& m) {
-    m.places();
-};
+concept places_queries = requires(const M& m) { m.places(); };
 template <class M>
 auto places_in(const M& m) {
     if constexpr (places_queries<M>)

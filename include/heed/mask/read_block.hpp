@@ -16,7 +16,7 @@ namespace heed::inline HEED_ABI::detail {
 #if HEED_VECTOR_EXTENSIONS
 template <class T, class S>
 inline constexpr int square_side = sizeof(T) == 1 && std::endian::native == std::endian::little ? 8
-                                   : std::is_same_v<S, float>&& std::is_same_v<T, float>        ? 4
+                                   : std::is_same_v<S, float> && std::is_same_v<T, float>       ? 4
                                                                                                 : 0;
 // Row l of the table, at from + l lane_stride, to lane l of every row of the block.
 HEED_INLINE void turn_square(const float* from, index lane_stride, float (*to)[most_lanes], int lane) {

@@ -182,8 +182,8 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::options_of_chosen<Options...>()) void forward_into(Y&& y, const X& x, tape& kept,
-                                                                        const Options&... options) const {
+    requires(detail::options_of_chosen<Options...>())
+    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
         constexpr const char* f = "attention_layer::forward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto to = detail::written_rows<T, Y>(f, "y", y);
@@ -200,9 +200,9 @@ public:
         return dx;
     }
     template <class Dx, class Dy, class X, class... Options>
-    requires(detail::options_of_chosen<Options...>()) void backward_into(Dx&& dx, const Dy& dy, const X& x,
-                                                                         tape& kept, parameters& gradients,
-                                                                         const Options&... options) const {
+    requires(detail::options_of_chosen<Options...>())
+    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
+                       const Options&... options) const {
         constexpr const char* f = "attention_layer::backward_into";
         const auto from = detail::rows_of<const T>(f, "x", x);
         const auto up = detail::rows_of<const T>(f, "dy", dy);
@@ -223,8 +223,8 @@ public:
         return y;
     }
     template <class Y, class X, class... Options>
-    requires(detail::stream_options_of_chosen<Options...>()) void extend_into(
-        Y&& y, const X& x, stream& s, const Options&... options) const {
+    requires(detail::stream_options_of_chosen<Options...>())
+    void extend_into(Y&& y, const X& x, stream& s, const Options&... options) const {
         constexpr const char* f = "attention_layer::extend_into";
         if (!choice_.causal) detail::fail(f, {"the choice is not causal, and a stream has to be"});
         const auto from = detail::rows_of<const T>(f, "x", x);

@@ -104,6 +104,8 @@ inline detail::psa_option psa(const psa_settings& settings) { return detail::psa
 // The intended reading with this fraction.
 template <class F>
 requires std::is_arithmetic_v<F>
-auto psa(F fraction) { return detail::psa_option(psa_settings{.fraction = static_cast<double>(fraction)}); }
+auto psa(F fraction) {
+    return detail::psa_option(psa_settings{.fraction = static_cast<double>(fraction)});
+}
 
 }  // namespace heed::inline HEED_ABI

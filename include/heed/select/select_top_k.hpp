@@ -35,10 +35,9 @@ auto number_row(R& range) {
         return std::pair{range.data(), static_cast<index>(range.size())};
 }
 template <class R>
-concept row_of_numbers = (std::ranges::contiguous_range<R> || eigen_tensor<R> ||
-                          eigen_matrix<R>)&&requires(R& r) {
-    requires std::is_arithmetic_v<std::remove_pointer_t<decltype(number_row(r).first)>>;
-};
+concept row_of_numbers =
+    (std::ranges::contiguous_range<R> || eigen_tensor<R> || eigen_matrix<R>) &&
+    requires(R& r) { requires std::is_arithmetic_v<std::remove_pointer_t<decltype(number_row(r).first)>>; };
 template <class R>
 using number_of_row = std::remove_cv_t<std::remove_pointer_t<decltype(number_row(std::declval<R&>()).first)>>;
 

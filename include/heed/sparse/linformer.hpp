@@ -41,7 +41,7 @@ constexpr void check_linformer_options() {
         "heed::linformer: takes no mask, since every mixture of keys holds all of them; a causal or "
         "masked call is heed::attention");
     static_assert(
-        ((option_of_kind<Options, option_kind::mask> || linformer_takes<Options>)&&...),
+        ((option_of_kind<Options, option_kind::mask> || linformer_takes<Options>) && ...),
         "heed::linformer: takes scale, softcap, sinks, dropout, logsumexp, on and use as options, and "
         "this is none of them");
     check_exact_options<Options...>();

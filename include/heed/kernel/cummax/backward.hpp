@@ -54,13 +54,15 @@ void walk_starts(const Form& form, const cummax_plan& plan,
 template <class Form>
 inline constexpr bool fuses = false;
 template <class Form>
-requires(Form::fused) inline constexpr bool fuses<Form> = true;
+requires(Form::fused)
+inline constexpr bool fuses<Form> = true;
 
 // A form of one head a chain that leaves the room of its source alone.
 template <class Form>
 inline constexpr bool keeps_source = false;
 template <class Form>
-requires(Form::keeps_source) inline constexpr bool keeps_source<Form> = true;
+requires(Form::keeps_source)
+inline constexpr bool keeps_source<Form> = true;
 
 // Chunks that a fused form takes at a time: long runs of one head suit the memory (measured S=16384 H=8 d=64:
 // one 16.4 ms, two 14.8, four 14.4 with twice the tables).

@@ -21,8 +21,8 @@ using element_of_argument =
     std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
 
 template <class Q, class K, class V>
-inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>>&&
-    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
+inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>> &&
+                                    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
 
 // What only the backward writes or reads.
 constexpr bool gradient_kind(option_kind kind) {
@@ -32,9 +32,7 @@ constexpr bool gradient_kind(option_kind kind) {
 
 // A selector that knows which share of the mass it kept, and writes p.coverage.
 template <class O>
-concept guarantees_mass = requires {
-    requires std::remove_cvref_t<O>::guarantees_mass;
-};
+concept guarantees_mass = requires { requires std::remove_cvref_t<O>::guarantees_mass; };
 // A selector that some options would prove wrong says so itself.
 template <class O, class... Options>
 constexpr void check_beside() {

@@ -16,7 +16,7 @@ inline constexpr index output_chain = 64;
 
 // A panel has up to three packs of lanes, and room for three.
 template <class T>
-inline constexpr int panel_lanes = detail::panel_packs* lanes_of<T>;
+inline constexpr int panel_lanes = detail::panel_packs * lanes_of<T>;
 
 template <int Rows, int Packs, class V>
 HEED_INLINE void add_sums(const V (&added)[Rows][Packs], V (&sums)[Rows][Packs]) {

@@ -70,7 +70,7 @@ constexpr void check_linear_options() {
     static_assert(count_of<option_kind::mask, Options...> <= 1,
                   "heed::linear_attention: causal is given twice, or another mask; linear attention takes "
                   "heed::causal alone");
-    static_assert(((Options::kind != option_kind::mask || std::is_same_v<Options, causal_option>)&&...),
+    static_assert(((Options::kind != option_kind::mask || std::is_same_v<Options, causal_option>) && ...),
                   "heed::linear_attention: this mask is not heed::causal, and linear attention takes no "
                   "other");
     static_assert(

@@ -58,9 +58,8 @@ struct row_leaves {
 };
 
 template <class W>
-concept records_choice = requires(const W& w, const at& place, const std::int32_t* keys) {
-    w.keep(place, keys, index{});
-};
+concept records_choice =
+    requires(const W& w, const at& place, const std::int32_t* keys) { w.keep(place, keys, index{}); };
 
 // The weights of the softmax.
 struct softmax_weights {

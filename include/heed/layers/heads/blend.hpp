@@ -185,8 +185,7 @@ private:
     template <class T, class... Options>
     static void join(const view<T>& y, const view<const T>& y1, const view<const T>& y2,
                      const parameters<T>& learned, const Options&... options) {
-        detail::blend<T>(
-            y, y1, y2, [&](index h) { return learned.share(h); }, detail::device_of(options...));
+        detail::blend<T>(y, y1, y2, [&](index h) { return learned.share(h); }, detail::device_of(options...));
     }
 };
 

@@ -89,9 +89,7 @@ void check_options_of(std::string_view function, const Options&... options) {
 
 // Does a stream keep something made of a memory's keys and values?
 template <class T, class Heads>
-concept keeps_memory = requires(typename Heads::template stream_state<T>& s) {
-    s.memory.forget();
-};
+concept keeps_memory = requires(typename Heads::template stream_state<T>& s) { s.memory.forget(); };
 
 constexpr bool resource_kind(option_kind kind) { return kind == option_kind::on || kind == option_kind::use; }
 

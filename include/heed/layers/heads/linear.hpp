@@ -69,8 +69,7 @@ struct linear_heads {
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& carried, const Options&... options) {
         detail::check_stream_options<Options...>();
-        with_one_causal(
-            f, [&](const auto&... o) { extend_once(f, y, qkv, carried, o...); }, options...);
+        with_one_causal(f, [&](const auto&... o) { extend_once(f, y, qkv, carried, o...); }, options...);
     }
 
     template <class T, class... Options>
