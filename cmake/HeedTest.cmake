@@ -10,6 +10,10 @@ target_include_directories(heed_test_main PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
 target_link_libraries(heed_test_main PUBLIC Catch2::Catch2)
 target_compile_definitions(heed_test_main PRIVATE HEED_SKIPPED=${HEED_SKIPPED_CODE})
 
+# The counted and failing allocation functions, for the programs that want them in the place of the usual ones.
+add_library(heed_test_allocation OBJECT support/allocation.cpp)
+heed_own(heed_test_allocation)
+
 add_library(heed_test_leaves STATIC support/leaves.cpp)
 heed_own(heed_test_leaves)
 
@@ -22,7 +26,7 @@ endif()
 set(HEED_TEST_TARGETS "${heed_all_targets}" CACHE STRING "SIMD targets the tests run on")
 
 function(heed_test path)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS;EXCEPTIONS" "TIMEOUT" "LABELS;SOURCES;OPTIONS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS;ALLOCATIONS;EXCEPTIONS" "TIMEOUT" "LABELS;OPTIONS;LIBRARIES")
   if(arg_EXCEPTIONS AND CMAKE_CXX_FLAGS MATCHES "-fno-exceptions")
     return()
   endif()
@@ -32,8 +36,11 @@ function(heed_test path)
   string(REGEX REPLACE "\\.cpp$" "" name "${path}")
   string(REPLACE "/" "." name "${name}")
   set(program "test.${name}")
-  heed_executable(${program} "${path}" ${arg_SOURCES})
+  heed_executable(${program} "${path}")
   target_link_libraries(${program} PRIVATE heed_test_main ${arg_LIBRARIES})
+  if(arg_ALLOCATIONS)
+    target_link_libraries(${program} PRIVATE heed_test_allocation)
+  endif()
   target_compile_options(${program} PRIVATE ${arg_OPTIONS})
   if(NOT arg_OPTIONS)  # other flags, other leaves
     target_compile_definitions(${program} PRIVATE HEED_COMPILE_ONCE)
