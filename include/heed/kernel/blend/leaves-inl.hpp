@@ -22,8 +22,10 @@ struct blend_gradients {
 
 template <class T>
 const detail::blend_leaves<T>& blend_leaves() {
-    static constexpr detail::blend_leaves<T> table{&elementwise<blend_two, T>,
-                                                   &elementwise<blend_gradients, T>};
+    static constexpr detail::blend_leaves<T> table{
+        .blend = &elementwise<blend_two, T>,
+        .gradients = &elementwise<blend_gradients, T>,
+    };
     return table;
 }
 

@@ -95,11 +95,16 @@ struct mix_multiply {
 template <class T>
 const detail::maxstate_leaves<T>& maxstate_leaves() {
     static constexpr detail::maxstate_leaves<T> table{
-        &elementwise<maxstate_source, T>,    &elementwise<maxstate_output, T>,
-        &elementwise<maxstate_gradients, T>, &elementwise<maxstate_routed, T>,
-        &elementwise<super_output, T>,       &elementwise<super_gradients, T>,
-        &elementwise<super_alphas, T>,       &elementwise<mix_add, T>,
-        &elementwise<mix_multiply_add, T>,   &elementwise<mix_multiply, T>,
+        .source = &elementwise<maxstate_source, T>,
+        .output = &elementwise<maxstate_output, T>,
+        .gradients = &elementwise<maxstate_gradients, T>,
+        .routed = &elementwise<maxstate_routed, T>,
+        .super_output = &elementwise<super_output, T>,
+        .super_gradients = &elementwise<super_gradients, T>,
+        .super_alphas = &elementwise<super_alphas, T>,
+        .add = &elementwise<mix_add, T>,
+        .multiply_add = &elementwise<mix_multiply_add, T>,
+        .multiply = &elementwise<mix_multiply, T>,
     };
     return table;
 }

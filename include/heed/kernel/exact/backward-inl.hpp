@@ -152,9 +152,18 @@ template <class E>
 const detail::gradient_leaves<E>& gradient_leaves() {
     using T = typename detail::exact_problem<E>::T;
     static constexpr detail::gradient_leaves<E> table{
-        lanes_of<T>,          &widen_rows<E, T>,     &narrow_row<T, E>,       &all_finite<T>,
-        &transpose_scaled<T>, &multiply_gradient<T>, &multiply_seen_lanes<T>, &multiply_seen_terms<T>,
-        &softmax_gradient<T>, &gradient_dots<T>,     &scale_gradient<T>,      &carry_sums<T>,
+        .pack_lanes = lanes_of<T>,
+        .widen = &widen_rows<E, T>,
+        .narrow = &narrow_row<T, E>,
+        .all_finite = &all_finite<T>,
+        .transpose = &transpose_scaled<T>,
+        .multiply = &multiply_gradient<T>,
+        .multiply_seen_lanes = &multiply_seen_lanes<T>,
+        .multiply_seen_terms = &multiply_seen_terms<T>,
+        .softmax = &softmax_gradient<T>,
+        .dots = &gradient_dots<T>,
+        .scale = &scale_gradient<T>,
+        .carry = &carry_sums<T>,
     };
     return table;
 }

@@ -6,31 +6,37 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 // Packs so short that a strip of three wastes little on the last queries.
 template <class T>
 inline constexpr bool few = lanes_of<T> <= 4 && HEED_SIMD_BYTES < 32;
+template <class T>
+inline constexpr int first_packs = few<T> ? 3 : 1;
+template <class T>
+inline constexpr int second_packs = few<T> ? 3 : 2;
 
 template <class E>
 const detail::exact_leaves<E>& exact_leaves() {
     using T = typename detail::exact_problem<E>::T;
     static constexpr detail::exact_leaves<E> table{
-        lanes_of<T>,
-        few<T> ? 3 : 1,
-        &widen_rows<E, T>,
-        &narrow_row<T, E>,
-        &widen_scaled<E, T>,
-        &narrow_scaled<T, E>,
-        &all_finite<T>,
-        &transpose_scaled<T>,
-        &weights_row<T>,
-        {&panel_scores < few<T> ? 3 : 1, T >, &panel_scores < few<T> ? 3 : 2, T >, &panel_scores<3, T>},
-        &panel_largest<T>,
-        &panel_softmax<T>,
-        {&panel_outputs < few<T> ? 3 : 1, T >, &panel_outputs < few<T> ? 3 : 2, T >, &panel_outputs<3, T>},
-        &visible_outputs<T>,
-        &carry_sums<T>,
-        {&row_scores<1, T>, &row_scores<4, T>},
-        &turned_scores<T>,
-        &row_softmax<T>,
-        {&row_outputs<1, T>, &row_outputs<4, T>},
-        &single_outputs<T>,
+        .pack_lanes = lanes_of<T>,
+        .fewest_packs = first_packs<T>,
+        .widen = &widen_rows<E, T>,
+        .narrow = &narrow_row<T, E>,
+        .widen_scaled = &widen_scaled<E, T>,
+        .narrow_scaled = &narrow_scaled<T, E>,
+        .all_finite = &all_finite<T>,
+        .transpose = &transpose_scaled<T>,
+        .weights = &weights_row<T>,
+        .panel_scores = {&panel_scores<first_packs<T>, T>, &panel_scores<second_packs<T>, T>,
+                         &panel_scores<3, T>},
+        .panel_largest = &panel_largest<T>,
+        .panel_softmax = &panel_softmax<T>,
+        .panel_outputs = {&panel_outputs<first_packs<T>, T>, &panel_outputs<second_packs<T>, T>,
+                          &panel_outputs<3, T>},
+        .visible_outputs = &visible_outputs<T>,
+        .carry = &carry_sums<T>,
+        .row_scores = {&row_scores<1, T>, &row_scores<4, T>},
+        .turned_scores = &turned_scores<T>,
+        .row_softmax = &row_softmax<T>,
+        .row_outputs = {&row_outputs<1, T>, &row_outputs<4, T>},
+        .row_visible_outputs = &single_outputs<T>,
     };
     return table;
 }

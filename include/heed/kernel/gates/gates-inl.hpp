@@ -37,7 +37,10 @@ HEED_NOINLINE void gate_row(T* x, index n) {
 
 template <class T>
 const detail::gate_leaves<T>& gate_leaves() {
-    static constexpr detail::gate_leaves<T> table{&gate_row<sigmoid_gate, T>, &gate_row<decay_gate, T>};
+    static constexpr detail::gate_leaves<T> table{
+        .sigmoid = &gate_row<sigmoid_gate, T>,
+        .decay = &gate_row<decay_gate, T>,
+    };
     return table;
 }
 

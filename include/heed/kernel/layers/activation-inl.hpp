@@ -132,9 +132,12 @@ struct gated_relu_slope_value {
 template <class T>
 const detail::activation_leaves<T>& activation_leaves() {
     static constexpr detail::activation_leaves<T> table{
-        &elementwise<gelu_value, T>,       &elementwise<gelu_slope_value, T>,
-        &elementwise<relu_value, T>,       &elementwise<relu_slope_value, T>,
-        &elementwise<gated_relu_value, T>, &elementwise<gated_relu_slope_value, T>,
+        .gelu = &elementwise<gelu_value, T>,
+        .gelu_gradient = &elementwise<gelu_slope_value, T>,
+        .relu = &elementwise<relu_value, T>,
+        .relu_gradient = &elementwise<relu_slope_value, T>,
+        .gated_relu = &elementwise<gated_relu_value, T>,
+        .gated_relu_gradient = &elementwise<gated_relu_slope_value, T>,
     };
     return table;
 }

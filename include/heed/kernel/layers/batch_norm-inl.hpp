@@ -51,10 +51,10 @@ struct batch_gradient {
 template <class T>
 const detail::batch_norm_leaves<T>& batch_norm_leaves() {
     static constexpr detail::batch_norm_leaves<T> table{
-        &elementwise<batch_moments, T>,
-        {&elementwise<batch_output<false>, T>, &elementwise<batch_output<true>, T>},
-        &elementwise<batch_sums, T>,
-        {&elementwise<batch_gradient<false>, T>, &elementwise<batch_gradient<true>, T>},
+        .moments = &elementwise<batch_moments, T>,
+        .output = {&elementwise<batch_output<false>, T>, &elementwise<batch_output<true>, T>},
+        .sums = &elementwise<batch_sums, T>,
+        .gradient = {&elementwise<batch_gradient<false>, T>, &elementwise<batch_gradient<true>, T>},
     };
     return table;
 }

@@ -47,7 +47,10 @@ HEED_NOINLINE void drop_rows(const detail::dropout_option::kept& keep, T factor,
 
 template <class T>
 const detail::branch_leaves<T>& branch_leaves() {
-    static constexpr detail::branch_leaves<T> table{&elementwise<add_value, T>, &drop_rows<T>};
+    static constexpr detail::branch_leaves<T> table{
+        .add = &elementwise<add_value, T>,
+        .drop = &drop_rows<T>,
+    };
     return table;
 }
 

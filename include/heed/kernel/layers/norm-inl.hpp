@@ -178,7 +178,10 @@ detail::sum_rows_leaf<T> sum_rows_of() {
 
 template <class T>
 const detail::norm_leaves<T>& norm_leaves() {
-    static constexpr detail::norm_leaves<T> table{&layer_norm_forward<T>, &layer_norm_backward<T>};
+    static constexpr detail::norm_leaves<T> table{
+        .forward = &layer_norm_forward<T>,
+        .backward = &layer_norm_backward<T>,
+    };
     return table;
 }
 

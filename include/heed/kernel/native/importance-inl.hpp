@@ -42,7 +42,9 @@ HEED_NOINLINE void add_weights(const T* from, index rows, int packs, const T* fa
 template <class T>
 const detail::native_leaves<T>& native_leaves() {
     static constexpr detail::native_leaves<T> table{
-        {&pool_weights<1, T>, &pool_weights<2, T>, &pool_weights<3, T>}, &add_weights<T>};
+        .pool_weights = {&pool_weights<1, T>, &pool_weights<2, T>, &pool_weights<3, T>},
+        .add_weights = &add_weights<T>,
+    };
     return table;
 }
 

@@ -91,8 +91,12 @@ HEED_NOINLINE void page_masses(const T* s, index count, T shift, T most, T* to) 
 
 template <class T>
 const detail::page_leaves<T>& page_leaves() {
-    static constexpr detail::page_leaves<T> table{&page_extremes<T>, &page_best<T>, &page_largest<T>,
-                                                  &page_masses<T>};
+    static constexpr detail::page_leaves<T> table{
+        .extremes = &page_extremes<T>,
+        .best = &page_best<T>,
+        .largest = &page_largest<T>,
+        .masses = &page_masses<T>,
+    };
     return table;
 }
 

@@ -117,8 +117,14 @@ HEED_NOINLINE void add_to_chosen(const T* factors, const T* x, const std::int32_
 template <class T>
 const detail::psa_leaves<T>& psa_leaves() {
     static constexpr detail::psa_leaves<T> table{
-        &weigh_row<T>, &exponent_row<T>, &weight_gradients<T>, &exponent_gradients<T>,
-        &row_dot<T>,   &chosen_dots<T>,  &add_to_chosen<T>};
+        .weigh = &weigh_row<T>,
+        .exponents = &exponent_row<T>,
+        .weight_gradients = &weight_gradients<T>,
+        .exponent_gradients = &exponent_gradients<T>,
+        .dot = &row_dot<T>,
+        .chosen_dots = &chosen_dots<T>,
+        .add_to_chosen = &add_to_chosen<T>,
+    };
     return table;
 }
 

@@ -137,8 +137,12 @@ HEED_NOINLINE void kept_outputs(const T* weights, const std::int32_t* keys, inde
 
 template <class T>
 const detail::row_leaves<T>& row_leaves() {
-    static constexpr detail::row_leaves<T> table{&to_rows<T>, &most_of<T>, &exponentials<T>,
-                                                 &kept_outputs<T>};
+    static constexpr detail::row_leaves<T> table{
+        .to_rows = &to_rows<T>,
+        .most = &most_of<T>,
+        .exponentials = &exponentials<T>,
+        .outputs = &kept_outputs<T>,
+    };
     return table;
 }
 

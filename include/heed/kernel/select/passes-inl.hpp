@@ -204,8 +204,15 @@ HEED_NOINLINE index write_chosen(const T* x, index n, T c, bool above, std::int3
 template <class T>
 const detail::select_leaves<T>& select_leaves() {
     static constexpr detail::select_leaves<T> table{
-        lanes_of<T>, &count_from<T>, &count_not_below<T>, &range_of<T>,     &within<T>,
-        &sample<T>,  &largest<T>,    &behind_equal<T>,    &write_chosen<T>,
+        .pack_lanes = lanes_of<T>,
+        .count = &count_from<T>,
+        .count_not_below = &count_not_below<T>,
+        .range = &range_of<T>,
+        .within = &within<T>,
+        .sample = &sample<T>,
+        .largest = &largest<T>,
+        .behind_equal = &behind_equal<T>,
+        .write_chosen = &write_chosen<T>,
     };
     return table;
 }

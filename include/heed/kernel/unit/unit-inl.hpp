@@ -75,7 +75,10 @@ HEED_NOINLINE void unit_gradient(T* d, index d_row, const T* y, index y_row, con
 
 template <class T>
 const detail::unit_leaves<T>& unit_leaves() {
-    static constexpr detail::unit_leaves<T> table{&unit_rows<T>, &unit_gradient<T>};
+    static constexpr detail::unit_leaves<T> table{
+        .rows = &unit_rows<T>,
+        .gradient = &unit_gradient<T>,
+    };
     return table;
 }
 
