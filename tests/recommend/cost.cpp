@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// tests/recommend/cost.cpp: estimated times against the published table (README.md), whose machine they are
+// tests/recommend/cost.cpp: estimated times against the published table (docs/performance.md), whose machine they are
 // for
 #include <heed/recommend/cost.hpp>
 
