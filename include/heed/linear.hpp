@@ -66,7 +66,7 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
     used.replaces("y", bytes_of(y), "q");
     setup.list_states(used);
     setup.check_list(used);
-    setup.run([&](const auto* device, index lanes, workspace& memory) {
+    setup.run([&](const device_ref device, index lanes, workspace& memory) {
         run_linear(p, leaves, device, lanes, memory);
     });
 }

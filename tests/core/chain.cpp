@@ -48,7 +48,7 @@ TEST_CASE("a link takes its turn when the one before has passed, and not before"
         std::vector<number> state(static_cast<std::size_t>(plan.state_slots()), 0);
         std::atomic<long> wrong{0};
         heed::detail::for_each_link(
-            &device, plan, memory.data(),
+            heed::detail::device_ref(device), plan, memory.data(),
             [&](number, number slot, number chain, number link, chain_turn& turn) {
                 support::random pause(static_cast<std::uint64_t>(40 * chain + link));
                 rest(pause.between(0, 200));
@@ -75,7 +75,7 @@ TEST_CASE("links that wait for one that throws are let go, and the exception arr
         std::atomic<bool> next_waits{false};
         std::atomic<long> after{0};
         const auto run = [&] {
-            heed::detail::for_each_link(&device, plan, memory.data(),
+            heed::detail::for_each_link(heed::detail::device_ref(device), plan, memory.data(),
                                         [&](number, number, number, number link, chain_turn& turn) {
                                             if (link == broken) {
                                                 if (!turn.take()) return;
@@ -99,7 +99,7 @@ TEST_CASE("a link that leaves without passing ends its chain") {
     const chain_plan plan(1, 6, 2);
     progress memory(plan);
     std::atomic<long> reached{0};
-    heed::detail::for_each_link(&device, plan, memory.data(),
+    heed::detail::for_each_link(heed::detail::device_ref(device), plan, memory.data(),
                                 [&](number, number, number, number link, chain_turn& turn) {
                                     rest(500);
                                     if (!turn.take()) return;
@@ -116,7 +116,7 @@ TEST_CASE("many chains run whole, each on one lane") {
     CHECK(plan.bytes() == 0);
     std::vector<number> links(9, 0);
     std::atomic<long> wrong{0};
-    heed::detail::for_each_link(&device, plan, nullptr,
+    heed::detail::for_each_link(heed::detail::device_ref(device), plan, nullptr,
                                 [&](number lane, number slot, number chain, number link, chain_turn& turn) {
                                     wrong += lane != slot || !turn.take();
                                     wrong += links[static_cast<std::size_t>(chain)]++ != link;

@@ -121,9 +121,9 @@ TEST_CASE("the bits do not depend on the number of threads") {
                 long wrong = 0;
                 for (const heed::thread_pool* pool : {&one, &two, &five}) {
                     dense_matrix<float> c(m, n, storage::rows);
-                    multiply(c, p.a, p.b, &p.bias, false, pool);
+                    multiply(c, p.a, p.b, &p.bias, false, heed::detail::device_ref(*pool));
                     wrong += !same_bits(c.elements(), p.c.elements());
-                    multiply(c, p.a, p.b, &p.bias, true, pool);
+                    multiply(c, p.a, p.b, &p.bias, true, heed::detail::device_ref(*pool));
                     dense_matrix<float> again = p.c;
                     multiply(again, p.a, p.b, &p.bias, true);
                     wrong += !same_bits(c.elements(), again.elements());
@@ -139,7 +139,7 @@ TEST_CASE("one row in tiles as narrow as a column") {
     for (const long n : {65L, 129L, 193L, 257L}) {
         const product<float> p(r, 1, 9000, n);
         dense_matrix<float> c(1, n, storage::columns);
-        multiply(c, p.a, p.b, &p.bias, false, &five);
+        multiply(c, p.a, p.b, &p.bias, false, heed::detail::device_ref(five));
         CHECK(same_bits(c.elements(), p.c.elements()));
     }
 }
@@ -154,7 +154,7 @@ TEST_CASE("products inside the pool they run on") {
             pool.parallelFor(4, Eigen::TensorOpCost(0, 0, 1e6), [&](Eigen::Index first, Eigen::Index last) {
                 for (Eigen::Index i = first; i < last; ++i) {
                     dense_matrix<float> c(60, 500, storage::rows);
-                    multiply(c, p.a, p.b, &p.bias, false, &pool);
+                    multiply(c, p.a, p.b, &p.bias, false, heed::detail::device_ref(pool));
                     if (!same_bits(c.elements(), p.c.elements())) ++wrong;
                 }
             });

@@ -20,9 +20,9 @@ struct found {
 };
 
 // One product of matrices stored as told; bit 0 of `how` gives it a bias, bit 1 adds.
-template <class T, class D>
+template <class T>
 void take(found& f, support::random& r, long m, long k, long n, const storage (&kind)[3], int how,
-          const D* device) {
+          heed::detail::device_ref device) {
     const auto a = support::random_matrix<T>(r, m, k, kind[0]),
                b = support::random_matrix<T>(r, k, n, kind[1]);
     auto c = dense_matrix<T>(m, n, kind[2]);
@@ -113,9 +113,10 @@ TEST_CASE("random shapes, on one thread and on several") {
         const long m = r.skewed(1, 300), k = r.skewed(1, 300), n = r.skewed(1, 300);
         const int how = static_cast<int>(r.between(0, 3));
         if (i % 2 == 0)
-            take<float>(single, r, m, k, n, kind, how, i % 4 == 0 ? &two : &five);
+            take<float>(single, r, m, k, n, kind, how, heed::detail::device_ref(i % 4 == 0 ? two : five));
         else
-            take<double>(twice, r, m / 2 + 1, k / 2 + 1, n / 2 + 1, kind, how, i % 4 == 1 ? &two : &five);
+            take<double>(twice, r, m / 2 + 1, k / 2 + 1, n / 2 + 1, kind, how,
+                         heed::detail::device_ref(i % 4 == 1 ? two : five));
     }
     check(single);
     check(twice);
@@ -172,16 +173,16 @@ TEST_CASE("calls allocate nothing once their memory has grown, and it does not g
         const auto b = support::random_matrix<float>(r, 300, 500, storage::columns);
         dense_matrix<float> c(n, 500, storage::rows);
         multiply<float>(c, a, b, nullptr, false, support::alone, &memory);
-        multiply<float>(c, a, b, nullptr, false, &pool, &memory);
+        multiply<float>(c, a, b, nullptr, false, heed::detail::device_ref(pool), &memory);
         const support::allocation_watch watch;
         multiply<float>(c, a, b, nullptr, false, support::alone, &memory);
-        multiply<float>(c, a, b, nullptr, true, &pool, &memory);
+        multiply<float>(c, a, b, nullptr, true, heed::detail::device_ref(pool), &memory);
         const long count = watch.count();
         CHECK(count == 0);
     }
     const dense_matrix<float> a(2100, 900, storage::rows), b(900, 1100, storage::columns);
     dense_matrix<float> c(2100, 1100, storage::rows);
-    multiply<float>(c, a, b, nullptr, false, &pool, &other);
+    multiply<float>(c, a, b, nullptr, false, heed::detail::device_ref(pool), &other);
     CHECK(other.bytes() <= 3 * (std::size_t{512} << 10));
 }
 

@@ -29,11 +29,11 @@ heed::detail::matrix<T> columns_of(const heed::detail::matrix<T>& x, long first,
     return transposed(rows_of(transposed(x), first, count));
 }
 
-inline constexpr const heed::detail::one_thread* alone = nullptr;
+inline constexpr heed::detail::device_ref alone{};
 
-template <class T, class D = heed::detail::one_thread>
+template <class T>
 void multiply(dense_matrix<T>& c, const dense_matrix<T>& a, const dense_matrix<T>& b,
-              const std::vector<T>* bias, bool add, const D* device = nullptr,
+              const std::vector<T>* bias, bool add, heed::detail::device_ref device = alone,
               heed::workspace* memory = nullptr) {
     heed::workspace own;
     heed::detail::multiply(matrix_of(c), matrix_of(a), matrix_of(b), bias == nullptr ? nullptr : bias->data(),

@@ -79,8 +79,8 @@ struct chain_plan {
 
 // body(lane, slot, chain, link, turn) for every link of every chain; the links of a chain take their turns
 // in order. `memory` holds plan.bytes(), aligned to a cache line.
-template <class D, class Body>
-void for_each_link(const D* d, const chain_plan& plan, void* memory, const Body& body) {
+template <class Body>
+void for_each_link(device_ref d, const chain_plan& plan, void* memory, const Body& body) {
     if (plan.whole) {
         for_each_task(d, plan.lanes, plan.chains, [&](index lane, index chain) {
             for (index link = 0; link < plan.links; ++link) {

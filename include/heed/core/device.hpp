@@ -27,33 +27,55 @@ concept device = requires(const D& d, void (*range)(index, index)) {
 
 namespace detail {
 
-// The device of a call without on().
-struct one_thread {};
+// The device of a call, whatever its type: what runs on it is compiled once. By default this thread alone.
+class device_ref {
+public:
+    device_ref() = default;
+    template <class D>
+    explicit device_ref(const D& d) : device_(&d), lanes_(&lanes_on<D>), run_(&run_on<D>) {}
 
-// How many lanes a call may use; one from inside the device's own threads.
-template <class D>
-index lanes_of(const D* d) {
-    if constexpr (std::is_same_v<D, one_thread>) {
-        return 1;
-    } else {
-        if constexpr (requires { d->currentThreadId(); }) {
-            if (d->currentThreadId() >= 0) return 1;
+    // How many lanes a call may use; one from inside the device's own threads.
+    index lanes() const { return device_ == nullptr ? 1 : lanes_(device_); }
+    // body(), on `lanes` threads at once.
+    template <class Body>
+    void run(index lanes, const Body& body) const {
+        run_(device_, lanes, &body, [](const void* b) { (*static_cast<const Body*>(b))(); });
+    }
+
+private:
+    using entry = void (*)(const void* body);
+
+    template <class D>
+    static index lanes_on(const void* device_) {
+        const D& d = *static_cast<const D*>(device_);
+        if constexpr (requires { d.currentThreadId(); }) {
+            if (d.currentThreadId() >= 0) return 1;
         }
-        const index n = static_cast<index>(d->numThreads());
+        const index n = static_cast<index>(d.numThreads());
         return n < 1 ? 1 : n;
     }
-}
+    // A cost large enough that every device gives each lane a thread of its own.
+    template <class D>
+    static void run_on(const void* device_, index lanes, const void* body, entry call) {
+        static_cast<const D*>(device_)->parallelFor(lanes, Eigen::TensorOpCost(0, 0, 1e9),
+                                                    [=](index, index) { call(body); });
+    }
 
-// body(lane, task) for every task in [0, tasks), on `lanes` threads of d.
-template <class D, class Body>
-void spread_tasks(const D& d, index lanes, index tasks, const Body& body) {
+    const void* device_ = nullptr;
+    index (*lanes_)(const void* device) = nullptr;
+    void (*run_)(const void* device, index lanes, const void* body, entry call) = nullptr;
+};
+
+// body(lane, task) for every task in [0, tasks), on `lanes` threads of the device.
+template <class Body>
+void spread_tasks(device_ref d, index lanes, index tasks, const Body& body) {
     std::atomic<index> next{0};
     std::atomic<index> next_lane{0};
 #if HEED_EXCEPTIONS
     std::exception_ptr thrown;
     std::mutex guard;
 #endif
-    const auto lane_of_tasks = [&](index, index) {
+    d.run(lanes, [&] {
         const index lane = next_lane.fetch_add(1);
         if (lane >= lanes) return;
 #if HEED_EXCEPTIONS
@@ -67,28 +89,23 @@ void spread_tasks(const D& d, index lanes, index tasks, const Body& body) {
             if (!thrown) thrown = std::current_exception();
         }
 #endif
-    };
-    // A cost large enough that every device gives each lane a thread of its own.
-    d.parallelFor(lanes, Eigen::TensorOpCost(0, 0, 1e9), lane_of_tasks);
+    });
 #if HEED_EXCEPTIONS
     if (thrown) std::rethrow_exception(thrown);
 #endif
 }
 
-// The same on `lanes` threads of d, or on this one.
-template <class D, class Body>
-void for_each_task(const D* d, index lanes, index tasks, const Body& body) {
-    if constexpr (!std::is_same_v<D, one_thread>) {
-        if (lanes > tasks) lanes = tasks;
-        if (lanes > 1) return spread_tasks(*d, lanes, tasks, body);
-    }
+// The same on `lanes` threads, or on this one.
+template <class Body>
+void for_each_task(device_ref d, index lanes, index tasks, const Body& body) {
+    if (lanes > tasks) lanes = tasks;
+    if (lanes > 1) return spread_tasks(d, lanes, tasks, body);
     for (index task = 0; task < tasks; ++task) body(index{0}, task);
 }
 
-template <class D>
 struct on_option : option<option_kind::on> {
-    const D* used;
-    explicit on_option(const D& d) : used(&d) {}
+    device_ref used;
+    explicit on_option(device_ref d) : used(d) {}
 };
 
 }  // namespace detail
@@ -99,7 +116,7 @@ auto on(const D& d) {
     static_assert(device<D>,
                   "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
                   "numThreads() and parallelFor(n, cost, f)");
-    return detail::on_option<D>(d);
+    return detail::on_option(detail::device_ref(d));
 }
 template <class D>
 auto on(const D&& d) {
@@ -107,7 +124,7 @@ auto on(const D&& d) {
                   "heed::on: needs an Eigen::ThreadPoolDevice, a heed::thread_pool, or anything with "
                   "numThreads() and parallelFor(n, cost, f)");
     static_assert(!device<D>, "heed::on: the device is a temporary and would be gone; give it a name");
-    return detail::on_option<D>(d);
+    return detail::on_option(detail::device_ref(d));
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -8,11 +8,11 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// The device of on(), or a null one_thread: for_each_task and lanes_of take either.
-const auto* device_of(const auto&... options) {
+// The device of on(), or this thread.
+device_ref device_of(const auto&... options) {
     const auto& on_ = pick<option_kind::on>(options...);
     if constexpr (is_absent<decltype(on_)>)
-        return static_cast<const one_thread*>(nullptr);
+        return {};
     else
         return on_.used;
 }

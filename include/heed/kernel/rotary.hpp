@@ -135,8 +135,8 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
                           names.back ? S(-1) : S(1), pairs, pair, x.features());
         }
     };
-    const auto* const device_ = device_of(options...);
-    for_each_task(device_, lanes_of(device_), x.batch() * x.heads(), head);
+    const device_ref device_ = device_of(options...);
+    for_each_task(device_, device_.lanes(), x.batch() * x.heads(), head);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

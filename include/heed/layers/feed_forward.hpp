@@ -113,7 +113,7 @@ struct feed_forward_parts {
         check_weights(f, {}, w);
         check_results<T>(f, w, {{"y", y}}, {{"x", x}});
         kept.config = config_;
-        const auto* device_ = device_of(options...);
+        const device_ref device_ = device_of(options...);
         workspace own;
         workspace& memory = memory_of(own, options...);
         project(kept.up, x, w.up, device_, memory);
@@ -135,7 +135,7 @@ struct feed_forward_parts {
         check_weights(f, {}, w);
         check_gradients<T>(f, w, g, {{"dx", dx}}, {{"dy", dy}, {"x", x}});
         check_tape(f, kept, x.rows());
-        const auto* device_ = device_of(options...);
+        const device_ref device_ = device_of(options...);
         workspace own;
         workspace& memory = memory_of(own, options...);
         // The activation once more; the gradient then takes its place.
@@ -167,16 +167,14 @@ private:
         p.weight = new_projection<T>(inputs, outputs, seed);
         p.bias = constant_vector<T>(config_.bias ? outputs : 0, 0);
     }
-    template <class D>
     void project(Eigen::Tensor<T, 2, Eigen::RowMajor>& to, const dense_rows<const T>& x,
-                 const projection_parameters<T>& p, const D* device_, workspace& memory) const {
+                 const projection_parameters<T>& p, device_ref device_, workspace& memory) const {
         fit(to, x.rows(), config_.hidden);
         multiply<T>(matrix_of(to), x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device_,
                     memory);
     }
     // work = f(up) or up relu(gate).
-    template <class D>
-    void activate(tape& kept, const D* device_) const {
+    void activate(tape& kept, device_ref device_) const {
         const auto& leaves = activation_leaves_on_target<T>();
         const auto leaf = gated()                                        ? leaves.gated_relu
                           : config_.activation == heed::activation::relu ? leaves.relu
@@ -190,8 +188,7 @@ private:
         });
     }
     // From the gradient of f's result, in work, to that of what it was made of.
-    template <class D>
-    void slope(tape& kept, const D* device_) const {
+    void slope(tape& kept, device_ref device_) const {
         if (gated()) fit(kept.gate_gradient, kept.up.dimension(0), config_.hidden);
         const auto& leaves = activation_leaves_on_target<T>();
         const auto leaf = gated()                                        ? leaves.gated_relu_gradient

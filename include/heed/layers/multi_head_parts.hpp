@@ -211,7 +211,7 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         check_backward(f, w, r, kept, g);
         workspace own;
         workspace& memory = memory_of(own, options_...);
-        const auto* device = device_of(options_...);
+        const device_ref device = device_of(options_...);
         fit(kept.d_streams, r.x.batch, r.x.positions, kept.streams.dimension(2));
         fit(kept.d_memory_streams, kept.memory_streams.dimension(0), kept.memory_streams.dimension(1),
             kept.memory_streams.dimension(2));

@@ -33,18 +33,18 @@ matrix<T> columns_of(const matrix<T>& m, index first, index count) {
 }
 
 // db += the sum of dy's rows: a product with a row of ones, all of which are one number.
-template <class T, class D>
-void add_row_sums(T* to, const matrix<const T>& dy, const D* device, workspace& memory) {
+template <class T>
+void add_row_sums(T* to, const matrix<const T>& dy, device_ref device, workspace& memory) {
     const T one = 1;
     multiply<T>({to, 1, dy.columns, dy.columns, 1}, {&one, 1, dy.rows, 0, 0}, dy, nullptr, true, device,
                 memory);
 }
 
 // The gradients of y = x W + b: dW and db (unless null) are added to; dx, unless without memory, is written.
-template <class T, class D>
+template <class T>
 void multiply_backward(const matrix<T>& dx, bool add_dx, const matrix<T>& dw, T* db,
                        const matrix<const T>& dy, const matrix<const T>& x, const matrix<const T>& w,
-                       const D* device, workspace& memory) {
+                       device_ref device, workspace& memory) {
     multiply<T>(dw, transposed(x), dy, nullptr, true, device, memory);
     if (db != nullptr) add_row_sums<T>(db, dy, device, memory);
     if (dx.data != nullptr) multiply<T>(dx, dy, transposed(w), nullptr, add_dx, device, memory);

@@ -131,7 +131,7 @@ public:
         validate(f, "y", to, from);
         if (from.rows() == 0) detail::fail(f, {"x has no rows; a batch's statistics need at least 1"});
         workspace own;
-        const auto* device_ = detail::device_of(options...);
+        const detail::device_ref device_ = detail::device_of(options...);
         kept.lambda = lambda();
         kept.rows = from.rows();
         detail::fit(kept.batch, parts::features::count * config_.width);
@@ -165,7 +165,7 @@ public:
         parts::check_tape(f, kept, from.rows(), config_.width);
         if (from.rows() == 0) return;
         workspace own;
-        const auto* device_ = detail::device_of(options...);
+        const detail::device_ref device_ = detail::device_of(options...);
         workspace& memory = detail::memory_of(own, options...);
         detail::fit(kept.work, 3 * config_.width);
         T* const room = kept.work.data();

@@ -95,9 +95,8 @@ struct rep_batch_norm_parts {
     }
 
     // The statistics of x's features, and the running ones moved towards them.
-    template <class D>
     static void measure(const const_rows& x, const parameters& w, double epsilon, double momentum,
-                        const features& to, running_statistics<T>& running, const D* device_,
+                        const features& to, running_statistics<T>& running, device_ref device_,
                         workspace& memory) {
         const index n = x.rows();
         const index width = x.width;
@@ -149,9 +148,8 @@ struct rep_batch_norm_parts {
         }
     }
 
-    template <class D>
     static void write(const rows& y, const const_rows& x, const parameters& w, double lambda, double epsilon,
-                      const features& f, const row_statistics<T>& of_rows, const D* device_) {
+                      const features& f, const row_statistics<T>& of_rows, device_ref device_) {
         const index width = x.width;
         const auto normalise = norm_leaves_on_target<T>().forward;
         const auto leaf = batch_norm_leaves_on_target<T>().output[lambda > 0 ? 1 : 0];
@@ -182,10 +180,9 @@ struct rep_batch_norm_parts {
     }
 
     // dx = the part that came through the layer norm; `room` holds 3 width numbers.
-    template <class D>
     static void layer_backward(const rows& dx, const const_rows& dy, const const_rows& x, const parameters& w,
                                double lambda, const row_statistics<T>& of_rows, T* room, parameters& g,
-                               const D* device_, workspace& memory) {
+                               device_ref device_, workspace& memory) {
         const index width = x.width;
         T* const gain = room;
         T* const sums[] = {room + width, room + 2 * width};
@@ -204,9 +201,8 @@ struct rep_batch_norm_parts {
     }
 
     // dx = or += the part that came through the batch norm and around it; `room` holds 3 width numbers.
-    template <class D>
     static void batch_backward(const rows& dx, const const_rows& dy, const const_rows& x, const parameters& w,
-                               double lambda, const features& f, T* room, parameters& g, const D* device_,
+                               double lambda, const features& f, T* room, parameters& g, device_ref device_,
                                workspace& memory) {
         const index width = x.width;
         const double share = 1 - lambda;

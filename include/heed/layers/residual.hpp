@@ -13,9 +13,9 @@
 namespace heed::inline HEED_ABI::detail {
 
 // y = drop(branch), plus x unless that is without memory. y may be either.
-template <class T, class Dropout, class D>
+template <class T, class Dropout>
 void drop_rows(const dense_rows<T>& y, const T* x, const T* branch, const Dropout& option, index place,
-               const D* device_) {
+               device_ref device_) {
     const branch_leaves<T>& leaf = branch_leaves_on_target<T>();
     const index width = y.width;
     if constexpr (is_absent<Dropout>) {

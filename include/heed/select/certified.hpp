@@ -54,8 +54,8 @@ struct certified_option : selector_base {
             fail(function, {"certified got ", tau, ", needs a share of the mass above 0 and at most 1"});
         pages.validate(function, "certified", p);
     }
-    template <class E, class M, class D>
-    void run(const exact_problem<E>& p, const M& mask, const D* device_, workspace& memory) const {
+    template <class E, class M>
+    void run(const exact_problem<E>& p, const M& mask, device_ref device_, workspace& memory) const {
         using T = typename exact_problem<E>::T;
         with_table<T>(pages, [&](const page_table<T>* table) {
             run_certified(p, table, pages.page(), tau, mask, device_, memory);

@@ -43,8 +43,8 @@ struct entropy_budget_option : selector_base {
             fail(function, {"entropy_budget got a kappa of ", rule.kappa, ", needs a finite number above 0"});
     }
 
-    template <class E, class Mask, class D>
-    bound_query_blocks choose(const exact_problem<E>& p, const Mask& mask, const D* device_,
+    template <class E, class Mask>
+    bound_query_blocks choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
                               workspace& memory) const {
         const index words = words_of((p.keys + budget_block - 1) / budget_block);
         const index tasks = p.batch * p.kv_heads;
@@ -59,7 +59,7 @@ struct entropy_budget_option : selector_base {
 
         const asked_mask asked(mask);
         const entropy_choice<E> choice(p, asked, rule, found);
-        const index lanes = least(lanes_of(device_), tasks);
+        const index lanes = least(device_.lanes(), tasks);
         const std::size_t each = cache_lines(choice.bytes());
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
         for_each_task(device_, lanes, tasks, [&](index lane, index task) {

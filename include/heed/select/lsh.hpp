@@ -53,8 +53,9 @@ struct lsh_option : selector_base {
             fail(function, {"lsh got ", rule.buckets, " buckets, needs an even number from 2 to 1048576"});
     }
 
-    template <class E, class Mask, class D>
-    bound_lsh choose(const exact_problem<E>& p, const Mask& mask, const D* device_, workspace& memory) const {
+    template <class E, class Mask>
+    bound_lsh choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
+                     workspace& memory) const {
         using T = typename exact_problem<E>::T;
         const index tasks = p.batch * p.kv_heads;
         bound_lsh found{};
@@ -86,7 +87,7 @@ struct lsh_option : selector_base {
         const std::size_t drawn =
             cache_lines(static_cast<std::size_t>(rule.rounds * (rule.buckets / 2) * stride) * sizeof(T));
         const asked_mask asked(mask);
-        const index lanes = least(lanes_of(device_), tasks);
+        const index lanes = least(device_.lanes(), tasks);
         const std::size_t each = cache_lines(lsh_tables<E>(p, asked, rule, found, nullptr).bytes());
         char* const base = static_cast<char*>(memory.reserve(drawn + each * static_cast<std::size_t>(lanes)));
         T* const directions = reinterpret_cast<T*>(base);

@@ -84,8 +84,8 @@ struct psa_option : selector_base {
     psa_weigher<T> weigher() const {
         return {&psa_leaves_on_target<T>(), settings.reading, numbers<T>()};
     }
-    template <class E, class M, class D>
-    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
+    template <class E, class M>
+    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
         using T = typename exact_problem<E>::T;
         const exact_problem<E> sparse =
             sparsified(p, settings.sparsify_queries, settings.sparsify_keys, device_, memory);

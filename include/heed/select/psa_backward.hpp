@@ -96,7 +96,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
 
     workspace own;
     workspace& memory = memory_of(own, options...);
-    const auto* const device_ = device_of(options...);
+    const device_ref device_ = device_of(options...);
     const psa_settings& s = psa_.settings;
     const psa_backward_plan<E> plan{
         sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),

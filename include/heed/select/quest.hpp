@@ -37,8 +37,9 @@ struct quest_option : selector_base {
         if (budget < 1) fail(function, {"quest got a budget of ", budget, " keys, needs at least 1"});
         pages.validate(function, "quest", p);
     }
-    template <class E, class M, class D>
-    bound_blocks choose(const exact_problem<E>& p, const M& mask, const D* device_, workspace& memory) const {
+    template <class E, class M>
+    bound_blocks choose(const exact_problem<E>& p, const M& mask, device_ref device_,
+                        workspace& memory) const {
         using T = typename exact_problem<E>::T;
         return with_table<T>(pages, [&](const page_table<T>* table) {
             return choose_pages(p, table, pages.page(), budget, mask, device_, memory);

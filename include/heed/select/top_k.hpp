@@ -50,12 +50,12 @@ inline void check_fraction(std::string_view function, std::string_view selector,
 // What selectors by rows of scores have in common: Self chooses in a row.
 template <class Self>
 struct row_selector : selector_base {
-    template <class E, class M, class D>
-    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
+    template <class E, class M>
+    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
         run_rows(p, self(), softmax_weights{}, device_, memory);
     }
-    template <class E, class D>
-    kept_keys keep(const exact_problem<E>& p, const D* device_, workspace& memory) const {
+    template <class E>
+    kept_keys keep(const exact_problem<E>& p, device_ref device_, workspace& memory) const {
         return kept_rows(p, self(), device_, memory);
     }
 

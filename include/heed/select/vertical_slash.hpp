@@ -42,8 +42,8 @@ struct vertical_slash_option : selector_base {
             fail(function, {"vertical_slash got (0, 0), needs a column or a diagonal to keep"});
     }
 
-    template <class E, class Mask, class D>
-    bound_vertical_slash choose(const exact_problem<E>& p, const Mask& mask, const D* device_,
+    template <class E, class Mask>
+    bound_vertical_slash choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
                                 workspace& memory) const {
         const index tasks = p.batch * p.kv_heads;
         bound_vertical_slash found{nullptr,
@@ -63,7 +63,7 @@ struct vertical_slash_option : selector_base {
 
         const asked_mask asked(mask);
         const slash_estimate<E> estimate(p, asked, found);
-        const index lanes = least(lanes_of(device_), tasks);
+        const index lanes = least(device_.lanes(), tasks);
         const std::size_t each = cache_lines(estimate.bytes());
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
         for_each_task(device_, lanes, tasks, [&](index lane, index task) {

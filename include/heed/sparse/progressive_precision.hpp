@@ -62,8 +62,8 @@ struct precision_option : selector_base {
             fail(function, {"progressive_precision has a threshold of ", threshold,
                             ", needs a probability from 0 to 1"});
     }
-    template <class E, class M, class D>
-    void run(const exact_problem<E>& p, const M&, const D* device_, workspace& memory) const {
+    template <class E, class M>
+    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
         const index again = run_precision(p, threshold, device_, memory);
         if (report != nullptr) *report = {p.batch * p.heads * p.queries, again};
     }

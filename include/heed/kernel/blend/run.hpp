@@ -23,10 +23,10 @@ element_rows<T> head_rows(const view<T>& x, index batch, index head, index posit
 }
 
 // body(lane, task, batch, first position, positions) for all tasks; returns how many there are.
-template <class T, class D, class Body>
-void for_each_blend_task(const view<T>& x, const D* device, const Body& body) {
+template <class T, class Body>
+void for_each_blend_task(const view<T>& x, device_ref device, const Body& body) {
     const index blocks = (x.positions() + blend_positions - 1) / blend_positions;
-    for_each_task(device, lanes_of(device), x.batch() * blocks, [&](index lane, index task) {
+    for_each_task(device, device.lanes(), x.batch() * blocks, [&](index lane, index task) {
         const index first = task % blocks * blend_positions;
         const index rest = x.positions() - first;
         body(lane, task, task / blocks, first, least(rest, blend_positions));
@@ -34,9 +34,9 @@ void for_each_blend_task(const view<T>& x, const D* device, const Body& body) {
 }
 
 // weight_of(head) is s, a double.
-template <class T, class D, class Weight>
+template <class T, class Weight>
 void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, const Weight& weight_of,
-           const D* device) {
+           device_ref device) {
     const auto& leaf = blend_leaves_on_target<T>();
     for_each_blend_task(y, device, [&](index, index, index batch, index first, index n) {
         for (index h = 0; h < y.heads(); ++h) {
@@ -50,16 +50,16 @@ void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, con
 }
 
 // Writes da, db and, for each head, ds.
-template <class T, class D, class Weight>
+template <class T, class Weight>
 void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view<const T>& g,
-                    const view<const T>& a, const view<const T>& b, const Weight& weight_of, const D* device,
-                    workspace& memory) {
+                    const view<const T>& a, const view<const T>& b, const Weight& weight_of,
+                    device_ref device, workspace& memory) {
     const auto& leaf = blend_leaves_on_target<T>();
     const index tasks = g.batch() * ((g.positions() + blend_positions - 1) / blend_positions);
     const std::size_t parts_bytes = cache_lines(static_cast<std::size_t>(tasks * g.heads()) * sizeof(double));
     const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(g.features()) * sizeof(T));
     char* const base = static_cast<char*>(
-        memory.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(lanes_of(device))));
+        memory.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(device.lanes())));
     double* const parts = reinterpret_cast<double*>(base);
     for_each_blend_task(g, device, [&](index lane, index task, index batch, index first, index n) {
         T* const row = reinterpret_cast<T*>(base + parts_bytes + row_bytes * static_cast<std::size_t>(lane));

@@ -82,8 +82,9 @@ void run_cummax_attention(std::string_view function, const view<T>& y, const vie
     form.a1 = strided_of<E>(from_a1);
     form.a2 = strided_of<E>(from_a2);
     form.y = strided_of<E>(to);
-    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-                   options...);
+    with_resources(
+        [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
+        options...);
 }
 
 template <class T, class... Options>
@@ -144,7 +145,7 @@ void run_cummax_attention_backward(std::string_view function, const view<T>& d_o
     form.d_a1 = strided_of<E>(of(d_a1));
     form.d_a2 = strided_of<E>(of(d_a2));
     with_resources(
-        [&](const auto* device_, workspace& w) {
+        [&](const device_ref device_, workspace& w) {
             double* sums = nullptr;
             walk_backward(form, plan, states, device_, w, sums);
             if constexpr (wants_alpha) {

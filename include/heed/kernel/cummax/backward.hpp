@@ -9,15 +9,15 @@
 namespace heed::inline HEED_ABI::detail {
 
 // Leaves in starts[chain][chunk] the state in front of every chunk.
-template <class Form, class D>
+template <class Form>
 void walk_starts(const Form& form, const cummax_plan& plan,
                  const strided<const typename Form::number>& initial, typename Form::number* starts,
-                 index chunks, const D* device_, char* base) {
+                 index chunks, device_ref device_, char* base) {
     using T = typename Form::number;
     const index size = plan.state_size();
     const index together = cummax_link(plan, cummax_chunk) / cummax_chunk;
     const index links = (chunks + together - 1) / together;
-    const chain_plan chains(plan.chains, links, lanes_of(device_));
+    const chain_plan chains(plan.chains, links, device_.lanes());
     const std::size_t each = 2 * cache_lines(static_cast<std::size_t>(size) * sizeof(T));
     const std::size_t room =
         cache_lines(static_cast<std::size_t>(form.rooms * cummax_chunk * plan.pad) * sizeof(T));
@@ -69,13 +69,13 @@ inline constexpr bool keeps_source<Form> = true;
 inline constexpr index fused_chunks = 2;
 
 // Chains that one thread walks from end to end, by a form that fuses. `base` is memory for all lanes.
-template <class Form, class D>
+template <class Form>
 void walk_fused(const Form& form, const cummax_plan& plan, const cummax_states<typename Form::number>& states,
-                const typename Form::number* starts, index chunks, const D* device_, char* base,
+                const typename Form::number* starts, index chunks, device_ref device_, char* base,
                 std::size_t lane_bytes) {
     using T = typename Form::number;
     const index size = plan.state_size();
-    for_each_task(device_, lanes_of(device_), plan.chains, [&](index lane, index chain) {
+    for_each_task(device_, device_.lanes(), plan.chains, [&](index lane, index chain) {
         const cummax_place at(plan, chain);
         cummax_scratch<T> mine{reinterpret_cast<T*>(base + lane_bytes * static_cast<std::size_t>(lane))};
         T* const carry = mine.take(size);
@@ -95,9 +95,9 @@ void walk_fused(const Form& form, const cummax_plan& plan, const cummax_states<t
 }
 
 // Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
-template <class Form, class D>
+template <class Form>
 void walk_backward(const Form& form, const cummax_plan& plan,
-                   const cummax_states<typename Form::number>& states, const D* device_, workspace& memory,
+                   const cummax_states<typename Form::number>& states, device_ref device_, workspace& memory,
                    double*& sums) {
     using T = typename Form::number;
     sums = nullptr;
@@ -106,7 +106,7 @@ void walk_backward(const Form& form, const cummax_plan& plan,
     const index links = chunks < 1 ? 1 : chunks;
     const index size = plan.state_size();
     const index table = cummax_chunk * plan.pad;
-    const index lanes = lanes_of(device_);
+    const index lanes = device_.lanes();
     const chain_plan chains(plan.chains, links, lanes);
     const bool in_turns = !chains.whole;
 

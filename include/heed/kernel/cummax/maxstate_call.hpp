@@ -76,8 +76,9 @@ void run_maxstate(std::string_view function, const view<T>& y, const view<const 
     const cummax_plan plan = apart_plan(o, a1, a2, y);
     auto form = maxstate_form_of<E>(plan, o, a1, a2);
     form.y = strided_of<E>(y);
-    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-                   options...);
+    with_resources(
+        [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
+        options...);
 }
 
 template <class T, class... Options>
@@ -97,7 +98,7 @@ void run_maxstate_backward(std::string_view function, const view<T>& d_o, const 
     form.d_a1 = strided_of<E>(d_a1);
     form.d_a2 = strided_of<E>(d_a2);
     with_resources(
-        [&](const auto* device_, workspace& w) {
+        [&](const device_ref device_, workspace& w) {
             double* none = nullptr;
             walk_backward(form, plan, states, device_, w, none);
         },
@@ -155,8 +156,9 @@ void run_super(std::string_view function, const view<T>& y, const std::array<vie
     auto form = super_form_of<E>(function, u, alphas, plan, memory, options...);
     memory.validate(options...);
     form.y = strided_of<E>(y);
-    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-                   options...);
+    with_resources(
+        [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
+        options...);
 }
 
 template <class T, class... Options>
@@ -187,7 +189,7 @@ void run_super_backward(std::string_view function, const std::array<view<T>, 4>&
     form.g = strided_of<E>(dy);
     for (std::size_t i = 0; i < 4; ++i) form.du[i] = strided_of<E>(du[i]);
     with_resources(
-        [&](const auto* device_, workspace& w) {
+        [&](const device_ref device_, workspace& w) {
             double* sums = nullptr;
             walk_backward(form, plan, states, device_, w, sums);
             const auto total = [&](index i) {

@@ -141,7 +141,7 @@ void run_cummax(std::string_view function, const view<T>& y, const view<const T>
     cummax_plan plan;
     auto form = forward_scan_form<E>(plan, from, to);
     form.y = strided_of<E>(to);
-    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
+    with_resources([&](const device_ref device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
                    options...);
 }
 
@@ -168,7 +168,7 @@ void run_cummax_backward(std::string_view function, const view<T>& dx, const vie
     form.g = strided_of<E>(g);
     form.dx = strided_of<E>(to);
     with_resources(
-        [&](const auto* device_, workspace& w) {
+        [&](const device_ref device_, workspace& w) {
             double* none = nullptr;
             walk_backward(form, plan, {}, device_, w, none);
         },
@@ -186,8 +186,9 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
     memory.validate();
     cummax_plan plan;
     const auto form = forward_scan_form<E>(plan, x);
-    with_resources([&](const auto* device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-                   options...);
+    with_resources(
+        [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
+        options...);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -105,10 +105,10 @@ void run_cummax_with_index(std::string_view function, const view<T>& y, const ta
          {places.strides[0], places.strides[1], places.strides[2], places.strides[3]}},
         back};
     with_resources(
-        [&](const auto* device_, workspace& w) {
+        [&](const device_ref device_, workspace& w) {
             if (plan.chains == 0 || plan.positions == 0) return;
             const index step = form.step(plan);
-            index lanes = lanes_of(device_);
+            index lanes = device_.lanes();
             if (lanes > plan.chains) lanes = plan.chains;
             const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
             char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));

@@ -88,15 +88,15 @@ struct cummax_form {
     }
 };
 
-template <class Form, class D>
+template <class Form>
 void walk_forward(const Form& form, const cummax_plan& plan,
-                  const cummax_states<typename Form::number>& states, const D* device_, workspace& memory) {
+                  const cummax_states<typename Form::number>& states, device_ref device_, workspace& memory) {
     using T = typename Form::number;
     if (plan.chains == 0) return;
     const index step = form.step(plan);
     const index length = cummax_link(plan, step);
     const index links = plan.positions == 0 ? 1 : (plan.positions + length - 1) / length;
-    const chain_plan chains(plan.chains, links, lanes_of(device_));
+    const chain_plan chains(plan.chains, links, device_.lanes());
     const index size = plan.state_size();
     const std::size_t number = sizeof(T);
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);

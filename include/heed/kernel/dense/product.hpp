@@ -158,15 +158,14 @@ void multiply_nothing(const matrix<T>& c, const T* bias, bool add) {
 }
 
 // c = a b, or c += a b when `add`; with `bias` (c.columns numbers, or null) added to every row. c overlaps
-// none of the others. On `device`, or on this thread where it is null or one_thread; scratch comes from
-// `memory`.
-template <class T, class D>
+// none of the others. Scratch comes from `memory`.
+template <class T>
 void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a,
               const std::type_identity_t<matrix<const T>>& b, const std::type_identity_t<T>* bias, bool add,
-              const D* device, workspace& memory) {
+              device_ref device, workspace& memory) {
     if (c.rows == 0 || c.columns == 0) return;
     if (a.columns == 0) return multiply_nothing(c, bias, add);
-    const index lanes = device == nullptr ? 1 : lanes_of(device);
+    const index lanes = device.lanes();
     // Lanes run along the columns: there should be a pack of them at least, neighbours in c.
     const bool turn = c.rows > few_rows && (c.columns <= 4 || (c.row_stride == 1 && c.column_stride != 1));
     const dense_product<T> product =

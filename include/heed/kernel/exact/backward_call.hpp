@@ -95,7 +95,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     }
     workspace own;
     workspace& memory = memory_of(own, options...);
-    const auto* const device_ = device_of(options...);
+    const device_ref device_ = device_of(options...);
     const auto program_of = [&](const auto& visible) {
         return score_program{no_step{}, softcap_, no_step{}, score_,   alibi_,
                              bias_,     visible,  no_step{}, dropout_, sinks_};

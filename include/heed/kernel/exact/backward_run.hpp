@@ -13,18 +13,18 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class E, class D>
+template <class E>
 class backward_run {
 public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    backward_run(const problem& p, const exact_gradients<E>& g, const D* device, workspace& memory)
+    backward_run(const problem& p, const exact_gradients<E>& g, device_ref device, workspace& memory)
         : p_(p),
           g_(g),
           leaf_(gradient_leaves_on_target<E>()),
           device_(device),
-          lanes_(detail::lanes_of(device)),
+          lanes_(device.lanes()),
           tile_(p, g, leaf_),
           rows_(p, g, leaf_),
           sweep_(p, g, leaf_),
@@ -118,7 +118,7 @@ private:
     const problem& p_;
     const exact_gradients<E>& g_;
     const gradient_leaves<E>& leaf_;
-    const D* device_;
+    device_ref device_;
     index lanes_;
     gradient_tile<E> tile_;
     gradient_rows<E> rows_;

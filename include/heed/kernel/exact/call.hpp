@@ -104,7 +104,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     workspace own;
     workspace& memory = memory_of(own, options...);
-    const auto* const device_ = device_of(options...);
+    const device_ref device_ = device_of(options...);
     const auto with_mask = [&](const auto& visible, const auto& run) {
         const score_program program{captured[0], softcap_, captured[1], score_,   alibi_,
                                     bias_,       visible,  captured[2], dropout_, sinks_};

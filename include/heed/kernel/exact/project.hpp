@@ -92,12 +92,12 @@ struct projection {
 };
 
 // Keys and values, projected side by side on the lanes of a device.
-template <class E, class D>
-void project(const projection<E>& keys, const projection<E>& values, index batch, const D* device_,
+template <class E>
+void project(const projection<E>& keys, const projection<E>& values, index batch, device_ref device_,
              workspace& memory) {
     const exact_leaves<E>& leaf = leaves_on_target<E>();
     const index tasks = batch * keys.heads * keys.row_tasks() * 2;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > tasks) lanes = tasks;
     const std::size_t one = keys.bytes(leaf);
     const std::size_t other = values.bytes(leaf);

@@ -17,8 +17,8 @@ namespace heed::inline HEED_ABI::detail {
 // Up to this many queries, reading a key once for all rows beats turning the queries into lanes.
 inline constexpr index decode_queries = 4;
 
-template <class E, class D>
-void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
+template <class E>
+void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device_, index lanes,
                workspace& memory) {
     const index strip_lanes = panel_packs * leaves.pack_lanes;
     // Enough tasks for the lanes to even out, of as many strips as that leaves.
@@ -45,8 +45,8 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D
     });
 }
 
-template <class E, class D>
-void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const D* device_, index lanes,
+template <class E>
+void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device_, index lanes,
                 workspace& memory) {
     using T = typename exact_problem<E>::T;
     const exact_decode<E> kernel(p, leaves);
@@ -122,11 +122,11 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, const 
     }
 }
 
-template <class E, class D>
-void run_exact(const exact_problem<E>& p, const D* device_, workspace& memory) {
+template <class E>
+void run_exact(const exact_problem<E>& p, device_ref device_, workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const exact_leaves<E>& leaves = leaves_on_target<E>();
-    const index lanes = lanes_of(device_);
+    const index lanes = device_.lanes();
     if (p.queries <= decode_queries)
         run_decode(p, leaves, device_, lanes, memory);
     else

@@ -52,8 +52,8 @@ void set_places(exact_problem<E>& p, const Places& places) {
 
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
 // the problem itself gets run_itself(selector, visible).
-template <class E, class D, class Run, class RunItself>
-void under_masks(std::string_view function, const exact_problem<E>& p, const D* device, workspace& memory,
+template <class E, class Run, class RunItself>
+void under_masks(std::string_view function, const exact_problem<E>& p, device_ref device, workspace& memory,
                  const Run& run, const RunItself& run_itself, const auto&... options) {
     const auto joined = joined_masks(options...);
     const auto masks = joined.bind(function, shape_of(p));

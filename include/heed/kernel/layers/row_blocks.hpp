@@ -13,10 +13,10 @@
 namespace heed::inline HEED_ABI::detail {
 
 // body(first, count) for blocks of rows that stay in the first-level cache.
-template <class D, class Body>
-void for_each_row_block(const D* device_, index rows, index width, const Body& body) {
+template <class Body>
+void for_each_row_block(device_ref device_, index rows, index width, const Body& body) {
     const index each = width >= 8192 ? 1 : 8192 / (width > 0 ? width : 1);
-    for_each_task(device_, lanes_of(device_), (rows + each - 1) / each, [&](index, index task) {
+    for_each_task(device_, device_.lanes(), (rows + each - 1) / each, [&](index, index task) {
         const index first = task * each;
         body(first, least(each, rows - first));
     });
@@ -36,8 +36,8 @@ struct row_splits {
 };
 
 // Adds to sums[0], …, each `width` long, what body(first, count, to) adds up in to[0], … over runs of rows.
-template <int Sums, class T, class D, class Body>
-void add_over_rows(T* const (&sums)[Sums], index rows, index width, const D* device_, workspace& memory,
+template <int Sums, class T, class Body>
+void add_over_rows(T* const (&sums)[Sums], index rows, index width, device_ref device_, workspace& memory,
                    const Body& body) {
     const row_splits splits(rows);
     const index pad = rounded_up(width, 16);
@@ -45,7 +45,7 @@ void add_over_rows(T* const (&sums)[Sums], index rows, index width, const D* dev
     T* const partial =
         static_cast<T*>(memory.reserve(static_cast<std::size_t>(splits.count * each) * sizeof(T)));
     const sum_rows_leaf<T> add = sum_rows_on_target<T>();
-    for_each_task(device_, lanes_of(device_), splits.count, [&](index, index split) {
+    for_each_task(device_, device_.lanes(), splits.count, [&](index, index split) {
         T* const total = partial + split * each;
         clear(total, each / 2);
         const index last = least((split + 1) * splits.each, rows);

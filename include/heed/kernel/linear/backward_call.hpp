@@ -76,7 +76,7 @@ void linear_gradients_into(std::string_view function, const view<X>& dq, const v
     }
     setup.check_list(used);
 
-    setup.run([&](const auto* device, index lanes, workspace& memory) {
+    setup.run([&](const device_ref device, index lanes, workspace& memory) {
         run_linear_backward(p, g, leaves, device, lanes, memory);
     });
 }

@@ -76,9 +76,9 @@ private:
     char* chains_;
 };
 
-template <class E, class D>
+template <class E>
 void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                         const D* device, index lanes, workspace& memory) {
+                         device_ref device, index lanes, workspace& memory) {
     const index links = (p.keys + chunk_positions - 1) / chunk_positions;
     const chain_plan plan(p.batch * p.kv_heads, links, lanes);
     const linear_backward_memory<E> room_of(p, g, leaves, plan, links, memory);
@@ -107,9 +107,9 @@ void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, cons
     });
 }
 
-template <class E, class D>
+template <class E>
 void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                       const D* device, index lanes, workspace& memory) {
+                       device_ref device, index lanes, workspace& memory) {
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const auto left = [](index n, index first) {
         return n - first < chunk_positions ? n - first : chunk_positions;
@@ -182,9 +182,9 @@ void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E
                             : g.final_gradient.row(b, h, f)[e * g.final_gradient.stride[3]];
 }
 
-template <class E, class D>
+template <class E>
 void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
-                         const linear_leaves<E>& leaves, const D* device, index lanes, workspace& memory) {
+                         const linear_leaves<E>& leaves, device_ref device, index lanes, workspace& memory) {
     if (p.batch * p.kv_heads == 0) return;
     // Without query heads a causal state still moves, and so do the gradients of what moved it.
     if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal))

@@ -171,8 +171,8 @@ struct linear_setup<T, std::tuple<Options...>> {
     // f(device, lanes, workspace) where the call runs.
     template <class F>
     void run(const F& f) const {
-        const auto with = [&](const auto* device_, workspace& memory) {
-            f(device_, lanes_of(device_), memory);
+        const auto with = [&](const device_ref device_, workspace& memory) {
+            f(device_, device_.lanes(), memory);
         };
         std::apply([&](const auto&... o) { with_resources(with, o...); }, options);
     }
@@ -221,7 +221,7 @@ void read_linear_state(std::string_view function, const view<Y>& y, const view<c
     used.reads("the state", bytes_of(state));
     used.replaces("y", bytes_of(y), "q");
     setup.check_list(used);
-    setup.run([&](const auto* device, index lanes, workspace& memory) {
+    setup.run([&](const device_ref device, index lanes, workspace& memory) {
         read_state(p, leaves, device, lanes, memory);
     });
 }

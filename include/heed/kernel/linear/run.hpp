@@ -32,9 +32,9 @@ void without_keys(const linear_problem<E>& p, const linear_leaves<E>& leaves) {
     }
 }
 
-template <class E, class D>
-void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, const D* device, index lanes,
-                workspace& memory) {
+template <class E>
+void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
+                index lanes, workspace& memory) {
     linear_problem<E> p = given;
     using T = typename linear_problem<E>::T;
     if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
@@ -96,9 +96,9 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
 }
 
 // Queries against a state that stands: p.initial.
-template <class E, class D>
-void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, const D* device, index lanes,
-                workspace& memory) {
+template <class E>
+void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
+                index lanes, workspace& memory) {
     using T = typename linear_problem<E>::T;
     if (given.batch * given.heads * given.queries == 0) return;
     const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;

@@ -235,8 +235,8 @@ private:
 };
 
 // Every head is a task.
-template <class E, class D>
-void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, const D* device, index lanes,
+template <class E>
+void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device, index lanes,
                workspace& memory) {
     using T = typename linear_problem<E>::T;
     const index heads = p.batch * p.kv_heads;

@@ -284,13 +284,13 @@ private:
     index rows_;  // heads of a group at a time
 };
 
-template <class E, class D>
-void run_native_backward(const native_problem<E>& p, const native_gradient_problem<E>& g, const D* device_,
+template <class E>
+void run_native_backward(const native_problem<E>& p, const native_gradient_problem<E>& g, device_ref device_,
                          workspace& memory) {
     const index tasks = p.batch * p.kv_heads;
     if (tasks == 0) return;
     const native_backward<E> kernel(p, g);
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     lanes = lanes < tasks ? lanes : tasks;
     const std::size_t each = cache_lines(kernel.bytes());
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));

@@ -93,7 +93,7 @@ void native_gradients(std::string_view function, const view<X>& dq, const view<X
         p.queries = 0;
     }
     with_resources(
-        [&](const auto* device_, workspace& memory) {
+        [&](const device_ref device_, workspace& memory) {
             if constexpr (is_absent<decltype(given)>) make_compressed(p, device_, memory);
             run_native_backward(p, g, device_, memory);
         },

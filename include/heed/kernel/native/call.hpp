@@ -149,7 +149,7 @@ void native_attention(std::string_view function, const view<Y>& y, const view<co
     used.validate(options...);
     if (y.size() == 0) return;
     with_resources(
-        [&](const auto* device_, workspace& memory) {
+        [&](const device_ref device_, workspace& memory) {
             if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
                 make_compressed(p, device_, memory);
             run_native(p, device_, memory);

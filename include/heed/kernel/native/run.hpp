@@ -15,9 +15,9 @@ namespace heed::inline HEED_ABI::detail {
 inline constexpr index pooled_together = 64;
 
 // Means of blocks of x (batch, head, key, feature) to (batch, head, block, feature).
-template <class E, class T, class D>
+template <class E, class T>
 void pool_keys(const strided<const E>& x, index batch, index heads, index keys, index features,
-               const native_blocks& blocks, T* to, const D* device_, workspace& memory) {
+               const native_blocks& blocks, T* to, device_ref device_, workspace& memory) {
     const exact_leaves<E>& leaf = leaves_on_target<E>();
     const index count = blocks.compressed_of(keys);
     const index parts = (count + pooled_together - 1) / pooled_together;
@@ -25,7 +25,7 @@ void pool_keys(const strided<const E>& x, index batch, index heads, index keys, 
     const index stride = blocks.compress_stride;
     const index tasks = batch * heads * parts;
     if (tasks == 0) return;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     lanes = lanes < tasks ? lanes : tasks;
     const std::size_t each =
         cache_lines(static_cast<std::size_t>((pooled_together + chunks) * features) * sizeof(T));
@@ -47,8 +47,8 @@ void pool_keys(const strided<const E>& x, index batch, index heads, index keys, 
 }
 
 // The compressed keys and values of a call into memory of its own.
-template <class E, class D>
-void make_compressed(native_problem<E>& p, const D* device_, workspace& memory) {
+template <class E>
+void make_compressed(native_problem<E>& p, device_ref device_, workspace& memory) {
     using T = typename native_problem<E>::T;
     const index count = p.blocks.compressed_of(p.keys);
     const index rows = p.batch * p.kv_heads * count;
@@ -89,14 +89,14 @@ void write_gated(const native_problem<E>& p, index b, index kv_head, index begin
         }
 }
 
-template <class E, class D>
-void run_native(const native_problem<E>& p, const D* device_, workspace& memory) {
+template <class E>
+void run_native(const native_problem<E>& p, device_ref device_, workspace& memory) {
     using T = typename native_problem<E>::T;
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const native_block<E> kernel(p, p.queries);
     const index blocks = (p.queries + kernel.queries() - 1) / kernel.queries();
     const index tasks = p.batch * p.kv_heads * blocks;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     lanes = lanes < tasks ? lanes : tasks;
     const std::size_t scratch = kernel.bytes();
     const std::size_t each = scratch + cache_lines(static_cast<std::size_t>(p.value_features) * sizeof(T));

@@ -9,26 +9,26 @@
 namespace heed::inline HEED_ABI::detail {
 
 // With carried bounds, or those of the call's own keys where `carried` is nullptr.
-template <class E, class M, class D, class T = typename exact_problem<E>::T>
+template <class E, class M, class T = typename exact_problem<E>::T>
 void run_certified(const exact_problem<E>& problem, const page_table<T>* carried, index page, double tau,
-                   const M& mask, const D* device_, workspace& memory) {
+                   const M& mask, device_ref device_, workspace& memory) {
     if (problem.batch == 0 || problem.heads == 0 || problem.queries == 0) return;
     exact_problem<E> p = problem;
     p.visit_all = false;  // weights of keys that are not visited are known to be 0
     const index pages = pages_of(p.keys, page), tasks = p.batch * p.kv_heads * p.queries;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > tasks) lanes = tasks;
     page_table<T> table{};
     table.page = page;
     certified_walk<E> walk(p, table, pages, tau);
     carved shared{nullptr};
-    if (carried == nullptr) call_bounds<E>(p, page, lanes_of(device_), shared);
+    if (carried == nullptr) call_bounds<E>(p, page, device_.lanes(), shared);
     char* const base = static_cast<char*>(
         memory.reserve(shared.used + cache_lines(walk.bytes()) * static_cast<std::size_t>(lanes)));
     carved bounds_memory{base};
     table = carried != nullptr
                 ? *carried
-                : call_bounds<E>(p, page, lanes_of(device_), bounds_memory).make(p, page, mask, device_);
+                : call_bounds<E>(p, page, device_.lanes(), bounds_memory).make(p, page, mask, device_);
     for_each_task(device_, lanes, tasks, [&](index lane, index task) {
         certified_walk<E> mine(walk);
         const index head = task / p.queries;

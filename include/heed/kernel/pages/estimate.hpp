@@ -52,8 +52,8 @@ struct call_bounds {
         room = memory.take<T>(lanes * page_room_keys * p.features);
     }
 
-    template <class M, class D>
-    page_table<T> make(const exact_problem<E>& p, index page, const M& mask, const D* device_) const {
+    template <class M>
+    page_table<T> make(const exact_problem<E>& p, index page, const M& mask, device_ref device_) const {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         const exact_leaves<E>& leaf = leaves_on_target<E>();
         const page_leaves<T>& leaf_of_pages = page_leaves_on_target<T>();

@@ -35,9 +35,9 @@ void keep_best_pages(const T* best, const bit_word* seen, index pages, index kee
 }
 
 // With carried bounds, or those of the call's own keys where `carried` is nullptr.
-template <class E, class M, class D, class T = typename exact_problem<E>::T>
+template <class E, class M, class T = typename exact_problem<E>::T>
 bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carried, index page, index budget,
-                          const M& mask, const D* device_, workspace& memory) {
+                          const M& mask, device_ref device_, workspace& memory) {
     using order_type = decltype(order_of(T()));
     const index group = p.heads / p.kv_heads, heads = p.batch * p.kv_heads;
     const index pages = pages_of(p.keys, page), words = words_of(pages);
@@ -52,7 +52,7 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     const index together = group >= 4 ? 1 : 4 / group;
     const index blocks = (p.queries + together - 1) / together;
     const index rows = group * together;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > heads * blocks) lanes = heads * blocks;
 
     struct room {
@@ -76,14 +76,14 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
         return m;
     };
     carved shared{nullptr}, own{nullptr};
-    if (carried == nullptr) call_bounds<E>(p, page, lanes_of(device_), shared);
+    if (carried == nullptr) call_bounds<E>(p, page, device_.lanes(), shared);
     room_of(own);
     char* const base =
         static_cast<char*>(memory.reserve(shared.used + own.used * static_cast<std::size_t>(lanes)));
     carved bounds_memory{base};
     table = carried != nullptr
                 ? *carried
-                : call_bounds<E>(p, page, lanes_of(device_), bounds_memory).make(p, page, mask, device_);
+                : call_bounds<E>(p, page, device_.lanes(), bounds_memory).make(p, page, mask, device_);
 
     for_each_task(device_, lanes, heads * blocks, [&](index lane, index task) {
         carved mine{base + shared.used + own.used * static_cast<std::size_t>(lane)};

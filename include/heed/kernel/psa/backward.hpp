@@ -165,8 +165,8 @@ private:
     std::size_t bytes_;
 };
 
-template <class E, class D>
-void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, workspace& memory) {
+template <class E>
+void run_psa_backward(const psa_backward_plan<E>& plan, device_ref device_, workspace& memory) {
     const exact_problem<E>& p = plan.p;
     const index tasks = p.batch * p.kv_heads;
     if (tasks == 0) return;
@@ -177,7 +177,7 @@ void run_psa_backward(const psa_backward_plan<E>& plan, const D* device_, worksp
     const psa_gradient_rows<E> no_rows(plan, nullptr);
     const std::size_t own = cache_lines(no_rows.bytes());
     const std::size_t each = own + cache_lines(rows_of_gradients(p, no_rows, weigher, rows).bytes());
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > tasks) lanes = tasks;
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     for_each_task(device_, lanes, tasks, [&](index lane, index task) {

@@ -50,9 +50,9 @@ struct literal_program {
     }
 };
 
-template <class E, class D>
+template <class E>
 void run_literal(const exact_problem<E>& p, const exponential_numbers<typename exact_problem<E>::T>& e,
-                 const D* device_, workspace& memory) {
+                 device_ref device_, workspace& memory) {
     using T = typename exact_problem<E>::T;
     using program = literal_program<E>;
     const program steps{&p, &psa_leaves_on_target<T>(), e};

@@ -71,8 +71,8 @@ struct sparse_copy {
 };
 
 // The problem with sparser queries and keys, where a fraction below 1 asks for them.
-template <class E, class D>
-exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double of_keys, const D* device_,
+template <class E>
+exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double of_keys, device_ref device_,
                             workspace& memory) {
     exact_problem<E> q = p;
     if (of_queries >= 1 && of_keys >= 1) return q;
@@ -91,7 +91,7 @@ exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double
     const index together = 64;
     const index query_tasks = (query_rows + together - 1) / together;
     const index key_tasks = (key_rows + together - 1) / together;
-    const index lanes = lanes_of(device_);
+    const index lanes = device_.lanes();
     const std::size_t each = copy_of::row_bytes(p.features);
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     const exact_leaves<E>& leaf = leaves_on_target<E>();

@@ -77,8 +77,9 @@ private:
 };
 static_assert(most_lanes <= word_bits && most_rows <= word_bits);
 
-template <class E, class Chooser, class D>
-kept_keys kept_rows(const exact_problem<E>& p, const Chooser& chooser, const D* device_, workspace& memory) {
+template <class E, class Chooser>
+kept_keys kept_rows(const exact_problem<E>& p, const Chooser& chooser, device_ref device_,
+                    workspace& memory) {
     kept_keys kept{nullptr, p.heads, p.queries, words_of(p.keys)};
     const auto words = static_cast<std::size_t>(p.batch * p.heads * p.queries * kept.row_words);
     kept.bits = static_cast<bit_word*>(memory.reserve(words * sizeof(bit_word), workspace::part::selection));

@@ -18,15 +18,15 @@ namespace heed::inline HEED_ABI::detail {
 // Queries that share a tile of keys, and of values; fewer where their scores fill no cache.
 inline index rows_together(index keys) { return keys <= 8192 ? 96 : 48; }
 
-template <class E, class Chooser, class Weigher, class D>
-void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, const D* device_,
+template <class E, class Chooser, class Weigher>
+void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, device_ref device_,
               workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const bool few = p.queries <= decode_queries;
     const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together(p.keys), p.queries);
     const index blocks = few ? 1 : (p.queries + rows - 1) / rows;
     const index tasks = p.batch * (few ? p.kv_heads : p.heads) * blocks;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > tasks) lanes = tasks;
     const rows_block<E, Chooser, Weigher> kernel(p, chooser, weigher, rows);
     const std::size_t each = cache_lines(kernel.bytes());

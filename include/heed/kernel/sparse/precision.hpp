@@ -270,12 +270,12 @@ private:
 inline constexpr index precision_task_rows = 16;
 
 // Gives how many rows were made again.
-template <class E, class D>
-index run_precision(const exact_problem<E>& p, double threshold, const D* device_, workspace& memory) {
+template <class E>
+index run_precision(const exact_problem<E>& p, double threshold, device_ref device_, workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return 0;
     void* const planes = memory.reserve(precision_rows<E>::bytes_of_planes(p), workspace::part::selection);
     const precision_rows<E> rows(p, threshold, planes);
-    const index lanes = lanes_of(device_);
+    const index lanes = device_.lanes();
     const std::size_t each = rows.bytes();
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     const auto room_of = [&](index lane) { return base + each * static_cast<std::size_t>(lane); };

@@ -66,10 +66,10 @@ void for_each_row(const std::array<index, 4>& extents, index rooms, const Body& 
     if (rows == 0 || n == 0) return;
     workspace own;
     workspace& memory = memory_of(own, options...);
-    const auto* const device_ = device_of(options...);
+    const device_ref device_ = device_of(options...);
     const index together = n >= 4096 ? 1 : 4096 / n;
     const index tasks = (rows + together - 1) / together;
-    index lanes = lanes_of(device_);
+    index lanes = device_.lanes();
     if (lanes > tasks) lanes = tasks;
     const index row_room = rounded_up(n, 64 / static_cast<index>(sizeof(T)));
     T* const room =

@@ -38,14 +38,13 @@ struct unit_length {
     Eigen::Tensor<T, 4, Eigen::RowMajor> y;
     Eigen::Tensor<T, 3, Eigen::RowMajor> r;
 
-    template <class D>
-    void forward(const view<const T>& x, T least, const D* device) {
+    void forward(const view<const T>& x, T least, device_ref device) {
         y.resize(x.batch(), x.heads(), x.positions(), x.features());
         r.resize(x.batch(), x.heads(), x.positions());
         if (x.positions() == 0) return;
         const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
         const view<T> to = as_view(y);
-        for_each_task(device, lanes_of(device), x.batch() * x.heads(), [&](index, index task) {
+        for_each_task(device, device.lanes(), x.batch() * x.heads(), [&](index, index task) {
             const index b = task / x.heads();
             const index h = task % x.heads();
             leaf.rows(&x(b, h, 0, 0), x.strides[2], &to(b, h, 0, 0), to.strides[2],
@@ -53,12 +52,11 @@ struct unit_length {
         });
     }
     // From the gradient of y to that of x, in place.
-    template <class D>
-    void backward(const view<T>& d, const D* device) const {
+    void backward(const view<T>& d, device_ref device) const {
         if (d.positions() == 0) return;
         const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
         const view<const T> from(as_view(y));
-        for_each_task(device, lanes_of(device), d.batch() * d.heads(), [&](index, index task) {
+        for_each_task(device, device.lanes(), d.batch() * d.heads(), [&](index, index task) {
             const index b = task / d.heads();
             const index h = task % d.heads();
             leaf.gradient(&d(b, h, 0, 0), d.strides[2], &from(b, h, 0, 0), from.strides[2],

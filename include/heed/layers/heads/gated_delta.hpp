@@ -115,7 +115,7 @@ struct gated_delta_heads {
         };
         detail::without<option_kind::final_state>([&](const auto&... o) { with_rule(f, kept, run, o...); },
                                                   options...);
-        const auto* const device = detail::device_of(options...);
+        const detail::device_ref device = detail::device_of(options...);
         kept.q.backward(d[0], device);
         kept.k.backward(d[1], device);
         fit_like(kept.slopes, kept.decays);
@@ -160,11 +160,11 @@ private:
     static constexpr double least_square = 1e-6;  // added to the square of a length
 
     // f(batch entry, first position, positions) for all positions, a block at a time.
-    template <class T, class D, class F>
-    static void each_block(const view<const T>& x, const D* device, const F& f) {
+    template <class T, class F>
+    static void each_block(const view<const T>& x, detail::device_ref device, const F& f) {
         constexpr index block = 64;
         const index blocks = (x.positions() + block - 1) / block;
-        detail::for_each_task(device, detail::lanes_of(device), x.batch() * blocks, [&](index, index task) {
+        detail::for_each_task(device, device.lanes(), x.batch() * blocks, [&](index, index task) {
             const index first = task % blocks * block;
             f(task / blocks, first, (math::min)(block, x.positions() - first));
         });
@@ -184,9 +184,9 @@ private:
     }
 
     // Rows of length 1, decays and betas.
-    template <class T, class D>
+    template <class T>
     static void prepare(const std::array<view<const T>, 5>& x, const parameters<T>& w, tape<T>& kept,
-                        const D* device) {
+                        detail::device_ref device) {
         kept.q.forward(x[0], static_cast<T>(least_square), device);
         kept.k.forward(x[1], static_cast<T>(least_square), device);
         detail::fit(kept.decays, x[3].batch(), x[3].heads(), x[3].positions());

@@ -37,7 +37,7 @@ public:
             p.initial = strided_of<const T>(as_view(std::as_const(sums_)));
             if (p.relative) p.initial_shift = strided_of<const T>(as_view(std::as_const(shifts_)));
             p.over_positions = false;  // what such a map asks of all keys stands in the sums
-            setup.run([&](const auto* device, index lanes, workspace& memory) {
+            setup.run([&](const device_ref device, index lanes, workspace& memory) {
                 read_state(p, leaves, device, lanes, memory);
             });
             return;
@@ -51,7 +51,7 @@ public:
                 p.last_shift = strided_of<T>(as_view(shifts_));
             }
         }
-        setup.run([&](const auto* device, index lanes, workspace& memory) {
+        setup.run([&](const device_ref device, index lanes, workspace& memory) {
             run_linear(p, leaves, device, lanes, memory);
         });
         kept_ = keeps;
