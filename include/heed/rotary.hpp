@@ -59,11 +59,7 @@ constexpr bool rotary_options() {
                   "heed::rotary: an argument after x, cos and sin is not an option; options are values such "
                   "as heed::interleaved or heed::positions(ids)");
     if constexpr ((is_option<Options> && ...)) {
-        static_assert(count_of<option_kind::pairing, Options...> <= 1,
-                      "heed::rotary: interleaved is given twice");
-        static_assert(count_of<option_kind::positions, Options...> <= 1,
-                      "heed::rotary: positions is given twice");
-        static_assert(count_of<option_kind::on, Options...> <= 1, "heed::rotary: on(device) is given twice");
+        HEED_OPTIONS_ONCE("heed::rotary");
         static_assert(count_of<option_kind::pairing, Options...> +
                               count_of<option_kind::positions, Options...> +
                               count_of<option_kind::on, Options...> ==

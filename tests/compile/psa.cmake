@@ -5,7 +5,7 @@ heed_must_not_compile(backward_without_psa MESSAGE "heed::psa_backward: the forw
 heed_must_not_compile(backward_of_top_k MESSAGE "heed::psa_backward: the forward's heed::psa[^\n]* is missing")
 heed_must_not_compile(backward_with_softcap MESSAGE "heed::psa_backward: takes psa, scale, masks")
 heed_must_not_compile(backward_with_logsumexp MESSAGE "heed::psa_backward: takes psa, scale, masks")
-heed_must_not_compile(backward_logsumexp_gradient_twice MESSAGE "heed::psa_backward: logsumexp_gradient is given twice")
+heed_must_not_compile(backward_logsumexp_gradient_twice MESSAGE "heed::attention: logsumexp_gradient is given twice")
 heed_must_not_compile(backward_scale_twice MESSAGE "scale is given twice")
 heed_must_not_compile(backward_number_as_option MESSAGE "is not an option")
 heed_must_not_compile(backward_const MESSAGE "heed::psa_backward_into: dq is const")

@@ -138,11 +138,7 @@ struct decoder_parts {
                        ...),
                       "heed::decoder_layer: neither the layer nor the attention inside takes one of these "
                       "options; heed/layers/heads/ lists what each takes");
-        static_assert(count_of<option_kind::dropout, Options...> <= 1 &&
-                          count_of<option_kind::memory, Options...> <= 1 &&
-                          count_of<option_kind::on, Options...> <= 1 &&
-                          count_of<option_kind::use, Options...> <= 1,
-                      "heed::decoder_layer: an option is given twice");
+        HEED_OPTIONS_ONCE("heed::decoder_layer");
         static_assert(
             (takes_for_memory<cross_heads, Options> && ...),
             "heed::decoder_layer: the attention over the memory does not take one of the options in "

@@ -98,10 +98,7 @@ struct encoder_parts {
                        ...),
                       "heed::encoder_layer: neither the layer nor the attention inside takes one of these "
                       "options; heed/layers/heads/ lists what each takes");
-        static_assert(count_of<option_kind::dropout, Options...> <= 1 &&
-                          count_of<option_kind::on, Options...> <= 1 &&
-                          count_of<option_kind::use, Options...> <= 1,
-                      "heed::encoder_layer: an option is given twice");
+        HEED_OPTIONS_ONCE("heed::encoder_layer");
         return true;
     }
 

@@ -43,8 +43,6 @@ constexpr bool check_psa_options() {
             taken,
             "heed::psa_backward: takes psa, scale, masks, alibi, bias, logsumexp_gradient, on and use; "
             "one of these options is another");
-        static_assert(count_of<option_kind::logsumexp_gradient, Options...> <= 1,
-                      "heed::psa_backward: logsumexp_gradient is given twice");
         constexpr bool given = (std::is_same_v<std::remove_cvref_t<Options>, psa_option> || ...);
         static_assert(given,
                       "heed::psa_backward: the forward's heed::psa(...) is missing; give it as an option");

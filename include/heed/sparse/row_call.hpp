@@ -22,10 +22,7 @@ struct row_options {
             static_assert((kind_among<std::remove_cvref_t<Options>::kind, Kinds...> && ...),
                           "heed: this call does not take one of these options; its header lists those it "
                           "takes");
-            static_assert(count_of<option_kind::exponential, Options...> <= 1,
-                          "heed::polynomial_softmax: two exponentials are given, needs one");
-            static_assert(count_of<option_kind::on, Options...> <= 1, "heed: on(device) is given twice");
-            static_assert(count_of<option_kind::use, Options...> <= 1, "heed: use(workspace) is given twice");
+            HEED_OPTIONS_ONCE("heed");
         }
         return (is_option<Options> && ...);
     }

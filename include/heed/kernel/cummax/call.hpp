@@ -26,40 +26,13 @@ struct cummax_options {
                 (kind_among<std::remove_cvref_t<Options>::kind, option_kind::mask, Kinds...> && ...),
                 "heed::cummax: this call does not take one of these options; its header lists those "
                 "it takes");
-            static_assert(count_of<option_kind::state, Options...> <= 1,
-                          "heed::cummax: state is given twice");
-            static_assert(count_of<option_kind::initial_state, Options...> <= 1,
-                          "heed::cummax: initial_state is given twice");
-            static_assert(count_of<option_kind::final_state, Options...> <= 1,
-                          "heed::cummax: final_state is given twice");
-            static_assert(count_of<option_kind::initial_state_gradient, Options...> <= 1,
-                          "heed::cummax: initial_state_gradient is given twice");
-            static_assert(count_of<option_kind::final_state_gradient, Options...> <= 1,
-                          "heed::cummax: final_state_gradient is given twice");
+            HEED_OPTIONS_ONCE("heed::cummax");
             static_assert(count_of<option_kind::state, Options...> == 0 ||
                               count_of<option_kind::initial_state, Options...> +
                                       count_of<option_kind::final_state, Options...> ==
                                   0,
                           "heed::cummax: state is both the initial and the final state; give it alone, or "
                           "the other two");
-            static_assert(count_of<option_kind::along, Options...> <= 1,
-                          "heed::cummax: along is given twice");
-            static_assert(count_of<option_kind::direction, Options...> <= 1,
-                          "heed::cummax: reverse is given twice");
-            static_assert(count_of<option_kind::heads_mode, Options...> <= 1,
-                          "heed::cummax: heads are across or apart; give one of them");
-            static_assert(count_of<option_kind::hybrid, Options...> <= 1,
-                          "heed::cummax: hybrid is given twice");
-            static_assert(count_of<option_kind::hybrid_gradient, Options...> <= 1,
-                          "heed::cummax: hybrid_gradient is given twice");
-            static_assert(count_of<option_kind::head_mix, Options...> <= 1,
-                          "heed::cummax: head_mix is given twice");
-            static_assert(count_of<option_kind::head_mix_gradient, Options...> <= 1,
-                          "heed::cummax: head_mix_gradient is given twice");
-            static_assert(count_of<option_kind::on, Options...> <= 1,
-                          "heed::cummax: on(device) is given twice");
-            static_assert(count_of<option_kind::use, Options...> <= 1,
-                          "heed::cummax: use(workspace) is given twice");
         }
         return (is_option<Options> && ...);
     }

@@ -19,11 +19,6 @@ constexpr void check_backward_attention() {
                   "heed::attention_backward: weights(t) is an option of the forward");
     static_assert(count_of<option_kind::scores, Options...> == 0,
                   "heed::attention_backward: scores(t, stage) is an option of the forward");
-    static_assert(count_of<option_kind::bias_gradient, Options...> <= 1 &&
-                      count_of<option_kind::slopes_gradient, Options...> <= 1 &&
-                      count_of<option_kind::sinks_gradient, Options...> <= 1 &&
-                      count_of<option_kind::logsumexp_gradient, Options...> <= 1,
-                  "heed::attention_backward: a gradient is given twice");
     static_assert(count_of<option_kind::bias_gradient, Options...> <= count_of<option_kind::bias, Options...>,
                   "heed::attention_backward: bias_gradient(t) needs bias(t) beside it");
     static_assert(

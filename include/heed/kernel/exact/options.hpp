@@ -53,34 +53,7 @@ constexpr void check_exact_options() {
         static_assert((exact_kind(Options::kind) && ...),
                       "heed::attention: does not take one of these options; heed/attention.hpp lists those "
                       "it takes");
-        static_assert(count_of<option_kind::scale, Options...> <= 1, "heed::attention: scale is given twice");
-        static_assert(count_of<option_kind::softcap, Options...> <= 1,
-                      "heed::attention: softcap is given twice");
-        static_assert(count_of<option_kind::score, Options...> <= 1,
-                      "heed::attention: score is given twice; put both into one function");
-        static_assert(count_of<option_kind::alibi, Options...> <= 1, "heed::attention: alibi is given twice");
-        static_assert(count_of<option_kind::bias, Options...> <= 1,
-                      "heed::attention: bias is given twice; add the tensors");
-        static_assert(count_of<option_kind::sinks, Options...> <= 1, "heed::attention: sinks is given twice");
-        static_assert(count_of<option_kind::dropout, Options...> <= 1,
-                      "heed::attention: dropout is given twice");
-        static_assert(count_of<option_kind::logsumexp, Options...> <= 1,
-                      "heed::attention: logsumexp is given twice");
-        static_assert(count_of<option_kind::maximum_and_sum, Options...> <= 1,
-                      "heed::attention: maximum_and_sum is given twice");
-        static_assert(count_of<option_kind::weights, Options...> <= 1,
-                      "heed::attention: weights is given twice");
-        static_assert(count_of<option_kind::scores, Options...> <= 1,
-                      "heed::attention: scores is given twice");
-        static_assert(count_of<option_kind::on, Options...> <= 1,
-                      "heed::attention: on(device) is given twice");
-        static_assert(count_of<option_kind::use, Options...> <= 1,
-                      "heed::attention: use(workspace) is given twice");
-        static_assert(count_of<option_kind::select, Options...> <= 1,
-                      "heed::attention: two selectors of keys are given, needs one; masks and one selector "
-                      "combine");
-        static_assert(count_of<option_kind::coverage, Options...> <= 1,
-                      "heed::attention: coverage is given twice");
+        HEED_OPTIONS_ONCE("heed::attention");
         static_assert(
             count_of<option_kind::coverage, Options...> == 0 || (guarantees_mass<Options> || ...),
             "heed::attention: coverage(t) is what a selector guarantees; needs certified(tau) in the "

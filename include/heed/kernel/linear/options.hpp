@@ -47,26 +47,13 @@ constexpr bool linear_kind(option_kind kind) {
 // What forward and backward have in common, of the options taken apart.
 template <class... Options>
 constexpr void check_linear_options() {
-    static_assert(count_of<option_kind::features, Options...> <= 1,
-                  "heed::linear_attention: two feature maps are given; needs one");
-    static_assert(count_of<option_kind::normalisation, Options...> <= 1,
-                  "heed::linear_attention: normalised and unnormalised are given; needs one of them, once");
-    static_assert(count_of<option_kind::decay, Options...> <= 1,
-                  "heed::linear_attention: a decay is given twice; add the logarithms");
-    static_assert(count_of<option_kind::delta, Options...> <= 1,
-                  "heed::linear_attention: delta is given twice");
-    static_assert(count_of<option_kind::scale, Options...> <= 1,
-                  "heed::linear_attention: scale is given twice");
+    HEED_OPTIONS_ONCE("heed::linear_attention");
     static_assert(
         count_of<option_kind::state, Options...> + count_of<option_kind::initial_state, Options...> <= 1,
         "heed::linear_attention: the initial state is given twice; state(t) reads and writes t");
     static_assert(
         count_of<option_kind::state, Options...> + count_of<option_kind::final_state, Options...> <= 1,
         "heed::linear_attention: the final state is given twice; state(t) reads and writes t");
-    static_assert(count_of<option_kind::on, Options...> <= 1,
-                  "heed::linear_attention: on(device) is given twice");
-    static_assert(count_of<option_kind::use, Options...> <= 1,
-                  "heed::linear_attention: use(workspace) is given twice");
     static_assert(count_of<option_kind::mask, Options...> <= 1,
                   "heed::linear_attention: causal is given twice, or another mask; linear attention takes "
                   "heed::causal alone");
@@ -116,11 +103,6 @@ constexpr void check_backward_options(const std::tuple<Options...>&) {
          ...),
         "heed::linear_attention_backward: an option is one that the backward does not take; "
         "heed/linear.hpp lists those it takes (initial_state, not state)");
-    static_assert(count_of<option_kind::initial_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::final_state_gradient, Options...> <= 1 &&
-                      count_of<option_kind::decay_gradient, Options...> <= 1 &&
-                      count_of<option_kind::delta_gradient, Options...> <= 1,
-                  "heed::linear_attention_backward: a gradient is given twice");
     static_assert(
         count_of<option_kind::decay_gradient, Options...> <= count_of<option_kind::decay, Options...>,
         "heed::linear_attention_backward: decay_gradient needs a decay");

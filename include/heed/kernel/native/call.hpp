@@ -37,18 +37,7 @@ constexpr bool native_call() {
         static_assert((taken(std::remove_cvref_t<Options>::kind) && ...),
                       "heed::native_sparse_attention: an option is one that it does not take; it takes "
                       "native_blocks, compressed, scale, on and use, and is causal by itself");
-        static_assert(count_of<option_kind::scale, Options...> <= 1,
-                      "heed::native_sparse_attention: scale is given twice");
-        static_assert(count_of<option_kind::on, Options...> <= 1,
-                      "heed::native_sparse_attention: on(device) is given twice");
-        static_assert(count_of<option_kind::use, Options...> <= 1,
-                      "heed::native_sparse_attention: use(workspace) is given twice");
-        static_assert(count_of<option_kind::native_blocks, Options...> <= 1,
-                      "heed::native_sparse_attention: native_blocks is given twice");
-        static_assert(count_of<option_kind::compressed, Options...> <= 1,
-                      "heed::native_sparse_attention: compressed is given twice");
-        static_assert(count_of<option_kind::compressed_gradient, Options...> <= 1,
-                      "heed::native_sparse_attention: compressed_gradient is given twice");
+        HEED_OPTIONS_ONCE("heed::native_sparse_attention");
         return (taken(std::remove_cvref_t<Options>::kind) && ...);
     } else {
         return false;
