@@ -48,7 +48,7 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
     detail::check_forward_attention<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
-    using O = std::remove_pointer_t<decltype(to.data)>;
+    using O = detail::stored_t<decltype(to)>;
     static_assert(detail::table_may_be_kept<Y>,
                   "heed::attention_into: y is a temporary, and the result would be gone; give it a name");
     static_assert(!std::is_const_v<O>, "heed::attention_into: y is written, and this tensor is const");

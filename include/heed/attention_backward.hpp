@@ -81,7 +81,7 @@ constexpr bool backward_arguments() {
 template <class T, class L>
 auto read_rows(const L& lse) {
     const auto t = as_table(lse);
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+    using S = element_t<decltype(t)>;
     static_assert(
         std::is_same_v<S, sum_t<T>>,
         "heed::attention_backward: the log-sum-exp is float, or double where q, k and v are double");
@@ -97,7 +97,7 @@ void attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q
     if constexpr (detail::backward_arguments<DY, Q, K, V, Y, L, Options...>()) {
         using T = detail::element_of_argument<const Q>;
         const auto to = as_view(dq);
-        using X = std::remove_pointer_t<decltype(to.data)>;
+        using X = detail::stored_t<decltype(to)>;
         static_assert(
             detail::table_may_be_kept<DQ> && detail::table_may_be_kept<DK> && detail::table_may_be_kept<DV>,
             "heed::attention_backward_into: dq, dk or dv is a temporary, and the result would be gone; give "

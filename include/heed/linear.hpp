@@ -42,10 +42,6 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-template <class X>
-using element_of_tensor =
-    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 template <class T, class Y, class... Options>
 void linear_into(std::string_view function, const view<Y>& y, const view<const T>& q, const view<const T>& k,
                  const view<const T>& v, const std::tuple<Options...>& options) {
@@ -78,9 +74,9 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
 template <class Y, class Q, class K, class V, class... Options>
 void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
     if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_tensor<const Q>;
+        using T = detail::element_of_argument<const Q>;
         const auto to = as_view(y);
-        using O = std::remove_pointer_t<decltype(to.data)>;
+        using O = detail::stored_t<decltype(to)>;
         static_assert(std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
                       "heed::linear_attention_into: y is const or holds another element type than q; needs "
                       "q's, or float for a q of half or bfloat16");
@@ -92,7 +88,7 @@ void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Opti
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    using T = detail::element_of_tensor<const Q>;
+    using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));
     const view<const T> keys(as_view(k));
     const view<const T> values(as_view(v));
@@ -121,10 +117,10 @@ template <class DQ, class DK, class DV, class DY, class Q, class K, class V, cla
 void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
                                     const V& v, const Options&... options) {
     if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_tensor<const Q>;
+        using T = detail::element_of_argument<const Q>;
         const auto to = as_view(dq);
-        using X = std::remove_pointer_t<decltype(to.data)>;
-        static_assert(std::is_same_v<detail::element_of_tensor<const DY>, T>,
+        using X = detail::stored_t<decltype(to)>;
+        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::linear_attention_backward: dy holds another element type than q");
         static_assert(std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
                       "heed::linear_attention_backward_into: dq is const or holds another element type than "
@@ -151,8 +147,8 @@ auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v,
         g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
           make(v, std::type_identity<V>{})};
     if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_tensor<const Q>;
-        static_assert(std::is_same_v<detail::element_of_tensor<const DY>, T>,
+        using T = detail::element_of_argument<const Q>;
+        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::linear_attention_backward: dy holds another element type than q");
         detail::linear_gradients_into<T, T>("linear_attention_backward", detail::result_view(g.q),
                                             detail::result_view(g.k), detail::result_view(g.v), as_view(dy),

@@ -47,7 +47,7 @@ auto positions(R&& ids) {
                       "Eigen::Tensor<int, 2, Eigen::RowMajor>");
     }
     const auto span = detail::span_of(ids);
-    using Int = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    using Int = detail::element_t<decltype(span)>;
     return detail::positions_option<Int>(span);
 }
 
@@ -76,9 +76,9 @@ void rotary_call(const rotary_names& names, const view<T>& y, const X& x, const 
     const auto from = as_view(x);
     const auto c = as_table(cos);
     const auto s = as_table(sin);
-    using E = std::remove_const_t<std::remove_pointer_t<decltype(from.data)>>;
-    using C = std::remove_const_t<std::remove_pointer_t<decltype(c.data)>>;
-    using D = std::remove_const_t<std::remove_pointer_t<decltype(s.data)>>;
+    using E = element_t<decltype(from)>;
+    using C = element_t<decltype(c)>;
+    using D = element_t<decltype(s)>;
     static_assert(!std::is_const_v<T>, "heed::rotary: the result is written, and this tensor is const");
     static_assert(std::is_same_v<T, E> || std::is_const_v<T>,
                   "heed::rotary: the result holds another element type than x");

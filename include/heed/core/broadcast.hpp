@@ -42,7 +42,7 @@ auto number_table(std::string_view option, X&& x) {
                       "heed: the numbers are a temporary and would be gone; give them a name");
         const auto t = as_table(x);
         check_memory(option, "the tensor", bytes_of(t));
-        using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+        using S = element_t<decltype(t)>;
         return table<const S>{t.data, t.extents, t.strides, t.rank};
     } else {
         static_assert(std::is_lvalue_reference_v<X> || std::ranges::borrowed_range<X>,

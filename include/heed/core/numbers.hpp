@@ -109,7 +109,7 @@ per_batch<index> numbers_of(const N& single) {
 template <integers R>
 auto numbers_of(const R& range) {
     const auto span = span_of(range);
-    using Int = std::remove_const_t<std::remove_pointer_t<decltype(span.data)>>;
+    using Int = element_t<decltype(span)>;
     return per_batch<Int>{0, span, true};
 }
 

@@ -180,6 +180,12 @@ auto as_view(X&& x) {
     return detail::table_view(detail::as_table(x));
 }
 
+namespace detail {
+// The elements of a tensor that a call is given.
+template <class X>
+using element_of_argument = element_t<decltype(as_view(std::declval<X&>()))>;
+}  // namespace detail
+
 // (batch, position, head, feature), or (position, head, feature).
 template <class X>
 auto bshd(X&& x) {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <type_traits>
+#include <utility>
 
 #include <heed/core/element.hpp>
 #include <heed/core/error.hpp>
@@ -85,5 +86,13 @@ view<T> transposed(view<T> x) {
     std::swap(x.strides[2], x.strides[3]);
     return x;
 }
+
+namespace detail {
+// What a view, table or span points at, const where it is only read; and the same without const.
+template <class X>
+using stored_t = std::remove_pointer_t<decltype(std::declval<X&>().data)>;
+template <class X>
+using element_t = std::remove_const_t<stored_t<X>>;
+}  // namespace detail
 
 }  // namespace heed::inline HEED_ABI

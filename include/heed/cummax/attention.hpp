@@ -42,20 +42,16 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-template <class X>
-using cummax_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 // All of them hold the element type of the first.
 template <class First, class... Others>
 constexpr bool check_cummax_elements() {
-    using T = cummax_element<First>;
-    static_assert((std::is_same_v<T, cummax_element<Others>> && ...),
+    using T = element_of_argument<First>;
+    static_assert((std::is_same_v<T, element_of_argument<Others>> && ...),
                   "heed::cummax: the tensors of a call hold different element types; convert them to one");
-    return (std::is_same_v<T, cummax_element<Others>> && ...);
+    return (std::is_same_v<T, element_of_argument<Others>> && ...);
 }
 template <class X>
-inline constexpr bool is_read_only =
-    std::is_const_v<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
+inline constexpr bool is_read_only = std::is_const_v<stored_t<decltype(as_view(std::declval<X&>()))>>;
 
 // The outputs of a call. The checks answer rather than only assert: a call asks them in `if constexpr`, so
 // that their sentence comes before the errors of code that the mistake would break.
@@ -81,7 +77,7 @@ struct cummax_gradients {
 // Writes y, which may be o, a1 or a2 itself.
 template <class Y, class O, class A1, class A2, class... Options>
 void cummax_attention_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    using T = detail::cummax_element<const O>;
+    using T = detail::element_of_argument<const O>;
     if constexpr (detail::cummax_forward_options::validate<Options...>() && detail::check_written<Y>() &&
                   detail::check_cummax_elements<const O, const A1, const A2, Y>())
         detail::run_cummax_attention<T>("cummax_attention_into", as_view(y), as_view(o), as_view(a1),
@@ -91,7 +87,7 @@ void cummax_attention_into(Y&& y, const O& o, const A1& a1, const A2& a2, const 
 // A new tensor of o's kind.
 template <class O, class A1, class A2, class... Options>
 auto cummax_attention(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    using T = detail::cummax_element<const O>;
+    using T = detail::element_of_argument<const O>;
     const view<const T> from(as_view(o));
     detail::check_extents("cummax_attention", "o", from);
     auto y = detail::result_of<O>::make(from.extents);
@@ -106,7 +102,7 @@ auto cummax_attention(const O& o, const A1& a1, const A2& a2, const Options&... 
 template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2, class... Options>
 void cummax_attention_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o, const A1& a1,
                                     const A2& a2, const Options&... options) {
-    using T = detail::cummax_element<const O>;
+    using T = detail::element_of_argument<const O>;
     if constexpr (detail::cummax_backward_options::validate<Options...>() &&
                   detail::check_written<Do, Da1, Da2>() &&
                   detail::check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
@@ -119,7 +115,7 @@ void cummax_attention_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& 
 template <class Dy, class O, class A1, class A2, class... Options>
 auto cummax_attention_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2,
                                const Options&... options) {
-    using T = detail::cummax_element<const O>;
+    using T = detail::element_of_argument<const O>;
     const view<const T> from(as_view(o));
     constexpr const char* function = "cummax_attention_backward";
     detail::check_extents(function, "o", from);

@@ -58,7 +58,7 @@ namespace detail {
 template <class Y, class O, class A1, class A2, class... Options>
 void maxstate_named(const char* function, Y&& y, const O& o, const A1& a1, const A2& a2,
                     const Options&... options) {
-    using T = cummax_element<const O>;
+    using T = element_of_argument<const O>;
     if constexpr (maxstate_options::validate<Options...>() && check_written<Y>() &&
                   check_cummax_elements<const O, const A1, const A2, Y>())
         run_maxstate<T>(function, as_view(y), as_view(o), as_view(a1), as_view(a2), options...);
@@ -67,7 +67,7 @@ void maxstate_named(const char* function, Y&& y, const O& o, const A1& a1, const
 template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2, class... Options>
 void maxstate_backward_named(const char* function, Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o,
                              const A1& a1, const A2& a2, const Options&... options) {
-    using T = cummax_element<const O>;
+    using T = element_of_argument<const O>;
     if constexpr (maxstate_backward_options::validate<Options...>() && check_written<Do, Da1, Da2>() &&
                   check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
         run_maxstate_backward<T>(function, as_view(d_o), as_view(d_a1), as_view(d_a2), as_view(dy),
@@ -77,7 +77,7 @@ void maxstate_backward_named(const char* function, Do&& d_o, Da1&& d_a1, Da2&& d
 template <class Y, class A, class B, class C, class D, class... Options>
 void maxstate_super_named(const char* function, Y&& y, const A& a, const B& b, const C& c, const D& d,
                           const std::array<double, 3>& alphas, const Options&... options) {
-    using T = cummax_element<const A>;
+    using T = element_of_argument<const A>;
     if constexpr (super_options::validate<Options...>() && check_written<Y>() &&
                   check_cummax_elements<const A, const B, const C, const D, Y>())
         run_super<T>(function, as_view(y),
@@ -91,7 +91,7 @@ void maxstate_super_backward_named(const char* function, Da&& da, Db&& db, Dc&& 
                                    std::array<double, 3>& d_alphas, const Dy& dy, const A& a, const B& b,
                                    const C& c, const D& d, const std::array<double, 3>& alphas,
                                    const Options&... options) {
-    using T = cummax_element<const A>;
+    using T = element_of_argument<const A>;
     if constexpr (super_backward_options::validate<Options...>() && check_written<Da, Db, Dc, Dd>() &&
                   check_cummax_elements<const A, const B, const C, const D, const Dy, Da, Db, Dc, Dd>())
         run_super_backward<T>(
@@ -110,7 +110,7 @@ void maxstate_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&
 // A new tensor of o's kind.
 template <class O, class A1, class A2, class... Options>
 auto maxstate(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    const view<const detail::cummax_element<const O>> from(as_view(o));
+    const view<const detail::element_of_argument<const O>> from(as_view(o));
     detail::check_extents("maxstate", "o", from);
     auto y = detail::result_of<O>::make(from.extents);
     detail::maxstate_named("maxstate", detail::result_view(y), o, a1, a2, options...);
@@ -127,7 +127,7 @@ void maxstate_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, cons
 
 template <class Dy, class O, class A1, class A2, class... Options>
 auto maxstate_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    const view<const detail::cummax_element<const O>> from(as_view(o));
+    const view<const detail::element_of_argument<const O>> from(as_view(o));
     detail::check_extents("maxstate_backward", "o", from);
     cummax_gradients<decltype(detail::result_of<O>::make(from.extents)),
                      decltype(detail::result_of<A1>::make(from.extents)),
@@ -150,7 +150,7 @@ void maxstate_super_into(Y&& y, const A& a, const B& b, const C& c, const D& d,
 template <class A, class B, class C, class D, class... Options>
 auto maxstate_super(const A& a, const B& b, const C& c, const D& d, const std::array<double, 3>& alphas,
                     const Options&... options) {
-    const view<const detail::cummax_element<const A>> from(as_view(a));
+    const view<const detail::element_of_argument<const A>> from(as_view(a));
     detail::check_extents("maxstate_super", "a", from);
     auto y = detail::result_of<A>::make(from.extents);
     detail::maxstate_super_named("maxstate_super", detail::result_view(y), a, b, c, d, alphas, options...);
@@ -170,7 +170,7 @@ void maxstate_super_backward_into(Da&& da, Db&& db, Dc&& dc, Dd&& dd, std::array
 template <class Dy, class A, class B, class C, class D, class... Options>
 auto maxstate_super_backward(const Dy& dy, const A& a, const B& b, const C& c, const D& d,
                              const std::array<double, 3>& alphas, const Options&... options) {
-    const view<const detail::cummax_element<const A>> from(as_view(a));
+    const view<const detail::element_of_argument<const A>> from(as_view(a));
     detail::check_extents("maxstate_super_backward", "a", from);
     maxstate_super_gradients<decltype(detail::result_of<A>::make(from.extents)),
                              decltype(detail::result_of<B>::make(from.extents)),

@@ -87,7 +87,7 @@ auto hybrid(X&& alpha) {
         return detail::hybrid_option<double>{{}, static_cast<double>(alpha), {}, false};
     } else {
         auto t = detail::number_table("hybrid", std::forward<X>(alpha));
-        using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+        using S = detail::element_t<decltype(t)>;
         return detail::hybrid_option<S>{{}, 0, t, true};
     }
 }

@@ -50,7 +50,7 @@ auto index_result(const std::array<index, 4>& e) {
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void cummax_into(Y&& y, const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Y>() &&
                   detail::check_cummax_elements<const X, Y>())
         detail::run_cummax<T>("cummax_into", as_view(y), as_view(x), options...);
@@ -59,7 +59,7 @@ void cummax_into(Y&& y, const X& x, const Options&... options) {
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto cummax(const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
@@ -78,9 +78,9 @@ struct cummax_result {
 // Writes values (which may be x itself) and indices, a row-major tensor or matrix of integers.
 template <class Y, class Int, class X, class... Options>
 void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const auto to = detail::as_table(indices);
-    using Index = std::remove_pointer_t<decltype(to.data)>;
+    using Index = detail::stored_t<decltype(to)>;
     static_assert(
         detail::table_may_be_kept<Int> && !std::is_const_v<Index>,
         "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const");
@@ -95,7 +95,7 @@ void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options
 // New tensors: values of x's kind, indices of std::int32_t, row-major, of x's rank (4 for a view).
 template <class X, class... Options>
 auto cummax_with_index(const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax_with_index", "x", from);
     auto values = detail::result_of<X>::make(from.extents);
@@ -109,7 +109,7 @@ auto cummax_with_index(const X& x, const Options&... options) {
 // Writes the gradient of x; dy is that of the values.
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Dx>() &&
                   detail::check_cummax_elements<const X, const Dy, Dx>())
         detail::run_cummax_backward<T>("cummax_backward_into", as_view(dx), as_view(dy), as_view(x),
@@ -119,7 +119,7 @@ void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... o
 // A new tensor of x's kind.
 template <class Dy, class X, class... Options>
 auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
-    using T = detail::cummax_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("cummax_backward", "x", from);
     auto dx = detail::result_of<X>::make(from.extents);

@@ -101,7 +101,7 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
     const auto row_of = [&] {
         if constexpr (has_ids) {
             const auto& ids = positions_.ids;
-            using Int = std::remove_const_t<std::remove_pointer_t<decltype(ids.data)>>;
+            using Int = element_t<decltype(ids)>;
             const index n = x.positions();
             if (!(ids.size == n || ids.size == x.batch() * n))
                 fail(names.function,

@@ -74,9 +74,6 @@ double softmax_loss(std::string_view function, const dense_rows<const T>& logits
     return total / static_cast<double>(counted);
 }
 
-template <class Logits>
-using logit_type = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<Logits>()).data)>>;
-
 template <class T>
 constexpr bool checked_logit_type() {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
@@ -90,7 +87,7 @@ constexpr bool checked_logit_type() {
 template <class Logits, class Targets, class... Options>
 requires(!detail::begins_with_tensor<Options...> && detail::only_resources<Options...>())
 double cross_entropy(const Logits& logits, const Targets& targets, const Options&... options) {
-    using T = detail::logit_type<const Logits&>;
+    using T = detail::element_of_argument<const Logits>;
     static_assert(detail::checked_logit_type<T>());
     static_assert(detail::integers<Targets>,
                   "heed::cross_entropy: targets are whole numbers in a vector, span or tensor");
@@ -102,7 +99,7 @@ double cross_entropy(const Logits& logits, const Targets& targets, const Options
 template <class Logits, class Targets, class D, class... Options>
 requires(detail::has_elements<D> && detail::only_resources<Options...>())
 double cross_entropy(const Logits& logits, const Targets& targets, D&& d_logits, const Options&... options) {
-    using T = detail::logit_type<const Logits&>;
+    using T = detail::element_of_argument<const Logits>;
     static_assert(detail::checked_logit_type<T>());
     static_assert(detail::integers<Targets>,
                   "heed::cross_entropy: targets are whole numbers in a vector, span or tensor");

@@ -53,7 +53,7 @@ inline constexpr bool begins_with_tensor<First, Rest...> = has_elements<First>;
 template <class T, class X>
 dense_rows<T> rows_of(std::string_view function, const char* name, X&& x) {
     const auto v = as_view(x);
-    using E = std::remove_pointer_t<decltype(v.data)>;
+    using E = stored_t<decltype(v)>;
     static_assert(std::is_same_v<std::remove_const_t<E>, std::remove_const_t<T>>,
                   "heed: a tensor's elements are not those of the layer's parameters");
     static_assert(std::is_const_v<T> || !std::is_const_v<E>,

@@ -59,13 +59,13 @@ struct normalisation_option : option<option_kind::normalisation> {
 template <class X>
 auto decay(X&& g) {
     const auto t = detail::read_table(std::forward<X>(g));
-    return detail::decay_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
+    return detail::decay_option<detail::element_t<decltype(t)>>(t);
 }
 // How much of the difference between v and what the state answers for k is written.
 template <class X>
 auto delta(X&& beta) {
     const auto t = detail::read_table(std::forward<X>(beta));
-    return detail::delta_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
+    return detail::delta_option<detail::element_t<decltype(t)>>(t);
 }
 
 // Divide by the sum of <phi(q), phi(k)> plus 1e-10, or not.

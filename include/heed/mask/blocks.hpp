@@ -36,7 +36,7 @@ public:
     requires detail::has_elements<X>
     block_mask(const X& visible, index query_block, index key_block) : block_mask(query_block, key_block) {
         const auto t = detail::as_table(visible);
-        static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>, bool>,
+        static_assert(std::is_same_v<detail::element_t<decltype(t)>, bool>,
                       "heed::block_mask: needs a table of bool, (query block, key block)");
         extents_ = t.extents;
         fill([&](index b, index h, index q, index k) {

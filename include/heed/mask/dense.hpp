@@ -92,7 +92,7 @@ auto mask(X&& visible) {
     static_assert(detail::table_may_be_kept<X>,
                   "heed::mask: the tensor is a temporary and would be gone; give it a name");
     auto t = detail::as_table(visible);
-    static_assert(std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>, bool>,
+    static_assert(std::is_same_v<detail::element_t<decltype(t)>, bool>,
                   "heed::mask: needs a tensor of bool; a tensor of numbers that are added is heed::bias(t)");
     return detail::dense_mask({t.data, t.extents, t.strides, t.rank});
 }

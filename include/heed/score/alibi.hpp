@@ -119,7 +119,7 @@ inline auto alibi() { return detail::alibi_option<float>(detail::table<const flo
 template <class X>
 auto alibi(X&& slopes) {
     auto t = detail::number_table("alibi", std::forward<X>(slopes));
-    return detail::alibi_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
+    return detail::alibi_option<detail::element_t<decltype(t)>>(t);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -56,7 +56,7 @@ auto bias(X&& values) {
     static_assert(detail::table_may_be_kept<X>,
                   "heed::bias: the tensor is a temporary and would be gone; give it a name");
     auto t = detail::as_table(values);
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+    using S = detail::element_t<decltype(t)>;
     static_assert(element<S>, "heed::bias: needs a tensor of numbers; a tensor of bool is heed::mask(t)");
     return detail::bias_option<S>({t.data, t.extents, t.strides, t.rank});
 }

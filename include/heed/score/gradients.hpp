@@ -23,7 +23,7 @@ struct gradient_option : option<Kind> {
 template <option_kind Kind, class X>
 auto gradient_into(X&& x) {
     auto t = as_table(x);
-    using T = std::remove_pointer_t<decltype(t.data)>;
+    using T = stored_t<decltype(t)>;
     static_assert(!std::is_const_v<T>, "heed: a gradient is written, and this tensor is const");
     static_assert(table_may_be_kept<X>,
                   "heed: the gradient is a temporary and would be gone; give the tensor a name");
@@ -84,7 +84,7 @@ auto logsumexp_gradient(X&& from) {
     static_assert(detail::table_may_be_kept<X>,
                   "heed::logsumexp_gradient: the tensor is a temporary and would be gone; give it a name");
     const auto t = detail::as_table(from);
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+    using S = detail::element_t<decltype(t)>;
     return detail::logsumexp_gradient_option<S>({t.data, t.extents, t.strides, t.rank});
 }
 

@@ -20,7 +20,7 @@ namespace detail {
 template <class X>
 auto output_table(X&& x) {
     auto t = as_table(x);
-    using T = std::remove_pointer_t<decltype(t.data)>;
+    using T = stored_t<decltype(t)>;
     static_assert(!std::is_const_v<T>, "heed: an output is written, and this tensor is const");
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed: log-sum-exp, weights and scores are float, or double where q, k and v are");

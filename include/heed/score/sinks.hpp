@@ -34,7 +34,7 @@ struct sinks_option : option<option_kind::sinks> {
 template <class X>
 auto sinks(X&& logits) {
     auto t = detail::number_table("sinks", std::forward<X>(logits));
-    return detail::sinks_option<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>>(t);
+    return detail::sinks_option<detail::element_t<decltype(t)>>(t);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -46,7 +46,7 @@ public:
     // grows, and a partial page costs nothing new.
     template <class K>
     void append(const K& k) {
-        using E = std::remove_const_t<std::remove_pointer_t<decltype(as_view(k).data)>>;
+        using E = detail::element_t<decltype(as_view(k))>;
         constexpr bool fits = std::is_same_v<sum_t<E>, T>;
         static_assert(fits,
                       "heed::page_bounds<T>::append: T is not what sums of these keys are kept in; "

@@ -124,11 +124,11 @@ template <class DQ, class DK, class DV, class DY, class Q, class K, class V, cla
 void psa_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k, const V& v,
                        const Options&... options) {
     if constexpr (detail::check_psa_options<Options...>()) {
-        using T = detail::row_element<const Q>;
+        using T = detail::element_of_argument<const Q>;
         const auto to = as_view(dq);
-        using X = std::remove_pointer_t<decltype(to.data)>;
+        using X = detail::stored_t<decltype(to)>;
         static_assert(detail::one_element<const Q, const K, const V> &&
-                          std::is_same_v<detail::row_element<const DY>, T>,
+                          std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::psa_backward: dy, q, k and v hold different element types; convert them to one");
         static_assert(std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
                       "heed::psa_backward_into: dq is const or holds another element type than q; needs q's, "
@@ -153,9 +153,9 @@ auto psa_backward(const DY& dy, const Q& q, const K& k, const V& v, const Option
         g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
           make(v, std::type_identity<V>{})};
     if constexpr (detail::check_psa_options<Options...>()) {
-        using T = detail::row_element<const Q>;
+        using T = detail::element_of_argument<const Q>;
         static_assert(detail::one_element<const Q, const K, const V> &&
-                          std::is_same_v<detail::row_element<const DY>, T>,
+                          std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::psa_backward: dy, q, k and v hold different element types; convert them to one");
         detail::psa_gradients_into<T, T>("psa_backward", detail::result_view(g.q), detail::result_view(g.k),
                                          detail::result_view(g.v), as_view(dy), as_view(q), as_view(k),

@@ -78,10 +78,9 @@ public:
     void append(const K& k, const V& v) {
         const auto keys = as_view(k);
         const auto values = as_view(v);
-        static_assert(
-            std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(keys.data)>>, T> &&
-                std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(values.data)>>, T>,
-            "heed::compressed_keys<T>::append: k or v holds another element type than T");
+        static_assert(std::is_same_v<detail::element_t<decltype(keys)>, T> &&
+                          std::is_same_v<detail::element_t<decltype(values)>, T>,
+                      "heed::compressed_keys<T>::append: k or v holds another element type than T");
         validate("k", keys, sides_[0].features);
         validate("v", values, sides_[1].features);
         if (values.positions() != keys.positions())
@@ -246,8 +245,8 @@ auto compressed(K&& keys, V&& values) {
                   "heed::compressed: the tensor is a temporary and would be gone; give it a name");
     const auto k = as_view(keys);
     const auto v = as_view(values);
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(k.data)>>;
-    static_assert(std::is_same_v<S, std::remove_const_t<std::remove_pointer_t<decltype(v.data)>>>,
+    using S = detail::element_t<decltype(k)>;
+    static_assert(std::is_same_v<S, detail::element_t<decltype(v)>>,
                   "heed::compressed: keys and values hold different element types");
     return detail::compressed_option<S>{{}, k, v, -1, 0, 0};
 }

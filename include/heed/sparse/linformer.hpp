@@ -129,7 +129,7 @@ void linformer_into(Y&& y, const Q& q, const K& k, const V& v, const E& k_projec
     detail::check_linformer_options<Options...>();
     using T = detail::element_of_argument<const Q>;
     const auto to = as_view(y);
-    using O = std::remove_pointer_t<decltype(to.data)>;
+    using O = detail::stored_t<decltype(to)>;
     static_assert(detail::table_may_be_kept<Y>,
                   "heed::linformer_into: y is a temporary, and the result would be gone; give it a name");
     static_assert(

@@ -49,10 +49,10 @@ template <class Y, class Q, class K, class V, class G, class... Options>
 void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, const G& gates,
                                   const Options&... options) {
     if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_native<const Q>;
-        using H = detail::element_of_native<const G>;
+        using T = detail::element_of_argument<const Q>;
+        using H = detail::element_of_argument<const G>;
         const auto to = as_view(y);
-        using O = std::remove_pointer_t<decltype(to.data)>;
+        using O = detail::stored_t<decltype(to)>;
         static_assert(detail::table_may_be_kept<Y>,
                       "heed::native_sparse_attention_into: y is a temporary, and the result would be gone; "
                       "give it a name");
@@ -67,10 +67,10 @@ void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, con
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates, const Options&... options) {
-    using T = detail::element_of_native<const Q>;
+    using T = detail::element_of_argument<const Q>;
     const view<const T> from(as_view(q));
     if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
-        using H = detail::element_of_native<const G>;
+        using H = detail::element_of_argument<const G>;
         const view<const T> keys(as_view(k));
         const view<const T> values(as_view(v));
         detail::check_shapes<T>("native_sparse_attention", from, keys, values, nullptr);

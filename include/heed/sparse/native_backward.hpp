@@ -32,7 +32,7 @@ auto compressed_gradient(K&& keys, V&& values) {
         "a name");
     const auto k = as_view(keys);
     const auto v = as_view(values);
-    using S = std::remove_pointer_t<decltype(k.data)>;
+    using S = detail::stored_t<decltype(k)>;
     static_assert(!std::is_const_v<S>, "heed::compressed_gradient: this tensor is written, and it is const");
     static_assert(std::is_same_v<decltype(k), decltype(v)>,
                   "heed::compressed_gradient: keys and values hold different element types");
@@ -47,13 +47,13 @@ void native_sparse_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, DG&& dgate
                                            const K& k, const V& v, const G& gates,
                                            const Options&... options) {
     if constexpr (detail::native_call<true, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_native<const Q>;
-        using H = detail::element_of_native<const G>;
+        using T = detail::element_of_argument<const Q>;
+        using H = detail::element_of_argument<const G>;
         const auto to = as_view(dq);
         const auto to_gates = as_view(dgates);
-        using X = std::remove_pointer_t<decltype(to.data)>;
-        using GX = std::remove_pointer_t<decltype(to_gates.data)>;
-        static_assert(std::is_same_v<detail::element_of_native<const DY>, T>,
+        using X = detail::stored_t<decltype(to)>;
+        using GX = detail::stored_t<decltype(to_gates)>;
+        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::native_sparse_attention_backward: dy holds another element type than q");
         static_assert(detail::table_may_be_kept<DQ> && detail::table_may_be_kept<DK> &&
                           detail::table_may_be_kept<DV> && detail::table_may_be_kept<DG>,
@@ -97,9 +97,9 @@ auto native_sparse_attention_backward(const DY& dy, const Q& q, const K& k, cons
         g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
           make(v, std::type_identity<V>{}), make(gates, std::type_identity<G>{})};
     if constexpr (detail::native_call<true, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_native<const Q>;
-        using H = detail::element_of_native<const G>;
-        static_assert(std::is_same_v<detail::element_of_native<const DY>, T>,
+        using T = detail::element_of_argument<const Q>;
+        using H = detail::element_of_argument<const G>;
+        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
                       "heed::native_sparse_attention_backward: dy holds another element type than q");
         detail::native_gradients<T, T, H, H>("native_sparse_attention_backward", detail::result_view(g.q),
                                              detail::result_view(g.k), detail::result_view(g.v),

@@ -112,7 +112,7 @@ using polynomial_options = row_options<option_kind::exponential, option_kind::on
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void polynomial_softmax_into(Y&& y, const X& x, const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<Y, X>())
         detail::run_polynomial_softmax<T>("polynomial_softmax_into", as_view(y), as_view(x), options...);
 }
@@ -120,7 +120,7 @@ void polynomial_softmax_into(Y&& y, const X& x, const Options&... options) {
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto polynomial_softmax(const X& x, const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("polynomial_softmax", "x", from);
     auto y = detail::result_of<X>::make(from.extents);
@@ -132,7 +132,7 @@ auto polynomial_softmax(const X& x, const Options&... options) {
 // Writes the gradient of x; dy is that of the weights, and dx may be dy itself.
 template <class DX, class DY, class X, class... Options>
 void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<DX, DY, X>())
         detail::run_polynomial_softmax_backward<T>("polynomial_softmax_backward_into", as_view(dx),
                                                    as_view(dy), as_view(x), options...);
@@ -141,7 +141,7 @@ void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const O
 // A new tensor of x's kind.
 template <class DY, class X, class... Options>
 auto polynomial_softmax_backward(const DY& dy, const X& x, const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("polynomial_softmax_backward", "x", from);
     auto dx = detail::result_of<X>::make(from.extents);

@@ -130,7 +130,7 @@ using quantise_options = row_options<option_kind::on, option_kind::use>;
 template <class Y, class X, class... Options>
 void quantise_progressively_into(Y&& y, const X& x, index step, const progressive_grid& g,
                                  const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     if constexpr (detail::quantise_options::validate<Options...>() && detail::check_row_output<Y, X>())
         detail::run_quantise<T>("quantise_progressively_into", as_view(y), as_view(x), step, g, options...);
 }
@@ -138,7 +138,7 @@ void quantise_progressively_into(Y&& y, const X& x, index step, const progressiv
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto quantise_progressively(const X& x, index step, const progressive_grid& g, const Options&... options) {
-    using T = detail::row_element<const X>;
+    using T = detail::element_of_argument<const X>;
     const view<const T> from(as_view(x));
     detail::check_extents("quantise_progressively", "x", from);
     auto y = detail::result_of<X>::make(from.extents);

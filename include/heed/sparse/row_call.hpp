@@ -7,9 +7,6 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class X>
-using row_element = std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 // Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
 template <option_kind... Kinds>
 struct row_options {
@@ -31,8 +28,8 @@ struct row_options {
 // An output that can be written, of the element type of what is read.
 template <class Y, class... Inputs>
 constexpr bool check_row_output() {
-    using O = std::remove_pointer_t<decltype(as_view(std::declval<Y&>()).data)>;
-    constexpr bool same = (std::is_same_v<std::remove_const_t<O>, row_element<const Inputs>> && ...);
+    using O = stored_t<decltype(as_view(std::declval<Y&>()))>;
+    constexpr bool same = (std::is_same_v<std::remove_const_t<O>, element_of_argument<const Inputs>> && ...);
     static_assert(table_may_be_kept<Y>,
                   "heed: the output is a temporary, and the result would be gone; give it a name");
     static_assert(!std::is_const_v<O>, "heed: the output is written, and this tensor is const");

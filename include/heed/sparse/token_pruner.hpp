@@ -43,8 +43,7 @@ namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class X>
-using gathered_element =
-    std::remove_cv_t<std::remove_pointer_t<decltype(as_view(std::declval<const X&>()).data)>>;
+using gathered_element = element_of_argument<const X>;
 
 }  // namespace detail
 
@@ -85,7 +84,7 @@ public:
     template <class W>
     void observe(const W& weights) {
         const auto w = as_view(weights);
-        using Weight = std::remove_cv_t<std::remove_pointer_t<decltype(w.data)>>;
+        using Weight = detail::element_t<decltype(w)>;
         static_assert(std::is_same_v<Weight, sum_t<T>>,
                       "heed::token_pruner<T>::observe: weights are float, or double where T is double");
         validate("token_pruner::observe", "weights", w);
@@ -109,7 +108,7 @@ public:
     template <class Y>
     void observe_output(const Y& output) {
         const auto y = as_view(output);
-        using Element = std::remove_cv_t<std::remove_pointer_t<decltype(y.data)>>;
+        using Element = detail::element_t<decltype(y)>;
         static_assert(std::is_same_v<Element, T> || std::is_same_v<Element, sum_t<T>>,
                       "heed::token_pruner<T>::observe_output: y holds another element type than T");
         validate("token_pruner::observe_output", "y", y);
@@ -257,7 +256,7 @@ private:
         const view<const detail::gathered_element<X>> from(as_view(x));
         static_assert(detail::table_may_be_kept<Y>,
                       "heed::token_pruner: y is a temporary, and the result would be gone; give it a name");
-        static_assert(std::is_same_v<std::remove_pointer_t<decltype(to.data)>, detail::gathered_element<X>>,
+        static_assert(std::is_same_v<detail::stored_t<decltype(to)>, detail::gathered_element<X>>,
                       "heed::token_pruner: y is written and holds x's element type; this tensor is const, or "
                       "holds another");
         check_rows(function, from, axis, list);

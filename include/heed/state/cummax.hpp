@@ -35,7 +35,7 @@ public:
     // Takes in the positions of o, (batch, head, position, feature). on(device), use(workspace).
     template <class O, class... Options>
     void absorb(const O& o, const Options&... options) {
-        constexpr bool same = std::is_same_v<detail::cummax_element<const O>, T>;
+        constexpr bool same = std::is_same_v<detail::element_of_argument<const O>, T>;
         static_assert(same, "heed::cummax_state<T>::absorb: o holds another element type than T");
         if constexpr (detail::cummax_options<option_kind::on, option_kind::use>::validate<Options...>() &&
                       same)
@@ -83,7 +83,7 @@ public:
         used.reads("the state", detail::bytes_of(detail::as_table(most_)));
         used.writes("y", detail::bytes_of(to));
         used.validate();
-        using Element = std::remove_pointer_t<decltype(to.data)>;
+        using Element = detail::stored_t<decltype(to)>;
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index f = 0; f < to.features(); ++f)
@@ -101,7 +101,7 @@ private:
                                    0;
         static_assert(stateless,
                       "heed::cummax_state::attend: the state is the object's own; read it with maxima()");
-        constexpr bool same = std::is_same_v<sum_t<detail::cummax_element<const O>>, sum_type>;
+        constexpr bool same = std::is_same_v<sum_t<detail::element_of_argument<const O>>, sum_type>;
         static_assert(same, "heed::cummax_state<T>::attend: o is summed in another type than T");
         return stateless && same;
     }

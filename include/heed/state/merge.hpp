@@ -81,7 +81,7 @@ template <class S, class X>
 table<const S> merged_rows(const X& x) {
     const auto t = as_table(x);
     static_assert(
-        std::is_same_v<std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>, S>,
+        std::is_same_v<element_t<decltype(t)>, S>,
         "heed::merge: log-sum-exps are float, or double where the outputs are double; so are maxima "
         "and sums");
     return {t.data, t.extents, t.strides, t.rank};
@@ -118,7 +118,7 @@ template <class Ya, class Ma, class La, class Yb, class Mb, class Lb>
 void merge(Ya&& y_a, Ma&& maximum_a, La&& sum_a, const Yb& y_b, const Mb& maximum_b, const Lb& sum_b) {
     const auto a = as_view(y_a);
     const auto b = as_view(y_b);
-    using A = std::remove_pointer_t<decltype(a.data)>;
+    using A = detail::stored_t<decltype(a)>;
     using S = sum_t<A>;
     detail::check_merged<A>();
     const auto ma = detail::merged_into<S>(std::forward<Ma>(maximum_a));
@@ -145,7 +145,7 @@ template <class Ya, class La, class Yb, class Lb>
 void merge(Ya&& y_a, La&& lse_a, const Yb& y_b, const Lb& lse_b) {
     const auto a = as_view(y_a);
     const auto b = as_view(y_b);
-    using A = std::remove_pointer_t<decltype(a.data)>;
+    using A = detail::stored_t<decltype(a)>;
     using S = sum_t<A>;
     detail::check_merged<A>();
     const auto la = detail::merged_into<S>(std::forward<La>(lse_a));

@@ -53,7 +53,7 @@ struct table_option : option<Kind> {
 template <class X>
 auto written_table(X&& x) {
     auto t = as_table(x);
-    using T = std::remove_pointer_t<decltype(t.data)>;
+    using T = stored_t<decltype(t)>;
     static_assert(!std::is_const_v<T>, "heed: this tensor is written, and it is const");
     static_assert(table_may_be_kept<X>, "heed: the tensor is a temporary and would be gone; give it a name");
     return t;
@@ -61,7 +61,7 @@ auto written_table(X&& x) {
 template <class X>
 auto read_table(X&& x) {
     const auto t = as_table(x);
-    using T = std::remove_const_t<std::remove_pointer_t<decltype(t.data)>>;
+    using T = element_t<decltype(t)>;
     static_assert(table_may_be_kept<X>, "heed: the tensor is a temporary and would be gone; give it a name");
     return table<const T>{t.data, t.extents, t.strides, t.rank};
 }
@@ -69,12 +69,12 @@ auto read_table(X&& x) {
 template <option_kind Kind, class X>
 auto writing(X&& x) {
     const auto t = written_table(std::forward<X>(x));
-    return table_option<Kind, std::remove_pointer_t<decltype(t.data)>>(t);
+    return table_option<Kind, stored_t<decltype(t)>>(t);
 }
 template <option_kind Kind, class X>
 auto reading(X&& x) {
     const auto t = read_table(std::forward<X>(x));
-    return table_option<Kind, std::remove_pointer_t<decltype(t.data)>>(t);
+    return table_option<Kind, stored_t<decltype(t)>>(t);
 }
 
 }  // namespace detail

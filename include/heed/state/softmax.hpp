@@ -107,7 +107,7 @@ public:
             if (to.extents[axis] != output_.dimension(axis))
                 detail::fail("softmax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
                                                             " elements, needs ", output_.dimension(axis)});
-        using Element = std::remove_pointer_t<decltype(to.data)>;
+        using Element = detail::stored_t<decltype(to)>;
         static_assert(!std::is_const_v<Element>,
                       "heed::softmax_state::finish_into: y is written, and this tensor is const");
         detail::call_memory used("softmax_state::finish_into");

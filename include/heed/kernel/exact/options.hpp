@@ -15,11 +15,6 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// The tensors of a call hold one element.
-template <class X>
-using element_of_argument =
-    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 template <class Q, class K, class V>
 inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>> &&
                                     std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;

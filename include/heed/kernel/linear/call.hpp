@@ -104,8 +104,7 @@ struct linear_setup<T, std::tuple<Options...>> {
             p.decays = d.by_feature() ? decay_of::feature : decay_of::head;
             p.decay = d.bind(function, positions, p.features);
             if constexpr (requires { d.logs; })
-                p.decay.read_floats =
-                    float_reader<std::remove_const_t<std::remove_pointer_t<decltype(d.logs.data)>>>();
+                p.decay.read_floats = float_reader<element_t<decltype(d.logs)>>();
         }
         p.relative = p.random_features > 0 && p.normalised && !has_decay && !has_delta;
         p.coded_initial = p.random_features > 0 && p.normalised;

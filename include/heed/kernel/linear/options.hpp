@@ -21,15 +21,11 @@ inline constexpr bool tuple_has = false;
 template <option_kind Kind, class... Options>
 inline constexpr bool tuple_has<Kind, std::tuple<Options...>> = count_of<Kind, Options...> > 0;
 
-template <class X>
-using element_of_tensor =
-    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 // Tensors of one element and nothing but options behind them.
 template <class Q, class K, class V, class... Options>
 constexpr bool linear_call() {
-    static_assert(std::is_same_v<element_of_tensor<const Q>, element_of_tensor<const K>> &&
-                      std::is_same_v<element_of_tensor<const Q>, element_of_tensor<const V>>,
+    static_assert(std::is_same_v<element_of_argument<const Q>, element_of_argument<const K>> &&
+                      std::is_same_v<element_of_argument<const Q>, element_of_argument<const V>>,
                   "heed::linear_attention: q, k and v hold different element types; convert them to one");
     static_assert((linear_option<Options> && ...),
                   "heed::linear_attention: an argument after q, k, v is not an option; options are values "

@@ -10,17 +10,13 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class X>
-using element_of_native =
-    std::remove_const_t<std::remove_pointer_t<decltype(as_view(std::declval<X&>()).data)>>;
-
 template <bool Backward, class Q, class K, class V, class G, class... Options>
 constexpr bool native_call() {
-    using T = element_of_native<const Q>;
+    using T = element_of_argument<const Q>;
     static_assert(
-        std::is_same_v<T, element_of_native<const K>> && std::is_same_v<T, element_of_native<const V>>,
+        std::is_same_v<T, element_of_argument<const K>> && std::is_same_v<T, element_of_argument<const V>>,
         "heed::native_sparse_attention: q, k and v hold different element types; convert them to one");
-    using H = element_of_native<const G>;
+    using H = element_of_argument<const G>;
     static_assert(
         std::is_same_v<H, T> || std::is_same_v<H, sum_t<T>>,
         "heed::native_sparse_attention: gates hold another element type than q; needs q's, or float "
