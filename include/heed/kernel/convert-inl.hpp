@@ -106,16 +106,19 @@ template <class T>
 HEED_NOINLINE bool all_finite(const T* rows, index row_stride, index count, index features) {
     constexpr int w = lanes_of<T>;
     constexpr auto infinite = constants<T>::infinity_bits;
-    auto found = bits_of(set<pack<T>>(0)) != bits_of(set<pack<T>>(0));
+    // The largest exponent: integers compare faster than masks are joined.
+    auto largest = bits_of(set<pack<T>>(0));
     bool found_single = false;
     for (index r = 0; r < count; ++r) {
         index f = 0;
-        for (; f + w <= features; f += w)
-            found |= (bits_of(load(rows + r * row_stride + f)) & infinite) == infinite;
+        for (; f + w <= features; f += w) {
+            const auto exponent = bits_of(load(rows + r * row_stride + f)) & infinite;
+            largest = exponent > largest ? exponent : largest;
+        }
         for (; f < features; ++f)
             found_single |= (detail::scalar::bits_of(rows[r * row_stride + f]) & infinite) == infinite;
     }
-    return !any(found) && !found_single;
+    return !any(largest == infinite) && !found_single;
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
