@@ -27,8 +27,8 @@ struct same_sign : heed::detail::option<heed::option_kind::select> {
         heed::cover classify(const heed::tile&) const { return heed::cover::mixed; }
         signs lanes(const heed::detail::lane_block&) const { return all; }
     };
-    template <class E, class Mask, class D>
-    bound choose(const heed::detail::exact_problem<E>& p, const Mask&, const D*,
+    template <class E, class Mask>
+    bound choose(const heed::detail::exact_problem<E>& p, const Mask&, heed::detail::device_ref,
                  heed::workspace& memory) const {
         const heed::index rows = p.batch * p.heads * p.queries;
         auto* const to =
