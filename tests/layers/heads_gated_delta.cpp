@@ -112,7 +112,7 @@ TEST_CASE("gated delta heads: queries and keys as large as numbers go") {
                 const auto rows = heed::detail::rows_of<const T>("test", "x", x);
                 const auto plain_rows = heed::detail::rows_of<const T>("test", "x", ones);
                 heed::detail::unit_length<T> unit, before;
-                const auto* const none = heed::detail::device_of();
+                const auto none = heed::detail::device_of();
                 unit.forward(rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);
                 before.forward(plain_rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);
                 support::tensor<T, 3> d = ones;
