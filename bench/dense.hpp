@@ -39,7 +39,7 @@ public:
         matrix<const float> b{b_.data(), depth_, columns_, columns_, 1};
         if (which_ == transposed_factor::left) a.row_stride = 1, a.column_stride = rows_;
         if (which_ == transposed_factor::right) b.row_stride = 1, b.column_stride = depth_;
-        heed::detail::multiply(c, a, b, nullptr, false, &pool, memory_);
+        heed::detail::multiply(c, a, b, nullptr, false, heed::detail::device_ref(pool), memory_);
     }
     double flops() const { return 2.0 * double(rows_) * double(depth_) * double(columns_); }
     double bytes() const {
