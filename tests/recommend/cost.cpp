@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// tests/recommend/cost.cpp: estimated times against the published table (docs/performance.md), whose machine they are
-// for
+// tests/recommend/cost.cpp: estimated times against the published table (docs/performance.md), whose machine
+// they are for
 #include <heed/recommend/cost.hpp>
 
 #include <cmath>
