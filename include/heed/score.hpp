@@ -7,6 +7,7 @@
 #include <heed/score/custom.hpp>
 #include <heed/score/dropout.hpp>
 #include <heed/score/outputs.hpp>
+#include <heed/score/probability.hpp>
 #include <heed/score/scale.hpp>
 #include <heed/score/sinks.hpp>
 #include <heed/score/softcap.hpp>

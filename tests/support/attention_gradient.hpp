@@ -6,6 +6,7 @@
 //
 //     ds_j = w_j (g_j - sum_m w_m g_m + dL)        dsink = w_sink (dL - sum_m w_m g_m)
 //
+// (with a function of the weights f(w_j) in y, and g_j times f'(w_j)),
 // then by the chain rule through score and softcap into the product, and from there into q and k. Beside each
 // gradient stands its size: the same sums over absolute values, what the rounding of a kernel is
 // proportional to.
@@ -15,7 +16,7 @@
 
 namespace reference {
 
-// The derivative of problem::score by the score.
+// The derivative of problem::score by the score, and of problem::probability by the weight.
 using score_slope = std::function<double(double, place)>;
 
 struct gradients {
@@ -40,7 +41,8 @@ inline double sink_weight(const problem& p, const answer<double>& a, long head, 
 
 // of_lse: dL, (batch, heads, queries), or nothing.
 inline gradients differentiate(const problem& p, const answer<double>& a, const std::vector<double>& dy,
-                               const score_slope& slope = {}, const std::vector<double>& of_lse = {}) {
+                               const score_slope& slope = {}, const std::vector<double>& of_lse = {},
+                               const score_slope& probability_slope = {}) {
     const auto at = [](long i) { return static_cast<std::size_t>(i); };
     gradients d;
     for (auto* x : {&d.q, &d.q_size}) x->assign(p.q_size(), 0);
@@ -61,13 +63,19 @@ inline gradients differentiate(const problem& p, const answer<double>& a, const 
                     const std::size_t pair = at(row * p.keys + j);
                     g[at(j)] = g_size[at(j)] = 0;
                     if (a.biased[pair] == -std::numeric_limits<double>::infinity()) continue;
-                    const double keep = p.keep ? p.keep({b, h, i, j}) : 1;
+                    const place here{b, h, i, j};
+                    const double keep = p.keep ? p.keep(here) : 1;
+                    const double w = a.weights[pair];
+                    const double met = p.probability ? p.probability(w, here) : w;
+                    const double turn = p.probability ? probability_slope(w, here) : 1;
+                    // What f is made of may be larger than f.
+                    const double met_size = p.probability ? std::fabs(met) + std::fabs(w * turn) : w;
                     for (long f = 0; f < p.d_v; ++f) {
                         const std::size_t value = at((kv * p.keys + j) * p.d_v + f);
-                        g[at(j)] += keep * from[f] * p.v[value];
-                        g_size[at(j)] += keep * std::fabs(from[f] * p.v[value]);
-                        d.v[value] += a.weights[pair] * keep * from[f];
-                        d.v_size[value] += a.weights[pair] * keep * std::fabs(from[f]);
+                        g[at(j)] += turn * keep * from[f] * p.v[value];
+                        g_size[at(j)] += std::fabs(turn) * keep * std::fabs(from[f] * p.v[value]);
+                        d.v[value] += met * keep * from[f];
+                        d.v_size[value] += met_size * keep * std::fabs(from[f]);
                     }
                     mean += a.weights[pair] * g[at(j)];
                     mean_size += a.weights[pair] * g_size[at(j)];

@@ -104,17 +104,27 @@ struct backward_inputs : inputs<T> {
     }
 };
 
+// The derivatives of what a problem does to a score, and to a weight.
+struct slopes {
+    reference::score_slope score{};
+    reference::score_slope probability{};
+};
+
 template <class T, class... Options>
-void check_backward(const reference::problem& p, random& r, const reference::score_slope& slope,
-                    const Options&... options) {
+void check_backward(const reference::problem& p, random& r, const slopes& by, const Options&... options) {
     const backward_inputs<T> in(p, r, options...);
     const auto truth = truth_of<T>(p);
-    check_gradients<T>(p, truth, reference::differentiate(p, truth, in.from, slope),
+    check_gradients<T>(p, truth, reference::differentiate(p, truth, in.from, by.score, {}, by.probability),
                        in.gradients(p, options...));
 }
 template <class T, class... Options>
+void check_backward(const reference::problem& p, random& r, const reference::score_slope& slope,
+                    const Options&... options) {
+    check_backward<T>(p, r, slopes{slope, {}}, options...);
+}
+template <class T, class... Options>
 void check_backward(const reference::problem& p, random& r, const Options&... options) {
-    check_backward<T>(p, r, reference::score_slope{}, options...);
+    check_backward<T>(p, r, slopes{}, options...);
 }
 
 // f(problem, r): sizes from 1 to 130 on every axis, and some of several tiles.

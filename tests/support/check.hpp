@@ -91,6 +91,8 @@ double excess(const reference::problem& p, const reference::answer<double>& a, c
                     double weight =
                         a.weights[row * static_cast<std::size_t>(p.keys) + static_cast<std::size_t>(j)];
                     if (weight == 0) continue;
+                    // What a function of the weight is made of may be larger than what it gives.
+                    if (p.probability) weight += std::fabs(p.probability(weight, {b, h, i, j}));
                     if (p.keep) weight *= p.keep({b, h, i, j});
                     const double* v = p.v.data() + (kv * p.keys + j) * p.d_v;
                     for (std::size_t f = 0; f < mass.size(); ++f) mass[f] += weight * std::fabs(v[f]);

@@ -4,7 +4,7 @@
 // The oracle of every test. It includes no heed header and no Eigen, so that it cannot share a
 // bug with what it judges. One score row at a time, three passes, nothing fused:
 //
-//     s = scale * q.k -> softcap -> score(s, at) -> + bias -> hidden? -> softmax -> keep -> * v
+//     s = scale * q.k -> softcap -> score(s, at) -> + bias -> hidden? -> softmax -> probability -> keep -> * v
 //
 // solve<double> is the oracle; solve<float> is the *naive float computation* that the accuracy
 // figures are relative to (the same loops in float with std::exp).
@@ -40,6 +40,7 @@ struct problem {
     std::function<double(place)> bias;
     std::function<bool(place)> visible;
     std::vector<double> sinks;          // (heads), or empty
+    std::function<double(double, place)> probability;  // of a weight
     std::function<double(place)> keep;  // dropout: the factor on a weight, 0 or 1/(1 - p)
 
     std::size_t q_size() const { return static_cast<std::size_t>(batch * heads * queries * d_k); }
@@ -143,9 +144,11 @@ answer<T> solve(const problem& p) {
                     s, sinks.empty() ? nullptr : &sinks[static_cast<std::size_t>(h)], w);
                 for (long j = 0; j < p.keys; ++j) {
                     const T x = s[static_cast<std::size_t>(j)];
-                    const T weight = w[static_cast<std::size_t>(j)];
+                    T weight = w[static_cast<std::size_t>(j)];
                     a.weights[static_cast<std::size_t>(row * p.keys + j)] = weight;
                     if (x == -infinity) continue;
+                    if (p.probability)
+                        weight = static_cast<T>(p.probability(static_cast<double>(weight), {b, h, i, j}));
                     const T kept = p.keep ? static_cast<T>(p.keep(place{b, h, i, j})) : T(1);
                     if (kept == T(0)) continue;
                     const T* value = v.data() + (kv * p.keys + j) * p.d_v;

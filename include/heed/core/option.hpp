@@ -24,6 +24,7 @@ enum class option_kind {
     alibi,
     bias,
     sinks,
+    probability,
     dropout,
     logsumexp,
     maximum_and_sum,
@@ -130,6 +131,8 @@ constexpr bool is_positive_as(double x) {
     HEED_OPTION_ONCE(function, alibi, "alibi is given twice");                                      \
     HEED_OPTION_ONCE(function, bias, "bias is given twice; add the tensors");                       \
     HEED_OPTION_ONCE(function, sinks, "sinks is given twice");                                      \
+    HEED_OPTION_ONCE(function, probability,                                                         \
+                     "probability is given twice; put both into one function");                     \
     HEED_OPTION_ONCE(function, dropout, "dropout is given twice");                                  \
     HEED_OPTION_ONCE(function, logsumexp, "logsumexp is given twice");                              \
     HEED_OPTION_ONCE(function, maximum_and_sum, "maximum_and_sum is given twice");                  \

@@ -17,8 +17,9 @@ namespace heed::inline HEED_ABI {
 
 class workspace {
 public:
-    // Scratch, and what a call learns before it works there: the keys that a selector chose.
-    enum class part { scratch, selection };
+    // Scratch, and what a call learns before it works there: the keys that a selector chose, and numbers of
+    // its rows.
+    enum class part { scratch, selection, rows };
 
     workspace() = default;
     explicit workspace(std::size_t bytes) { reserve(bytes); }
@@ -28,12 +29,12 @@ public:
     workspace& operator=(workspace&&) noexcept = default;
 
     // Bytes held now: the extra memory of the largest call so far.
-    std::size_t bytes() const noexcept { return blocks_[0].bytes + blocks_[1].bytes; }
+    std::size_t bytes() const noexcept { return blocks_[0].bytes + blocks_[1].bytes + blocks_[2].bytes; }
 
     // At least this many bytes, aligned to a cache line. What was there before is gone after growing; the
     // other part stays. Throws std::bad_alloc; the part is then empty and can be used again.
     void* reserve(std::size_t bytes, part which = part::scratch) {
-        block& b = blocks_[which == part::selection ? 1 : 0];
+        block& b = blocks_[static_cast<std::size_t>(which)];
         if (bytes > b.bytes) {
             b = block();
             b = block(bytes);
@@ -65,7 +66,7 @@ private:
             if (memory != nullptr) ::operator delete(memory, std::align_val_t{alignment});
         }
     };
-    block blocks_[2];
+    block blocks_[3];
 };
 
 namespace detail {

@@ -85,11 +85,8 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const auto joined = joined_masks(options...);
     const auto places = places_in(joined);
     set_places(p, places);
-    const auto alibi_ = bind_step<sum_t<T>>(pick<option_kind::alibi>(options...), function, shape, places);
-    const auto bias_ = bind_step<sum_t<T>>(pick<option_kind::bias>(options...), function, shape);
-    const auto mask_ = joined.bind(function, shape);
-    const score_program program{no_step{}, no_step{}, no_step{}, no_step{}, alibi_,
-                                bias_,     mask_,     no_step{}, absent{},  absent{}};
+    const score_program program{bind_steps<S>(function, shape, places, options...),
+                                joined.bind(function, shape)};
     set_program(p, program);
 
     workspace own;

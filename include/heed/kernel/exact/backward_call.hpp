@@ -77,18 +77,13 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
         g.sink = strided_of_numbers(into("the sinks' gradient", sinks_to, {1, 1, 1, shape.heads}));
     used.validate(options...);
 
-    const auto softcap_ = bind_step<sum_t<T>>(pick<option_kind::softcap>(options...), function, shape);
-    const auto score_ = bind_step<sum_t<T>>(pick<option_kind::score>(options...), function, shape);
     const auto places = places_in(joined_masks(options...));
     set_places(p, places);
-    const auto alibi_ = bind_step<sum_t<T>>(pick<option_kind::alibi>(options...), function, shape, places);
-    const auto bias_ = bind_step<sum_t<T>>(pick<option_kind::bias>(options...), function, shape);
-    const auto& sinks_ = pick<option_kind::sinks>(options...);
-    const auto& dropout_ = pick<option_kind::dropout>(options...);
-    const auto& score_option_ = pick<option_kind::score>(options...);
-    const score_derivative<std::remove_cvref_t<decltype(softcap_)>,
-                           std::remove_cvref_t<decltype(score_option_)>>
-        derivative{softcap_, score_option_};
+    const auto steps = bind_steps<sum_t<T>>(function, shape, places, options...);
+    const auto& score_ = pick<option_kind::score>(options...);
+    const auto& softcap_ = std::get<0>(steps.scores);
+    const score_derivative<std::remove_cvref_t<decltype(softcap_)>, std::remove_cvref_t<decltype(score_)>>
+        derivative{softcap_, score_};
     if constexpr (!decltype(derivative)::trivial) {
         g.derivative_context = &derivative;
         g.derivative = derivative_on_target<std::remove_const_t<decltype(derivative)>, sum_t<T>>();
@@ -96,13 +91,12 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     workspace own;
     workspace& memory = memory_of(own, options...);
     const device_ref device_ = device_of(options...);
-    const auto program_of = [&](const auto& visible) {
-        return score_program{no_step{}, softcap_, no_step{}, score_,   alibi_,
-                             bias_,     visible,  no_step{}, dropout_, sinks_};
-    };
     const auto run = [&](const auto& visible) {
-        const auto program = program_of(visible);
+        const score_program program{steps, visible};
         set_program(p, program);
+        if constexpr (decltype(program)::has_probability)
+            g.probability =
+                probability_gradient_on_target<std::remove_const_t<decltype(program)>, sum_t<T>>();
         // Without batch entries or heads the sums over them, of a bias, of slopes and of sinks, are written
         // all the same, as zeros; and without a head of keys there are no keys to go through.
         if (k.heads() == 0) p.batch = 0;
@@ -111,19 +105,8 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     under_masks(
         function, p, device_, memory, run,
         [&](const auto& selector, const auto& visible) {
-            // The forward's program, so that the choice is the forward's.
-            const auto program = program_of(visible);
-            exact_problem<E> asked = p;
-            set_program(asked, program);
-            if constexpr (requires { selector.keep(asked, device_, memory); }) {
-                const auto kept = selector.keep(asked, device_, memory);
-                run(bound_and<std::remove_cvref_t<decltype(visible)>, std::remove_cvref_t<decltype(kept)>>{
-                    visible, kept});
-            } else {
-                static_assert(!is_option<decltype(selector)>,
-                              "heed::attention_backward: this selector chooses keys while it works out the "
-                              "scores, and keeps no mask for a backward; use one that chooses before");
-            }
+            // Of the forward's program, so that the choice is the forward's.
+            under_kept_keys(p, steps, selector, visible, device_, memory, run);
         },
         options...);
 }

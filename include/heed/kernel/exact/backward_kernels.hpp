@@ -25,4 +25,9 @@ derivative_function<T> derivative_on_target() {
     HEED_RETURN_ON_TARGET(compile_derivative<Derivative, T>());
 }
 
+template <class Program, class T>
+probability_function<T> probability_gradient_on_target() {
+    HEED_RETURN_ON_TARGET(compile_probability_gradient<Program, T>());
+}
+
 }  // namespace heed::inline HEED_ABI::detail

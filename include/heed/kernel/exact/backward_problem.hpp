@@ -27,6 +27,14 @@ template <class T>
 using derivative_function = void (*)(const void* context, const T* raw, index raw_row, T* ds, index ds_row,
                                      const lane_block& block, index lanes);
 
+template <class T>
+struct row_numbers;
+// Scores to f(P), which meets the values, and dO V^T to dS, through f: in rows of lanes.
+template <class T>
+using probability_function = void (*)(const void* program, T* s, index s_row, T* dp, index dp_row,
+                                      const lane_block& block, index lanes, const row_numbers<T>& numbers,
+                                      bool may_hide);
+
 // What is kept of every row, (batch, head, query):
 //     P = e^(S - shift) factor        dS = P (dP - delta)
 // A row that sees nothing has the shift +inf, with which every weight is 0.
@@ -55,6 +63,7 @@ struct exact_gradients {
     strided<T> slope;
     const void* derivative_context = nullptr;
     derivative_function<T> derivative = nullptr;  // nullptr: 1
+    probability_function<T> probability = nullptr;
 };
 
 // c = a b or c += a b: numbers of a, rows of b in packs. Where scores are given, the terms that they hide

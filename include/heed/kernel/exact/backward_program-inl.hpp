@@ -35,4 +35,47 @@ detail::derivative_function<T> compile_derivative() {
     return &run_derivative<Derivative, T>;
 }
 
+template <class Program, class T>
+HEED_FLATTEN void run_probability_gradient(const void* context, T* s, index s_row, T* dp, index dp_row,
+                                           const detail::lane_block& block, index lanes,
+                                           const detail::row_numbers<T>& numbers, bool may_hide) {
+    constexpr int w = lanes_of<T>;
+    const auto& probability = static_cast<const Program*>(context)->steps.probability;
+    for (std::int32_t row = 0; row < block.rows; ++row, s += s_row, dp += dp_row) {
+        const T shift = numbers.shift[row];
+        const T factor = numbers.factor[row];
+        const T delta = numbers.delta[row];
+        for (std::int32_t begin = 0; begin < lanes; begin += w) {
+            T score[w];
+            T flow[w];
+            T weight[w];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) score[l] = s[begin + l];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) flow[l] = dp[begin + l];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) {
+                const at i = block.at_place({begin + l, row});
+                const bool hidden = (int{may_hide} & int{detail::is_minus_infinity(score[l])}) != 0;
+                // Above 0 are lanes past the last key alone.
+                const T x = score[l] - shift;
+                const T p = math::exp(detail::scalar::choose(x > T(0), T(0), x)) * factor;
+                const T slope = probability.slope(p, i);
+                const T ds = p * (flow[l] * slope - delta);
+                weight[l] = detail::scalar::choose(hidden, T(0), probability(p, i));
+                flow[l] = detail::scalar::choose(hidden, T(0), ds);
+            }
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) s[begin + l] = weight[l];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) dp[begin + l] = flow[l];
+        }
+    }
+}
+
+template <class Program, class T>
+detail::probability_function<T> compile_probability_gradient() {
+    return &run_probability_gradient<Program, T>;
+}
+
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -60,12 +60,14 @@ public:
             numbers.factor[i] = 1;
             const double size = static_cast<double>(l < 0 ? -l : l);
             // Of a single key the weight is 1, whatever its score.
-            lost[i] = p_.keys == 1 || (size > enough && loses_sum(size, b, h, first + i));
+            lost[i] = g_.probability != nullptr || p_.keys == 1 ||
+                      (size > enough && loses_sum(size, b, h, first + i));
             if (!lost[i]) continue;
             begin = least(begin, i);
             end = i + 1;
         }
         if (begin < end) work_out(b, h, first, count, begin, end, lost, numbers);
+        if (g_.probability != nullptr) sum_flows(b, h, first, count, numbers);
         for (index i = 0; g_.of_logsumexp.data != nullptr && i < count; ++i)
             numbers.delta[i] -= *g_.of_logsumexp.row(b, h, first + i);
     }
@@ -151,6 +153,23 @@ private:
             numbers.factor[i] = empty ? T(1) : T(1) / total;
             numbers.delta[i] = empty ? T(0) : static_cast<T>(mean[i]) * kept / total;
         }
+    }
+
+    // delta = sum of P f'(P) dO V^T, which no output tells where weights go through a function.
+    void sum_flows(index b, index h, index first, index count, const row_numbers<T>& numbers) {
+        double sum[gradient_queries] = {};
+        clear(numbers.delta, count);
+        query_rows<T> q = tile_.bring_queries(b, h, first, count, numbers, m_);
+        for (index key = 0; key < p_.keys; key += panel_keys) {
+            const index keys = least(p_.keys - key, panel_keys);
+            const cover seen = p_.cover_of({b, h, first, first + count, key, key + keys});
+            if (seen == cover::empty) continue;
+            tile_.bring_keys(b, p_.kv_head(h), key, keys, panel_, values_);
+            tile_.weigh(b, h, seen, q, panel_, m_, flow_, panel_keys);
+            for (index i = 0; i < count; ++i)
+                for (index k = 0; k < keys; ++k) sum[i] += static_cast<double>(flow_[i * panel_keys + k]);
+        }
+        for (index i = 0; i < count; ++i) numbers.delta[i] = static_cast<T>(sum[i]);
     }
 
     const problem& p_;

@@ -118,14 +118,19 @@ public:
         product(q.dy, q.count, p_.value_features, k.turned_values, k.packs, dp, dp_row);
         if (p_.drop != nullptr) p_.drop(p_.program, dp, dp_row, block_of(b, h, q, k), k.packs * w_);
     }
-    // P into m.s, dS into ds. True where products with them have to leave hidden terms out.
+    // P, or f(P), into m.s, dS into ds. True where products with them have to leave hidden terms out.
     bool weigh(index b, index h, cover seen, query_rows<T>& q, key_panel<T>& k, const tile_memory<T>& m,
                T* ds, index ds_row) const {
         const bool may_hide = score(b, h, seen, q, k, m);
         flow(b, h, q, k, ds, ds_row);
         const bool careful = may_hide && !finite(q, k);
         if (careful) copy(m.s, m.hidden, q.count * panel_keys);
-        leaf_.softmax(m.s, panel_keys, ds, ds_row, q.count, static_cast<int>(k.packs), q.numbers, may_hide);
+        if (g_.probability != nullptr)
+            g_.probability(p_.program, m.s, panel_keys, ds, ds_row, block_of(b, h, q, k), k.packs * w_,
+                           q.numbers, may_hide);
+        else
+            leaf_.softmax(m.s, panel_keys, ds, ds_row, q.count, static_cast<int>(k.packs), q.numbers,
+                          may_hide);
         return careful;
     }
     // From the weights of the softmax to those that values met, and from the gradient of the scores to that

@@ -121,7 +121,8 @@ private:
             overflowed = false;
             each_strip([&](const strip<T>& t) {
                 if (grouped) sums_.carry(t);
-                if (!again && sums_.scale_overflowed(t, grouped)) overflowed = true;
+                if (!again && p_.probability == nullptr && sums_.scale_overflowed(t, grouped))
+                    overflowed = true;
             });
         } while (overflowed);
         for (index i = 0; i < count; ++i) {
@@ -225,8 +226,16 @@ private:
             if (careful)
                 for (index x = first * lanes_; x < end * lanes_; ++x) kv.hidden[x] = kv.scores[x];
         }
-        leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
-        for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
+        if (p_.probability == nullptr) {
+            leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
+            for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
+        } else {
+            if (change == nullptr)
+                for (index r = 0; r < rows; ++r) keep_seen(s + r * lanes_, lanes);
+            p_.probability(p_.program, s, lanes_, scores, lanes);
+            for (int l = 0; l < lanes; ++l) t.most[l] = 0;
+            for (int l = 0; l < lanes; ++l) keep[l] = 1;
+        }
         if (p_.observe != nullptr && !again)
             p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
         if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);

@@ -19,6 +19,28 @@ template <class O, class S>
 requires requires(const O& o) { o.sum.data; }
 inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
 
+// f needs the sum of a row, so the rows are gone through without their values first: all that a call writes
+// but y is written then.
+template <class E, class Probability>
+void run_with_probability(exact_problem<E>& p, Probability& f, device_ref device_, workspace& memory) {
+    using T = typename exact_problem<E>::T;
+    const std::size_t rows = static_cast<std::size_t>(p.batch * p.heads * p.queries);
+    exact_problem<E> first = p;
+    first.value_features = 0;
+    first.probability = nullptr;
+    if (p.maximum.data == nullptr) {
+        T* const numbers = static_cast<T*>(memory.reserve(2 * rows * sizeof(T), workspace::part::rows));
+        first.maximum = {numbers, {p.heads * p.queries, p.queries, 1, 0}};
+        first.sum = {numbers + rows, {p.heads * p.queries, p.queries, 1, 0}};
+    }
+    run_exact(first, device_, memory);
+    f.maximum = first.maximum;
+    f.sum = first.sum;
+    p.logsumexp = p.maximum = p.sum = p.weights = p.coverage = {};
+    p.visit_all = false;
+    run_exact(p, device_, memory);
+}
+
 // y holds T, or the type sums are kept in.
 template <class T, class Y>
 void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
@@ -56,23 +78,24 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         used.writes("weights", bytes_of(t));
     }
     const auto& scores_ = pick<option_kind::scores>(options...);
-    const auto captured = [&] {
+    const auto captures = [&] {
         if constexpr (is_absent<decltype(scores_)>) {
-            return std::array<no_step, 3>{};
+            return score_captures<>{};
         } else {
             const auto t = exact_extents(function, "scores", scores_.to, score_extents, 4);
             used.writes("scores", bytes_of(t));
             check_enumerator(function, "the stage of scores", scores_.at_stage, 4);
-            std::array<bound_capture<S>, 3> steps{};
+            score_captures<bound_capture<S>> written;
             if (scores_.at_stage == stage::probabilities) {
                 if (p.weights.data != nullptr)
                     fail(function,
                          {"scores(t, stage::probabilities) is what weights(t) writes; give one of them"});
                 p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
             } else {
-                steps[static_cast<std::size_t>(scores_.at_stage)].to = t;
+                bound_capture<S>* const stages[] = {&written.raw, &written.capped, &written.biased};
+                stages[static_cast<std::size_t>(scores_.at_stage)]->to = t;
             }
-            return steps;
+            return written;
         }
     }();
     const auto& coverage_ = pick<option_kind::coverage>(options...);
@@ -94,30 +117,34 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     }
     used.validate(options...);
 
-    const auto softcap_ = bind_step<S>(pick<option_kind::softcap>(options...), function, shape);
-    const auto score_ = bind_step<S>(pick<option_kind::score>(options...), function, shape);
     const auto places = places_in(joined_masks(options...));
     set_places(p, places);
-    const auto alibi_ = bind_step<S>(pick<option_kind::alibi>(options...), function, shape, places);
-    const auto bias_ = bind_step<S>(pick<option_kind::bias>(options...), function, shape);
-    const auto& sinks_ = pick<option_kind::sinks>(options...);
-    const auto& dropout_ = pick<option_kind::dropout>(options...);
+    const auto steps = bind_steps<S>(function, shape, places, options...);
+    constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
     workspace own;
     workspace& memory = memory_of(own, options...);
     const device_ref device_ = device_of(options...);
     const auto with_mask = [&](const auto& visible, const auto& run) {
-        const score_program program{captured[0], softcap_, captured[1], score_,   alibi_,
-                                    bias_,       visible,  captured[2], dropout_, sinks_};
-        using Program = std::remove_const_t<decltype(program)>;
-        set_program<Program>(p, program);
-        p.visit_all = Program::writes_scores || p.weights.data != nullptr;
-        run();
+        score_program program{steps, visible, captures};
+        set_program(p, program);
+        p.visit_all = decltype(program)::writes_scores || p.weights.data != nullptr;
+        run(program);
+    };
+    const auto run = [&](const auto& visible) {
+        with_mask(visible, [&](auto& program) {
+            if constexpr (weighs_twice)
+                run_with_probability(p, program.steps.probability, device_, memory);
+            else
+                run_exact(p, device_, memory);
+        });
     };
     under_masks(
-        function, p, device_, memory,
-        [&](const auto& visible) { with_mask(visible, [&] { run_exact(p, device_, memory); }); },
+        function, p, device_, memory, run,
         [&](const auto& selector, const auto& visible) {
-            with_mask(visible, [&] { selector.run(p, visible, device_, memory); });
+            if constexpr (weighs_twice)
+                under_kept_keys(p, steps, selector, visible, device_, memory, run);
+            else
+                with_mask(visible, [&](auto&) { selector.run(p, visible, device_, memory); });
         },
         options...);
 }

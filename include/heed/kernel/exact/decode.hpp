@@ -70,7 +70,7 @@ public:
     bool scale_overflowed(T* state) const {
         const index n = p_.value_features;
         const T* const output = state + 3 * rows_;
-        if (leaf_.all_finite(output, 0, 1, rows_ * n)) return false;
+        if (p_.probability != nullptr || leaf_.all_finite(output, 0, 1, rows_ * n)) return false;
         bool any = false;
         for (index r = 0; r < rows_; ++r)
             if (state[2 * rows_ + r] == T(1) && !leaf_.all_finite(output + r * n, 0, 1, n)) {
@@ -258,7 +258,15 @@ private:
         bool again = false;
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
-            leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
+            if (p_.probability == nullptr) {
+                leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
+            } else {
+                const index lanes = rounded_up(count, leaf_.pack_lanes);
+                if (!changed) keep_seen(s, lanes);
+                p_.probability(p_.program, s, 0, block_of(here, r), lanes);
+                state[r] = 0;
+                state[rows_ + r] = m.keep[r] = 1;
+            }
             if (p_.drop != nullptr)
                 p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
             if (scale[r] == T(1)) continue;

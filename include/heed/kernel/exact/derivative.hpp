@@ -8,29 +8,10 @@
 #pragma once
 
 #include <heed/score/custom.hpp>
-#include <heed/score/dual.hpp>
+#include <heed/score/slope.hpp>
 #include <heed/score/softcap.hpp>
 
 namespace heed::inline HEED_ABI::detail {
-
-// The derivative of a score option's function at s.
-template <class T, class F, class D>
-HEED_INLINE T derivative_at(const score_option<F, D>& option_, T s, at i) {
-    if constexpr (std::is_same_v<D, no_derivative>) {
-        constexpr bool generic = requires(const F& f, dual<T> x, at where) { f(x, where); };
-        static_assert(
-            generic,
-            "heed::attention_backward: this score(f) takes one type of number, so its derivative is "
-            "not known; write f as [](auto s, heed::at i) { … }, or give the derivative: "
-            "score(f, df)");
-        if constexpr (generic)
-            return slope_of<T>(option_.f(dual<T>(s, T(1)), i));
-        else
-            return T(0);
-    } else {
-        return static_cast<T>(option_.derivative(s, i));
-    }
-}
 
 // Softcap: bound, or no_step. Score: the option, or absent.
 template <class Softcap, class Score>

@@ -101,11 +101,18 @@ void write_output(const exact_problem<E>& p, const exact_leaves<E>& leaf, index 
     for (index f = 0; f < p.value_features; ++f) to[f * p.y_sum.stride[3]] = from[f] * factor;
 }
 
+// Scores that no step may hide: what overflowed to -inf is small.
+template <class T>
+void keep_seen(T* s, index lanes) {
+    for (index l = 0; l < lanes; ++l) s[l] = s[l] < constants<T>::lowest ? constants<T>::lowest : s[l];
+}
+
 // Writes the log-sum-exp, its parts and the weights of a row whose maximum and sum are known; gives what its
 // output is multiplied with, 1 / sum, or 0 for a row that saw nothing. The sink joins here.
 template <class E, class T = typename exact_problem<E>::T>
 T finish_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
              bool exists, T most, T sum) {
+    if (p.probability != nullptr) return T(1);  // the sums are in its weights
     const bool empty = sum == T(0);
     T joint = most;
     const T factor = p.has_sinks ? join_sink(p, h, joint, sum) : T(1);

@@ -22,16 +22,16 @@ const exact_leaves<E>& leaves_on_target() {
 }
 HEED_ONCE_FOR_ELEMENTS(leaves_on_target);
 
-// The functions of a program on the active target; those it does not need stay as they are.
-template <class Program, class T>
-void compile_program(score_function<T>& score, score_function<T>& masked, score_function<T>& drop) {
-    HEED_RETURN_ON_TARGET(compile_program<Program, T>(score, masked, drop));
+// The functions of a program on the active target.
+template <class Program, class E>
+void compile_program(exact_problem<E>& p) {
+    HEED_RETURN_ON_TARGET(compile_program<Program>(p));
 }
 
 // The program of a problem; it outlives the run.
 template <class Program, class E>
 void set_program(exact_problem<E>& p, const Program& program) {
-    compile_program<Program>(p.score, p.score_masked, p.drop);
+    compile_program<Program>(p);
     p.program = &program;
     p.has_sinks = Program::has_sinks;
     p.sink = &Program::sink;

@@ -9,6 +9,7 @@
 #include <heed/score/bias.hpp>
 #include <heed/score/custom.hpp>
 #include <heed/score/dropout.hpp>
+#include <heed/score/probability.hpp>
 #include <heed/score/scale.hpp>
 #include <heed/score/sinks.hpp>
 #include <heed/score/softcap.hpp>
@@ -77,17 +78,6 @@ auto joined_masks(const First& first, const Rest&... rest) {
         return first;
     else
         return and_mask(first, joined_masks(rest...));
-}
-
-// T: what scores are computed in.
-template <class T, class O, class Places = common_end>
-auto bind_step(const O& o, std::string_view function, const problem_shape& shape, const Places& places = {}) {
-    if constexpr (is_absent<O>) {
-        return no_step{};
-    } else {
-        if constexpr (requires { o.template check_as<T>(function); }) o.template check_as<T>(function);
-        return bind_at(o, function, shape, places);
-    }
 }
 
 }  // namespace heed::inline HEED_ABI::detail

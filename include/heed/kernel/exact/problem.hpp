@@ -90,6 +90,9 @@ struct exact_problem {
     score_function<T> score = nullptr;         // without the mask; nullptr: scores stay as they are
     score_function<T> score_masked = nullptr;  // with it; hidden scores become -inf
     score_function<T> drop = nullptr;          // dropout, on the exponentials
+    // Of scores what meets the values, f(p), where the sums of all rows are known; their outputs are the
+    // sums.
+    score_function<T> probability = nullptr;
     cover (*classify)(const void* program, const tile&) = nullptr;   // nullptr: every tile is full
     index (*first_key)(const void* program, const tile&) = nullptr;  // nullptr: not known
     index grain = 0;         // queries at whose multiples the mask changes most; 0: no matter where it is cut

@@ -19,9 +19,9 @@ HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, 
         block.rows = all.rows - done < detail::most_rows ? all.rows - done : detail::most_rows;
         block.first.query = all.first.query + (done & all.key_step);
         block.first.key = all.first.key + (done & all.query_step);
-        const auto steps = program.template steps<T>(block);
+        const auto steps = program.template before_mask<T>(block);
         const auto visible = program.mask.lanes(block);
-        const auto written = program.biased.template lanes<T>(block);
+        const auto written = program.captures.biased.template lanes<T>(block);
         for (std::int32_t row = 0; row < block.rows; ++row, scores += row_stride)
             for (std::int32_t begin = 0; begin < lanes; begin += w) {
                 T before[w];
@@ -49,8 +49,9 @@ void run_dropout(const void* context, T* weights, index row_stride, const detail
                  index lanes) {
     constexpr int w = lanes_of<T>;
     const Program& program = *static_cast<const Program*>(context);
-    const T factor = static_cast<T>(program.dropout.factor());
-    const auto kept = program.dropout.of(block.first);
+    const auto& dropout = program.steps.dropout;
+    const T factor = static_cast<T>(dropout.factor());
+    const auto kept = dropout.of(block.first);
     for (std::int32_t row = 0; row < block.rows; ++row, weights += row_stride)
         for (std::int32_t begin = 0; begin < lanes; begin += w) {
             HEED_KEEP_LOOP
@@ -61,13 +62,48 @@ void run_dropout(const void* context, T* weights, index row_stride, const detail
         }
 }
 
+// Scores to what meets the values: f(e^(s - shift) factor), and 0 where a score is hidden.
 template <class Program, class T>
-void compile_program(detail::score_function<T>& score, detail::score_function<T>& masked,
-                     detail::score_function<T>& drop) {
-    if constexpr (Program::changes_scores) score = &run_program<Program, T, false>;
+HEED_FLATTEN void run_probability(const void* context, T* scores, index row_stride,
+                                  const detail::lane_block& block, index lanes) {
+    constexpr int w = lanes_of<T>;
+    const auto& probability = static_cast<const Program*>(context)->steps.probability;
+    T shift[detail::most_lanes];
+    T factor[detail::most_lanes];
+    for (std::int32_t row = 0; row < block.rows; ++row, scores += row_stride) {
+        // Lanes that are queries have the same numbers in every row.
+        if (row == 0 || !block.lanes_are_queries())
+            for (std::int32_t l = 0; l < lanes; ++l) {
+                const at i = block.at_place({l, row});
+                shift[l] = probability.shift(i);
+                factor[l] = probability.factor(i);
+            }
+        for (std::int32_t begin = 0; begin < lanes; begin += w) {
+            T before[w];
+            T after[w];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) before[l] = scores[begin + l];
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) {
+                const T p = math::exp(before[l] - shift[begin + l]) * factor[begin + l];
+                const T f = probability(p, block.at_place({begin + l, row}));
+                after[l] = detail::scalar::choose(detail::is_minus_infinity(before[l]), T(0), f);
+            }
+            HEED_KEEP_LOOP
+            for (int l = 0; l < w; ++l) scores[begin + l] = after[l];
+        }
+    }
+}
+
+// The functions of a program; those it does not need stay as they are.
+template <class Program, class Problem>
+void compile_program(Problem& p) {
+    using T = typename Problem::T;
+    if constexpr (Program::changes_scores) p.score = &run_program<Program, T, false>;
     if constexpr (Program::changes_scores || Program::has_mask || Program::writes_scores)
-        masked = &run_program<Program, T, true>;
-    if constexpr (Program::has_dropout) drop = &run_dropout<Program, T>;
+        p.score_masked = &run_program<Program, T, true>;
+    if constexpr (Program::has_dropout) p.drop = &run_dropout<Program, T>;
+    if constexpr (Program::has_probability) p.probability = &run_probability<Program, T>;
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

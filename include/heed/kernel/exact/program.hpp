@@ -4,45 +4,101 @@
 //     raw -> [written] -> softcap -> [written] -> score(f) -> alibi -> bias -> mask -> [written]
 //
 // Steps that were not asked for are no_step and vanish. A program is bound to the call's extents; kernels
-// get it as an untyped pointer beside the functions compiled for it.
+// get it as an untyped pointer beside the functions compiled for it. What comes after the softmax, dropout
+// and probability(f), stands in it too, and the sinks of the heads.
 #pragma once
+
+#include <tuple>
 
 #include <heed/score/dropout.hpp>
 #include <heed/score/outputs.hpp>
+#include <heed/score/probability.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class Raw, class Softcap, class Capped, class Score, class Alibi, class Bias, class Mask,
-          class Biased, class Dropout, class Sinks>
-struct score_program {
-    Raw raw;
-    Softcap softcap;
-    Capped capped;
-    Score score;
-    Alibi alibi;
-    Bias bias;
-    Mask mask;
-    Biased biased;
+template <option_kind... Kinds>
+struct kind_list {};
+// The options that change a score, in the order of their steps. A new one is an entry here, a kind, and a
+// file in score/.
+using score_order =
+    kind_list<option_kind::softcap, option_kind::score, option_kind::alibi, option_kind::bias>;
+
+// The steps of a call, bound; of those it does not have no_step, or absent.
+template <class Scores = std::tuple<no_step, no_step, no_step, no_step>, class Probability = absent,
+          class Dropout = absent, class Sinks = absent>
+struct bound_steps {
+    Scores scores;  // of score_order
+    Probability probability;
     Dropout dropout;
     Sinks sinks;
+};
 
-    static constexpr bool changes_scores =
-        !(std::is_same_v<Softcap, no_step> && std::is_same_v<Score, no_step> &&
-          std::is_same_v<Alibi, no_step> && std::is_same_v<Bias, no_step>);
-    static constexpr bool writes_scores = !std::is_same_v<Raw, no_step>;
+// T: what scores are computed in.
+template <class T, class O, class Places>
+auto bind_step(const O& o, std::string_view function, const problem_shape& shape, const Places& places) {
+    if constexpr (is_absent<O>) {
+        return no_step{};
+    } else {
+        if constexpr (requires { o.template check_as<T>(function); }) o.template check_as<T>(function);
+        return bind_at(o, function, shape, places);
+    }
+}
+template <class T, class Places, option_kind... Kinds>
+auto bind_scores(kind_list<Kinds...>, std::string_view function, const problem_shape& shape,
+                 const Places& places, const auto&... options) {
+    return std::tuple(bind_step<T>(pick<Kinds>(options...), function, shape, places)...);
+}
+template <class T, class Places>
+auto bind_steps(std::string_view function, const problem_shape& shape, const Places& places,
+                const auto&... options) {
+    const auto& dropout_ = pick<option_kind::dropout>(options...);
+    const auto& sinks_ = pick<option_kind::sinks>(options...);
+    const auto& probability_ = pick<option_kind::probability>(options...);
+    return bound_steps{bind_scores<T>(score_order{}, function, shape, places, options...),
+                       bound_probability_of<T>(probability_), dropout_, sinks_};
+}
+
+template <class First>
+auto chain_of(const First& first) {
+    return first;
+}
+template <class First, class... Rest>
+auto chain_of(const First& first, const Rest&... rest) {
+    return chained{first, chain_of(rest...)};
+}
+
+// Scores that are written out: as they come from the product, behind the softcap, behind the mask.
+template <class Capture = no_step>
+struct score_captures {
+    Capture raw;
+    Capture capped;
+    Capture biased;
+};
+
+template <class Steps, class Mask, class Capture = no_step>
+struct score_program;
+
+template <class... Scores, class Probability, class Dropout, class Sinks, class Mask, class Capture>
+struct score_program<bound_steps<std::tuple<Scores...>, Probability, Dropout, Sinks>, Mask, Capture> {
+    bound_steps<std::tuple<Scores...>, Probability, Dropout, Sinks> steps;
+    Mask mask;
+    score_captures<Capture> captures{};
+
+    static constexpr bool changes_scores = !(std::is_same_v<Scores, no_step> && ...);
+    static constexpr bool writes_scores = !std::is_same_v<Capture, no_step>;
     static constexpr bool has_mask = !std::is_same_v<Mask, no_mask::bound>;
     static constexpr bool has_dropout = !is_absent<Dropout>;
     static constexpr bool has_sinks = !is_absent<Sinks>;
+    static constexpr bool has_probability = !is_absent<Probability>;
 
     template <class T>
-    auto steps(const lane_block& block) const {
-        return chained{
-            raw.template lanes<T>(block),
-            chained{
-                softcap.template lanes<T>(block),
-                chained{capped.template lanes<T>(block),
-                        chained{score.template lanes<T>(block),
-                                chained{alibi.template lanes<T>(block), bias.template lanes<T>(block)}}}}};
+    auto before_mask(const lane_block& block) const {
+        return std::apply(
+            [&](const auto& softcap_, const auto&... others) {
+                return chain_of(captures.raw.template lanes<T>(block), softcap_.template lanes<T>(block),
+                                captures.capped.template lanes<T>(block), others.template lanes<T>(block)...);
+            },
+            steps.scores);
     }
 
     static cover classify(const void* program, const tile& t) {
@@ -53,13 +109,15 @@ struct score_program {
     }
     static double sink(const void* program, index head) {
         if constexpr (has_sinks)
-            return static_cast<const score_program*>(program)->sinks[head];
+            return static_cast<const score_program*>(program)->steps.sinks[head];
         else
             return 0;
     }
 };
 
-template <class... Steps>
-score_program(Steps...) -> score_program<Steps...>;
+template <class Steps, class Mask>
+score_program(Steps, Mask) -> score_program<Steps, Mask>;
+template <class Steps, class Mask, class Capture>
+score_program(Steps, Mask, score_captures<Capture>) -> score_program<Steps, Mask, Capture>;
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -4,6 +4,7 @@
 
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
+#include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/exact/options.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -69,6 +70,24 @@ void under_masks(std::string_view function, const exact_problem<E>& p, device_re
         } else {
             run_itself(select_, masks);
         }
+    }
+}
+
+// run(visible) with the keys that a selector, which runs the problem itself, would choose.
+template <class E, class Steps, class Selector, class Visible, class Run>
+void under_kept_keys(const exact_problem<E>& p, const Steps& steps, const Selector& selector,
+                     const Visible& visible, device_ref device, workspace& memory, const Run& run) {
+    exact_problem<E> asked = p;
+    const score_program program{steps, visible};
+    set_program(asked, program);
+    if constexpr (requires { selector.keep(asked, device, memory); }) {
+        const auto kept = selector.keep(asked, device, memory);
+        run(bound_and<Visible, std::remove_cvref_t<decltype(kept)>>{visible, kept});
+    } else {
+        static_assert(
+            !is_option<Selector>,
+            "heed::attention: this selector chooses keys while it works out the scores and keeps no "
+            "mask, which attention_backward and probability(f) need; use one that chooses before");
     }
 }
 

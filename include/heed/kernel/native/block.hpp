@@ -168,7 +168,7 @@ private:
         x.v = rows_of_head(p_.compressed_v, t.batch, t.kv_head);
         x.queries = heads * rows_;
         x.keys = p_.blocks.compressed_of(p_.keys);
-        compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
+        compile_program<ranges_program>(x);
         return x;
     }
     exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads) const {
@@ -178,7 +178,7 @@ private:
         x.v = rows_of_head(p_.v, t.batch, t.kv_head);
         x.queries = heads * rows_;
         x.keys = p_.keys;
-        compile_program<ranges_program, T>(x.score, x.score_masked, x.drop);
+        compile_program<ranges_program>(x);
         return x;
     }
     // All heads of a group for one query.
@@ -196,7 +196,7 @@ private:
     template <class X, class Problem, class After>
     void see_ranges(const exact_leaves<X>& leaf, const scratch& m, index keys, const Problem& problem_of,
                     const After& after) const {
-        const ranges_program program{{}, {}, {}, {}, {}, {}, {m.low, m.high, rows_}, {}, {}, {}};
+        const ranges_program program{{}, {m.low, m.high, rows_}};
         for (index first = 0; first < p_.group(); first += together_) {
             const index heads = least(together_, p_.group() - first);
             exact_problem<X> x = problem_of(first, heads);

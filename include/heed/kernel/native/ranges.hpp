@@ -45,7 +45,6 @@ struct bound_ranges {
     }
 };
 
-using ranges_program = score_program<no_step, no_step, no_step, no_step, no_step, no_step, bound_ranges,
-                                     no_step, absent, absent>;
+using ranges_program = score_program<bound_steps<>, bound_ranges>;
 
 }  // namespace heed::inline HEED_ABI::detail
