@@ -7,4 +7,5 @@
 #include <heed/mask/custom.hpp>
 #include <heed/mask/dense.hpp>
 #include <heed/mask/documents.hpp>
+#include <heed/mask/neighbourhood.hpp>
 #include <heed/mask/padding.hpp>
