@@ -9,3 +9,4 @@
 #include <heed/mask/documents.hpp>
 #include <heed/mask/neighbourhood.hpp>
 #include <heed/mask/padding.hpp>
+#include <heed/mask/tree.hpp>
