@@ -27,5 +27,5 @@ heed_must_not_compile(result_of_double MESSAGE "heed::attention_backward_into: d
 heed_must_not_compile(results_differ MESSAGE "heed::attention_backward_into: dk or dv is const or holds another element type")
 heed_must_not_compile(result_const MESSAGE "heed::attention_backward_into: dq is const")
 heed_must_not_compile(result_temporary MESSAGE "heed::attention_backward_into: dq, dk or dv is a temporary")
-heed_must_not_compile(score_of_one_type MESSAGE "heed::attention_backward: this score.f. takes one type of number")
+heed_must_not_compile(score_of_one_type MESSAGE "heed::attention_backward: this score.f. or probability.f. takes one type of number")
 heed_must_not_compile(selector_that_runs MESSAGE "heed::attention: this selector chooses keys while it works out")

@@ -4,6 +4,7 @@
 // Each case is one mistake a user makes; the .cmake file beside it holds the sentence the compiler must say.
 #include <heed/heed.hpp>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -271,6 +272,59 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_weights_of_vector
     ATTEND(heed::weights(e.numbers));
+#endif
+#ifdef HEED_CASE_mask_without_tiles
+    {
+        struct mine : heed::mask_base {
+            bool operator()(heed::at) const { return true; }
+        };
+        ATTEND(mine());
+    }
+#endif
+#ifdef HEED_CASE_mask_without_scores
+    {
+        struct mine : heed::mask_base {
+            heed::cover classify(const heed::tile&) const { return heed::cover::full; }
+        };
+        ATTEND(mine());
+    }
+#endif
+#ifdef HEED_CASE_half_mask_joined
+    {
+        struct mine : heed::mask_base {};
+        ATTEND(heed::causal & mine());
+    }
+#endif
+#ifdef HEED_CASE_selector_of_nothing
+    {
+        struct mine : heed::selector_base {};
+        ATTEND(mine());
+    }
+#endif
+#ifdef HEED_CASE_step_of_nothing
+    {
+        struct mine : heed::score_base {};
+        ATTEND(mine());
+    }
+#endif
+#ifdef HEED_CASE_two_probabilities
+    ATTEND(heed::probability([](auto p, heed::at) { return p; }),
+           heed::probability([](auto p, heed::at) { return p; }));
+#endif
+#ifdef HEED_CASE_probability_of_bool
+    ATTEND(heed::probability([](auto, heed::at) { return true; }));
+#endif
+#ifdef HEED_CASE_parents_of_fractions
+    {
+        std::vector<double> parents;
+        ATTEND(heed::tree(parents));
+    }
+#endif
+#ifdef HEED_CASE_parents_temporary
+    ATTEND(heed::tree(std::vector<int>()));
+#endif
+#ifdef HEED_CASE_grid_of_fractions
+    ATTEND(heed::neighbourhood(std::array{1.5, 2.0}, std::array{1, 1}));
 #endif
     ATTEND(heed::causal);
 }

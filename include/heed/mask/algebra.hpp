@@ -38,7 +38,7 @@ struct bound_and {
         if (y == cover::empty || x == cover::full) return y;
         return cover::mixed;
     }
-    auto lanes(const lane_block& block) const { return both{a.lanes(block), b.lanes(block)}; }
+    auto lanes(const lane_block& block) const { return both{lanes_of(a, block), lanes_of(b, block)}; }
 
 private:
     template <class X, class Y>
@@ -52,6 +52,9 @@ private:
     template <class X, class Y>
     both(X, Y) -> both<X, Y>;
 };
+
+template <class A, class B>
+bound_and(A, B) -> bound_and<A, B>;
 
 template <class A, class B>
 struct bound_or {
@@ -73,7 +76,7 @@ struct bound_or {
         if (y == cover::full || x == cover::empty) return y;
         return cover::mixed;
     }
-    auto lanes(const lane_block& block) const { return either{a.lanes(block), b.lanes(block)}; }
+    auto lanes(const lane_block& block) const { return either{lanes_of(a, block), lanes_of(b, block)}; }
 
 private:
     template <class X, class Y>
@@ -97,7 +100,7 @@ struct bound_not {
         const cover x = a.classify(t);
         return x == cover::mixed ? x : x == cover::full ? cover::empty : cover::full;
     }
-    auto lanes(const lane_block& block) const { return inverse{a.lanes(block)}; }
+    auto lanes(const lane_block& block) const { return inverse{lanes_of(a, block)}; }
 
 private:
     template <class X>
@@ -109,8 +112,21 @@ private:
     inverse(X) -> inverse<X>;
 };
 
+// A mask of a caller's is as good as ours, or a sentence says what it lacks.
+template <class... Options>
+constexpr bool check_masks() {
+    constexpr bool complete = ((!mask_option<Options> || concepts::mask<Options>) && ...);
+    static_assert(
+        complete,
+        "heed: a mask of your own needs classify(heed::tile) that gives a heed::cover, and "
+        "operator()(heed::at) that gives a bool, itself or in what its bind(function, shape) gives; "
+        "heed/mask/concept.hpp has an example");
+    return complete;
+}
+
 template <class A, class B>
 struct mask_pair : mask_base {
+    static_assert(check_masks<A, B>());
     A a;
     B b;
     mask_pair(const A& a_, const B& b_) : a(a_), b(b_) {}
@@ -165,6 +181,7 @@ struct or_mask : mask_pair<A, B> {
 
 template <class A>
 struct not_mask : mask_base {
+    static_assert(check_masks<A>());
     A a;
     explicit not_mask(const A& a_) : a(a_) {}
     const char* overlapped(const byte_span& output) const { return overlapped_by(a, output); }

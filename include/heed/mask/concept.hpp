@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT
 // heed/mask/concept.hpp: what a mask is
 //
-// A mask says which keys a query may look at. Before a call runs it is bound to the call's extents:
+// A mask says which keys a query may look at. One of your own derives from heed::mask_base and answers for a
+// score and for a block of them:
+//
+//     struct checkers : heed::mask_base {
+//         bool operator()(heed::at i) const { return (i.query + i.key) % 2 == 0; }
+//         heed::cover classify(const heed::tile& t) const { … empty, full or mixed … }
+//     };
+//
+// and stands in a call, and with &, | and !, as ours do (examples/own_mask.cpp). What depends on the call's
+// extents, or has arguments to check, answers through a bound form instead, made once a call:
 //
 //     bound = mask.bind(function, shape)          checks its arguments, throws heed::error
-//     bound.classify(tile)  -> cover              empty, full or mixed, for a block of scores
-//     bound.lanes(block)     -> f(at, place)   the mask on a block of up to 16 rows of lanes
+//     bound.classify(tile)   -> cover             empty, full or mixed, for a block of scores
+//     bound(at)              -> bool              or, for what is cheaper for many scores at once,
+//     bound.lanes(block)     -> f(at, place)      the mask on a block of up to 16 rows of lanes
 //
 // classify may answer `mixed` whenever it does not know, but never `empty` or `full` wrongly: empty tiles
-// are skipped and full ones run unmasked, which is where static sparsity comes from. Where it can, a bound
-// mask also says
+// are skipped and full ones run unmasked, which is where static sparsity comes from. bound(at) is asked for
+// every score of a mixed tile, from any thread. Where it can, a bound mask also says
 //
 //     bound.first_key(tile)  -> index     no key of the tile before this one is seen; key_end: none is
 //     bound.grain()          -> index     queries at whose multiples it changes, 0: at any
@@ -21,8 +31,12 @@
 // answer serves them all:
 //
 //     bound.alike(n) -> bool                      without it: no
+//
+// A mask that refers to memory of the caller's has overlapped(span of an output) -> its name where they share
+// an element, or nullptr.
 #pragma once
 
+#include <concepts>
 #include <string_view>
 
 #include <heed/core/error.hpp>
@@ -48,9 +62,10 @@ enum class cover { empty, full, mixed };
 template <class M>
 concept mask_option = detail::is_option<M> && std::remove_cvref_t<M>::kind == option_kind::mask;
 
-namespace detail {
+// What masks derive from.
+using mask_base = detail::option<option_kind::mask>;
 
-using mask_base = option<option_kind::mask>;
+namespace detail {
 
 // Where a score stands in a block of lanes.
 struct place {
@@ -87,6 +102,20 @@ struct lane_block {
 // No row of lanes is longer, and no block handed to lanes() higher, on any target.
 inline constexpr int most_lanes = 64;
 inline constexpr int most_rows = 16;
+
+// The mask on a block: its own answer, or one score after the other.
+template <class M>
+struct asked_each {
+    const M* mask;
+    HEED_INLINE bool operator()(at i, place) const { return static_cast<bool>((*mask)(i)); }
+};
+template <class M>
+auto lanes_of(const M& mask, const lane_block& block) {
+    if constexpr (requires { mask.lanes(block); })
+        return mask.lanes(block);
+    else
+        return asked_each<M>{&mask};
+}
 
 // What a bound mask may leave unsaid: the first key that is seen, and the grain.
 template <class M>
@@ -126,5 +155,31 @@ struct no_mask : mask_base {
     bound bind(std::string_view, const problem_shape&) const { return {}; }
 };
 
+// A mask bound to a call; one without bind() stands for itself.
+template <class M>
+auto bind_mask(const M& m, std::string_view function, const problem_shape& shape) {
+    if constexpr (requires { m.bind(function, shape); })
+        return m.bind(function, shape);
+    else
+        return m;
+}
+
 }  // namespace detail
+
+namespace concepts {
+
+// What answers for tiles and for scores.
+template <class B>
+concept bound_mask = requires(const B& b, const tile& t) {
+    { b.classify(t) } -> std::same_as<cover>;
+} && (requires(const B& b, const detail::lane_block& block) { b.lanes(block); } || requires(const B& b, at i) {
+    { b(i) } -> std::convertible_to<bool>;
+});
+// A mask, ours or a caller's.
+template <class M>
+concept mask = mask_option<M> && requires(const M& m, std::string_view function, const problem_shape& shape) {
+    { detail::bind_mask(m, function, shape) } -> bound_mask;
+};
+
+}  // namespace concepts
 }  // namespace heed::inline HEED_ABI

@@ -70,7 +70,7 @@ auto bind_at(const M& m, std::string_view function, const problem_shape& shape, 
     if constexpr (requires { m.bind(function, shape, places); })
         return m.bind(function, shape, places);
     else
-        return m.bind(function, shape);
+        return bind_mask(m, function, shape);
 }
 
 // A number for every lane of a block and one for every row, of which those along the queries count.

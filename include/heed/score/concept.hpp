@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: MIT
 // heed/score/concept.hpp: what a step between the product q k and the softmax is
 //
-// Steps run in this order: scale, softcap, score(f), alibi and bias, mask. Each option is bound to the
+// Steps run in this order: scale, softcap, score(f), alibi and bias, mask. One of your own stands in the
+// place of score(f); it derives from heed::score_base:
+//
+//     struct recency : heed::score_base {
+//         float per_key = 0.1f;
+//         template <class S>
+//         S operator()(S s, heed::at i) const { return s - per_key * static_cast<float>(i.query - i.key); }
+//     };
+//
+// S is float or double, and a dual number where a backward asks for the derivative; one that has
+// derivative(s, at) is called with plain numbers alone (examples/12_own_mask.cpp). It is compiled into the
+// kernel and vectorised as score(f)'s function is (heed/score/custom.hpp).
+//
+// Ours are told the call's extents. Each option is bound to the
 // call's extents once, and then asked for its function on a block of up to 16 rows of lanes:
 //
 //     bound = option.bind(function, shape)              checks its arguments, throws heed::error
@@ -18,7 +31,12 @@
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>
 
-namespace heed::inline HEED_ABI::detail {
+namespace heed::inline HEED_ABI {
+
+// What score steps derive from.
+using score_base = detail::option<option_kind::score>;
+
+namespace detail {
 
 // The step that changes nothing; bound already.
 struct no_step {
@@ -56,4 +74,32 @@ HEED_INLINE T bounded_sum(T s, T added) {
     return scalar::choose(hidden, scalar::float_of(constants<T>::minus_infinity_bits), bounded);
 }
 
-}  // namespace heed::inline HEED_ABI::detail
+// A caller's step: it is asked one score after the other.
+template <class O>
+struct bound_own_step {
+    const O* step;
+    template <class T>
+    struct call {
+        const O* step;
+        HEED_INLINE T operator()(T s, at i, place) const { return static_cast<T>((*step)(s, i)); }
+    };
+    template <class T>
+    call<T> lanes(const lane_block&) const {
+        return {step};
+    }
+};
+
+}  // namespace detail
+
+namespace concepts {
+
+// What changes a score: an option of ours, or a caller's step.
+template <class S>
+concept score_step = detail::is_option<S> && (requires(const S& s, float x, at i) {
+                         { s(x, i) } -> std::convertible_to<float>;
+                     } || requires(const S& s, std::string_view function, const problem_shape& shape) {
+                         s.bind(function, shape).template lanes<float>(detail::lane_block());
+                     });
+
+}  // namespace concepts
+}  // namespace heed::inline HEED_ABI

@@ -7,18 +7,27 @@
 
 namespace heed::inline HEED_ABI::detail {
 
+// The function in an option, or a step that is one itself.
+template <class O>
+HEED_INLINE const auto& function_of(const O& o) {
+    if constexpr (requires { o.f; })
+        return o.f;
+    else
+        return o;
+}
+
 // The derivative at s of an option's function, of a score or of a weight.
 template <class T, class Option>
 HEED_INLINE T derivative_at(const Option& option_, T s, at i) {
-    if constexpr (std::is_same_v<decltype(option_.derivative), no_derivative>) {
-        constexpr bool generic = requires(dual<T> x, at where) { option_.f(x, where); };
+    if constexpr (!requires { option_.derivative(s, i); }) {
+        constexpr bool generic = requires(dual<T> x, at where) { function_of(option_)(x, where); };
         static_assert(
             generic,
             "heed::attention_backward: this score(f) or probability(f) takes one type of number, so its "
             "derivative is not known; write f as [](auto s, heed::at i) { … }, or give the derivative: "
             "score(f, df)");
         if constexpr (generic)
-            return slope_of<T>(option_.f(dual<T>(s, T(1)), i));
+            return slope_of<T>(function_of(option_)(dual<T>(s, T(1)), i));
         else
             return T(0);
     } else {

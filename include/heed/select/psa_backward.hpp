@@ -86,7 +86,7 @@ void psa_gradients_into(std::string_view function, const view<X>& dq, const view
     const auto places = places_in(joined);
     set_places(p, places);
     const score_program program{bind_steps<S>(function, shape, places, options...),
-                                joined.bind(function, shape)};
+                                bind_mask(joined, function, shape)};
     set_program(p, program);
 
     workspace own;

@@ -103,7 +103,7 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
         backward_run(p, g, device_, memory).run();
     };
     under_masks(
-        function, p, device_, memory, run,
+        function, p, q, k, device_, memory, run,
         [&](const auto& selector, const auto& visible) {
             // Of the forward's program, so that the choice is the forward's.
             under_kept_keys(p, steps, selector, visible, device_, memory, run);

@@ -139,7 +139,7 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
         });
     };
     under_masks(
-        function, p, device_, memory, run,
+        function, p, q, k, device_, memory, run,
         [&](const auto& selector, const auto& visible) {
             if constexpr (weighs_twice)
                 under_kept_keys(p, steps, selector, visible, device_, memory, run);

@@ -20,7 +20,7 @@ HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, 
         block.first.query = all.first.query + (done & all.key_step);
         block.first.key = all.first.key + (done & all.query_step);
         const auto steps = program.template before_mask<T>(block);
-        const auto visible = program.mask.lanes(block);
+        const auto visible = detail::lanes_of(program.mask, block);
         const auto written = program.captures.biased.template lanes<T>(block);
         for (std::int32_t row = 0; row < block.rows; ++row, scores += row_stride)
             for (std::int32_t begin = 0; begin < lanes; begin += w) {

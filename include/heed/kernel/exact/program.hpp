@@ -26,7 +26,7 @@ using score_order =
 // The steps of a call, bound; of those it does not have no_step, or absent.
 template <class Scores = std::tuple<no_step, no_step, no_step, no_step>, class Probability = absent,
           class Dropout = absent, class Sinks = absent>
-struct bound_steps {
+struct score_steps {
     Scores scores;  // of score_order
     Probability probability;
     Dropout dropout;
@@ -40,7 +40,16 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
         return no_step{};
     } else {
         if constexpr (requires { o.template check_as<T>(function); }) o.template check_as<T>(function);
-        return bind_at(o, function, shape, places);
+        if constexpr (
+            requires { o.bind(function, shape); } || requires { o.bind(function, shape, places); }) {
+            return bind_at(o, function, shape, places);
+        } else {
+            static_assert(
+                concepts::score_step<O>,
+                "heed::attention: a score step of your own needs operator()(score, heed::at) that gives the "
+                "new score; heed/score/concept.hpp has an example");
+            return bound_own_step<O>{&o};
+        }
     }
 }
 template <class T, class Places, option_kind... Kinds>
@@ -54,7 +63,7 @@ auto bind_steps(std::string_view function, const problem_shape& shape, const Pla
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& probability_ = pick<option_kind::probability>(options...);
-    return bound_steps{bind_scores<T>(score_order{}, function, shape, places, options...),
+    return score_steps{bind_scores<T>(score_order{}, function, shape, places, options...),
                        bound_probability_of<T>(probability_), dropout_, sinks_};
 }
 
@@ -79,8 +88,8 @@ template <class Steps, class Mask, class Capture = no_step>
 struct score_program;
 
 template <class... Scores, class Probability, class Dropout, class Sinks, class Mask, class Capture>
-struct score_program<bound_steps<std::tuple<Scores...>, Probability, Dropout, Sinks>, Mask, Capture> {
-    bound_steps<std::tuple<Scores...>, Probability, Dropout, Sinks> steps;
+struct score_program<score_steps<std::tuple<Scores...>, Probability, Dropout, Sinks>, Mask, Capture> {
+    score_steps<std::tuple<Scores...>, Probability, Dropout, Sinks> steps;
     Mask mask;
     score_captures<Capture> captures{};
 

@@ -6,6 +6,7 @@
 #include <heed/core/resources.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/exact/options.hpp>
+#include <heed/select/concept.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -53,22 +54,32 @@ void set_places(exact_problem<E>& p, const Places& places) {
 
 // run(visible) with the masks of a call, joined by what a selector found in the data. A selector that runs
 // the problem itself gets run_itself(selector, visible).
-template <class E, class Run, class RunItself>
-void under_masks(std::string_view function, const exact_problem<E>& p, device_ref device, workspace& memory,
-                 const Run& run, const RunItself& run_itself, const auto&... options) {
+template <class E, class T, class Run, class RunItself>
+void under_masks(std::string_view function, const exact_problem<E>& p, const view<const T>& q,
+                 const view<const T>& k, device_ref device, workspace& memory, const Run& run,
+                 const RunItself& run_itself, const auto&... options) {
     const auto joined = joined_masks(options...);
-    const auto masks = joined.bind(function, shape_of(p));
     const auto& select_ = pick<option_kind::select>(options...);
-    if constexpr (is_absent<decltype(select_)>) {
-        run(masks);
-    } else {
-        select_.validate(function, p);
-        if constexpr (requires { select_.choose(p, masks, device, memory); }) {
-            const auto chosen = select_.choose(p, masks, device, memory);
-            run(bound_and<std::remove_cvref_t<decltype(masks)>, std::remove_cvref_t<decltype(chosen)>>{
-                masks, chosen});
+    using Selector = std::remove_cvref_t<decltype(select_)>;
+    constexpr bool selects = is_absent<Selector> || concepts::selector<Selector>;
+    static_assert(
+        selects,
+        "heed::attention: a selector of your own needs select(q, k), of two heed::view, that gives a "
+        "mask; heed/select/concept.hpp has an example");
+    if constexpr (check_masks<std::remove_const_t<decltype(joined)>>() && selects) {
+        const auto masks = bind_mask(joined, function, shape_of(p));
+        const auto run_joined = [&](const auto& chosen) { run(bound_and(masks, chosen)); };
+        if constexpr (is_absent<Selector>) {
+            run(masks);
+        } else if constexpr (requires { select_.select(q, k); }) {
+            const auto found = select_.select(q, k);
+            run_joined(bind_mask(found, function, shape_of(p)));
         } else {
-            run_itself(select_, masks);
+            select_.validate(function, p);
+            if constexpr (requires { select_.choose(p, masks, device, memory); })
+                run_joined(select_.choose(p, masks, device, memory));
+            else
+                run_itself(select_, masks);
         }
     }
 }
@@ -82,7 +93,7 @@ void under_kept_keys(const exact_problem<E>& p, const Steps& steps, const Select
     set_program(asked, program);
     if constexpr (requires { selector.keep(asked, device, memory); }) {
         const auto kept = selector.keep(asked, device, memory);
-        run(bound_and<Visible, std::remove_cvref_t<decltype(kept)>>{visible, kept});
+        run(bound_and(visible, kept));
     } else {
         static_assert(
             !is_option<Selector>,

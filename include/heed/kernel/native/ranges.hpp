@@ -45,6 +45,6 @@ struct bound_ranges {
     }
 };
 
-using ranges_program = score_program<bound_steps<>, bound_ranges>;
+using ranges_program = score_program<score_steps<>, bound_ranges>;
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -37,7 +37,7 @@ bit_word keys_in(const M& mask, const tile& t) {
     const heed::at corner{static_cast<std::int32_t>(t.batch), static_cast<std::int32_t>(t.head),
                           static_cast<std::int32_t>(t.query_begin), static_cast<std::int32_t>(t.key_begin)};
     const lane_block block{corner, 0, -1, static_cast<std::int32_t>(t.key_end - t.key_begin) - 1, 1};
-    const auto visible = mask.lanes(block);
+    const auto visible = lanes_of(mask, block);
     bit_word bits = 0;
     for (std::int32_t l = 0; l <= block.last; ++l)
         if (visible(block.at_place({l, 0}), {l, 0})) set_bit(&bits, l);
