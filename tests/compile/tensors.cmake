@@ -1,8 +1,4 @@
 # SPDX-License-Identifier: MIT
-heed_must_not_compile(column_major_tensor MESSAGE "heed::reversed.t., which reads its dimensions backwards")
-heed_must_not_compile(column_major_result MESSAGE "heed::reversed.t., which reads its dimensions backwards")
-heed_must_not_compile(column_major_matrix MESSAGE "this matrix is column-major")
-heed_must_not_compile(column_major_bshd MESSAGE "this tensor is column-major")
 heed_must_not_compile(reversed_row_major MESSAGE "heed::reversed: this tensor is row-major")
 heed_must_not_compile(reversed_matrix MESSAGE "heed::reversed: needs an Eigen tensor")
 heed_must_not_compile(reversed_temporary MESSAGE "heed::reversed: the tensor is a temporary")

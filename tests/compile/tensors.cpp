@@ -66,30 +66,6 @@ void call(tensor4& y, tensor4& q, const tensor4& k, const tensor4& v) {
 #ifdef HEED_CASE_number_as_query
     (void)heed::attention(1.5f, k, v);
 #endif
-#ifdef HEED_CASE_column_major_tensor
-    {
-        Eigen::Tensor<float, 4> t(4, 3, 2, 1);
-        (void)heed::attention(t, k, v);
-    }
-#endif
-#ifdef HEED_CASE_column_major_result
-    {
-        Eigen::Tensor<float, 4> t(4, 3, 2, 1);
-        heed::attention_into(t, q, k, v);
-    }
-#endif
-#ifdef HEED_CASE_column_major_matrix
-    {
-        Eigen::MatrixXf m(3, 4);
-        (void)heed::attention(m, m, m);
-    }
-#endif
-#ifdef HEED_CASE_column_major_bshd
-    {
-        Eigen::Tensor<float, 4> t(4, 3, 2, 1);
-        (void)heed::bshd(t);
-    }
-#endif
 #ifdef HEED_CASE_reversed_row_major
     (void)heed::reversed(q);
 #endif

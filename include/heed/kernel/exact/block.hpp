@@ -14,8 +14,8 @@
 // each other are multiplied.
 #pragma once
 
-#include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
+#include <heed/kernel/exact/strip_results.hpp>
 #include <heed/kernel/exact/strip_sums.hpp>
 #include <heed/kernel/exact/trim.hpp>
 
@@ -34,7 +34,8 @@ public:
           w_(leaves.pack_lanes),
           lanes_(panel_packs * leaves.pack_lanes),
           cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs),
-          sums_(p, leaves) {
+          sums_(p, leaves),
+          results_(p, leaves) {
         const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
         strips_ = cuts_.count(queries);
         query_size_ = rounded_up(p.features, w_) * lanes_;
@@ -121,18 +122,17 @@ private:
             overflowed = false;
             each_strip([&](const strip<T>& t) {
                 if (grouped) sums_.carry(t);
-                if (!again && p_.probability == nullptr && sums_.scale_overflowed(t, grouped))
+                strip<T> whole = t;
+                if (grouped) {
+                    whole.output = t.upper;
+                    whole.sum = t.upper_sum;
+                }
+                // Sums that overflowed are seen as they are written, and written again from smaller ones.
+                if (!results_.write(b, h, whole) && !again && p_.probability == nullptr &&
+                    sums_.scale_overflowed(t, grouped))
                     overflowed = true;
             });
         } while (overflowed);
-        for (index i = 0; i < count; ++i) {
-            strip<T> t = strip_at(base, i, query_begin, query_end);
-            if (grouped) {
-                t.output = t.upper;
-                t.sum = t.upper_sum;
-            }
-            finish(b, h, t);
-        }
     }
 
     template <class X>
@@ -214,7 +214,7 @@ private:
         for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(most[l]);
         if (change != nullptr || overflow)
             leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
-        if (p_.weights.data != nullptr) write_scores(here, first, end, kv.scores);
+        if (p_.weights.data != nullptr) results_.write_scores(here, first, end, kv.scores);
 
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
         bool careful = false;
@@ -248,62 +248,13 @@ private:
             leaf_.panel_outputs[t.packs - 1](kv, first, end, p_.value_features, t.output, keep);
     }
 
-    // Scores of a strip to the caller's (batch, head, query, key).
-    void write_scores(const tile& here, index first, index end, const T* s) const {
-        for (index q = here.query_begin; q < here.query_end; ++q) {
-            T* const to = p_.weights.row(here.batch, here.head, q) + here.key_begin * p_.weights.stride[3];
-            for (index r = first; r < end; ++r)
-                to[r * p_.weights.stride[3]] = s[r * lanes_ + (q - here.query_begin)];
-        }
-    }
-
-    // Divides by the sums and writes the rows of the output, the log-sum-exp and the weights.
-    void finish(index b, index h, const strip<T>& t) const {
-        T factor[most_pack_lanes];
-        for (index q = 0; t.begin + q < t.end; q += w_) {
-            const index count = least(t.end - t.begin - q, w_);
-            for (index i = 0; i < w_; ++i) {
-                factor[i] =
-                    finish_row(p_, leaf_, b, h, t.begin + q + i, i < count, t.most[q + i], t.sum[q + i]);
-                if (t.scale[q + i] != T(1)) {
-                    for (index f = 0; f < p_.value_features; ++f) {
-                        T& o = t.output[f * lanes_ + q + i];
-                        o = unscaled_mean(o, factor[i]);
-                    }
-                    factor[i] = 1;
-                }
-            }
-            if (p_.y_sum.data != nullptr)
-                write_rows(p_.y_sum, b, h, t.begin + q, count, t.output + q, factor);
-            else
-                write_rows(p_.y, b, h, t.begin + q, count, t.output + q, factor);
-        }
-    }
-
-    // Up to one pack of rows, from (value feature, lane), each times its factor.
-    template <class Y>
-    void write_rows(const strided<Y>& y, index b, index h, index query, index count, const T* output,
-                    const T* factor) const {
-        T edge[most_pack_lanes * most_pack_lanes];
-        for (index f = 0; f < p_.value_features; f += w_) {
-            Y* const to = y.row(b, h, query) + f * y.stride[3];
-            const index columns = least(p_.value_features - f, w_);
-            if (direct(y) && count == w_ && columns == w_) {
-                leaf_.transpose(output + f * lanes_, lanes_, reinterpret_cast<T*>(to), y.stride[2], factor);
-                continue;
-            }
-            leaf_.transpose(output + f * lanes_, lanes_, edge, w_, factor);
-            for (index i = 0; i < count; ++i)
-                write_row(leaf_, edge + i * w_, columns, to + i * y.stride[2], y.stride[3]);
-        }
-    }
-
     const problem& p_;
     const exact_leaves<E>& leaf_;
     index w_;
     index lanes_;
     strip_cuts cuts_;
     strip_sums<E> sums_;
+    strip_results<E> results_;
     index strips_;
     index query_size_;
     index output_size_;

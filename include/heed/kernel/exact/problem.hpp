@@ -147,6 +147,8 @@ struct exact_leaves {
     bool (*all_finite)(const T* rows, index row_stride, index count, index features);
     // to[j][i] = from[i][j] * factor[j], a square of one pack by one pack.
     void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
+    // The same; true when every number that it writes is finite.
+    bool (*transpose_finite)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
     // A row of masked scores to weights, e^(s - most) * factor.
     void (*weights)(T* row, index stride, index n, T most, T factor);
 

@@ -23,6 +23,7 @@ const detail::exact_leaves<E>& exact_leaves() {
         .narrow_scaled = &narrow_scaled<T, E>,
         .all_finite = &all_finite<T>,
         .transpose = &transpose_scaled<T>,
+        .transpose_finite = &transpose_finite<T>,
         .weights = &weights_row<T>,
         .panel_scores = {&panel_scores<first_packs<T>, T>, &panel_scores<second_packs<T>, T>,
                          &panel_scores<3, T>},
