@@ -10,7 +10,7 @@
 
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 #include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/seen_table.hpp>
@@ -54,14 +54,14 @@ public:
           stride_(rounded_up(p.features, most_pack_lanes)) {}
 
     std::size_t bytes() const {
-        room<char> m;
+        arena m;
         take(m);
         return m.bytes();
     }
 
     // Task (batch, key head): writes the bits of its queries.
     void run(index task, void* memory, bit_word* bits) const {
-        room<char> room_(memory);
+        arena room_(memory);
         const work m = take(room_);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
@@ -94,22 +94,18 @@ private:
         T* weights;          // of a row's blocks
         block_estimate* heap;
     };
-    template <class X>
-    static X* piece(room<char>& m, index n) {
-        return reinterpret_cast<X*>(m.take(n * static_cast<index>(sizeof(X))));
-    }
-    work take(room<char>& m) const {
+    work take(arena& m) const {
         work w;
-        w.means = piece<T>(m, row_ * stride_);
-        w.known = piece<char>(m, blocks_);
-        w.query = piece<T>(m, budget_chunk * stride_);
-        w.one = piece<T>(m, stride_);
-        w.keys = piece<T>(m, budget_block * p_.features);
-        w.scores = piece<T>(m, budget_chunk * row_);
-        w.single = piece<T>(m, budget_chunk * decode_keys);
-        w.seen = piece<std::int32_t>(m, budget_chunk * row_);
-        w.weights = piece<T>(m, row_);
-        w.heap = piece<block_estimate>(m, row_);
+        w.means = m.take<T>(row_ * stride_);
+        w.known = m.take<char>(blocks_);
+        w.query = m.take<T>(budget_chunk * stride_);
+        w.one = m.take<T>(stride_);
+        w.keys = m.take<T>(budget_block * p_.features);
+        w.scores = m.take<T>(budget_chunk * row_);
+        w.single = m.take<T>(budget_chunk * decode_keys);
+        w.seen = m.take<std::int32_t>(budget_chunk * row_);
+        w.weights = m.take<T>(row_);
+        w.heap = m.take<block_estimate>(row_);
         return w;
     }
     static T* score_at(const work& m, index r, index block) {

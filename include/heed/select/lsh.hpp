@@ -69,18 +69,18 @@ struct lsh_option : selector_base {
         found.query_row = rounded_up(p.queries + most_lanes, 16);
         found.set_words = words_of(rule.buckets);
         found.blocks = (p.keys + lsh_block - 1) / lsh_block;
-        const auto take = [&](room<char>& m) {
+        const auto take = [&](arena& m) {
             const index key_rows = tasks * rule.rounds;
-            const index query_numbers = p.batch * p.heads * rule.rounds * found.query_row * 4;
-            found.key_bucket = reinterpret_cast<std::int32_t*>(m.take(key_rows * found.key_row * 4));
-            found.query_bucket = reinterpret_cast<std::int32_t*>(m.take(query_numbers));
-            found.low = reinterpret_cast<std::int32_t*>(m.take(query_numbers));
-            found.high = reinterpret_cast<std::int32_t*>(m.take(query_numbers));
-            found.sets = reinterpret_cast<bit_word*>(m.take(key_rows * found.blocks * found.set_words * 8));
+            const index query_numbers = p.batch * p.heads * rule.rounds * found.query_row;
+            found.key_bucket = m.take<std::int32_t>(key_rows * found.key_row);
+            found.query_bucket = m.take<std::int32_t>(query_numbers);
+            found.low = m.take<std::int32_t>(query_numbers);
+            found.high = m.take<std::int32_t>(query_numbers);
+            found.sets = m.take<bit_word>(key_rows * found.blocks * found.set_words);
         };
-        room<char> counted;
+        arena counted;
         take(counted);
-        room<char> kept(memory.reserve(counted.bytes(), workspace::part::selection));
+        arena kept(memory.reserve(counted.bytes(), workspace::part::selection));
         take(kept);
 
         const index stride = lsh_tables<E>::stride(p.features);

@@ -8,7 +8,7 @@
 
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 #include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/lsh_mask.hpp>
@@ -42,14 +42,14 @@ public:
     }
 
     std::size_t bytes() const {
-        room<char> m;
+        arena m;
         take(m);
         return m.bytes();
     }
 
     // Task (batch, key head).
     void run(index task, void* memory) const {
-        room<char> room_(memory);
+        arena room_(memory);
         const work m = take(room_);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
@@ -69,16 +69,13 @@ private:
         std::int32_t* order;  // (round, rank): positions of keys sorted by (bucket, position)
         std::int32_t* start;  // (round, bucket): ranks; first the keys of the buckets before
     };
-    work take(room<char>& m) const {
-        const auto piece = [&m](index n, std::size_t size) {
-            return static_cast<void*>(m.take(n * static_cast<index>(size)));
-        };
+    work take(arena& m) const {
         work w;
-        w.rows = static_cast<T*>(piece(lsh_block * stride_, sizeof(T)));
-        w.products = static_cast<T*>(piece(lsh_block * decode_keys, sizeof(T)));
-        w.hash = static_cast<std::int32_t*>(piece(rule_.rounds * lsh_block, 4));
-        w.order = static_cast<std::int32_t*>(piece(rule_.rounds * p_.keys, 4));
-        w.start = static_cast<std::int32_t*>(piece(rule_.rounds * (rule_.buckets + 1), 4));
+        w.rows = m.take<T>(lsh_block * stride_);
+        w.products = m.take<T>(lsh_block * decode_keys);
+        w.hash = m.take<std::int32_t>(rule_.rounds * lsh_block);
+        w.order = m.take<std::int32_t>(rule_.rounds * p_.keys);
+        w.start = m.take<std::int32_t>(rule_.rounds * (rule_.buckets + 1));
         return w;
     }
 

@@ -9,7 +9,7 @@
 
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 #include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/seen_table.hpp>
@@ -104,7 +104,7 @@ public:
           q_stride_(rounded_up(p.features, most_pack_lanes)) {}
 
     std::size_t bytes() const {
-        room<T> m;
+        arena m;
         take(m);
         return m.bytes();
     }
@@ -112,7 +112,7 @@ public:
     // Task (batch, key head): sets the bits of its rows.
     void run(index task, index vertical, index slash, void* memory, bit_word* columns,
              bit_word* diagonals) const {
-        room<T> room_(memory);
+        arena room_(memory);
         const work m = take(room_);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
@@ -149,16 +149,16 @@ private:
         T* diagonals;  // sums
         T* values;     // the sums once more, to choose from
     };
-    work take(room<T>& m) const {
+    work take(arena& m) const {
         work w;
-        w.query = m.take(rows_ * q_stride_);
-        w.scores = m.take(rounded_up(rows_, 4) * decode_keys);
-        w.keys = m.take(decode_keys * p_.features);
-        w.most = m.take(slash_rows);
-        w.sum = m.take(slash_rows);
-        w.columns = m.take(p_.keys);
-        w.diagonals = m.take(p_.keys + rows_);
-        w.values = m.take(p_.keys + rows_);
+        w.query = m.take<T>(rows_ * q_stride_);
+        w.scores = m.take<T>(rounded_up(rows_, 4) * decode_keys);
+        w.keys = m.take<T>(decode_keys * p_.features);
+        w.most = m.take<T>(slash_rows);
+        w.sum = m.take<T>(slash_rows);
+        w.columns = m.take<T>(p_.keys);
+        w.diagonals = m.take<T>(p_.keys + rows_);
+        w.values = m.take<T>(p_.keys + rows_);
         return w;
     }
 

@@ -11,7 +11,7 @@
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/blend/kernels.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <heed/kernel/dense/problem.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -48,13 +48,13 @@ public:
     index tasks() const { return plan_.rows.parts * plan_.columns.parts; }
     // Of scratch for a lane.
     std::size_t bytes() const {
-        room<T> counting;
+        arena counting;
         (void)scratch_in(counting);
         return cache_lines(counting.bytes());
     }
 
     void run(index task, void* memory) const {
-        room<T> here(memory);
+        arena here(memory);
         const scratch s = scratch_in(here);
         const index high = task / plan_.columns.parts;
         const index wide = task % plan_.columns.parts;
@@ -93,15 +93,14 @@ private:
         T* columns;  // panels of b, or sums
         T* rows;     // panels of a
     };
-    scratch scratch_in(room<T>& memory) const {
+    scratch scratch_in(arena& memory) const {
         const index terms = least(a_.columns, depth_block);
         scratch s;
-        s.columns = memory.take((plan_.few ? c_.rows : terms) *
-                                rounded_up(plan_.columns.longest(), leaf_.column_panel));
-        s.rows =
-            packs_rows_
-                ? memory.take(terms * rounded_up(least(plan_.rows.longest(), fetched_rows), leaf_.row_panel))
-                : nullptr;
+        s.columns = memory.take<T>((plan_.few ? c_.rows : terms) *
+                                   rounded_up(plan_.columns.longest(), leaf_.column_panel));
+        s.rows = packs_rows_ ? memory.take<T>(terms * rounded_up(least(plan_.rows.longest(), fetched_rows),
+                                                                 leaf_.row_panel))
+                             : nullptr;
         return s;
     }
 

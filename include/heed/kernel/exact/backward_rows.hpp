@@ -34,12 +34,12 @@ public:
     gradient_rows(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
                   void* memory = nullptr)
         : p_(p), g_(g), leaf_(leaves), tile_(p, g, leaves), room_(memory) {
-        dy_ = room_.take(gradient_queries * tile_.value_row());
-        y_ = room_.take(gradient_queries * tile_.value_row());
-        panel_ = tile_.panel_memory(room_, room_.take(panel_keys * tile_.key_row()));
-        values_ = room_.take(panel_keys * tile_.value_row());
+        dy_ = room_.take<T>(gradient_queries * tile_.value_row());
+        y_ = room_.take<T>(gradient_queries * tile_.value_row());
+        panel_ = tile_.panel_memory(room_, room_.take<T>(panel_keys * tile_.key_row()));
+        values_ = room_.take<T>(panel_keys * tile_.value_row());
         m_ = tile_.memory_of(room_);
-        flow_ = room_.take((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
+        flow_ = room_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
     }
     std::size_t bytes() const { return room_.bytes(); }
 
@@ -176,7 +176,7 @@ private:
     const exact_gradients<E>& g_;
     const gradient_leaves<E>& leaf_;
     gradient_tile<E> tile_;
-    room<T> room_;
+    arena room_;
     T* dy_;
     T* y_;
     key_panel<T> panel_;

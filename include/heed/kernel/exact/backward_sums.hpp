@@ -25,10 +25,10 @@ public:
     bias_sums(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
               const row_numbers<T>& numbers, void* memory = nullptr)
         : p_(p), g_(g), numbers_(numbers), tile_(p, g, leaves), room_(memory) {
-        panel_ = tile_.panel_memory(room_, room_.take(panel_keys * tile_.key_row()));
-        values_ = room_.take(panel_keys * tile_.value_row());
+        panel_ = tile_.panel_memory(room_, room_.take<T>(panel_keys * tile_.key_row()));
+        values_ = room_.take<T>(panel_keys * tile_.value_row());
         m_ = tile_.memory_of(room_);
-        ds_ = room_.take((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
+        ds_ = room_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
     }
     std::size_t bytes() const { return room_.bytes(); }
 
@@ -101,7 +101,7 @@ private:
     const exact_gradients<E>& g_;
     row_numbers<T> numbers_;
     gradient_tile<E> tile_;
-    room<T> room_;
+    arena room_;
     key_panel<T> panel_;
     T* values_;
     tile_memory<T> m_;

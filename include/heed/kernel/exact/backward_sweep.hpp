@@ -37,20 +37,21 @@ public:
         : p_(p), g_(g), leaf_(leaves), w_(leaves.pack_lanes), tile_(p, g, leaves), room_(memory) {
         panels_ = p.keys <= panel_keys ? 1 : gradient_panels;
         // The keys of all panels are one table, for the product over them.
-        keys_ = room_.take(panels_ * panel_keys * tile_.key_row());
+        keys_ = room_.take<T>(panels_ * panel_keys * tile_.key_row());
         for (index i = 0; i < panels_; ++i) {
             panel_[i] = tile_.panel_memory(room_, keys_ + i * panel_keys * tile_.key_row());
-            dk_[i] = room_.take(tile_.key_row() * panel_keys);
-            dv_[i] = room_.take(tile_.value_row() * panel_keys);
-            upper_dk_[i] = room_.take(groups_queries() ? tile_.key_row() * panel_keys : 0);
-            upper_dv_[i] = room_.take(groups_queries() ? tile_.value_row() * panel_keys : 0);
+            dk_[i] = room_.take<T>(tile_.key_row() * panel_keys);
+            dv_[i] = room_.take<T>(tile_.value_row() * panel_keys);
+            upper_dk_[i] = room_.take<T>(groups_queries() ? tile_.key_row() * panel_keys : 0);
+            upper_dv_[i] = room_.take<T>(groups_queries() ? tile_.value_row() * panel_keys : 0);
         }
         const index row = tile_.key_row() > tile_.value_row() ? tile_.key_row() : tile_.value_row();
-        rows_ = room_.take(panel_keys * row);
+        rows_ = room_.take<T>(panel_keys * row);
         m_ = tile_.memory_of(room_);
         const index queries = p.queries < gradient_queries ? p.queries : gradient_queries;
-        ds_ = room_.take(queries * gradient_keys);
-        hidden_ = room_.take(p.score != nullptr || p.score_masked != nullptr ? queries * gradient_keys : 0);
+        ds_ = room_.take<T>(queries * gradient_keys);
+        hidden_ =
+            room_.take<T>(p.score != nullptr || p.score_masked != nullptr ? queries * gradient_keys : 0);
     }
     std::size_t bytes() const { return room_.bytes(); }
 
@@ -264,7 +265,7 @@ private:
     const gradient_leaves<E>& leaf_;
     index w_;
     gradient_tile<E> tile_;
-    room<T> room_;
+    arena room_;
     index panels_;
     key_panel<T> panel_[gradient_panels];
     T* keys_;

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <heed/kernel/exact/backward_kernels.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -64,22 +64,22 @@ public:
     index key_row() const { return key_row_; }
     index value_row() const { return value_row_; }
 
-    key_panel<T> panel_memory(room<T>& memory, T* keys) const {
+    key_panel<T> panel_memory(arena& memory, T* keys) const {
         key_panel<T> k{};
         k.keys = keys;
-        k.turned_keys = memory.take(key_row_ * panel_keys);
-        k.turned_values = memory.take(value_row_ * panel_keys);
+        k.turned_keys = memory.take<T>(key_row_ * panel_keys);
+        k.turned_values = memory.take<T>(value_row_ * panel_keys);
         return k;
     }
-    tile_memory<T> memory_of(room<T>& memory) const {
+    tile_memory<T> memory_of(arena& memory) const {
         const index rows = p_.queries < gradient_queries ? p_.queries : gradient_queries;
         const bool changes = p_.score != nullptr || p_.score_masked != nullptr;
         tile_memory<T> m;
-        m.q = memory.take(direct(p_.q) ? 0 : rows * p_.features);
-        m.dy = memory.take(direct(g_.dy) ? 0 : rows * p_.value_features);
-        m.s = memory.take(rows * panel_keys);
-        m.hidden = memory.take(changes ? rows * panel_keys : 0);
-        m.raw = memory.take(g_.derivative != nullptr ? rows * panel_keys : 0);
+        m.q = memory.take<T>(direct(p_.q) ? 0 : rows * p_.features);
+        m.dy = memory.take<T>(direct(g_.dy) ? 0 : rows * p_.value_features);
+        m.s = memory.take<T>(rows * panel_keys);
+        m.hidden = memory.take<T>(changes ? rows * panel_keys : 0);
+        m.raw = memory.take<T>(g_.derivative != nullptr ? rows * panel_keys : 0);
         return m;
     }
 

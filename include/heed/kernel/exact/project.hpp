@@ -10,7 +10,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/linear/matrix.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -32,14 +32,14 @@ struct projection {
     index row_tasks() const { return (rank + project_rows - 1) / project_rows; }
     index row(const exact_leaves<E>& leaf) const { return rounded_up(features, leaf.pack_lanes); }
 
-    void take(room<T>& r, const exact_leaves<E>& leaf, T*& sums, T*& upper, T*& numbers, T*& rows) const {
-        sums = r.take(project_rows * row(leaf));
-        upper = r.take(positions > group_keys ? project_rows * row(leaf) : 0);
-        numbers = r.take(project_rows * tile_keys);
-        rows = r.take(tile_keys * row(leaf));
+    void take(arena& r, const exact_leaves<E>& leaf, T*& sums, T*& upper, T*& numbers, T*& rows) const {
+        sums = r.take<T>(project_rows * row(leaf));
+        upper = r.take<T>(positions > group_keys ? project_rows * row(leaf) : 0);
+        numbers = r.take<T>(project_rows * tile_keys);
+        rows = r.take<T>(tile_keys * row(leaf));
     }
     std::size_t bytes(const exact_leaves<E>& leaf) const {
-        room<T> count;
+        arena count;
         T* piece;
         take(count, leaf, piece, piece, piece, piece);
         return count.bytes();
@@ -47,7 +47,7 @@ struct projection {
 
     // Rows [task * project_rows, …) of one head.
     void run(const exact_leaves<E>& leaf, index b, index h, index task, void* memory) const {
-        room<T> r(memory);
+        arena r(memory);
         T* sums;
         T* upper;
         T* numbers;

@@ -8,7 +8,7 @@
 
 #include <heed/core/resources.hpp>
 #include <heed/kernel/layers/kernels.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -27,13 +27,13 @@ public:
     using T = typename problem::T;
 
     linear_backward(const problem& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                    room<T> memory = room<T>())
+                    arena memory = arena())
         : x_(p, g, leaves, memory) {
         bytes_ = memory.bytes();
     }
 
     std::size_t bytes() const { return bytes_; }
-    linear_flow<T> flow_of(room<T>& memory) const { return {memory, x_.c.feature_row, x_.c.value_row}; }
+    linear_flow<T> flow_of(arena& memory) const { return {memory, x_.c.feature_row, x_.c.value_row}; }
 
     // R after the last position, where the state is `last`.
     void begin(index b, index h, const linear_flow<T>& r, const linear_memory<T>& last) const {

@@ -21,10 +21,10 @@ public:
     linear_backward_memory(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
                            const chain_plan& plan, index kept, workspace& memory)
         : p_(p), g_(g), leaves_(leaves), kept_(kept), measure_(p, leaves), back_(p, g, leaves) {
-        room<T> counting;
+        arena counting;
         measure_.memory_of(counting);
         back_.flow_of(counting);
-        counting.take(kept * (measure_.state_size() + measure_.normaliser_size()));
+        counting.take<T>(kept * (measure_.state_size() + measure_.normaliser_size()));
         chain_ = cache_lines(counting.bytes());
         lane_ = cache_lines(measure_.bytes() > back_.bytes() ? measure_.bytes() : back_.bytes());
         progress_ = cache_lines(plan.bytes());
@@ -48,10 +48,10 @@ public:
         T* normaliser(index link) const { return state(link) + state_size; }
     };
     chain_states at(index slot) const {
-        room<T> here(chains_ + chain_ * static_cast<std::size_t>(slot));
+        arena here(chains_ + chain_ * static_cast<std::size_t>(slot));
         const auto forward = measure_.memory_of(here);
         const auto flow = back_.flow_of(here);
-        T* const kept = here.take(kept_ * (measure_.state_size() + measure_.normaliser_size()));
+        T* const kept = here.take<T>(kept_ * (measure_.state_size() + measure_.normaliser_size()));
         return {forward, flow, kept, measure_.state_size(), measure_.normaliser_size()};
     }
     linear_forward<E> forward(index lane) const { return {p_, leaves_, scratch(lane)}; }
@@ -59,8 +59,8 @@ public:
     void* progress() const { return base_; }
 
 private:
-    room<T> scratch(index lane) const {
-        return room<T>(base_ + progress_ + lane_ * static_cast<std::size_t>(lane));
+    arena scratch(index lane) const {
+        return arena(base_ + progress_ + lane_ * static_cast<std::size_t>(lane));
     }
 
     const linear_problem<E>& p_;

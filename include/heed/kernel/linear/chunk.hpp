@@ -19,9 +19,17 @@ public:
     using base::base;
     using base::feature_row, base::value_row, base::pair_row, base::rows, base::by_feature, base::keys,
         base::turned, base::values, base::queries, base::pairs, base::high, base::low, base::decayed_queries,
-        base::beta, base::key_pairs, base::filled, base::level, base::shift, base::grow, base::keep;
+        base::beta, base::key_pairs, base::early_keys, base::filled, base::level, base::shift, base::grow,
+        base::keep;
     using typename base::T;
 
+    // Keys, values and decays of positions [first, first + count), and what the keys are to each other.
+    void load_keys(index b, index h, index first, index count) {
+        base::load_keys(b, h, first, count);
+        if (!p_.delta) return;
+        pair_scores(keys, early_keys, key_pairs);
+        for (index i = 0; i < count; ++i) key_pairs[i * pair_row + i] = 0;
+    }
     // The state that relative queries look at: S and z over e^h, h in `shifts`.
     void place_state(const T* state, const T* shifts) const {
         for (index f = 0; f < feature_row; ++f) {

@@ -19,7 +19,7 @@ public:
     using T = typename problem::T;
 
     // With room for `positions`, up to chunk_positions; none for pairs where a position stands alone.
-    chunk_rows(const problem& p, const linear_leaves<E>& leaves, room<T>& memory,
+    chunk_rows(const problem& p, const linear_leaves<E>& leaves, arena& memory,
                index positions = chunk_positions)
         : by_feature(leaves), p_(p), leaf_(leaves), w_(leaves.pack_lanes) {
         input_row = rounded_up(p.inputs, w_);
@@ -28,44 +28,44 @@ public:
         pair_row = rounded_up(positions, w_);
         const index depth = positions > 1 ? pair_row : 1;
         const index others = positions > 1 ? pair_row : 0;
-        input = memory.take(depth * input_row);
-        keys = memory.take(depth * feature_row);
-        turned = memory.take(feature_row * others);
-        values = memory.take(depth * value_row);
-        queries = memory.take(depth * feature_row);
-        pairs = memory.take(others * pair_row);
-        constant = memory.take(pair_row);
+        input = memory.take<T>(depth * input_row);
+        keys = memory.take<T>(depth * feature_row);
+        turned = memory.take<T>(feature_row * others);
+        values = memory.take<T>(depth * value_row);
+        queries = memory.take<T>(depth * feature_row);
+        pairs = memory.take<T>(others * pair_row);
+        constant = memory.take<T>(pair_row);
         if (p.decays == decay_of::head) {
-            high = memory.take(pair_row);
-            low = memory.take(pair_row);
-            since_start = memory.take(pair_row);
-            until_end = memory.take(pair_row);
+            high = memory.take<T>(pair_row);
+            low = memory.take<T>(pair_row);
+            since_start = memory.take<T>(pair_row);
+            until_end = memory.take<T>(pair_row);
         }
         if (p.scaled()) {
-            decayed_keys = memory.take(depth * feature_row);
-            decayed_queries = memory.take(depth * feature_row);
-            keep = memory.take(feature_row);
+            decayed_keys = memory.take<T>(depth * feature_row);
+            decayed_queries = memory.take<T>(depth * feature_row);
+            keep = memory.take<T>(feature_row);
         } else {
             decayed_keys = keys;
             decayed_queries = queries;
         }
         if (p.relative) {
-            level = memory.take(feature_row);
-            shift = memory.take(feature_row);
-            grow = memory.take(feature_row);
+            level = memory.take<T>(feature_row);
+            shift = memory.take<T>(feature_row);
+            grow = memory.take<T>(feature_row);
         }
         if (segmented()) {
             by_feature.take(memory, feature_row, positions);
-            near_keys = memory.take(depth * feature_row);
-            near_turned = memory.take(feature_row * pair_row);
-            near_rows = memory.take(depth * feature_row);
-            weights = memory.take(others * feature_row);
-            spare = memory.take(others * feature_row);
+            near_keys = memory.take<T>(depth * feature_row);
+            near_turned = memory.take<T>(feature_row * pair_row);
+            near_rows = memory.take<T>(depth * feature_row);
+            weights = memory.take<T>(others * feature_row);
+            spare = memory.take<T>(others * feature_row);
         }
         if (p.delta) {
-            beta = memory.take(pair_row);
-            early_keys = p.decays == decay_of::nothing ? keys : memory.take(depth * feature_row);
-            key_pairs = memory.take(others * pair_row);
+            beta = memory.take<T>(pair_row);
+            early_keys = p.decays == decay_of::nothing ? keys : memory.take<T>(depth * feature_row);
+            key_pairs = memory.take<T>(others * pair_row);
         }
     }
 
@@ -89,8 +89,6 @@ public:
             p_.beta.read(p_.beta.context, b, h, first, count, 0, 1, numbers);
             for (index i = 0; i < count; ++i) beta[i] = static_cast<T>(numbers[i]);
             if (p_.decays != decay_of::nothing) decay_rows_since_start(keys, early_keys);
-            pair_scores(keys, early_keys, key_pairs);
-            for (index i = 0; i < count; ++i) key_pairs[i * pair_row + i] = 0;
         }
     }
 

@@ -24,11 +24,11 @@ struct linear_memory {
     T* state_lost;
     T* normaliser_lost;
 
-    linear_memory(room<T>& memory, index features, index feature_row, index value_row) {
-        state = memory.take(features * value_row);
-        normaliser = memory.take(feature_row);
-        state_lost = memory.take(features * value_row);
-        normaliser_lost = memory.take(feature_row);
+    linear_memory(arena& memory, index features, index feature_row, index value_row) {
+        state = memory.take<T>(features * value_row);
+        normaliser = memory.take<T>(feature_row);
+        state_lost = memory.take<T>(features * value_row);
+        normaliser_lost = memory.take<T>(feature_row);
     }
 };
 
@@ -38,22 +38,22 @@ public:
     using problem = linear_problem<E>;
     using T = typename problem::T;
 
-    linear_forward(const problem& p, const linear_leaves<E>& leaves, room<T> memory = room<T>())
+    linear_forward(const problem& p, const linear_leaves<E>& leaves, arena memory = arena())
         : p_(p),
           leaf_(leaves),
           w_(leaves.pack_lanes),
           c_(p, leaves, memory),
           size_(p.features * c_.value_row),
-          added_(memory.take(size_)),
-          start_(memory.take(size_)),
-          added_normaliser_(memory.take(c_.feature_row)),
-          start_normaliser_(memory.take(c_.feature_row)),
-          output_(memory.take(chunk_positions * c_.value_row)),
-          total_(memory.take(chunk_positions)),
+          added_(memory.take<T>(size_)),
+          start_(memory.take<T>(size_)),
+          added_normaliser_(memory.take<T>(c_.feature_row)),
+          start_normaliser_(memory.take<T>(c_.feature_row)),
+          output_(memory.take<T>(chunk_positions * c_.value_row)),
+          total_(memory.take<T>(chunk_positions)),
           bytes_(memory.bytes()) {}
 
     std::size_t bytes() const { return bytes_; }
-    linear_memory<T> memory_of(room<T>& memory) const {
+    linear_memory<T> memory_of(arena& memory) const {
         return {memory, p_.features, c_.feature_row, c_.value_row};
     }
 

@@ -26,8 +26,8 @@ struct linear_flow {
     T* state;       // R (feature, value feature)
     T* normaliser;  // (feature)
 
-    linear_flow(room<T>& memory, index feature_row, index value_row)
-        : state(memory.take(feature_row * value_row)), normaliser(memory.take(feature_row)) {}
+    linear_flow(arena& memory, index feature_row, index value_row)
+        : state(memory.take<T>(feature_row * value_row)), normaliser(memory.take<T>(feature_row)) {}
 };
 
 // Writes what a chunk has found.

@@ -43,7 +43,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
     const linear_forward<E> measure(p, leaves);
-    room<T> counting;
+    arena counting;
     measure.memory_of(counting);
     const std::size_t each = cache_lines(measure.bytes());
     const std::size_t state = cache_lines(counting.bytes());
@@ -56,10 +56,10 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     p = preparation.run(p, start);
     char* const base = start + preparation.bytes();
     const auto scratch = [&](index lane) {
-        return room<T>(base + progress + each * static_cast<std::size_t>(lane));
+        return arena(base + progress + each * static_cast<std::size_t>(lane));
     };
     const auto state_of = [&](index slot) {
-        room<T> here(base + progress + each * lane_count + state * static_cast<std::size_t>(slot));
+        arena here(base + progress + each * lane_count + state * static_cast<std::size_t>(slot));
         return measure.memory_of(here);
     };
     const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const linear_memory<T>& m) {
@@ -103,7 +103,7 @@ void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     if (given.batch * given.heads * given.queries == 0) return;
     const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;
     const linear_forward<E> measure(given, leaves);
-    room<T> counting;
+    arena counting;
     measure.memory_of(counting);
     const linear_preparation<E> preparation(given, leaves);
     const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
@@ -112,8 +112,8 @@ void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     const linear_problem<E> p = preparation.run(given, start);
     for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
         char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);
-        linear_forward<E> kernel(p, leaves, room<T>(here));
-        room<T> rest(here + cache_lines(measure.bytes()));
+        linear_forward<E> kernel(p, leaves, arena(here));
+        arena rest(here + cache_lines(measure.bytes()));
         const linear_memory<T> m = measure.memory_of(rest);
         const index head = task / chunks;
         const index first = task % chunks * chunk_positions;

@@ -31,7 +31,7 @@ public:
     using problem = linear_problem<E>;
     using T = typename problem::T;
 
-    linear_short(const problem& p, const linear_leaves<E>& leaves, room<T> memory = room<T>())
+    linear_short(const problem& p, const linear_leaves<E>& leaves, arena memory = arena())
         : p_(p),
           leaf_(leaves),
           w_(leaves.pack_lanes),
@@ -39,17 +39,17 @@ public:
           in_place_(lies_in_place(p) ? p.columns() / w_ * w_ : 0),
           side_row_(c_.value_row - in_place_) {
         const index readers = p.keys == 1 ? p.group() + (p.delta ? 1 : 0) : 0;
-        plain_ = memory.take(readers * c_.feature_row);
-        rows_ = p.decays == decay_of::nothing ? plain_ : memory.take(readers * c_.feature_row);
-        outputs_ = memory.take((readers > p.keys ? readers : p.keys) * c_.value_row);
-        total_ = memory.take(readers > p.keys ? readers : p.keys);
-        pairs_ = memory.take(readers);
-        one_ = memory.take(1);
-        side_ = memory.take(p.features * side_row_);
-        zeros_ = p.initial.data == nullptr ? memory.take(c_.value_row) : nullptr;
+        plain_ = memory.take<T>(readers * c_.feature_row);
+        rows_ = p.decays == decay_of::nothing ? plain_ : memory.take<T>(readers * c_.feature_row);
+        outputs_ = memory.take<T>((readers > p.keys ? readers : p.keys) * c_.value_row);
+        total_ = memory.take<T>(readers > p.keys ? readers : p.keys);
+        pairs_ = memory.take<T>(readers);
+        one_ = memory.take<T>(1);
+        side_ = memory.take<T>(p.features * side_row_);
+        zeros_ = p.initial.data == nullptr ? memory.take<T>(c_.value_row) : nullptr;
         if (p.separate()) {
-            normaliser_ = memory.take(c_.feature_row);
-            added_ = memory.take(c_.feature_row);
+            normaliser_ = memory.take<T>(c_.feature_row);
+            added_ = memory.take<T>(c_.feature_row);
         }
         bytes_ = memory.bytes();
         if (one_ == nullptr) return;
@@ -238,7 +238,6 @@ private:
 template <class E>
 void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device, index lanes,
                workspace& memory) {
-    using T = typename linear_problem<E>::T;
     const index heads = p.batch * p.kv_heads;
     if (lanes > heads) lanes = heads;
     const linear_short<E> measure(p, leaves);
@@ -249,12 +248,12 @@ void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, devic
                             ? on_stack
                             : static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     if (lanes == 1) {
-        linear_short<E> kernel(p, leaves, room<T>(start));
+        linear_short<E> kernel(p, leaves, arena(start));
         for (index head = 0; head < heads; ++head) kernel.run(head / p.kv_heads, head % p.kv_heads);
         return;
     }
     for_each_task(device, lanes, heads, [&](index lane, index head) {
-        linear_short<E> kernel(p, leaves, room<T>(start + each * static_cast<std::size_t>(lane)));
+        linear_short<E> kernel(p, leaves, arena(start + each * static_cast<std::size_t>(lane)));
         kernel.run(head / p.kv_heads, head % p.kv_heads);
     });
 }

@@ -11,30 +11,30 @@ struct gradient_work {
     using T = typename linear_problem<E>::T;
 
     gradient_work(const linear_problem<E>& p_, const linear_gradients<E>& g_, const linear_leaves<E>& leaves,
-                  room<T>& memory)
+                  arena& memory)
         : p(p_), g(g_), leaf(leaves), writer(p_, g_, leaves), w(leaves.pack_lanes), c(p_, leaves, memory) {
         flow_size = c.feature_row * c.value_row;
-        out = memory.take(chunk_positions * c.value_row);
-        dq = memory.take(chunk_positions * c.feature_row);
-        earlier = memory.take(chunk_positions * c.feature_row);
+        out = memory.take<T>(chunk_positions * c.value_row);
+        dq = memory.take<T>(chunk_positions * c.feature_row);
+        earlier = memory.take<T>(chunk_positions * c.feature_row);
         later = p.decays == decay_of::nothing && !p.delta ? earlier
-                                                          : memory.take(chunk_positions * c.feature_row);
-        spare = memory.take(chunk_positions * c.feature_row);
-        dx = memory.take(chunk_positions * c.input_row);
-        du = memory.take(chunk_positions * c.value_row);
-        products = memory.take(chunk_positions * c.pair_row);
-        turned_values = memory.take(c.value_row * c.pair_row);
-        turned_state = memory.take(flow_size);
-        added = memory.take(flow_size);
-        after = memory.take(flow_size);
-        added_normaliser = memory.take(c.feature_row);
-        after_normaliser = memory.take(c.feature_row);
-        inverse = memory.take(chunk_positions);
-        slope = memory.take(chunk_positions);
-        answer = p.ones() || p.delta ? memory.take(chunk_positions * c.value_row) : nullptr;
+                                                          : memory.take<T>(chunk_positions * c.feature_row);
+        spare = memory.take<T>(chunk_positions * c.feature_row);
+        dx = memory.take<T>(chunk_positions * c.input_row);
+        du = memory.take<T>(chunk_positions * c.value_row);
+        products = memory.take<T>(chunk_positions * c.pair_row);
+        turned_values = memory.take<T>(c.value_row * c.pair_row);
+        turned_state = memory.take<T>(flow_size);
+        added = memory.take<T>(flow_size);
+        after = memory.take<T>(flow_size);
+        added_normaliser = memory.take<T>(c.feature_row);
+        after_normaliser = memory.take<T>(c.feature_row);
+        inverse = memory.take<T>(chunk_positions);
+        slope = memory.take<T>(chunk_positions);
+        answer = p.ones() || p.delta ? memory.take<T>(chunk_positions * c.value_row) : nullptr;
         if (p.decays != decay_of::nothing) {
-            db = memory.take(chunk_positions * c.feature_row);
-            db_end = memory.take(c.feature_row);
+            db = memory.take<T>(chunk_positions * c.feature_row);
+            db_end = memory.take<T>(c.feature_row);
         }
     }
 

@@ -20,7 +20,7 @@
 #include <cmath>
 
 #include <heed/kernel/native/run.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -36,14 +36,14 @@ public:
     }
 
     std::size_t bytes() const {
-        carving c(nullptr);
+        arena c;
         scratch m = carve(c);
         return m.bytes;
     }
 
     // All queries of a group of heads.
     void run(index b, index kv_head, void* memory) const {
-        carving c(static_cast<char*>(memory));
+        arena c(memory);
         scratch m = carve(c);
         clear(m.dk, p_.keys * p_.features);
         clear(m.dv, p_.keys * p_.value_features);
@@ -93,7 +93,7 @@ private:
         char* forward;
     };
 
-    scratch carve(carving& c) const {
+    scratch carve(arena& c) const {
         scratch m{};
         c.take(m.dk, p_.keys * p_.features);
         c.take(m.dv, p_.keys * p_.value_features);
@@ -112,7 +112,7 @@ private:
         for (T** x : {&m.weights, &m.slopes, &m.weights_by_key, &m.slopes_by_key})
             c.take(*x, decode_keys * decode_keys);
         c.take(m.forward, static_cast<index>(forward_.bytes()));
-        m.bytes = c.taken();
+        m.bytes = c.bytes();
         return m;
     }
 

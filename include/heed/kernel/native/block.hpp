@@ -20,8 +20,8 @@
 // times selection blocks of all keys; linear in a block of queries.
 #pragma once
 
+#include <heed/core/arena.hpp>
 #include <heed/kernel/native/branch.hpp>
-#include <heed/kernel/native/carving.hpp>
 #include <heed/kernel/native/importance.hpp>
 #include <heed/kernel/native/problem.hpp>
 #include <heed/kernel/native/ranges.hpp>
@@ -46,13 +46,13 @@ public:
     index queries() const { return rows_; }
 
     std::size_t bytes() const {
-        carving counted(nullptr);
+        arena counted;
         return carve(counted).bytes;
     }
 
     // Queries [begin, end) of the heads of one group; memory is bytes() long.
     native_found<T> run(index b, index kv_head, index begin, index end, void* memory) const {
-        carving c(static_cast<char*>(memory));
+        arena c(memory);
         scratch m = carve(c);
         task t{b, kv_head, begin, end - begin};
         bring_queries(t, m);
@@ -83,7 +83,7 @@ private:
         void* exact;
     };
 
-    scratch carve(carving& c) const {
+    scratch carve(arena& c) const {
         scratch m{};
         const index all = p_.group() * rows_;
         m.found.rows = rows_;
@@ -123,7 +123,7 @@ private:
         char* exact = nullptr;
         c.take(exact, static_cast<index>(most));
         m.exact = exact;
-        m.bytes = c.taken();
+        m.bytes = c.bytes();
         return m;
     }
 

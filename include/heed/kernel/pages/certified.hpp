@@ -21,11 +21,11 @@ void run_certified(const exact_problem<E>& problem, const page_table<T>* carried
     page_table<T> table{};
     table.page = page;
     certified_walk<E> walk(p, table, pages, tau);
-    carved shared{nullptr};
+    arena shared;
     if (carried == nullptr) call_bounds<E>(p, page, device_.lanes(), shared);
     char* const base = static_cast<char*>(
-        memory.reserve(shared.used + cache_lines(walk.bytes()) * static_cast<std::size_t>(lanes)));
-    carved bounds_memory{base};
+        memory.reserve(shared.bytes() + cache_lines(walk.bytes()) * static_cast<std::size_t>(lanes)));
+    arena bounds_memory(base);
     table = carried != nullptr
                 ? *carried
                 : call_bounds<E>(p, page, device_.lanes(), bounds_memory).make(p, page, mask, device_);
@@ -33,7 +33,7 @@ void run_certified(const exact_problem<E>& problem, const page_table<T>* carried
         certified_walk<E> mine(walk);
         const index head = task / p.queries;
         mine.run(head / p.kv_heads, head % p.kv_heads, task % p.queries, mask,
-                 base + shared.used + cache_lines(walk.bytes()) * static_cast<std::size_t>(lane));
+                 base + shared.bytes() + cache_lines(walk.bytes()) * static_cast<std::size_t>(lane));
     });
 }
 

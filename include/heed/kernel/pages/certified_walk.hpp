@@ -40,16 +40,16 @@ public:
           pages_(pages),
           padded_(rounded_up(pages, decode_keys)),
           rest_(table, rows_, pages, p.keys) {
-        carved count{nullptr};
+        arena count;
         layout(count);
-        bytes_ = count.used;
+        bytes_ = count.bytes();
     }
 
     std::size_t bytes() const { return bytes_; }
 
     template <class M>
     void run(index b, index kv_head, index query, const M& mask, void* memory) {
-        carved from{static_cast<char*>(memory)};
+        arena from(memory);
         layout(from);
         const exact_decode<E> kernel(p_, leaf_, query, 1);
         const page_readers readers = readers_of(mask, b, kv_head, rows_, p_.keys, table_.page);
@@ -71,7 +71,7 @@ public:
     }
 
 private:
-    void layout(carved& from) {
+    void layout(arena& from) {
         const exact_decode<E> kernel(p_, leaf_, 0, 1);
         scratch_ = from.take<char>(static_cast<index>(kernel.bytes()));
         sum_ = from.take<T>(kernel.state_size());

@@ -12,24 +12,13 @@
 #include <bit>
 #include <limits>
 
+#include <heed/core/arena.hpp>
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/pages/kernels.hpp>
 #include <heed/kernel/pages/seen.hpp>
 
 namespace heed::inline HEED_ABI::detail {
-
-// Memory handed out piece by piece, each on a cache line of its own; with nullptr it only counts.
-struct carved {
-    char* base;
-    std::size_t used = 0;
-    template <class X>
-    X* take(index count) {
-        const std::size_t at = used;
-        used += cache_lines(static_cast<std::size_t>(count) * sizeof(X));
-        return base == nullptr ? nullptr : reinterpret_cast<X*>(base + at);
-    }
-};
 
 inline index pages_of(index keys, index page) { return (keys + page - 1) / page; }
 
@@ -44,7 +33,7 @@ struct call_bounds {
 
     static constexpr index pages_of_task = 64;
 
-    call_bounds(const exact_problem<E>& p, index page, index lanes, carved& memory) : lanes_(lanes) {
+    call_bounds(const exact_problem<E>& p, index page, index lanes, arena& memory) : lanes_(lanes) {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         tasks_of_head = pages == 0 ? 1 : (pages + pages_of_task - 1) / pages_of_task;
         rows = memory.take<T>(heads * pages * 2 * p.features);

@@ -65,7 +65,7 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     };
     page_table<T> table{};
     page_estimate<E> estimate(p, table, together);
-    const auto room_of = [&](carved& from) {
+    const auto room_of = [&](arena& from) {
         room m;
         m.q = from.take<T>(estimate.size());
         m.scores = from.take<T>(rows * decode_keys);
@@ -75,18 +75,18 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
         m.seen = from.take<bit_word>(words);
         return m;
     };
-    carved shared{nullptr}, own{nullptr};
+    arena shared, own;
     if (carried == nullptr) call_bounds<E>(p, page, device_.lanes(), shared);
     room_of(own);
     char* const base =
-        static_cast<char*>(memory.reserve(shared.used + own.used * static_cast<std::size_t>(lanes)));
-    carved bounds_memory{base};
+        static_cast<char*>(memory.reserve(shared.bytes() + own.bytes() * static_cast<std::size_t>(lanes)));
+    arena bounds_memory(base);
     table = carried != nullptr
                 ? *carried
                 : call_bounds<E>(p, page, device_.lanes(), bounds_memory).make(p, page, mask, device_);
 
     for_each_task(device_, lanes, heads * blocks, [&](index lane, index task) {
-        carved mine{base + shared.used + own.used * static_cast<std::size_t>(lane)};
+        arena mine(base + shared.bytes() + own.bytes() * static_cast<std::size_t>(lane));
         const room m = room_of(mine);
         const index head = task / blocks, query = task % blocks * together;
         const index queries = (std::min)(together, p.queries - query);

@@ -25,7 +25,7 @@ public:
     rest_of_pages(const page_table<T>& table, index rows, index pages, index keys)
         : leaf_(page_leaves_on_target<T>()), table_(table), rows_(rows), pages_(pages), keys_(keys) {}
 
-    void layout(carved& from) {
+    void layout(arena& from) {
         masses_ = from.take<T>(padded());
         left_ = from.take<double>(rows_ * (pages_ + 1));
         reference_ = from.take<T>(rows_);

@@ -62,18 +62,18 @@ public:
 
     psa_gradient_rows(const psa_backward_plan<E>& plan, void* memory) : plan_(plan) {
         const exact_problem<E>& p = plan.p;
-        room<T> pieces(memory);
-        dk_ = pieces.take(p.keys * p.features);
-        dv_ = pieces.take(p.keys * p.value_features);
-        keys_ = pieces.take(p.keys * p.features);
-        values_ = pieces.take(p.keys * p.value_features);
-        scores_ = pieces.take(p.keys + select_slack);
-        slope_ = pieces.take(p.keys + select_slack);
-        query_ = pieces.take(p.features);
-        dq_ = pieces.take(p.features);
-        dy_ = pieces.take(p.value_features);
-        nothing_ = pieces.take(p.value_features);
-        features_ = pieces.take(static_cast<index>(sparse_copy<E>::row_bytes(p.features) / sizeof(T)));
+        arena pieces(memory);
+        dk_ = pieces.take<T>(p.keys * p.features);
+        dv_ = pieces.take<T>(p.keys * p.value_features);
+        keys_ = pieces.take<T>(p.keys * p.features);
+        values_ = pieces.take<T>(p.keys * p.value_features);
+        scores_ = pieces.take<T>(p.keys + select_slack);
+        slope_ = pieces.take<T>(p.keys + select_slack);
+        query_ = pieces.take<T>(p.features);
+        dq_ = pieces.take<T>(p.features);
+        dy_ = pieces.take<T>(p.value_features);
+        nothing_ = pieces.take<T>(p.value_features);
+        features_ = pieces.take<T>(static_cast<index>(sparse_copy<E>::row_bytes(p.features) / sizeof(T)));
         bytes_ = pieces.bytes();
     }
     std::size_t bytes() const { return bytes_; }

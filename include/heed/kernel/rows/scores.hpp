@@ -8,8 +8,8 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/queries.hpp>
-#include <heed/kernel/room.hpp>
 #include <heed/kernel/rows/kernels.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -67,22 +67,21 @@ public:
     // Memory aligned to a cache line in pieces; without any it only counts.
     places lay_out(void* memory) const {
         places m{};
-        room<T> pieces(memory);
+        arena pieces(memory);
         const index strips = (rows_ + lanes_ - 1) / lanes_;
         const index features = p_.features > value_stride_ ? p_.features : value_stride_;
-        m.query = pieces.take(query_stride_ * (strips * lanes_ > rows_ ? strips * lanes_ : rows_));
-        m.padded = pieces.take(row_group * p_.features);
-        m.panel = pieces.take(tile_keys * (lanes_ > 4 ? lanes_ : 4));
-        m.tile = pieces.take(tile_keys * features);
-        m.scores = pieces.take(rows_ * row_stride_);
-        m.chosen = reinterpret_cast<std::int32_t*>(pieces.take(rows_ * row_stride_));
-        m.room = pieces.take(2 * row_stride_);
-        m.output = pieces.take(output_size());
-        if (p_.keys > group_keys) m.upper = pieces.take(output_size());
-        m.scale = pieces.take(rows_);
-        m.factor = pieces.take(rows_);
-        constexpr index numbers = static_cast<index>(sizeof(index) / sizeof(T));
-        m.next = reinterpret_cast<index*>(pieces.take(rows_ * numbers));
+        m.query = pieces.take<T>(query_stride_ * (strips * lanes_ > rows_ ? strips * lanes_ : rows_));
+        m.padded = pieces.take<T>(row_group * p_.features);
+        m.panel = pieces.take<T>(tile_keys * (lanes_ > 4 ? lanes_ : 4));
+        m.tile = pieces.take<T>(tile_keys * features);
+        m.scores = pieces.take<T>(rows_ * row_stride_);
+        m.chosen = pieces.take<std::int32_t>(rows_ * row_stride_);
+        m.room = pieces.take<T>(2 * row_stride_);
+        m.output = pieces.take<T>(output_size());
+        if (p_.keys > group_keys) m.upper = pieces.take<T>(output_size());
+        m.scale = pieces.take<T>(rows_);
+        m.factor = pieces.take<T>(rows_);
+        m.next = pieces.take<index>(rows_);
         m.bytes = pieces.bytes();
         return m;
     }

@@ -14,7 +14,7 @@
 #include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/kernels.hpp>
-#include <heed/kernel/room.hpp>
+#include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
