@@ -34,7 +34,7 @@
 #pragma once
 
 #include <heed/attention.hpp>
-#include <heed/kernel/sparse/precision.hpp>
+#include <heed/kernel/sparse/precision_run.hpp>
 #include <heed/select/concept.hpp>
 
 namespace heed::inline HEED_ABI {

@@ -37,8 +37,8 @@ public:
 
     std::size_t bytes() const {
         arena c;
-        scratch m = carve(c);
-        return m.bytes;
+        carve(c);
+        return c.bytes();
     }
 
     // All queries of a group of heads.
@@ -80,7 +80,6 @@ public:
 
 private:
     struct scratch {
-        std::size_t bytes;
         T *dk, *dv, *dck, *dcv;    // (position, feature)
         T *key_room, *value_room;  // keys and values of the head, where they are converted
         T *compressed_room, *compressed_value_room;
@@ -112,7 +111,6 @@ private:
         for (T** x : {&m.weights, &m.slopes, &m.weights_by_key, &m.slopes_by_key})
             c.take(*x, decode_keys * decode_keys);
         c.take(m.forward, static_cast<index>(forward_.bytes()));
-        m.bytes = c.bytes();
         return m;
     }
 

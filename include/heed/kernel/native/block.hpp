@@ -47,7 +47,8 @@ public:
 
     std::size_t bytes() const {
         arena counted;
-        return carve(counted).bytes;
+        carve(counted);
+        return counted.bytes();
     }
 
     // Queries [begin, end) of the heads of one group; memory is bytes() long.
@@ -71,7 +72,6 @@ private:
         index count;
     };
     struct scratch {
-        std::size_t bytes;
         native_found<T> found;
         E* query;      // (row, feature)
         T* query_sum;  // the same in the sum type
@@ -120,10 +120,7 @@ private:
         room_of(branch_kernel<E>(y, leaf_));
         const auto z = selected_problem({0, 0, 0, 0}, m, 0);
         room_of(branch_kernel<E>(z, leaf_));
-        char* exact = nullptr;
-        c.take(exact, static_cast<index>(most));
-        m.exact = exact;
-        m.bytes = c.bytes();
+        m.exact = c.take<char>(static_cast<index>(most));
         return m;
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/sparse/precision.hpp: attention whose scores are made of few bits first, and of all where
+// heed/kernel/sparse/precision_run.hpp: attention whose scores are made of few bits first, and of all where
 // needed
 //
 // Keys become two planes of small integers, once per call (part::selection). A row of scores is the product
@@ -8,10 +8,6 @@
 // product with the values, is that of the decode kernel on a whole row.
 #pragma once
 
-#include <atomic>
-
-#include <heed/core/device.hpp>
-#include <heed/core/workspace.hpp>
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/scratch.hpp>
@@ -61,23 +57,20 @@ public:
           threshold_(static_cast<T>(threshold)),
           padded_(rounded_up(p.features, 4)),
           keys_(rounded_up(p.keys, most_lanes)) {
-        const index rows = p.batch * p.kv_heads * keys_;
-        steps_ = static_cast<T*>(planes);
-        high_ = reinterpret_cast<signed char*>(steps_ + rows);
-        low_ = high_ + rows * padded_;
+        arena memory(planes);
+        take_planes(memory);
     }
 
     static std::size_t bytes_of_planes(const problem& p) {
-        const index rows = p.batch * p.kv_heads * rounded_up(p.keys, most_lanes);
-        return static_cast<std::size_t>(rows) *
-               (sizeof(T) + 2 * static_cast<std::size_t>(rounded_up(p.features, 4)));
+        arena counted;
+        precision_rows(p, 0, nullptr).take_planes(counted);
+        return counted.bytes();
     }
     // Scratch of a lane.
     std::size_t bytes() const {
-        const index numbers = 2 * rounded_up(p_.features, 64) + 2 * keys_ +
-                              2 * rounded_up(p_.value_features, 64) + tile_keys * p_.value_features;
-        return cache_lines(static_cast<std::size_t>(numbers) * sizeof(T) +
-                           static_cast<std::size_t>(2 * padded_));
+        arena counted;
+        room_in(counted);
+        return counted.bytes();
     }
 
     // The keys of a tile to their planes; those behind the last are zeros.
@@ -129,18 +122,28 @@ private:
         signed char* high;  // a row's halves
         signed char* low;
     };
-    room room_in(void* memory) const {
+    room room_in(arena& memory) const {
         room r;
-        r.query = static_cast<T*>(memory);
-        r.numbers = r.query + rounded_up(p_.features, 64);
-        r.scores = r.numbers + rounded_up(p_.features, 64);
-        r.weights = r.scores + keys_;
-        r.output = r.weights + keys_;
-        r.upper = r.output + rounded_up(p_.value_features, 64);
-        r.values = r.upper + rounded_up(p_.value_features, 64);
-        r.high = reinterpret_cast<signed char*>(r.values + tile_keys * p_.value_features);
-        r.low = r.high + padded_;
+        memory.take(r.query, p_.features);
+        memory.take(r.numbers, p_.features);
+        memory.take(r.scores, keys_);
+        memory.take(r.weights, keys_);
+        memory.take(r.output, rounded_up(p_.value_features, 64));
+        memory.take(r.upper, rounded_up(p_.value_features, 64));
+        memory.take(r.values, tile_keys * p_.value_features);
+        memory.take(r.high, padded_);
+        memory.take(r.low, padded_);
         return r;
+    }
+    room room_in(void* memory) const {
+        arena from(memory);
+        return room_in(from);
+    }
+    void take_planes(arena& memory) {
+        const index rows = p_.batch * p_.kv_heads * keys_;
+        memory.take(steps_, rows);
+        memory.take(high_, rows * padded_);
+        memory.take(low_, rows * padded_);
     }
 
     cover cover_of(index b, index head, index query, index key, index end) const {
@@ -265,38 +268,5 @@ private:
     signed char* high_ = nullptr;
     signed char* low_ = nullptr;
 };
-
-// Rows of a task: their number shows in nothing but the load of the threads.
-inline constexpr index precision_task_rows = 16;
-
-// Gives how many rows were made again.
-template <class E>
-index run_precision(const exact_problem<E>& p, double threshold, device_ref device_, workspace& memory) {
-    if (p.batch == 0 || p.heads == 0 || p.queries == 0) return 0;
-    void* const planes = memory.reserve(precision_rows<E>::bytes_of_planes(p), workspace::part::selection);
-    const precision_rows<E> rows(p, threshold, planes);
-    const index lanes = device_.lanes();
-    const std::size_t each = rows.bytes();
-    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    const auto room_of = [&](index lane) { return base + each * static_cast<std::size_t>(lane); };
-
-    const index parts = (p.keys + most_lanes - 1) / most_lanes;
-    for_each_task(device_, lanes, p.batch * p.kv_heads * parts, [&](index lane, index task) {
-        const index head = task / parts;
-        rows.split_keys(head / p.kv_heads, head % p.kv_heads, task % parts * most_lanes, room_of(lane));
-    });
-    std::atomic<index> again{0};
-    const index blocks = (p.queries + precision_task_rows - 1) / precision_task_rows;
-    for_each_task(device_, lanes, p.batch * p.heads * blocks, [&](index lane, index task) {
-        const index head = task / blocks;
-        const index first = task % blocks * precision_task_rows;
-        const index end = least(first + precision_task_rows, p.queries);
-        index mine = 0;
-        for (index i = first; i < end; ++i)
-            mine += rows.row(head / p.heads, head % p.heads, i, room_of(lane)) ? 1 : 0;
-        again.fetch_add(mine);
-    });
-    return again.load();
-}
 
 }  // namespace heed::inline HEED_ABI::detail
