@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/sparse/precision_run.hpp: attention whose scores are made of few bits first, and of all where
+// heed/kernel/sparse/precision.hpp: attention whose scores are made of few bits first, and of all where
 // needed
 //
 // Keys become two planes of small integers, once per call (part::selection). A row of scores is the product
