@@ -3,6 +3,7 @@
 // target
 #pragma once
 
+#include <heed/core/fetch.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/simd/dispatch.hpp>
 #include <heed/simd/pack.hpp>

@@ -9,6 +9,7 @@
 
 #include <bit>
 
+#include <heed/core/fetch.hpp>
 #include <heed/mask/concept.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -82,7 +83,7 @@ void read_block(const lane_block& block, const S* table, index query_stride, ind
             const S* const from = table + done * lane_stride;
             // The next line of each lane: a processor does not follow as many streams.
             for (std::int32_t lane = 0; lane < side; ++lane)
-                __builtin_prefetch(from + lane * lane_stride + 64 / static_cast<index>(sizeof(S)));
+                fetch_near(from + lane * lane_stride + 64 / static_cast<index>(sizeof(S)));
             for (std::int32_t row = 0; row < whole; row += side)
                 turn_square(from + row, lane_stride, values + row, done);
             for (std::int32_t lane = 0; lane < side; ++lane)

@@ -29,7 +29,7 @@ HEED_INLINE void add_terms(const detail::dense_block<T>& p, index r, index i) {
         for (int q = 0; q < Rows; ++q) sum[q] = load(sums + q * wide + j);
         HEED_UNROLL
         for (int t = 0; t < Terms; ++t) {
-            if (Terms > 1 && j % line_numbers<T> == 0) fetch_line(from + t * p.b_row + ahead);
+            if (Terms > 1 && j % line_numbers<T> == 0) detail::fetch_line(from + t * p.b_row + ahead);
             const pack<T> y = load(from + t * p.b_row);
             HEED_UNROLL
             for (int q = 0; q < Rows; ++q) sum[q] = x[q][t] * y + sum[q];

@@ -13,12 +13,6 @@ inline constexpr int dense_packs = 3;
 template <class T>
 inline constexpr int row_packs = dense_rows > lanes_of<T> ? dense_rows / lanes_of<T> : 1;
 
-// To the second-level cache: the first one has too few miss buffers for memory.
-HEED_INLINE void fetch_line([[maybe_unused]] const void* p) {
-#if defined(__GNUC__) || defined(__clang__)
-    __builtin_prefetch(p, 0, 2);
-#endif
-}
 template <class T>
 inline constexpr index line_numbers = 64 / static_cast<index>(sizeof(T));
 
@@ -29,7 +23,8 @@ HEED_INLINE void copy_lanes(const T* from, index term_stride, index lanes, index
     constexpr index ahead = 16;  // a term's lanes are few lines, a page away from the next term's
     for (index i = 0; i < terms; ++i, from += term_stride, to += wide) {
         if (i + ahead < terms)
-            for (index l = 0; l < lanes; l += line_numbers<T>) fetch_line(from + ahead * term_stride + l);
+            for (index l = 0; l < lanes; l += line_numbers<T>)
+                detail::fetch_line(from + ahead * term_stride + l);
         T* at = to;
         index l = 0;
         for (; l + wide <= lanes; l += wide, at += terms * wide) {
@@ -68,7 +63,8 @@ HEED_INLINE void turn_lanes(const T* from, index lane_stride, index term_stride,
                 // The last square ends with the last term, whatever terms it shares with the one before.
                 const index first = i + w <= terms ? i : terms - w;
                 if (i % line_numbers<T> == 0 && last >= w)
-                    for (index r = w; r < 2 * w; ++r) fetch_line(x + (r < last ? r : last) * lane_stride + i);
+                    for (index r = w; r < 2 * w; ++r)
+                        detail::fetch_line(x + (r < last ? r : last) * lane_stride + i);
                 turn_square(x + first, lane_stride, last, panel + first * wide, wide);
             }
             continue;

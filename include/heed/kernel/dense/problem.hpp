@@ -2,6 +2,7 @@
 // heed/kernel/dense/problem.hpp: what the leaves of the dense product are asked for
 #pragma once
 
+#include <heed/core/fetch.hpp>
 #include <heed/kernel/dense/matrix.hpp>
 
 namespace heed::inline HEED_ABI::detail {

@@ -33,7 +33,7 @@ struct line_reader {
 };
 HEED_INLINE void fetch_some(line_reader& f) {
     for (index n = 0; n < f.at_once && f.left.count > 0; ++n) {
-        fetch_line(f.left.first + f.at);
+        detail::fetch_line(f.left.first + f.at);
         f.at += 64;
         if (f.at < f.left.bytes) continue;
         f.at = 0;

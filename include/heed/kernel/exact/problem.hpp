@@ -9,6 +9,7 @@
 // loop over the block's scores.
 #pragma once
 
+#include <heed/core/fetch.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>

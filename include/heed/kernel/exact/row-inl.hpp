@@ -36,7 +36,7 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
         HEED_UNROLL
         for (int i = 0; i < Keys; ++i) {
             x[i] = load(at_key[i] + f);
-            __builtin_prefetch(at_key[i] + f + ahead, 0, 2);
+            detail::fetch_line(at_key[i] + f + ahead);
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
@@ -117,7 +117,7 @@ HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T
     for (index f = 0; f < whole; ++f) {
         const T* const x = k + f * feature_stride;
         for (index key = 0; fetch && key < detail::decode_keys; key += 64 / static_cast<index>(sizeof(T)))
-            __builtin_prefetch(x + detail::decode_keys + key, 0, 2);
+            detail::fetch_line(x + detail::decode_keys + key);
         for (index r = 0; r < rows; ++r) {
             if (f < w)
                 add_feature<true>(q[r * q_stride + f], x, count, sums[r][f % w]);
@@ -161,7 +161,7 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
         V x[Packs];
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
-            __builtin_prefetch(row + ahead + j * w, 0, 2);
+            detail::fetch_line(row + ahead + j * w);
             x[j] = load(row + j * w);
         }
         HEED_UNROLL

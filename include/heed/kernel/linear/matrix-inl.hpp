@@ -72,7 +72,7 @@ HEED_INLINE void fetch_soon(const detail::matrix_product<T>& p, index turn) {
     const index first = turn * soon_lines * 64;
     for (const detail::memory_span& span : p.soon) {
         if (first >= span.bytes) continue;
-        for (index i = 0; i < soon_lines; ++i) __builtin_prefetch(span.begin + first + i * 64, 0, 2);
+        for (index i = 0; i < soon_lines; ++i) detail::fetch_line(span.begin + first + i * 64);
     }
 #endif
 }

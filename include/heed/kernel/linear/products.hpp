@@ -2,6 +2,7 @@
 // heed/kernel/linear/products.hpp: the products that a chunk is made of, as its leaves are told of them
 #pragma once
 
+#include <heed/core/fetch.hpp>
 #include <heed/core/index.hpp>
 #include <heed/core/strided.hpp>
 

@@ -6,6 +6,7 @@
 // choice depends on the number of rows alone.
 #pragma once
 
+#include <heed/core/fetch.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/native/choose.hpp>
 
@@ -23,8 +24,7 @@ void fetch_rows(const strided<X>& x, index begin, index end, index features) {
 #if HEED_VECTOR_EXTENSIONS
     constexpr index line = 64 / static_cast<index>(sizeof(X));
     for (index row = begin; row < end; ++row)
-        for (index f = 0; f < features; f += line)
-            __builtin_prefetch(x.row(0, 0, row) + f * x.stride[3], 0, 2);
+        for (index f = 0; f < features; f += line) fetch_line(x.row(0, 0, row) + f * x.stride[3]);
 #endif
 }
 

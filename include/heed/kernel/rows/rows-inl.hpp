@@ -110,11 +110,11 @@ HEED_NOINLINE void kept_outputs(const T* weights, const std::int32_t* keys, inde
     const index lines = ((end - first) * columns / line + rows - 1) / rows;
     for (index r = 0; r < rows; ++r) {
         if (r + 2 < rows) {
-            __builtin_prefetch(weights + 2 * row_stride + next[r + 2]);
-            __builtin_prefetch(keys + 2 * row_stride + next[r + 2]);
+            detail::fetch_near(weights + 2 * row_stride + next[r + 2]);
+            detail::fetch_near(keys + 2 * row_stride + next[r + 2]);
         }
         // The next tile to the second cache: beside this one it does not fit into the first.
-        for (index i = 0; ahead != nullptr && i < lines; ++i, ahead += line) __builtin_prefetch(ahead, 0, 2);
+        for (index i = 0; ahead != nullptr && i < lines; ++i, ahead += line) detail::fetch_line(ahead);
         const index begin = next[r];
         index f = 0;
         index i = begin;

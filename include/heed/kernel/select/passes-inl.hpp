@@ -116,8 +116,7 @@ HEED_NOINLINE index within(const T* x, index n, T low, T high, T* to, index& abo
 template <class T>
 HEED_NOINLINE void sample(const T* x, index step, index runs, T* to) {
     for (index i = 0; i < runs; ++i)
-        __builtin_memcpy(to + i * detail::sample_run, x + i * step,
-                         static_cast<std::size_t>(detail::sample_run) * sizeof(T));
+        for (index j = 0; j < detail::sample_run; ++j) to[i * detail::sample_run + j] = x[i * step + j];
 }
 
 template <class T>
