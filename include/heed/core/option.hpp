@@ -6,6 +6,7 @@
 // rule but to the count: any number of them in one call intersect.
 #pragma once
 
+#include <initializer_list>
 #include <limits>
 #include <tuple>
 #include <type_traits>
@@ -81,8 +82,11 @@ concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
 // Is a kind one of those that a function takes?
-template <option_kind Kind, option_kind... Kinds>
-inline constexpr bool kind_among = ((Kind == Kinds) || ...);
+constexpr bool is_among(option_kind kind, std::initializer_list<option_kind> taken) {
+    for (const option_kind one : taken)
+        if (kind == one) return true;
+    return false;
+}
 
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);

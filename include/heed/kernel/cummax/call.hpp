@@ -4,37 +4,22 @@
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
-#include <heed/core/check.hpp>
-#include <heed/core/resources.hpp>
+#include <heed/core/call.hpp>
 #include <heed/cummax/options.hpp>
 #include <heed/kernel/cummax/problem.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
-// Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
-template <option_kind... Kinds>
-struct cummax_options {
+// The running maximum and its attention: outputs have the inputs' extents and element type.
+struct cummax_call : call_base {
+    static constexpr const char* replaces = "";
     template <class... Options>
-    static constexpr bool validate() {
-        static_assert((is_option<Options> && ...),
-                      "heed::cummax: an argument after the tensors is not an option; options are values such "
-                      "as heed::along::position or heed::heads_apart");
-        if constexpr ((is_option<Options> && ...)) {
-            static_assert(count_of<option_kind::mask, Options...> == 0,
-                          "heed::cummax: takes no mask; a running maximum looks at what came before");
-            static_assert(
-                (kind_among<std::remove_cvref_t<Options>::kind, option_kind::mask, Kinds...> && ...),
-                "heed::cummax: this call does not take one of these options; its header lists those "
-                "it takes");
-            HEED_OPTIONS_ONCE("heed::cummax");
-            static_assert(count_of<option_kind::state, Options...> == 0 ||
-                              count_of<option_kind::initial_state, Options...> +
-                                      count_of<option_kind::final_state, Options...> ==
-                                  0,
-                          "heed::cummax: state is both the initial and the final state; give it alone, or "
-                          "the other two");
-        }
-        return (is_option<Options> && ...);
+    static constexpr void beside() {
+        static_assert(count_of<option_kind::state, Options...> == 0 ||
+                          count_of<option_kind::initial_state, Options...> +
+                                  count_of<option_kind::final_state, Options...> ==
+                              0,
+                      "heed: state is both the initial and the final state; give it alone, or the other two");
     }
 };
 
@@ -43,7 +28,7 @@ struct cummax_options {
 template <class T, class S>
 auto state_of(std::string_view function, const char* name, const table<S>& t, const std::array<index, 4>& x) {
     static_assert(std::is_same_v<std::remove_const_t<S>, T>,
-                  "heed::cummax: a state is float, or double where the tensors hold double");
+                  "heed: a state is float, or double where the tensors hold double");
     const std::array<index, 4> needed{x[0], x[1], 1, x[3]};
     if (t.extents != needed)
         fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",

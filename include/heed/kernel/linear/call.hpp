@@ -80,9 +80,7 @@ struct linear_setup<T, std::tuple<Options...>> {
         p.causal = causal;
         p.normalised = normalised;
         if constexpr (causal) {
-            const auto& mask = get<option_kind::mask>();
-            if (mask.left != unbounded || mask.right != 0)
-                fail(function, {"the mask is a window; linear attention takes heed::causal alone"});
+            std::apply([&](const auto&... o) { check_all_causal(function, o...); }, options);
             if (p.queries != p.keys)
                 fail(function, {"q has ", p.queries, " positions, k has ", p.keys,
                                 "; causal linear attention needs as many, and a state for what came before"});
@@ -187,42 +185,49 @@ private:
 };
 
 // What queries read from a state (batch, kv_head, feature, value feature and z).
-template <class T, class Y, class S, class... Options>
-void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
-                       const view<const S>& state, const std::tuple<Options...>& options) {
-    static_assert((kind_among<Options::kind, option_kind::features, option_kind::normalisation,
-                              option_kind::scale, option_kind::on, option_kind::use> &&
-                   ...),
-                  "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
-                  "on and use");
-    check_linear_options<Options...>();
-    static_assert(std::is_same_v<Y, T> || std::is_same_v<Y, S>,
-                  "heed::linear_state::finish_into: y is const or holds another element type than the state");
-    using E = storage_t<T>;
-    const view<const T> keys(nullptr, {state.batch(), state.heads(), 0, q.features()});
-    const view<const T> values(nullptr, {state.batch(), state.heads(), 0, state.features() - 1});
-    check_shapes(function, q, keys, values, &y);
-    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-    linear_setup<T, std::tuple<Options...>> setup(function, options, q, keys, values, leaves);
-    linear_problem<E>& p = setup.problem;
-    if (p.over_positions)
-        fail(function, {"the features of heed::efficient look at all positions and have no state"});
-    if (p.features != state.positions())
-        fail(function, {"q has ", p.features, " features after the map, the state has ", state.positions()});
-    if constexpr (std::is_same_v<Y, T>)
-        p.y = strided_of<E>(y);
-    else
-        p.y_sum = strided_of<S>(y);
-    p.initial = strided_of<S>(state);
-    p.coded_initial = p.random_features > 0;
-    call_memory used(function);
-    used.reads("q", bytes_of(q));
-    used.reads("the state", bytes_of(state));
-    used.replaces("y", bytes_of(y), "q");
-    setup.check_list(used);
-    setup.run([&](const device_ref device, index lanes, workspace& memory) {
-        read_state(p, leaves, device, lanes, memory);
-    });
-}
+template <class T, class S>
+struct read_linear_state_call : call_base {
+    HEED_CALL("linear_state::finish", "y", "q", "",
+              "it takes a feature map, normalised or unnormalised, scale, on and use");
+    static constexpr bool writes_sums = true;
+    static constexpr const char* replaces = "q";
+    view<const S> state;
+
+    static constexpr bool takes(option_kind kind) {
+        return kind == option_kind::features || kind == option_kind::normalisation ||
+               kind == option_kind::scale || kind == option_kind::on || kind == option_kind::use;
+    }
+    view<const T> keys(index features) const {
+        return {nullptr, {state.batch(), state.heads(), 0, features}};
+    }
+    auto shapes(const char* function, const auto& q) const {
+        return check_shapes(function, q, keys(q.features()), keys(state.features() - 1));
+    }
+    template <class Y, class... Options>
+    void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+             const Options&... options) const {
+        using E = storage_t<T>;
+        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, keys(q.features()),
+                                                      keys(state.features() - 1), leaves);
+        linear_problem<E>& p = setup.problem;
+        if (p.over_positions)
+            fail(function, {"the features of heed::efficient look at all positions and have no state"});
+        if (p.features != state.positions())
+            fail(function,
+                 {"q has ", p.features, " features after the map, the state has ", state.positions()});
+        if constexpr (std::is_same_v<Y, T>)
+            p.y = strided_of<E>(y);
+        else
+            p.y_sum = strided_of<S>(y);
+        p.initial = strided_of<S>(state);
+        p.coded_initial = p.random_features > 0;
+        used.reads("the state", bytes_of(state));
+        setup.check_list(used);
+        setup.run([&](const device_ref device, index lanes, workspace& memory) {
+            read_state(p, leaves, device, lanes, memory);
+        });
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail
