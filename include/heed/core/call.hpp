@@ -29,22 +29,19 @@ namespace heed::inline HEED_ABI::detail {
 
 // The names of a list such as "q, k and v" as texts of their own.
 struct name_list {
-    char text[64]{};
-    std::size_t start[8]{};
+    char text[6][16]{};
     std::size_t count = 0;
 
     constexpr name_list(std::string_view list) {
-        std::size_t used = 0;
         while (!list.empty()) {
             const std::string_view word = list.substr(0, list.find_first_of(" ,"));
             list.remove_prefix(word.size() < list.size() ? word.size() + 1 : word.size());
             if (word.empty() || word == "and" || word == "or") continue;
-            start[count++] = used;
-            for (const char letter : word) text[used++] = letter;
-            ++used;
+            for (std::size_t i = 0; i < word.size(); ++i) text[count][i] = word[i];
+            ++count;
         }
     }
-    constexpr const char* operator[](std::size_t i) const { return text + start[i]; }
+    constexpr const char* operator[](std::size_t i) const { return text[i]; }
 };
 
 // What a call says of itself unless it says otherwise.
@@ -115,20 +112,23 @@ auto shapes_of(const Call& call, const char* function, const First& first, const
     }
 }
 
-// Output number i has the extents needed; a text compares it with the input that it is made after, where that
-// says it.
-template <class Call, class Y>
-void check_output(const char* function, std::size_t i, const view<Y>& y, const call_extents& needed,
-                  const call_extents& like) {
-    check_extents(function, Call::outputs[i], y);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (y.extents[axis] != needed[axis]) {
-            if (like[axis] != needed[axis])
-                fail(function, {Call::outputs[i], " has ", y.extents[axis], " ", axis_names[axis], ", needs ",
-                                needed[axis]});
-            fail(function, {Call::outputs[i], " has ", y.extents[axis], " ", axis_names[axis], ", ",
-                            Call::inputs[i], " has ", like[axis]});
-        }
+// Output number i has the extents needed; a text compares it with an input that has them too, first of all
+// with the one it is made after.
+template <std::size_t Inputs>
+void check_output(const char* function, const name_list& outputs, std::size_t i, const call_extents& extents,
+                  const byte_span& memory, const call_extents& needed, const name_list& inputs,
+                  const std::array<call_extents, Inputs>& from) {
+    check_extents(function, outputs[i], extents, memory);
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        if (extents[axis] == needed[axis]) continue;
+        std::size_t like = i;
+        for (std::size_t tried = 0; from[like][axis] != needed[axis] && tried < Inputs; ++tried) like = tried;
+        if (from[like][axis] != needed[axis])
+            fail(function,
+                 {outputs[i], " has ", extents[axis], " ", axis_names[axis], ", needs ", needed[axis]});
+        fail(function, {outputs[i], " has ", extents[axis], " ", axis_names[axis], ", ", inputs[like],
+                        " has ", needed[axis]});
+    }
 }
 
 // Outputs `to` and inputs `from` as views, of shapes that were checked.
@@ -176,7 +176,9 @@ void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::
             const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);
             const std::tuple<view<written_element<Y>>...> to(as_view(std::get<O>(outputs))...);
             const auto needed = shapes_of(call, Call::name_into, std::get<I>(from)...);
-            (check_output<Call>(Call::name_into, O, std::get<O>(to), needed[O], std::get<O>(from).extents),
+            const std::array<call_extents, sizeof...(X)> read{std::get<I>(from).extents...};
+            (check_output(Call::name_into, Call::outputs, O, std::get<O>(to).extents,
+                          bytes_of(std::get<O>(to)), needed[O], Call::inputs, read),
              ...);
             run_call(call, Call::name_into, to, from, outs, ins, options...);
         }(std::index_sequence_for<Y...>(), std::index_sequence_for<X...>());
@@ -231,9 +233,10 @@ void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::
             return ::heed::detail::call_elements<inputs_alike, X...>::template fit_outputs<writes_sums,    \
                                                                                            Y...>();        \
         }(static_cast<Inputs*>(nullptr));                                                                  \
-        static_assert(fit, "heed::" function "_into: " outs                                                \
-                           " holds another element type than what is read (" same                          \
-                           "); outputs hold that type, or all float where it is half or bfloat16 and the " \
-                           "function says so");                                                            \
+        static_assert(fit || writes_sums, "heed::" function "_into: " outs                                 \
+                                          " holds another element type than " same "; needs theirs");      \
+        static_assert(fit || !writes_sums,                                                                 \
+                      "heed::" function "_into: " outs " holds another element type than " same            \
+                      "; needs theirs, or float, all of them, for those of half or bfloat16");             \
         return kept && writable && fit;                                                                    \
     }

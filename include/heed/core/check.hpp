@@ -52,18 +52,22 @@ inline void check_axis(std::string_view function, std::string_view argument, ind
 // What an error text calls the elements of an axis.
 inline constexpr const char* axis_names[] = {"batch entries", "heads", "positions", "features"};
 
+inline void check_extents(std::string_view function, std::string_view argument,
+                          const std::array<index, 4>& extents, const byte_span& memory) {
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        if (extents[axis] < 0)
+            fail(function, {argument, " has ", extents[axis], " ", axis_names[axis],
+                            ", needs a number that is not negative"});
+        if (extents[axis] > longest_axis)
+            fail(function,
+                 {argument, " has ", extents[axis], " ", axis_names[axis], ", needs at most 2^31 - 1"});
+    }
+    checked_product(function, {extents[0], extents[1], extents[2], extents[3]});
+    check_memory(function, argument, memory);
+}
 template <class T>
 void check_extents(std::string_view function, std::string_view argument, const view<T>& v) {
-    for (std::size_t axis = 0; axis < 4; ++axis) {
-        if (v.extents[axis] < 0)
-            fail(function, {argument, " has ", v.extents[axis], " ", axis_names[axis],
-                            ", needs a number that is not negative"});
-        if (v.extents[axis] > longest_axis)
-            fail(function,
-                 {argument, " has ", v.extents[axis], " ", axis_names[axis], ", needs at most 2^31 - 1"});
-    }
-    checked_product(function, {v.extents[0], v.extents[1], v.extents[2], v.extents[3]});
-    check_memory(function, argument, bytes_of(v));
+    check_extents(function, argument, v.extents, bytes_of(v));
 }
 
 // What a call reads and writes, and the one list of what an output is checked for: it has memory, every
