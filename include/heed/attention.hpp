@@ -41,10 +41,8 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-struct attention_call : call_base {
+struct attention_call : query_call {
     HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
-    static constexpr bool writes_sums = true;
-    static constexpr const char* replaces = "q";
     static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
     template <class... Options>
     static constexpr void beside() {
@@ -53,9 +51,6 @@ struct attention_call : call_base {
             !(gradient_kind(Options::kind) || ...),
             "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
             "are options of heed::attention_backward");
-    }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v) {
-        return check_shapes(function, q, k, v);
     }
     static void run(const char* function, call_memory& used, const auto& y, const auto& q, const auto& k,
                     const auto& v, const auto&... options) {

@@ -46,28 +46,17 @@
 
 namespace heed::inline HEED_ABI {
 
-// The gradients of q, k and v, each of its tensor's kind.
-template <class Q, class K, class V>
-struct attention_gradients {
-    Q q;
-    K k;
-    V v;
-};
-
 namespace detail {
 
 template <class L>
-struct attention_backward_call : call_base {
+struct attention_backward_call : query_backward_call {
     HEED_CALL("attention_backward", "dq, dk or dv", "q, k and v", "dy or y",
               "heed/attention_backward.hpp lists those it takes");
-    static constexpr bool writes_sums = true;
     static_assert(has_elements<L>,
                   "heed::attention_backward: behind y comes the log-sum-exp that the forward wrote with "
                   "logsumexp(t), a tensor (batch, head, query)");
     const L& lse;
 
-    template <class... Gradients>
-    using results = attention_gradients<Gradients...>;
     static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
     template <class... Options>
     static constexpr void beside() {

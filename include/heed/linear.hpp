@@ -42,19 +42,14 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-struct linear_call : call_base {
+struct linear_call : query_call {
     HEED_CALL("linear_attention", "y", "q, k and v", "", "heed/linear.hpp lists those it takes");
-    static constexpr bool writes_sums = true;
-    static constexpr const char* replaces = "q";
     static constexpr bool takes(option_kind kind) {
         return linear_kind(kind) || kind == option_kind::state || kind == option_kind::final_state;
     }
     template <class... Options>
     static constexpr void beside() {
         check_linear_options<Options...>();
-    }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v) {
-        return check_shapes(function, q, k, v);
     }
     template <class T, class Y, class... Options>
     static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
@@ -67,12 +62,11 @@ struct linear_call : call_base {
             p.y = strided_of<E>(y);
         else
             p.y_sum = strided_of<sum_t<T>>(y);
-        setup.bind_states(function);
-        setup.list_states(used);
-        setup.check_list(used);
-        setup.run([&](const device_ref device, index lanes, workspace& memory) {
-            run_linear(p, leaves, device, lanes, memory);
-        });
+        setup.bind_states(function, used, options...);
+        used.validate(options...);
+        with_resources([&](const device_ref device,
+                           workspace& memory) { run_linear(p, leaves, device, device.lanes(), memory); },
+                       options...);
     }
 };
 
@@ -90,31 +84,15 @@ auto forward_options(const Options&... options) {
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::with_all_options(
-        [&](const auto&... all) {
-            detail::write_result(detail::linear_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                                 std::tie(q, k, v), all...);
-        },
-        options...);
+    detail::write_result(detail::linear_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(q, k, v),
+                         options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::with_all_options(
-        [&](const auto&... all) {
-            return detail::make_result(detail::linear_call{}, std::tie(q, k, v), all...);
-        },
-        options...);
+    return detail::make_result(detail::linear_call{}, std::tie(q, k, v), options...);
 }
-
-// The gradients of q, k and v, each of its tensor's kind.
-template <class Q, class K, class V>
-struct linear_attention_gradients {
-    Q q;
-    K k;
-    V v;
-};
 
 // Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
 // forward (initial_state, not state), and
@@ -124,24 +102,16 @@ struct linear_attention_gradients {
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
                                     const V& v, const Options&... options) {
-    detail::with_all_options(
-        [&](const auto&... all) {
-            detail::write_result(
-                detail::linear_backward_call{},
-                std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-                std::tie(q, k, v, dy), all...);
-        },
-        options...);
+    detail::write_result(
+        detail::linear_backward_call{},
+        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+        std::tie(q, k, v, dy), options...);
 }
 
 // The gradients of q, k and v where dy is that of the output.
 template <class DY, class Q, class K, class V, class... Options>
 auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::with_all_options(
-        [&](const auto&... all) {
-            return detail::make_result(detail::linear_backward_call{}, std::tie(q, k, v, dy), all...);
-        },
-        options...);
+    return detail::make_result(detail::linear_backward_call{}, std::tie(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

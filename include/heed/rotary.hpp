@@ -53,50 +53,37 @@ auto positions(R&& ids) {
 
 namespace detail {
 
-// y = x turned by its angles, or back; `input` is what an error text calls x.
-template <class T, class Cos, class Sin, class... Options>
-void turn(const char* function, const char* input, call_memory& used, const view<T>& y,
-          const view<const T>& x, const Cos& cos, const Sin& sin, sum_t<T> sign, const Options&... options) {
-    const auto c = as_table(cos);
-    const auto s = as_table(sin);
-    using C = element_t<decltype(c)>;
-    constexpr bool alike = std::is_same_v<C, element_t<decltype(s)>>;
-    static_assert(alike, "heed::rotary: cos and sin hold different element types");
-    static_assert(is_stored_or_sum<C, T>,
-                  "heed::rotary: cos and sin hold another element type than x; needs x's, or float for an x "
-                  "of half or bfloat16");
-    if constexpr (alike)
-        rotate<T, C>(function, input, used, y, x, {c.data, c.extents, c.strides, c.rank},
-                     {s.data, s.extents, s.strides, s.rank}, sign, options...);
-}
-
+template <class Call>
 struct rotary_call_base : call_base {
+    // cos and sin have extents of their own, which run() looks at.
+    template <class T>
+    static std::array<call_extents, 1> shapes(const char* function, const view<const T>& x, const auto& cos,
+                                              const auto& sin) {
+        check_extents(function, Call::inputs[0], x);
+        check_extents(function, "cos", cos);
+        check_extents(function, "sin", sin);
+        return {x.extents};
+    }
     static constexpr bool takes(option_kind kind) {
         return is_among(kind, {option_kind::pairing, option_kind::positions, option_kind::on});
     }
 };
-template <class Cos, class Sin>
-struct rotary_call : rotary_call_base {
-    HEED_CALL("rotary", "y", "x", "", "it takes interleaved, positions and on(device)");
+struct rotary_call : rotary_call_base<rotary_call> {
+    HEED_CALL("rotary", "y", "x", "cos or sin", "it takes interleaved, positions and on(device)");
     static constexpr const char* replaces = "x";
-    const Cos& cos;
-    const Sin& sin;
     template <class T>
-    void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
-             const auto&... options) const {
-        turn(function, "x", used, y, x, cos, sin, sum_t<T>(1), options...);
+    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+                    const auto& cos, const auto& sin, const auto&... options) {
+        rotate(function, inputs[0], used, y, x, cos, sin, sum_t<T>(1), options...);
     }
 };
-template <class Cos, class Sin>
-struct rotary_backward_call : rotary_call_base {
-    HEED_CALL("rotary_backward", "dx", "dy", "", "it takes interleaved, positions and on(device)");
+struct rotary_backward_call : rotary_call_base<rotary_backward_call> {
+    HEED_CALL("rotary_backward", "dx", "dy", "cos or sin", "it takes interleaved, positions and on(device)");
     static constexpr const char* replaces = "dy";
-    const Cos& cos;
-    const Sin& sin;
     template <class T>
-    void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& dy,
-             const auto&... options) const {
-        turn(function, "dy", used, dx, dy, cos, sin, sum_t<T>(-1), options...);
+    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& dy,
+                    const auto& cos, const auto& sin, const auto&... options) {
+        rotate(function, inputs[0], used, dx, dy, cos, sin, sum_t<T>(-1), options...);
     }
 };
 
@@ -105,27 +92,26 @@ struct rotary_backward_call : rotary_call_base {
 // Writes y, sized by the caller; y may be x.
 template <class Y, class X, class Cos, class Sin, class... Options>
 void rotary_into(Y&& y, const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::write_result(detail::rotary_call<Cos, Sin>{{}, cos, sin},
-                         std::forward_as_tuple(std::forward<Y>(y)), std::tie(x), options...);
+    detail::write_result(detail::rotary_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(x, cos, sin), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class Cos, class Sin, class... Options>
 auto rotary(const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    return detail::make_result(detail::rotary_call<Cos, Sin>{{}, cos, sin}, std::tie(x), options...);
+    return detail::make_result(detail::rotary_call{}, std::tie(x, cos, sin), options...);
 }
 
 // dx from dy: a rotation is orthogonal, so its transpose turns by the negative angle. dx may be dy.
 template <class Dx, class Dy, class Cos, class Sin, class... Options>
 void rotary_backward_into(Dx&& dx, const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::write_result(detail::rotary_backward_call<Cos, Sin>{{}, cos, sin},
-                         std::forward_as_tuple(std::forward<Dx>(dx)), std::tie(dy), options...);
+    detail::write_result(detail::rotary_backward_call{}, std::forward_as_tuple(std::forward<Dx>(dx)),
+                         std::tie(dy, cos, sin), options...);
 }
 
 template <class Dy, class Cos, class Sin, class... Options>
 auto rotary_backward(const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    return detail::make_result(detail::rotary_backward_call<Cos, Sin>{{}, cos, sin}, std::tie(dy),
-                               options...);
+    return detail::make_result(detail::rotary_backward_call{}, std::tie(dy, cos, sin), options...);
 }
 
 // cos and sin of the angles p base^(-2i / dim), (positions, dim / 2), worked out in double.

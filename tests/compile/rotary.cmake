@@ -7,6 +7,6 @@ heed_must_not_compile(positions_temporary MESSAGE "heed::positions: the ids are 
 heed_must_not_compile(positions_column_major MESSAGE "heed::positions: this tensor is column-major")
 heed_must_not_compile(result_const MESSAGE "heed::rotary_into: y is written, and this tensor is const")
 heed_must_not_compile(result_of_other_element MESSAGE "heed::rotary_into: y holds another element type than x")
-heed_must_not_compile(caches_differ MESSAGE "heed::rotary: cos and sin hold different element types")
-heed_must_not_compile(caches_of_other_element MESSAGE "heed::rotary: cos and sin hold another element type")
+heed_must_not_compile(caches_differ MESSAGE "heed::rotary: cos or sin holds another element type than x")
+heed_must_not_compile(caches_of_other_element MESSAGE "heed::rotary: cos or sin holds another element type than x")
 heed_must_not_compile(table_of_integers MESSAGE "heed::rotary_table<T>: T is float")

@@ -25,6 +25,18 @@
 #include <heed/core/option.hpp>
 #include <heed/core/resources.hpp>
 
+namespace heed::inline HEED_ABI {
+
+// The gradients of q, k and v, each of its tensor's kind.
+template <class Q, class K, class V>
+struct attention_gradients {
+    Q q;
+    K k;
+    V v;
+};
+
+}  // namespace heed::inline HEED_ABI
+
 namespace heed::inline HEED_ABI::detail {
 
 // The names of a list such as "q, k and v" as texts of their own.
@@ -53,6 +65,23 @@ struct call_base {
     // The sentences about options that do not belong together.
     template <class... Options>
     static constexpr void beside() {}
+};
+
+// Calls of queries, keys and values, and their backwards.
+struct query_call : call_base {
+    static constexpr bool writes_sums = true;
+    static constexpr const char* replaces = "q";
+    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v) {
+        return check_shapes(function, q, k, v);
+    }
+};
+struct query_backward_call : call_base {
+    static constexpr bool writes_sums = true;
+    template <class... Gradients>
+    using results = attention_gradients<Gradients...>;
+    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy) {
+        return check_gradient_shapes(function, q, k, v, dy);
+    }
 };
 
 template <class X>
@@ -147,7 +176,10 @@ void run_call(const Call& call, const char* function, const To& to, const From& 
 // New tensors for what a call writes: one, or Call::results of several.
 template <class Call, class... X, class... Options>
 auto make_result(const Call& call, const std::tuple<X&...>& inputs, const Options&... options) {
-    if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>())
+    if constexpr ((is_bundle<Options> || ...))
+        return std::apply([&](const auto&... all) { return make_result(call, inputs, all...); },
+                          all_options(options...));
+    else if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>())
         return [&]<std::size_t... O, std::size_t... I>(std::index_sequence<O...> outs,
                                                        std::index_sequence<I...> ins) {
             const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);
@@ -169,8 +201,11 @@ auto make_result(const Call& call, const std::tuple<X&...>& inputs, const Option
 template <class Call, class... Y, class... X, class... Options>
 void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::tuple<X&...>& inputs,
                   const Options&... options) {
-    if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>() &&
-                  Call::template check_outputs<std::tuple<X...>, Y...>())
+    if constexpr ((is_bundle<Options> || ...))
+        std::apply([&](const auto&... all) { return write_result(call, outputs, inputs, all...); },
+                   all_options(options...));
+    else if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>() &&
+                       Call::template check_outputs<std::tuple<X...>, Y...>())
         [&]<std::size_t... O, std::size_t... I>(std::index_sequence<O...> outs,
                                                 std::index_sequence<I...> ins) {
             const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);

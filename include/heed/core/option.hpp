@@ -112,6 +112,29 @@ constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
 template <class O>
 inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
 
+// Several options as one; a call takes them apart.
+template <class... Options>
+struct option_bundle {
+    static constexpr option_kind kind = option_kind::bundle;
+    std::tuple<Options...> options;
+};
+template <class O>
+inline constexpr bool is_bundle = false;
+template <class... Options>
+inline constexpr bool is_bundle<option_bundle<Options...>> = true;
+
+// The options of a call, bundles taken apart, in a tuple of its own.
+template <class... Options>
+auto all_options(const Options&... options) {
+    [[maybe_unused]] const auto apart = []<class O>(const O& o) {
+        if constexpr (is_bundle<O>)
+            return o.options;
+        else
+            return std::tuple<O>(o);
+    };
+    return std::tuple_cat(apart(options)...);
+}
+
 // Settings are doubles and are computed with in T: is one above 0 there too, and normal?
 template <class T>
 constexpr bool is_positive_as(double x) {

@@ -29,21 +29,12 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
+// What result_of makes the indices of x after.
 template <class X>
-auto index_result(const std::array<index, 4>& e) {
-    using Plain = std::remove_cvref_t<X>;
-    if constexpr (eigen_tensor<X>) {
-        constexpr int rank = tensor_traits<Plain>::rank;
-        Eigen::array<Eigen::Index, static_cast<std::size_t>(rank)> sizes;
-        for (int axis = 0; axis < rank; ++axis)
-            sizes[static_cast<std::size_t>(axis)] = e[static_cast<std::size_t>(4 - rank + axis)];
-        return Eigen::Tensor<std::int32_t, rank, Eigen::RowMajor>(sizes);
-    } else if constexpr (eigen_matrix<X>) {
-        return Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(e[2], e[3]);
-    } else {
-        return Eigen::Tensor<std::int32_t, 4, Eigen::RowMajor>(e[0], e[1], e[2], e[3]);
-    }
-}
+using index_kind = std::conditional_t<
+    eigen_matrix<X>, Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+    Eigen::Tensor<std::int32_t, eigen_tensor<X> ? tensor_traits<std::remove_cvref_t<X>>::rank : 4,
+                  Eigen::RowMajor>>;
 
 }  // namespace detail
 
@@ -86,7 +77,7 @@ template <class X, class... Options>
 auto cummax_with_index(const X& x, const Options&... options) {
     const auto from = as_view(x);
     detail::check_extents("cummax_with_index", "x", from);
-    auto indices = detail::index_result<X>(from.extents);
+    auto indices = detail::result_of<detail::index_kind<X>>::make(from.extents);
     const detail::cummax_index_call<std::int32_t> call{{}, detail::as_table(indices)};
     auto values = detail::make_result(call, std::tie(x), options...);
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};

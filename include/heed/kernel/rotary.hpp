@@ -36,9 +36,9 @@ struct pairing {
 };
 
 // One row; y may be x. The sine's sign turns the other way round for the backward.
-template <class S, class T, class C>
+template <class S, class T, class C, class D>
 void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, index cos_stride,
-                const C* sin, index sin_stride, S sign, index pairs, pairing p, index features) {
+                const D* sin, index sin_stride, S sign, index pairs, pairing p, index features) {
     for (index i = 0; i < pairs; ++i) {
         const S c = static_cast<S>(cos[i * cos_stride]);
         const S s = sign * static_cast<S>(sin[i * sin_stride]);
@@ -51,7 +51,7 @@ void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, 
 }
 
 template <class C>
-void check_cache(std::string_view function, std::string_view argument, const table<C>& t, const char* input,
+void check_cache(std::string_view function, std::string_view argument, const view<C>& t, const char* input,
                  const call_extents& x, bool has_ids) {
     const index batch = x[0], rows = x[2], features = x[3];
     if (!(t.extents[0] == 1 && (t.extents[1] == 1 || (t.extents[1] == batch && !has_ids))))
@@ -67,11 +67,10 @@ void check_cache(std::string_view function, std::string_view argument, const tab
                         features, " features of ", input});
 }
 
-// y = x turned, on memory that is checked here; `input` is what an error text calls x. The sine's sign is
-// that of the angle.
-template <class T, class C, class... Options>
-void rotate(std::string_view function, const char* input, call_memory& used, const view<T>& y,
-            const view<const T>& x, const table<const C>& cos, const table<const C>& sin, sum_t<T> sign,
+// y = x turned by angles whose sine is multiplied by `sign`; `input` is what an error text calls x.
+template <class T, class C, class D, class... Options>
+void rotate(const char* function, const char* input, call_memory& used, const view<T>& y,
+            const view<const T>& x, const view<C>& cos, const view<D>& sin, sum_t<T> sign,
             const Options&... options) {
     using S = sum_t<T>;
     const auto& positions_ = pick<option_kind::positions>(options...);
@@ -82,8 +81,6 @@ void rotate(std::string_view function, const char* input, call_memory& used, con
         if (sin.extents[axis] != cos.extents[axis])
             fail(function, {"sin is (", sin.extents[1], ", ", sin.extents[2], ", ", sin.extents[3],
                             "), cos is (", cos.extents[1], ", ", cos.extents[2], ", ", cos.extents[3], ")"});
-    used.reads("cos", bytes_of(cos));
-    used.reads("sin", bytes_of(sin));
     const auto row_of = [&] {
         if constexpr (has_ids) {
             const auto& ids = positions_.ids;

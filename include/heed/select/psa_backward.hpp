@@ -27,34 +27,20 @@
 
 namespace heed::inline HEED_ABI {
 
-// The gradients of q, k and v, each of its tensor's kind.
-template <class Q, class K, class V>
-struct psa_attention_gradients {
-    Q q;
-    K k;
-    V v;
-};
-
 namespace detail {
 
-struct psa_backward_call : call_base {
+struct psa_backward_call : query_backward_call {
     HEED_CALL("psa_backward", "dq, dk or dv", "q, k and v", "dy",
               "it takes psa, scale, masks, alibi, bias, logsumexp_gradient, on and use");
-    static constexpr bool writes_sums = true;
-    template <class... Gradients>
-    using results = psa_attention_gradients<Gradients...>;
     static constexpr bool takes(option_kind kind) {
-        return kind == option_kind::select || kind == option_kind::scale || kind == option_kind::mask ||
-               kind == option_kind::alibi || kind == option_kind::bias ||
-               kind == option_kind::logsumexp_gradient || kind == option_kind::on || kind == option_kind::use;
+        return is_among(
+            kind, {option_kind::select, option_kind::scale, option_kind::mask, option_kind::alibi,
+                   option_kind::bias, option_kind::logsumexp_gradient, option_kind::on, option_kind::use});
     }
     template <class... Options>
     static constexpr void beside() {
         static_assert((std::is_same_v<Options, psa_option> || ...),
                       "heed::psa_backward: the forward's heed::psa(...) is missing; give it as an option");
-    }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy) {
-        return check_gradient_shapes(function, q, k, v, dy);
     }
     template <class T, class X, class DY, class... Options>
     static void run(const char* function, call_memory& used, const view<X>& dq, const view<X>& dk,

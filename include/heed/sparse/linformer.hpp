@@ -40,17 +40,15 @@ void check_projection(std::string_view function, std::string_view argument, cons
              {argument, " has ", p.features(), " columns, ", of_name, " has ", of.positions(), " positions"});
 }
 
-struct linformer_call : call_base {
+struct linformer_call : query_call {
     HEED_CALL(
         "linformer", "y", "q, k, v, k_projection and v_projection", "",
         "it takes scale, softcap, sinks, dropout, logsumexp, on and use; no mask, since every mixture of "
         "keys holds all of them");
-    static constexpr bool writes_sums = true;
-    static constexpr const char* replaces = "q";
     static constexpr bool takes(option_kind kind) {
-        return kind == option_kind::scale || kind == option_kind::softcap || kind == option_kind::sinks ||
-               kind == option_kind::dropout || kind == option_kind::logsumexp || kind == option_kind::on ||
-               kind == option_kind::use;
+        return is_among(kind,
+                        {option_kind::scale, option_kind::softcap, option_kind::sinks, option_kind::dropout,
+                         option_kind::logsumexp, option_kind::on, option_kind::use});
     }
     static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& e,
                        const auto& f) {

@@ -57,7 +57,7 @@ struct cummax_attention_call : cummax_call {
     static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& o,
                     const view<const T>& a1, const view<const T>& a2, const Options&... options) {
         using E = storage_t<T>;
-        const auto states = states_of<sum_t<T>>(function, o.extents, used, options...);
+        const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
         const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
         auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
         used.validate(options...);
@@ -106,7 +106,7 @@ struct cummax_attention_backward_call : cummax_call {
                     const view<const T>& a2, const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;
-        const auto states = states_of<S>(function, o.extents, used, options...);
+        const auto states = states_of<S>(function, used, state_extents(o.extents), options...);
         const along::axis axis = axis_of(function, o.positions(), o.heads(), options...);
         auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
         table<S> alpha_gradient;

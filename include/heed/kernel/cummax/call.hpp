@@ -23,53 +23,8 @@ struct cummax_call : call_base {
     }
 };
 
-// A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
-// reads this sentence before it tries to convert the result.
-template <class T, class S>
-auto state_of(std::string_view function, const char* name, const table<S>& t, const std::array<index, 4>& x) {
-    static_assert(std::is_same_v<std::remove_const_t<S>, T>,
-                  "heed: a state is float, or double where the tensors hold double");
-    const std::array<index, 4> needed{x[0], x[1], 1, x[3]};
-    if (t.extents != needed)
-        fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
-                        t.extents[3], "), needs (", needed[0], ", ", needed[1], ", 1, ", needed[3], ")"});
-    check_memory(function, name, bytes_of(t));
-    return strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-}
-
-// The state options of a call.
-template <class T, class... Options>
-cummax_states<T> states_of(std::string_view function, const std::array<index, 4>& x, call_memory& memory,
-                           const Options&... options) {
-    cummax_states<T> s;
-    const auto& both = pick<option_kind::state>(options...);
-    if constexpr (!is_absent<decltype(both)>) {
-        s.last = state_of<T>(function, "state", both.to, x);
-        s.initial = {s.last.data, {s.last.stride[0], s.last.stride[1], s.last.stride[2], s.last.stride[3]}};
-        memory.writes("state", bytes_of(both.to));
-    }
-    const auto& initial = pick<option_kind::initial_state>(options...);
-    if constexpr (!is_absent<decltype(initial)>) {
-        s.initial = state_of<T>(function, "initial_state", initial.to, x);
-        memory.reads("initial_state", bytes_of(initial.to));
-    }
-    const auto& last = pick<option_kind::final_state>(options...);
-    if constexpr (!is_absent<decltype(last)>) {
-        s.last = state_of<T>(function, "final_state", last.to, x);
-        memory.writes("final_state", bytes_of(last.to));
-    }
-    const auto& initial_gradient = pick<option_kind::initial_state_gradient>(options...);
-    if constexpr (!is_absent<decltype(initial_gradient)>) {
-        s.initial_gradient = state_of<T>(function, "initial_state_gradient", initial_gradient.to, x);
-        memory.writes("initial_state_gradient", bytes_of(initial_gradient.to));
-    }
-    const auto& last_gradient = pick<option_kind::final_state_gradient>(options...);
-    if constexpr (!is_absent<decltype(last_gradient)>) {
-        s.last_gradient = state_of<T>(function, "final_state_gradient", last_gradient.to, x);
-        memory.reads("final_state_gradient", bytes_of(last_gradient.to));
-    }
-    return s;
-}
+// A state is (batch, head, 1, feature).
+inline call_extents state_extents(const call_extents& x) { return {x[0], x[1], 1, x[3]}; }
 
 // The axis of a call; a state goes along positions.
 template <class... Options>

@@ -46,7 +46,7 @@ struct maxstate_call : cummax_call {
     static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& o,
                     const view<const T>& a1, const view<const T>& a2, const Options&... options) {
         using E = storage_t<T>;
-        const auto states = states_of<sum_t<T>>(function, o.extents, used, options...);
+        const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
         used.validate(options...);
         const cummax_plan plan = apart_plan(o, a1, a2, y);
         auto form = maxstate_form_of<E>(plan, o, a1, a2);
@@ -73,7 +73,7 @@ struct maxstate_backward_call : cummax_call {
                     const view<T>& d_a2, const view<const T>& o, const view<const T>& a1,
                     const view<const T>& a2, const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
-        const auto states = states_of<sum_t<T>>(function, o.extents, used, options...);
+        const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
         used.validate(options...);
         const cummax_plan plan = apart_plan(o, a1, a2, dy, d_o, d_a1, d_a2);
         auto form = maxstate_form_of<E>(plan, o, a1, a2);
@@ -144,7 +144,7 @@ struct maxstate_super_call : cummax_call {
              const Options&... options) const {
         using E = storage_t<T>;
         const std::array<view<const T>, 4> u{a, b, c, d};
-        const auto states = states_of<sum_t<T>>(function, u[0].extents, used, options...);
+        const auto states = states_of<sum_t<T>>(function, used, state_extents(u[0].extents), options...);
         cummax_plan plan;
         auto form = super_form_of<E>(function, u, alphas, plan, used, options...);
         used.validate(options...);
@@ -176,7 +176,7 @@ struct maxstate_super_backward_call : cummax_call {
         using S = sum_t<T>;
         const std::array<view<const T>, 4> u{a, b, c, d};
         const std::array<view<T>, 4> du{da, db, dc, dd};
-        const auto states = states_of<S>(function, u[0].extents, used, options...);
+        const auto states = states_of<S>(function, used, state_extents(u[0].extents), options...);
         cummax_plan plan;
         auto form = super_form_of<E>(function, u, alphas, plan, used, options...);
         const index heads = u[0].heads();

@@ -12,6 +12,7 @@
 #include <heed/core/chain.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/states.hpp>
 #include <heed/math.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -139,15 +140,6 @@ inline index cummax_block(index group) {
     const index fit = group == 0 ? 128 : 1024 / group / 16 * 16;
     return fit < 16 ? 16 : fit > 128 ? 128 : fit;
 }
-
-// States of a call: read at its start, written at its end, (batch, head, ·, feature).
-template <class T>
-struct cummax_states {
-    strided<const T> initial;
-    strided<T> last;
-    strided<T> initial_gradient;
-    strided<const T> last_gradient;
-};
 
 // A row of a state into scratch, or what stands for none. It stands between the rows, too: join runs over
 // whole states.

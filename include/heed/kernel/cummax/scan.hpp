@@ -186,7 +186,7 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
     check_extents(function, "o", x);
     call_memory memory(function);
     memory.reads("o", bytes_of(x));
-    const auto states = states_of<sum_t<T>>(function, x.extents, memory, options...);
+    const auto states = states_of<sum_t<T>>(function, memory, state_extents(x.extents), options...);
     memory.validate();
     cummax_plan plan;
     const auto form = forward_scan_form<E>(plan, x);

@@ -5,19 +5,11 @@
 #include <heed/kernel/linear/backward_run.hpp>
 #include <heed/kernel/linear/call.hpp>
 
-namespace heed::inline HEED_ABI {
+namespace heed::inline HEED_ABI::detail {
 
-template <class Q, class K, class V>
-struct linear_attention_gradients;  // heed/linear.hpp
-
-namespace detail {
-
-struct linear_backward_call : call_base {
+struct linear_backward_call : query_backward_call {
     HEED_CALL("linear_attention_backward", "dq, dk or dv", "q, k and v", "dy",
               "heed/linear.hpp lists those it takes (initial_state, not state)");
-    static constexpr bool writes_sums = true;
-    template <class... Gradients>
-    using results = linear_attention_gradients<Gradients...>;
     static constexpr bool takes(option_kind kind) {
         return linear_kind(kind) || kind == option_kind::initial_state_gradient ||
                kind == option_kind::final_state_gradient || kind == option_kind::decay_gradient ||
@@ -40,9 +32,6 @@ struct linear_backward_call : call_base {
                       "feature_map(f, df)");
         check_linear_options<Options...>();
     }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy) {
-        return check_gradient_shapes(function, q, k, v, dy);
-    }
     template <class T, class X, class DY, class... Options>
     static void run(const char* function, call_memory& used, const view<X>& dq, const view<X>& dk,
                     const view<X>& dv, const view<const T>& q, const view<const T>& k, const view<const T>& v,
@@ -52,26 +41,17 @@ struct linear_backward_call : call_base {
         const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
         linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v, leaves);
         linear_problem<E>& p = setup.problem;
-        setup.bind_states(function);
+        const auto states = setup.bind_states(function, used, options...);
         linear_gradients<E> g;
         g.dy = either_of<T>(dy);
         g.q = either_of<T>(dq);
         g.k = either_of<T>(dk);
         g.v = either_of<T>(dv);
 
-        const auto& into_state = setup.template get<option_kind::initial_state_gradient>();
-        const auto& from_state = setup.template get<option_kind::final_state_gradient>();
-        const auto& decays = setup.template get<option_kind::decay_gradient>();
-        const auto& betas = setup.template get<option_kind::delta_gradient>();
-        setup.list_states(used);
-        if constexpr (!is_absent<decltype(into_state)>) {
-            g.initial = setup.state_table(function, "the initial state's gradient", into_state.to);
-            used.writes("the initial state's gradient", bytes_of(into_state.to));
-        }
-        if constexpr (!is_absent<decltype(from_state)>) {
-            g.final_gradient = setup.state_table(function, "the final state's gradient", from_state.to);
-            used.reads("the final state's gradient", bytes_of(from_state.to));
-        }
+        g.initial = states.initial_gradient;
+        g.final_gradient = states.last_gradient;
+        const auto& decays = pick<option_kind::decay_gradient>(options...);
+        const auto& betas = pick<option_kind::delta_gradient>(options...);
         if constexpr (!is_absent<decltype(decays)>) {
             static_assert(
                 std::is_same_v<decltype(decays.to), table<S>>,
@@ -97,13 +77,13 @@ struct linear_backward_call : call_base {
             g.beta = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
             used.writes("the gradient of beta", bytes_of(t));
         }
-        setup.check_list(used);
-
-        setup.run([&](const device_ref device, index lanes, workspace& memory) {
-            run_linear_backward(p, g, leaves, device, lanes, memory);
-        });
+        used.validate(options...);
+        with_resources(
+            [&](const device_ref device, workspace& memory) {
+                run_linear_backward(p, g, leaves, device, device.lanes(), memory);
+            },
+            options...);
     }
 };
 
-}  // namespace detail
-}  // namespace heed::inline HEED_ABI
+}  // namespace heed::inline HEED_ABI::detail

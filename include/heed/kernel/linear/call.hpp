@@ -4,11 +4,10 @@
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
-#include <heed/core/check.hpp>
-#include <heed/core/resources.hpp>
 #include <heed/kernel/linear/features.hpp>
 #include <heed/kernel/linear/options.hpp>
 #include <heed/kernel/linear/run.hpp>
+#include <heed/kernel/states.hpp>
 #include <heed/score/scale.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -114,64 +113,21 @@ struct linear_setup<T, std::tuple<Options...>> {
     linear_setup(const linear_setup&) = delete;
     linear_setup& operator=(const linear_setup&) = delete;
 
-    // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
-    template <class X>
-    auto state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
-        constexpr bool sums = std::is_same_v<std::remove_const_t<X>, S>;
-        static_assert(sums,
-                      "heed::linear_attention: states are float, or double where q, k and v are double");
-        using State = std::conditional_t<std::is_const_v<X>, const S, S>;
-        exact_extents(function, argument, t,
-                      {problem.batch, problem.kv_heads, problem.features,
-                       problem.value_features + (problem.normalised ? 1 : 0)},
-                      4);
-        if constexpr (sums)
-            return strided<State>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-        else
-            return strided<State>{};
-    }
-
-    // The state before the first position and after the last.
-    void bind_states(std::string_view function) {
-        const auto& both = get<option_kind::state>();
-        const auto& first = get<option_kind::initial_state>();
-        const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>) {
-            problem.last = state_table(function, "the state", both.to);
-            problem.initial = {
-                problem.last.data,
-                {both.to.strides[0], both.to.strides[1], both.to.strides[2], both.to.strides[3]}};
-        }
-        if constexpr (!is_absent<decltype(first)>)
-            problem.initial = state_table(function, "the initial state", first.to);
-        if constexpr (!is_absent<decltype(last)>)
-            problem.last = state_table(function, "the final state", last.to);
-    }
-    // The states among what a call reads and writes.
-    void list_states(call_memory& used) const {
-        const auto& both = get<option_kind::state>();
-        const auto& first = get<option_kind::initial_state>();
-        const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>) used.writes("the state", bytes_of(both.to));
-        if constexpr (!is_absent<decltype(first)>) used.reads("the initial state", bytes_of(first.to));
-        if constexpr (!is_absent<decltype(last)>) used.writes("the final state", bytes_of(last.to));
-    }
-    void check_list(const call_memory& used) const {
-        std::apply([&](const auto&... o) { used.validate(o...); }, options);
+    // States (batch, kv_head, feature, value feature), one more when z stands there too: before the first
+    // position, and after the last.
+    call_states<S> bind_states(std::string_view function, call_memory& used, const auto&... given) {
+        linear_problem<E>& p = problem;
+        const auto states = states_of<S>(
+            function, used, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)},
+            given...);
+        p.initial = states.initial;
+        p.last = states.last;
+        return states;
     }
 
     template <option_kind Kind>
     auto& option_ref() {
         return std::get<position_of<Kind>()>(options);
-    }
-
-    // f(device, lanes, workspace) where the call runs.
-    template <class F>
-    void run(const F& f) const {
-        const auto with = [&](const device_ref device_, workspace& memory) {
-            f(device_, device_.lanes(), memory);
-        };
-        std::apply([&](const auto&... o) { with_resources(with, o...); }, options);
     }
 
 private:
@@ -223,10 +179,10 @@ struct read_linear_state_call : call_base {
         p.initial = strided_of<S>(state);
         p.coded_initial = p.random_features > 0;
         used.reads("the state", bytes_of(state));
-        setup.check_list(used);
-        setup.run([&](const device_ref device, index lanes, workspace& memory) {
-            read_state(p, leaves, device, lanes, memory);
-        });
+        used.validate(options...);
+        with_resources([&](const device_ref device,
+                           workspace& memory) { read_state(p, leaves, device, device.lanes(), memory); },
+                       options...);
     }
 };
 

@@ -8,19 +8,6 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// The options of a call, bundles taken apart, in a tuple of its own.
-template <class... Options>
-auto all_options(const Options&... options) {
-    return std::tuple_cat(taken_apart(options)...);
-}
-
-// run(options…) with bundles taken apart.
-template <class Run, class... Options>
-decltype(auto) with_all_options(const Run& run, const Options&... options) {
-    const auto all = all_options(options...);
-    return std::apply(run, all);
-}
-
 template <option_kind Kind, class Tuple>
 inline constexpr bool tuple_has = false;
 template <option_kind Kind, class... Options>

@@ -31,6 +31,7 @@ struct native_backward_call : native_call_base {
     HEED_CALL("native_sparse_attention_backward", "dq, dk, dv or dgates", "q, k and v", "gates or dy",
               "it takes native_blocks, compressed, compressed_gradient, scale, on and use, and is causal by "
               "itself");
+    static constexpr const char* replaces = nullptr;
     template <class... Gradients>
     using results = native_sparse_attention_gradients<Gradients...>;
     static constexpr bool takes(option_kind kind) {

@@ -11,8 +11,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 // Causal by itself, so that heed::causal changes nothing.
-struct native_call_base : call_base {
-    static constexpr bool writes_sums = true;
+struct native_call_base : query_call {
     static constexpr bool takes(option_kind kind) {
         return is_among(kind, {option_kind::scale, option_kind::on, option_kind::use, option_kind::mask,
                                option_kind::native_blocks, option_kind::compressed});
@@ -108,7 +107,6 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
 struct native_call : native_call_base {
     HEED_CALL("native_sparse_attention", "y", "q, k and v", "gates",
               "it takes native_blocks, compressed, scale, on and use, and is causal by itself");
-    static constexpr const char* replaces = "q";
     static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& gates) {
         const auto needed = check_shapes(function, q, k, v);
         check_gates(function, q, gates);
