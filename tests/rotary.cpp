@@ -222,10 +222,9 @@ TEST_CASE("what does not fit is named, and nothing is written") {
     with(caches<float>(3, 4, 4), s,
          "cos is (1, 3, 4, 4), needs (position, pairs) or (batch, position, pairs)");
     with(c, caches<float>(1, 4, 3), "sin is (1, 4, 3), cos is (1, 4, 4)");
-    fails([&] { heed::rotary_into(support::tensor<float>(2, 3, 5, 8), x, c, s); },
-          "y has 5 positions, x has 4");
-    fails([&] { heed::rotary_backward_into(support::tensor<float>(2, 3, 5, 8), x, c, s); },
-          "dx has 5 positions, dy has 4");
+    support::tensor<float> longer(2, 3, 5, 8);
+    fails([&] { heed::rotary_into(longer, x, c, s); }, "y has 5 positions, x has 4");
+    fails([&] { heed::rotary_backward_into(longer, x, c, s); }, "dx has 5 positions, dy has 4");
 
     std::vector<int> ids{0, 1, 2};
     fails([&] { heed::rotary_into(y, x, c, s, heed::positions(ids)); },

@@ -33,48 +33,45 @@
 // scratch of less than 2 MiB a thread up to 512 features unless use(workspace) gives it.
 #pragma once
 
-#include <heed/core/tensor.hpp>
+#include <heed/core/call.hpp>
 #include <heed/kernel/exact/call.hpp>
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
 
 namespace heed::inline HEED_ABI {
+namespace detail {
+
+struct attention_call : query_call {
+    HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
+    static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
+    template <class... Options>
+    static constexpr void beside() {
+        check_exact_options<Options...>();
+        static_assert(
+            !(gradient_kind(Options::kind) || ...),
+            "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
+            "are options of heed::attention_backward");
+    }
+    static void run(const char* function, call_memory& used, const auto& y, const auto& q, const auto& k,
+                    const auto& v, const auto&... options) {
+        exact_attention(function, used, y, q, k, v, options...);
+    }
+};
+
+}  // namespace detail
+
 // Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    static_assert(detail::one_element<const Q, const K, const V>,
-                  "heed: q, k and v hold different element types; convert them to one");
-    detail::check_forward_attention<Options...>();
-    using T = detail::element_of_argument<const Q>;
-    const auto to = as_view(y);
-    using O = detail::stored_t<decltype(to)>;
-    static_assert(detail::table_may_be_kept<Y>,
-                  "heed::attention_into: y is a temporary, and the result would be gone; give it a name");
-    static_assert(!std::is_const_v<O>, "heed::attention_into: y is written, and this tensor is const");
-    static_assert(
-        std::is_same_v<std::remove_const_t<O>, T> || std::is_same_v<std::remove_const_t<O>, sum_t<T>>,
-        "heed::attention_into: y holds another element type than q; needs q's, or float for a q of "
-        "half or bfloat16");
-    if constexpr ((detail::is_option<Options> && ...))
-        detail::exact_attention<T, O>("attention_into", to, as_view(q), as_view(k), as_view(v), options...);
+    detail::write_result(detail::attention_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(q, k, v), options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    static_assert(detail::one_element<const Q, const K, const V>,
-                  "heed: q, k and v hold different element types; convert them to one");
-    detail::check_forward_attention<Options...>();
-    using T = detail::element_of_argument<const Q>;
-    const view<const T> from(as_view(q));
-    const view<const T> keys(as_view(k));
-    const view<const T> values(as_view(v));
-    detail::check_shapes<T>("attention", from, keys, values, nullptr);
-    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
-    if constexpr ((detail::is_option<Options> && ...))
-        detail::exact_attention<T, T>("attention", detail::result_view(y), from, keys, values, options...);
-    return y;
+    return detail::make_result(detail::attention_call{}, std::tie(q, k, v), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -39,109 +39,68 @@
 // no memory for a result or the scratch; what a callable throws.
 #pragma once
 
-#include <heed/core/tensor.hpp>
+#include <heed/core/call.hpp>
 #include <heed/kernel/exact/backward_call.hpp>
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
 
 namespace heed::inline HEED_ABI {
 
-// The gradients of q, k and v, each of its tensor's kind.
-template <class Q, class K, class V>
-struct attention_gradients {
-    Q q;
-    K k;
-    V v;
-};
-
 namespace detail {
 
-// Tensors of one element, nothing but options that a backward takes behind them.
-template <class DY, class Q, class K, class V, class Y, class L, class... Options>
-constexpr bool backward_arguments() {
-    using T = element_of_argument<const Q>;
-    using From = element_of_argument<const DY>;
-    using Answer = element_of_argument<const Y>;
-    static_assert(one_element<const Q, const K, const V>,
-                  "heed: q, k and v hold different element types; convert them to one");
-    static_assert(std::is_same_v<From, T> || std::is_same_v<From, sum_t<T>>,
-                  "heed::attention_backward: dy holds another element type than q; needs q's, or float for a "
-                  "q of half or bfloat16");
-    static_assert(std::is_same_v<Answer, T> || std::is_same_v<Answer, sum_t<T>>,
-                  "heed::attention_backward: y holds another element type than q; needs q's, or float for a "
-                  "q of half or bfloat16");
+template <class L>
+struct attention_backward_call : query_backward_call {
+    HEED_CALL("attention_backward", "dq, dk or dv", "q, k and v", "dy or y",
+              "heed/attention_backward.hpp lists those it takes");
     static_assert(has_elements<L>,
                   "heed::attention_backward: behind y comes the log-sum-exp that the forward wrote with "
                   "logsumexp(t), a tensor (batch, head, query)");
-    check_exact_options<Options...>();
-    if constexpr ((is_option<Options> && ...)) check_backward_attention<Options...>();
-    return (is_option<Options> && ...);
-}
+    const L& lse;
 
-template <class T, class L>
-auto read_rows(const L& lse) {
-    const auto t = as_table(lse);
-    using S = element_t<decltype(t)>;
-    static_assert(
-        std::is_same_v<S, sum_t<T>>,
-        "heed::attention_backward: the log-sum-exp is float, or double where q, k and v are double");
-    return table<const S>{t.data, t.extents, t.strides, t.rank};
-}
+    static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
+    template <class... Options>
+    static constexpr void beside() {
+        check_backward_attention<Options...>();
+    }
+    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy,
+                       const auto& y) {
+        const auto needed = check_gradient_shapes(function, q, k, v, dy);
+        check_same_extents(function, "y", y, "the output", dy);
+        return needed;
+    }
+    template <class DX, class T>
+    void run(const char* function, call_memory& used, const view<DX>& dq, const view<DX>& dk,
+             const view<DX>& dv, const view<const T>& q, const auto& k, const auto& v, const auto& dy,
+             const auto& y, const auto&... options) const {
+        const auto t = as_table(lse);
+        using S = element_t<decltype(t)>;
+        static_assert(
+            std::is_same_v<S, sum_t<T>>,
+            "heed::attention_backward: the log-sum-exp is float, or double where q, k and v are double");
+        exact_attention_backward(function, used, dq, dk, dv, q, k, v, dy, y,
+                                 table<const S>{t.data, t.extents, t.strides, t.rank}, options...);
+    }
+};
 
 }  // namespace detail
 
+// Writes dq, dk and dv.
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class Y, class L,
           class... Options>
 void attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k, const V& v,
                              const Y& y, const L& lse, const Options&... options) {
-    if constexpr (detail::backward_arguments<DY, Q, K, V, Y, L, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        const auto to = as_view(dq);
-        using X = detail::stored_t<decltype(to)>;
-        static_assert(
-            detail::table_may_be_kept<DQ> && detail::table_may_be_kept<DK> && detail::table_may_be_kept<DV>,
-            "heed::attention_backward_into: dq, dk or dv is a temporary, and the result would be gone; give "
-            "it a name");
-        static_assert(
-            std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
-            "heed::attention_backward_into: dq is const or holds another element type than q; needs "
-            "q's, or float for a q of half or bfloat16");
-        static_assert(
-            std::is_same_v<decltype(as_view(dk).data), X*> && std::is_same_v<decltype(as_view(dv).data), X*>,
-            "heed::attention_backward_into: dk or dv is const or holds another element type than "
-            "dq");
-        const view<const detail::element_of_argument<const DY>> from(as_view(dy));
-        const view<const detail::element_of_argument<const Y>> answer(as_view(y));
-        detail::exact_attention_backward<T, X>("attention_backward_into", to, as_view(dk), as_view(dv), from,
-                                               as_view(q), as_view(k), as_view(v), answer,
-                                               detail::read_rows<T>(lse), options...);
-    }
+    detail::write_result(
+        detail::attention_backward_call<L>{{}, lse},
+        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+        std::tie(q, k, v, dy, y), options...);
 }
 
 // New tensors of the kinds of q, k and v.
 template <class DY, class Q, class K, class V, class Y, class L, class... Options>
 auto attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Y& y, const L& lse,
                         const Options&... options) {
-    constexpr bool fits = detail::backward_arguments<DY, Q, K, V, Y, L, Options...>();
-    using T = detail::element_of_argument<const Q>;
-    const view<const T> queries(as_view(q));
-    const view<const T> keys(as_view(k));
-    const view<const T> values(as_view(v));
-    detail::check_shapes<T>("attention_backward", queries, keys, values, nullptr);
-    auto dq = detail::result_of<Q>::make(queries.extents);
-    auto dk = detail::result_of<K>::make(keys.extents);
-    auto dv = detail::result_of<V>::make(values.extents);
-    attention_gradients<decltype(dq), decltype(dk), decltype(dv)> g{std::move(dq), std::move(dk),
-                                                                    std::move(dv)};
-    if constexpr (fits) {
-        const view<const detail::element_of_argument<const DY>> from(as_view(dy));
-        const view<const detail::element_of_argument<const Y>> answer(as_view(y));
-        detail::exact_attention_backward<T, T>("attention_backward", detail::result_view(g.q),
-                                               detail::result_view(g.k), detail::result_view(g.v), from,
-                                               queries, keys, values, answer, detail::read_rows<T>(lse),
-                                               options...);
-    }
-    return g;
+    return detail::make_result(detail::attention_backward_call<L>{{}, lse}, std::tie(q, k, v, dy, y),
+                               options...);
 }
 
 }  // namespace heed::inline HEED_ABI

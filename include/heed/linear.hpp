@@ -42,29 +42,40 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-template <class T, class Y, class... Options>
-void linear_into(std::string_view function, const view<Y>& y, const view<const T>& q, const view<const T>& k,
-                 const view<const T>& v, const std::tuple<Options...>& options) {
-    using E = storage_t<T>;
-    check_shapes(function, q, k, v, &y);
-    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-    linear_setup<T, std::tuple<Options...>> setup(function, options, q, k, v, leaves);
-    linear_problem<E>& p = setup.problem;
-    if constexpr (std::is_same_v<Y, T>)
-        p.y = strided_of<E>(y);
-    else
-        p.y_sum = strided_of<sum_t<T>>(y);
-    setup.bind_states(function);
-    call_memory used(function);
-    used.reads("q", bytes_of(q));
-    used.reads("k", bytes_of(k));
-    used.reads("v", bytes_of(v));
-    used.replaces("y", bytes_of(y), "q");
-    setup.list_states(used);
-    setup.check_list(used);
-    setup.run([&](const device_ref device, index lanes, workspace& memory) {
-        run_linear(p, leaves, device, lanes, memory);
-    });
+struct linear_call : query_call {
+    HEED_CALL("linear_attention", "y", "q, k and v", "", "heed/linear.hpp lists those it takes");
+    static constexpr bool takes(option_kind kind) {
+        return linear_kind(kind) || kind == option_kind::state || kind == option_kind::final_state;
+    }
+    template <class... Options>
+    static constexpr void beside() {
+        check_linear_options<Options...>();
+    }
+    template <class T, class Y, class... Options>
+    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+                    const view<const T>& k, const view<const T>& v, const Options&... options) {
+        using E = storage_t<T>;
+        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v, leaves);
+        linear_problem<E>& p = setup.problem;
+        if constexpr (std::is_same_v<Y, T>)
+            p.y = strided_of<E>(y);
+        else
+            p.y_sum = strided_of<sum_t<T>>(y);
+        setup.bind_states(function, used, options...);
+        used.validate(options...);
+        with_resources([&](const device_ref device,
+                           workspace& memory) { run_linear(p, leaves, device, device.lanes(), memory); },
+                       options...);
+    }
+};
+
+// The options of a forward, taken apart and checked.
+template <class... Options>
+auto forward_options(const Options&... options) {
+    auto all = all_options(options...);
+    std::apply([]<class... All>(const All&...) { linear_call::check_options<All...>(); }, all);
+    return all;
 }
 
 }  // namespace detail
@@ -73,40 +84,15 @@ void linear_into(std::string_view function, const view<Y>& y, const view<const T
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        const auto to = as_view(y);
-        using O = detail::stored_t<decltype(to)>;
-        static_assert(std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
-                      "heed::linear_attention_into: y is const or holds another element type than q; needs "
-                      "q's, or float for a q of half or bfloat16");
-        detail::linear_into<T, O>("linear_attention_into", to, as_view(q), as_view(k), as_view(v),
-                                  detail::forward_options(options...));
-    }
+    detail::write_result(detail::linear_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(q, k, v),
+                         options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    using T = detail::element_of_argument<const Q>;
-    const view<const T> from(as_view(q));
-    const view<const T> keys(as_view(k));
-    const view<const T> values(as_view(v));
-    detail::check_shapes<T>("linear_attention", from, keys, values, nullptr);
-    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
-    if constexpr (detail::linear_call<Q, K, V, Options...>())
-        detail::linear_into<T, T>("linear_attention", detail::result_view(y), from, keys, values,
-                                  detail::forward_options(options...));
-    return y;
+    return detail::make_result(detail::linear_call{}, std::tie(q, k, v), options...);
 }
-
-// The gradients of q, k and v, each of its tensor's kind.
-template <class Q, class K, class V>
-struct linear_attention_gradients {
-    Q q;
-    K k;
-    V v;
-};
 
 // Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
 // forward (initial_state, not state), and
@@ -116,46 +102,16 @@ struct linear_attention_gradients {
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
                                     const V& v, const Options&... options) {
-    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        const auto to = as_view(dq);
-        using X = detail::stored_t<decltype(to)>;
-        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
-                      "heed::linear_attention_backward: dy holds another element type than q");
-        static_assert(std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
-                      "heed::linear_attention_backward_into: dq is const or holds another element type than "
-                      "q; needs q's, or float for a q of half or bfloat16");
-        static_assert(
-            std::is_same_v<decltype(as_view(dk)), view<X>> && std::is_same_v<decltype(as_view(dv)), view<X>>,
-            "heed::linear_attention_backward_into: dk or dv is const or holds another element type "
-            "than dq");
-        detail::linear_gradients_into<T, X>("linear_attention_backward_into", to, as_view(dk), as_view(dv),
-                                            as_view(dy), as_view(q), as_view(k), as_view(v),
-                                            detail::backward_options(options...));
-    }
+    detail::write_result(
+        detail::linear_backward_call{},
+        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+        std::tie(q, k, v, dy), options...);
 }
 
 // The gradients of q, k and v where dy is that of the output.
 template <class DY, class Q, class K, class V, class... Options>
 auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    const auto make = [](const auto& x, auto like) {
-        return detail::result_of<typename decltype(like)::type>::make(as_view(x).extents);
-    };
-    linear_attention_gradients<decltype(make(q, std::type_identity<Q>{})),
-                               decltype(make(k, std::type_identity<K>{})),
-                               decltype(make(v, std::type_identity<V>{}))>
-        g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
-          make(v, std::type_identity<V>{})};
-    if constexpr (detail::linear_call<Q, K, V, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
-                      "heed::linear_attention_backward: dy holds another element type than q");
-        detail::linear_gradients_into<T, T>("linear_attention_backward", detail::result_view(g.q),
-                                            detail::result_view(g.k), detail::result_view(g.v), as_view(dy),
-                                            as_view(q), as_view(k), as_view(v),
-                                            detail::backward_options(options...));
-    }
-    return g;
+    return detail::make_result(detail::linear_backward_call{}, std::tie(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -53,76 +53,65 @@ auto positions(R&& ids) {
 
 namespace detail {
 
-template <class... Options>
-constexpr bool rotary_options() {
-    static_assert((is_option<Options> && ...),
-                  "heed::rotary: an argument after x, cos and sin is not an option; options are values such "
-                  "as heed::interleaved or heed::positions(ids)");
-    if constexpr ((is_option<Options> && ...)) {
-        HEED_OPTIONS_ONCE("heed::rotary");
-        static_assert(count_of<option_kind::pairing, Options...> +
-                              count_of<option_kind::positions, Options...> +
-                              count_of<option_kind::on, Options...> ==
-                          static_cast<int>(sizeof...(Options)),
-                      "heed::rotary: takes interleaved, positions and on(device), and no other option");
-        return true;
+template <class Call>
+struct rotary_call_base : call_base {
+    // cos and sin have extents of their own, which run() looks at.
+    template <class T>
+    static std::array<call_extents, 1> shapes(const char* function, const view<const T>& x, const auto& cos,
+                                              const auto& sin) {
+        check_extents(function, Call::inputs[0], x);
+        check_extents(function, "cos", cos);
+        check_extents(function, "sin", sin);
+        return {x.extents};
     }
-    return false;
-}
-
-template <class T, class X, class Cos, class Sin, class... Options>
-void rotary_call(const rotary_names& names, const view<T>& y, const X& x, const Cos& cos, const Sin& sin,
-                 const Options&... options) {
-    const auto from = as_view(x);
-    const auto c = as_table(cos);
-    const auto s = as_table(sin);
-    using E = element_t<decltype(from)>;
-    using C = element_t<decltype(c)>;
-    using D = element_t<decltype(s)>;
-    static_assert(!std::is_const_v<T>, "heed::rotary: the result is written, and this tensor is const");
-    static_assert(std::is_same_v<T, E> || std::is_const_v<T>,
-                  "heed::rotary: the result holds another element type than x");
-    static_assert(std::is_same_v<C, D>, "heed::rotary: cos and sin hold different element types");
-    static_assert(std::is_same_v<C, E> || std::is_same_v<C, sum_t<E>>,
-                  "heed::rotary: cos and sin hold another element type than x; needs x's, or float for an x "
-                  "of half or bfloat16");
-    if constexpr (rotary_options<Options...>() && std::is_same_v<T, E> && std::is_same_v<C, D>)
-        rotate<E, C>(names, y, view<const E>(from), {c.data, c.extents, c.strides, c.rank},
-                     {s.data, s.extents, s.strides, s.rank}, options...);
-}
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind, {option_kind::pairing, option_kind::positions, option_kind::on});
+    }
+};
+struct rotary_call : rotary_call_base<rotary_call> {
+    HEED_CALL("rotary", "y", "x", "cos or sin", "it takes interleaved, positions and on(device)");
+    static constexpr const char* replaces = "x";
+    template <class T>
+    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+                    const auto& cos, const auto& sin, const auto&... options) {
+        rotate(function, inputs[0], used, y, x, cos, sin, sum_t<T>(1), options...);
+    }
+};
+struct rotary_backward_call : rotary_call_base<rotary_backward_call> {
+    HEED_CALL("rotary_backward", "dx", "dy", "cos or sin", "it takes interleaved, positions and on(device)");
+    static constexpr const char* replaces = "dy";
+    template <class T>
+    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& dy,
+                    const auto& cos, const auto& sin, const auto&... options) {
+        rotate(function, inputs[0], used, dx, dy, cos, sin, sum_t<T>(-1), options...);
+    }
+};
 
 }  // namespace detail
 
 // Writes y, sized by the caller; y may be x.
 template <class Y, class X, class Cos, class Sin, class... Options>
 void rotary_into(Y&& y, const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::rotary_call({"rotary_into", "y", "x", false}, as_view(y), x, cos, sin, options...);
+    detail::write_result(detail::rotary_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(x, cos, sin), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class Cos, class Sin, class... Options>
 auto rotary(const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    const auto from = as_view(x);
-    detail::check_extents("rotary", "x", from);
-    auto y = detail::result_of<X>::make(from.extents);
-    detail::rotary_call({"rotary", "y", "x", false}, detail::result_view(y), x, cos, sin, options...);
-    return y;
+    return detail::make_result(detail::rotary_call{}, std::tie(x, cos, sin), options...);
 }
 
 // dx from dy: a rotation is orthogonal, so its transpose turns by the negative angle. dx may be dy.
 template <class Dx, class Dy, class Cos, class Sin, class... Options>
 void rotary_backward_into(Dx&& dx, const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::rotary_call({"rotary_backward_into", "dx", "dy", true}, as_view(dx), dy, cos, sin, options...);
+    detail::write_result(detail::rotary_backward_call{}, std::forward_as_tuple(std::forward<Dx>(dx)),
+                         std::tie(dy, cos, sin), options...);
 }
 
 template <class Dy, class Cos, class Sin, class... Options>
 auto rotary_backward(const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    const auto from = as_view(dy);
-    detail::check_extents("rotary_backward", "dy", from);
-    auto dx = detail::result_of<Dy>::make(from.extents);
-    detail::rotary_call({"rotary_backward", "dx", "dy", true}, detail::result_view(dx), dy, cos, sin,
-                        options...);
-    return dx;
+    return detail::make_result(detail::rotary_backward_call{}, std::tie(dy, cos, sin), options...);
 }
 
 // cos and sin of the angles p base^(-2i / dim), (positions, dim / 2), worked out in double.

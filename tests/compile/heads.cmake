@@ -4,7 +4,7 @@ heed_must_not_compile(linear_with_state MESSAGE "the attention inside does not t
 heed_must_not_compile(linear_with_prefix MESSAGE "heed::linear_attention: this mask is not heed::causal")
 heed_must_not_compile(linear_decay_without_causal MESSAGE "heed::linear_attention: a decay or delta needs heed::causal")
 heed_must_not_compile(linear_stream_with_initial_state MESSAGE "extend: the stream carries the state; leave initial_state and final_state away")
-heed_must_not_compile(linear_forward_with_gradient MESSAGE "heed::linear_attention: an option is one that linear attention does not take")
+heed_must_not_compile(linear_forward_with_gradient MESSAGE "heed::linear_attention: does not take one of these options")
 heed_must_not_compile(gated_with_features MESSAGE "the attention inside does not take one of these options")
 heed_must_not_compile(gated_with_decay MESSAGE "the attention inside does not take one of these options")
 heed_must_not_compile(gated_with_prefix MESSAGE "heed: this attention looks at what came before")

@@ -9,7 +9,7 @@ heed_must_not_compile(cummax_with_dropout MESSAGE "heed::multi_head_attention: t
 heed_must_not_compile(maxstate_across_heads MESSAGE "heed::multi_head_attention: the attention inside does not take")
 heed_must_not_compile(super_with_hybrid MESSAGE "heed::multi_head_attention: the attention inside does not take")
 heed_must_not_compile(cummax_with_state MESSAGE "heed::multi_head_attention: the attention inside does not take")
-heed_must_not_compile(forward_with_gradient MESSAGE "heed::cummax: this call does not take one of these options")
+heed_must_not_compile(forward_with_gradient MESSAGE "heed::cummax_attention: does not take one of these options")
 heed_must_not_compile(hybrid_apart MESSAGE "heed::cummax_attention: hybrid blends over heads")
 heed_must_not_compile(blend_with_decay MESSAGE "heed::multi_head_attention: the attention inside does not take")
 heed_must_not_compile(sam_out_under_prefix MESSAGE "heed: this attention looks at what came before")

@@ -51,9 +51,6 @@ void call(everything& e) {
 #ifdef HEED_CASE_scale_twice
     ATTEND(heed::scale(1), heed::scale(2));
 #endif
-#ifdef HEED_CASE_causal_twice
-    ATTEND(heed::causal, heed::retention);
-#endif
 #ifdef HEED_CASE_device_twice
     ATTEND(heed::on(e.pool), heed::on(e.pool));
 #endif
@@ -150,6 +147,6 @@ void call(everything& e) {
         s.absorb(e.k, e.v, heed::scale(2));
     }
 #endif
-    ATTEND(heed::causal, heed::decay(e.g));
+    ATTEND(heed::causal, heed::causal, heed::decay(e.g));
     BACKWARD(heed::causal, heed::decay(e.g), heed::decay_gradient(e.beta));
 }

@@ -25,7 +25,7 @@ void call(everything& e) {
     ATTEND(0.5f);
 #endif
 #ifdef HEED_CASE_mask
-    ATTEND(heed::causal);
+    ATTEND(heed::causal_from(0));
 #endif
 #ifdef HEED_CASE_gradient_in_forward
     ATTEND(heed::compressed(e.means), heed::compressed_gradient(e.dk, e.dv));
@@ -104,6 +104,7 @@ void call(everything& e) {
 #ifdef HEED_CASE_backward_temporary
     BACKWARD(e.dq, e.dk, new_tensor(), e.dgates, heed::scale(1));
 #endif
+    ATTEND(heed::causal, heed::causal);
     ATTEND(heed::native_blocks{.window = 4}, heed::compressed(e.means), heed::scale(1), heed::on(e.pool),
            heed::use(e.workspace));
     BACKWARD(e.dq, e.dk, e.dv, e.dgates, heed::compressed(e.k, e.v), heed::compressed_gradient(e.k, e.v));

@@ -26,7 +26,7 @@ TEST_CASE("shapes, overlaps and states are checked before anything is written") 
     CHECK_THROWS_WITH(heed::cummax_attention_into(y, o, o, few),
                       "heed::cummax_attention_into: a2 has 2 heads, o has 3");
     CHECK_THROWS_WITH(heed::cummax_attention(o, o, o, heed::state(wrong)),
-                      "heed::cummax_attention: state is (2, 3, 5, 7), needs (2, 3, 1, 7)");
+                      "heed::cummax_attention: the state is (2, 3, 5, 7), needs (2, 3, 1, 7)");
     CHECK_THROWS_WITH(heed::cummax_attention(o, o, o, heed::state(state), heed::along::head),
                       contains("a state goes along positions, along is head"));
     CHECK_THROWS_WITH(heed::cummax_attention(o, o, o, heed::hybrid(0.5), heed::along::head),

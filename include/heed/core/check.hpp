@@ -52,18 +52,22 @@ inline void check_axis(std::string_view function, std::string_view argument, ind
 // What an error text calls the elements of an axis.
 inline constexpr const char* axis_names[] = {"batch entries", "heads", "positions", "features"};
 
+inline void check_extents(std::string_view function, std::string_view argument,
+                          const std::array<index, 4>& extents, const byte_span& memory) {
+    for (std::size_t axis = 0; axis < 4; ++axis) {
+        if (extents[axis] < 0)
+            fail(function, {argument, " has ", extents[axis], " ", axis_names[axis],
+                            ", needs a number that is not negative"});
+        if (extents[axis] > longest_axis)
+            fail(function,
+                 {argument, " has ", extents[axis], " ", axis_names[axis], ", needs at most 2^31 - 1"});
+    }
+    checked_product(function, {extents[0], extents[1], extents[2], extents[3]});
+    check_memory(function, argument, memory);
+}
 template <class T>
 void check_extents(std::string_view function, std::string_view argument, const view<T>& v) {
-    for (std::size_t axis = 0; axis < 4; ++axis) {
-        if (v.extents[axis] < 0)
-            fail(function, {argument, " has ", v.extents[axis], " ", axis_names[axis],
-                            ", needs a number that is not negative"});
-        if (v.extents[axis] > longest_axis)
-            fail(function,
-                 {argument, " has ", v.extents[axis], " ", axis_names[axis], ", needs at most 2^31 - 1"});
-    }
-    checked_product(function, {v.extents[0], v.extents[1], v.extents[2], v.extents[3]});
-    check_memory(function, argument, bytes_of(v));
+    check_extents(function, argument, v.extents, bytes_of(v));
 }
 
 // What a call reads and writes, and the one list of what an output is checked for: it has memory, every
@@ -170,10 +174,10 @@ void check_same_extents(std::string_view function, std::string_view name, const 
                             needed.extents[axis]});
 }
 
-// q, k, v (and y) fit together.
-template <class Y, class Q>
-void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k, const view<Q>& v,
-                  const view<Y>* y) {
+// The extents of the output of q, k and v, which fit together.
+template <class T>
+std::array<std::array<index, 4>, 1> check_shapes(std::string_view function, const view<T>& q,
+                                                 const view<T>& k, const view<T>& v) {
     check_extents(function, "q", q);
     check_extents(function, "k", k);
     check_extents(function, "v", v);
@@ -189,15 +193,17 @@ void check_shapes(std::string_view function, const view<Q>& q, const view<Q>& k,
     if (q.features() <= 0) fail(function, {"q has 0 features, needs at least 1"});
     if (v.features() <= 0) fail(function, {"v has 0 features, needs at least 1"});
     checked_product(function, {q.batch(), q.heads(), q.positions(), v.features()});
-    if (y == nullptr) return;
-    check_extents(function, "y", *y);
-    if (!(y->batch() == q.batch()))
-        fail(function, {"y has ", y->batch(), " batch entries, q has ", q.batch()});
-    if (!(y->heads() == q.heads())) fail(function, {"y has ", y->heads(), " heads, q has ", q.heads()});
-    if (!(y->positions() == q.positions()))
-        fail(function, {"y has ", y->positions(), " positions, q has ", q.positions()});
-    if (!(y->features() == v.features()))
-        fail(function, {"y has ", y->features(), " features, v has ", v.features()});
+    return {{{q.batch(), q.heads(), q.positions(), v.features()}}};
+}
+
+// The extents of the gradients of q, k and v: their own. dy is that of the output.
+template <class T, class DY>
+std::array<std::array<index, 4>, 3> check_gradient_shapes(std::string_view function, const view<T>& q,
+                                                          const view<T>& k, const view<T>& v,
+                                                          const view<DY>& dy) {
+    check_same_extents(function, "dy", dy, "the output",
+                       view<T>(nullptr, check_shapes(function, q, k, v)[0], {}));
+    return {q.extents, k.extents, v.extents};
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -6,6 +6,7 @@
 // rule but to the count: any number of them in one call intersect.
 #pragma once
 
+#include <initializer_list>
 #include <limits>
 #include <tuple>
 #include <type_traits>
@@ -82,8 +83,11 @@ concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
 // Is a kind one of those that a function takes?
-template <option_kind Kind, option_kind... Kinds>
-inline constexpr bool kind_among = ((Kind == Kinds) || ...);
+constexpr bool is_among(option_kind kind, std::initializer_list<option_kind> taken) {
+    for (const option_kind one : taken)
+        if (kind == one) return true;
+    return false;
+}
 
 template <option_kind Kind, class... Options>
 inline constexpr int count_of = ((option_of_kind<Options, Kind> ? 1 : 0) + ... + 0);
@@ -108,6 +112,29 @@ constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
 
 template <class O>
 inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
+
+// Several options as one; a call takes them apart.
+template <class... Options>
+struct option_bundle {
+    static constexpr option_kind kind = option_kind::bundle;
+    std::tuple<Options...> options;
+};
+template <class O>
+inline constexpr bool is_bundle = false;
+template <class... Options>
+inline constexpr bool is_bundle<option_bundle<Options...>> = true;
+
+// The options of a call, bundles taken apart, in a tuple of its own.
+template <class... Options>
+auto all_options(const Options&... options) {
+    [[maybe_unused]] const auto apart = []<class O>(const O& o) {
+        if constexpr (is_bundle<O>)
+            return o.options;
+        else
+            return std::tuple<O>(o);
+    };
+    return std::tuple_cat(apart(options)...);
+}
 
 // Settings are doubles and are computed with in T: is one above 0 there too, and normal?
 template <class T>

@@ -43,4 +43,16 @@ auto either_of(const view<X>& x) {
     return t;
 }
 
+// `count` rows of such a tensor in the type sums are kept in; widen is the leaf that converts stored ones.
+template <class E, class T, class Widen>
+void read_rows(const either_tensor<const E, const T>& x, const Widen& widen, index b, index h, index first,
+               index count, index n, T* to, index to_row) {
+    if (x.sums.data == nullptr)
+        return widen(x.stored.row(b, h, first), x.stored.stride[2], x.stored.stride[3], count, n, to, to_row);
+    for (index i = 0; i < count; ++i) {
+        const T* const from = x.sums.row(b, h, first + i);
+        for (index f = 0; f < n; ++f) to[i * to_row + f] = from[f * x.sums.stride[3]];
+    }
+}
+
 }  // namespace heed::inline HEED_ABI::detail

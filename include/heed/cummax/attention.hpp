@@ -36,35 +36,9 @@
 // (up to 64 heads) beside the states.
 #pragma once
 
-#include <heed/core/tensor.hpp>
 #include <heed/kernel/cummax/attention_call.hpp>
 
 namespace heed::inline HEED_ABI {
-namespace detail {
-
-// All of them hold the element type of the first.
-template <class First, class... Others>
-constexpr bool check_cummax_elements() {
-    using T = element_of_argument<First>;
-    static_assert((std::is_same_v<T, element_of_argument<Others>> && ...),
-                  "heed::cummax: the tensors of a call hold different element types; convert them to one");
-    return (std::is_same_v<T, element_of_argument<Others>> && ...);
-}
-template <class X>
-inline constexpr bool is_read_only = std::is_const_v<stored_t<decltype(as_view(std::declval<X&>()))>>;
-
-// The outputs of a call. The checks answer rather than only assert: a call asks them in `if constexpr`, so
-// that their sentence comes before the errors of code that the mistake would break.
-template <class... Outputs>
-constexpr bool check_written() {
-    static_assert((table_may_be_kept<Outputs> && ...),
-                  "heed::cummax: an output is a temporary, and the result would be gone; give it a name");
-    static_assert(!(is_read_only<Outputs> || ...),
-                  "heed::cummax: an output is written, and this tensor is const");
-    return !(is_read_only<Outputs> || ...);
-}
-
-}  // namespace detail
 
 // The gradients of o, a1 and a2, each of its tensor's kind.
 template <class O, class A1, class A2>
@@ -77,59 +51,31 @@ struct cummax_gradients {
 // Writes y, which may be o, a1 or a2 itself.
 template <class Y, class O, class A1, class A2, class... Options>
 void cummax_attention_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    using T = detail::element_of_argument<const O>;
-    if constexpr (detail::cummax_forward_options::validate<Options...>() && detail::check_written<Y>() &&
-                  detail::check_cummax_elements<const O, const A1, const A2, Y>())
-        detail::run_cummax_attention<T>("cummax_attention_into", as_view(y), as_view(o), as_view(a1),
-                                        as_view(a2), options...);
+    detail::write_result(detail::cummax_attention_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(o, a1, a2), options...);
 }
 
 // A new tensor of o's kind.
 template <class O, class A1, class A2, class... Options>
 auto cummax_attention(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    using T = detail::element_of_argument<const O>;
-    const view<const T> from(as_view(o));
-    detail::check_extents("cummax_attention", "o", from);
-    auto y = detail::result_of<O>::make(from.extents);
-    if constexpr (detail::cummax_forward_options::validate<Options...>() &&
-                  detail::check_cummax_elements<const O, const A1, const A2>())
-        detail::run_cummax_attention<T>("cummax_attention", detail::result_view(y), from, as_view(a1),
-                                        as_view(a2), options...);
-    return y;
+    return detail::make_result(detail::cummax_attention_call{}, std::tie(o, a1, a2), options...);
 }
 
 // Writes the gradients of o, a1 and a2; each needs memory of its own.
 template <class Do, class Da1, class Da2, class Dy, class O, class A1, class A2, class... Options>
 void cummax_attention_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, const O& o, const A1& a1,
                                     const A2& a2, const Options&... options) {
-    using T = detail::element_of_argument<const O>;
-    if constexpr (detail::cummax_backward_options::validate<Options...>() &&
-                  detail::check_written<Do, Da1, Da2>() &&
-                  detail::check_cummax_elements<const O, const A1, const A2, const Dy, Do, Da1, Da2>())
-        detail::run_cummax_attention_backward<T>("cummax_attention_backward_into", as_view(d_o),
-                                                 as_view(d_a1), as_view(d_a2), as_view(dy), as_view(o),
-                                                 as_view(a1), as_view(a2), options...);
+    detail::write_result(
+        detail::cummax_attention_backward_call{},
+        std::forward_as_tuple(std::forward<Do>(d_o), std::forward<Da1>(d_a1), std::forward<Da2>(d_a2)),
+        std::tie(o, a1, a2, dy), options...);
 }
 
 // dy is the gradient of the output.
 template <class Dy, class O, class A1, class A2, class... Options>
 auto cummax_attention_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2,
                                const Options&... options) {
-    using T = detail::element_of_argument<const O>;
-    const view<const T> from(as_view(o));
-    constexpr const char* function = "cummax_attention_backward";
-    detail::check_extents(function, "o", from);
-    cummax_gradients<decltype(detail::result_of<O>::make(from.extents)),
-                     decltype(detail::result_of<A1>::make(from.extents)),
-                     decltype(detail::result_of<A2>::make(from.extents))>
-        g{detail::result_of<O>::make(from.extents), detail::result_of<A1>::make(from.extents),
-          detail::result_of<A2>::make(from.extents)};
-    if constexpr (detail::cummax_backward_options::validate<Options...>() &&
-                  detail::check_cummax_elements<const O, const A1, const A2, const Dy>())
-        detail::run_cummax_attention_backward<T>(function, detail::result_view(g.o),
-                                                 detail::result_view(g.a1), detail::result_view(g.a2),
-                                                 as_view(dy), from, as_view(a1), as_view(a2), options...);
-    return g;
+    return detail::make_result(detail::cummax_attention_backward_call{}, std::tie(o, a1, a2, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

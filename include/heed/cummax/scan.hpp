@@ -29,43 +29,26 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
+// What result_of makes the indices of x after.
 template <class X>
-auto index_result(const std::array<index, 4>& e) {
-    using Plain = std::remove_cvref_t<X>;
-    if constexpr (eigen_tensor<X>) {
-        constexpr int rank = tensor_traits<Plain>::rank;
-        Eigen::array<Eigen::Index, static_cast<std::size_t>(rank)> sizes;
-        for (int axis = 0; axis < rank; ++axis)
-            sizes[static_cast<std::size_t>(axis)] = e[static_cast<std::size_t>(4 - rank + axis)];
-        return Eigen::Tensor<std::int32_t, rank, Eigen::RowMajor>(sizes);
-    } else if constexpr (eigen_matrix<X>) {
-        return Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(e[2], e[3]);
-    } else {
-        return Eigen::Tensor<std::int32_t, 4, Eigen::RowMajor>(e[0], e[1], e[2], e[3]);
-    }
-}
+using index_kind = std::conditional_t<
+    eigen_matrix<X>, Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+    Eigen::Tensor<std::int32_t, eigen_tensor<X> ? tensor_traits<std::remove_cvref_t<X>>::rank : 4,
+                  Eigen::RowMajor>>;
 
 }  // namespace detail
 
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void cummax_into(Y&& y, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Y>() &&
-                  detail::check_cummax_elements<const X, Y>())
-        detail::run_cummax<T>("cummax_into", as_view(y), as_view(x), options...);
+    detail::write_result(detail::cummax_scan_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(x),
+                         options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto cummax(const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
-    detail::check_extents("cummax", "x", from);
-    auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::cummax_scan_options::validate<Options...>())
-        detail::run_cummax<T>("cummax", detail::result_view(y), from, options...);
-    return y;
+    return detail::make_result(detail::cummax_scan_call{}, std::tie(x), options...);
 }
 
 // Values, and the index of each along the axis.
@@ -78,7 +61,6 @@ struct cummax_result {
 // Writes values (which may be x itself) and indices, a row-major tensor or matrix of integers.
 template <class Y, class Int, class X, class... Options>
 void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
     const auto to = detail::as_table(indices);
     using Index = detail::stored_t<decltype(to)>;
     static_assert(
@@ -86,48 +68,32 @@ void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options
         "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const");
     static_assert(std::is_integral_v<Index> && sizeof(Index) >= 4,
                   "heed::cummax_with_index_into: indices are written as integers of 32 bits or more");
-    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Y>() &&
-                  detail::check_cummax_elements<const X, Y>())
-        detail::run_cummax_with_index<T>("cummax_with_index_into", as_view(values), to,
-                                         view<const T>(as_view(x)), options...);
+    detail::write_result(detail::cummax_index_call<Index>{{}, to},
+                         std::forward_as_tuple(std::forward<Y>(values)), std::tie(x), options...);
 }
 
 // New tensors: values of x's kind, indices of std::int32_t, row-major, of x's rank (4 for a view).
 template <class X, class... Options>
 auto cummax_with_index(const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
+    const auto from = as_view(x);
     detail::check_extents("cummax_with_index", "x", from);
-    auto values = detail::result_of<X>::make(from.extents);
-    auto indices = detail::index_result<X>(from.extents);
-    if constexpr (detail::cummax_scan_options::validate<Options...>())
-        detail::run_cummax_with_index<T>("cummax_with_index", detail::result_view(values),
-                                         detail::as_table(indices), from, options...);
+    auto indices = detail::result_of<detail::index_kind<X>>::make(from.extents);
+    const detail::cummax_index_call<std::int32_t> call{{}, detail::as_table(indices)};
+    auto values = detail::make_result(call, std::tie(x), options...);
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};
 }
 
 // Writes the gradient of x; dy is that of the values.
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    if constexpr (detail::cummax_scan_options::validate<Options...>() && detail::check_written<Dx>() &&
-                  detail::check_cummax_elements<const X, const Dy, Dx>())
-        detail::run_cummax_backward<T>("cummax_backward_into", as_view(dx), as_view(dy), as_view(x),
-                                       options...);
+    detail::write_result(detail::cummax_scan_backward_call{}, std::forward_as_tuple(std::forward<Dx>(dx)),
+                         std::tie(x, dy), options...);
 }
 
 // A new tensor of x's kind.
 template <class Dy, class X, class... Options>
 auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
-    detail::check_extents("cummax_backward", "x", from);
-    auto dx = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::cummax_scan_options::validate<Options...>() &&
-                  detail::check_cummax_elements<const X, const Dy>())
-        detail::run_cummax_backward<T>("cummax_backward", detail::result_view(dx), as_view(dy), from,
-                                       options...);
-    return dx;
+    return detail::make_result(detail::cummax_scan_backward_call{}, std::tie(x, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -6,9 +6,8 @@
 // vectorise.
 #pragma once
 
-#include <heed/core/check.hpp>
+#include <heed/core/call.hpp>
 #include <heed/core/numbers.hpp>
-#include <heed/core/resources.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -37,9 +36,9 @@ struct pairing {
 };
 
 // One row; y may be x. The sine's sign turns the other way round for the backward.
-template <class S, class T, class C>
+template <class S, class T, class C, class D>
 void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, index cos_stride,
-                const C* sin, index sin_stride, S sign, index pairs, pairing p, index features) {
+                const D* sin, index sin_stride, S sign, index pairs, pairing p, index features) {
     for (index i = 0; i < pairs; ++i) {
         const S c = static_cast<S>(cos[i * cos_stride]);
         const S s = sign * static_cast<S>(sin[i * sin_stride]);
@@ -51,65 +50,48 @@ void rotate_row(T* y, index y_stride, const T* x, index x_stride, const C* cos, 
     for (index f = 2 * pairs; f < features; ++f) y[f * y_stride] = x[f * x_stride];
 }
 
-// What rotary and its backward share; `output` and `input` are their names in an error text.
-struct rotary_names {
-    std::string_view function;
-    const char* output;
-    const char* input;
-    bool back;
-};
-
 template <class C>
-void check_cache(const rotary_names& names, std::string_view argument, const table<C>& t, index batch,
-                 index rows, index features, bool has_ids) {
+void check_cache(std::string_view function, std::string_view argument, const view<C>& t, const char* input,
+                 const call_extents& x, bool has_ids) {
+    const index batch = x[0], rows = x[2], features = x[3];
     if (!(t.extents[0] == 1 && (t.extents[1] == 1 || (t.extents[1] == batch && !has_ids))))
-        fail(names.function,
+        fail(function,
              {argument, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ", t.extents[3],
               has_ids ? "), needs (position, pairs) to look ids up in"
                       : "), needs (position, pairs) or (batch, position, pairs)"});
     if (!has_ids && t.extents[2] < rows)
-        fail(names.function, {argument, " has ", t.extents[2], " positions, needs the ", rows, " of ",
-                              names.input, " or more"});
+        fail(function,
+             {argument, " has ", t.extents[2], " positions, needs the ", rows, " of ", input, " or more"});
     if (2 * t.extents[3] > features)
-        fail(names.function,
-             {argument, " has ", t.extents[3], " angles a position, needs at most half of the ", features,
-              " features of ", names.input});
+        fail(function, {argument, " has ", t.extents[3], " angles a position, needs at most half of the ",
+                        features, " features of ", input});
 }
 
-template <class T, class C, class... Options>
-void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x, const table<const C>& cos,
-            const table<const C>& sin, const Options&... options) {
+// y = x turned by angles whose sine is multiplied by `sign`; `input` is what an error text calls x.
+template <class T, class C, class D, class... Options>
+void rotate(const char* function, const char* input, call_memory& used, const view<T>& y,
+            const view<const T>& x, const view<C>& cos, const view<D>& sin, sum_t<T> sign,
+            const Options&... options) {
     using S = sum_t<T>;
-    check_extents(names.function, names.input, x);
-    check_same_extents(names.function, names.output, y, names.input, x);
-
     const auto& positions_ = pick<option_kind::positions>(options...);
     constexpr bool has_ids = !is_absent<decltype(positions_)>;
-    check_cache(names, "cos", cos, x.batch(), x.positions(), x.features(), has_ids);
-    check_cache(names, "sin", sin, x.batch(), x.positions(), x.features(), has_ids);
+    check_cache(function, "cos", cos, input, x.extents, has_ids);
+    check_cache(function, "sin", sin, input, x.extents, has_ids);
     for (std::size_t axis = 1; axis < 4; ++axis)
         if (sin.extents[axis] != cos.extents[axis])
-            fail(names.function,
-                 {"sin is (", sin.extents[1], ", ", sin.extents[2], ", ", sin.extents[3], "), cos is (",
-                  cos.extents[1], ", ", cos.extents[2], ", ", cos.extents[3], ")"});
-    call_memory used(names.function);
-    used.reads(names.input, bytes_of(x));
-    used.reads("cos", bytes_of(cos));
-    used.reads("sin", bytes_of(sin));
-    used.replaces(names.output, bytes_of(y), names.input);
-
+            fail(function, {"sin is (", sin.extents[1], ", ", sin.extents[2], ", ", sin.extents[3],
+                            "), cos is (", cos.extents[1], ", ", cos.extents[2], ", ", cos.extents[3], ")"});
     const auto row_of = [&] {
         if constexpr (has_ids) {
             const auto& ids = positions_.ids;
             using Int = element_t<decltype(ids)>;
             const index n = x.positions();
             if (!(ids.size == n || ids.size == x.batch() * n))
-                fail(names.function,
-                     {"positions has ", ids.size, " ids, needs ", n, " or ", x.batch(), " x ", n});
+                fail(function, {"positions has ", ids.size, " ids, needs ", n, " or ", x.batch(), " x ", n});
             for (index i = 0; i < ids.size; ++i)
                 if (!(ids[i] >= 0 && ids[i] < cos.extents[2]))
-                    fail(names.function, {"positions[", i, "] is ", ids[i], ", needs a row of the ",
-                                          cos.extents[2], " of cos and sin"});
+                    fail(function, {"positions[", i, "] is ", ids[i], ", needs a row of the ", cos.extents[2],
+                                    " of cos and sin"});
             used.reads("the positions", bytes_of(ids.data, {1, 1, 1, ids.size}, {0, 0, 0, 1}));
             return cache_rows<Int>{ids, ids.size == n ? 0 : n};
         } else {
@@ -131,8 +113,8 @@ void rotate(const rotary_names& names, const view<T>& y, const view<const T>& x,
             const index row = row_of(b, n);
             rotate_row<S>(&y(b, h, n, 0), y.strides[3], &x(b, h, n, 0), x.strides[3],
                           cos.data + b * cos_batch + row * cos.strides[2], cos.strides[3],
-                          sin.data + b * sin_batch + row * sin.strides[2], sin.strides[3],
-                          names.back ? S(-1) : S(1), pairs, pair, x.features());
+                          sin.data + b * sin_batch + row * sin.strides[2], sin.strides[3], sign, pairs, pair,
+                          x.features());
         }
     };
     const device_ref device_ = device_of(options...);

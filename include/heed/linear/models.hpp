@@ -23,25 +23,6 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-// Several options as one; a call takes them apart.
-template <class... Options>
-struct option_bundle {
-    static constexpr option_kind kind = option_kind::bundle;
-    std::tuple<Options...> options;
-};
-template <class O>
-inline constexpr bool is_bundle = false;
-template <class... Options>
-inline constexpr bool is_bundle<option_bundle<Options...>> = true;
-
-template <class O>
-auto taken_apart(const O& o) {
-    if constexpr (is_bundle<O>)
-        return o.options;
-    else
-        return std::tuple<O>(o);
-}
-
 // The decay of a head that is the same at every position: a function of the head and their number.
 struct head_decay {
     double (*log_decay)(double head, double heads, double x);

@@ -27,26 +27,6 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-template <class O>
-inline constexpr bool linformer_takes =
-    option_of_kind<O, option_kind::scale> || option_of_kind<O, option_kind::softcap> ||
-    option_of_kind<O, option_kind::sinks> || option_of_kind<O, option_kind::dropout> ||
-    option_of_kind<O, option_kind::logsumexp> || option_of_kind<O, option_kind::on> ||
-    option_of_kind<O, option_kind::use>;
-
-template <class... Options>
-constexpr void check_linformer_options() {
-    static_assert(
-        (!option_of_kind<Options, option_kind::mask> && ...),
-        "heed::linformer: takes no mask, since every mixture of keys holds all of them; a causal or "
-        "masked call is heed::attention");
-    static_assert(
-        ((option_of_kind<Options, option_kind::mask> || linformer_takes<Options>) && ...),
-        "heed::linformer: takes scale, softcap, sinks, dropout, logsumexp, on and use as options, and "
-        "this is none of them");
-    check_exact_options<Options...>();
-}
-
 template <class T>
 void check_projection(std::string_view function, std::string_view argument, const view<const T>& p,
                       const view<const T>& of, std::string_view of_name) {
@@ -60,60 +40,65 @@ void check_projection(std::string_view function, std::string_view argument, cons
              {argument, " has ", p.features(), " columns, ", of_name, " has ", of.positions(), " positions"});
 }
 
-template <class T, class Y, class... Options>
-void linformer_call(std::string_view function, const view<Y>& y, const view<const T>& q,
+struct linformer_call : query_call {
+    HEED_CALL(
+        "linformer", "y", "q, k, v, k_projection and v_projection", "",
+        "it takes scale, softcap, sinks, dropout, logsumexp, on and use; no mask, since every mixture of "
+        "keys holds all of them");
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind,
+                        {option_kind::scale, option_kind::softcap, option_kind::sinks, option_kind::dropout,
+                         option_kind::logsumexp, option_kind::on, option_kind::use});
+    }
+    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& e,
+                       const auto& f) {
+        const auto needed = check_shapes(function, q, k, v);
+        check_projection(function, "k_projection", e, k, "k");
+        check_projection(function, "v_projection", f, v, "v");
+        if (e.positions() != f.positions())
+            fail(function, {"v_projection has ", f.positions(), " rows, k_projection has ", e.positions()});
+        return needed;
+    }
+    template <class T, class Y, class... Options>
+    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
                     const view<const T>& k, const view<const T>& v, const view<const T>& e,
                     const view<const T>& f, const Options&... options) {
-    using E = storage_t<T>;
-    check_shapes(function, q, k, v, &y);
-    check_projection(function, "k_projection", e, k, "k");
-    check_projection(function, "v_projection", f, v, "v");
-    if (e.positions() != f.positions())
-        fail(function, {"v_projection has ", f.positions(), " rows, k_projection has ", e.positions()});
-    call_memory used(function);
-    used.reads("k", bytes_of(k));
-    used.reads("v", bytes_of(v));
-    used.reads("k_projection", bytes_of(e));
-    used.reads("v_projection", bytes_of(f));
-    used.writes("y", bytes_of(y));
-    const auto& lse = pick<option_kind::logsumexp>(options...);
-    if constexpr (!is_absent<decltype(lse)>) used.writes("logsumexp", bytes_of(lse.to));
-    used.validate();
+        using E = storage_t<T>;
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        // Without keys there is nothing to mix, and nothing to see.
+        const index rank = k.positions() == 0 ? 0 : e.positions();
+        const index heads = k.batch() * k.heads();
+        const index key_size = checked_product(function, {heads, rank, k.features()});
+        const index value_size = checked_product(function, {heads, rank, v.features()});
+        E* const mixed = static_cast<E*>(memory.reserve(
+            static_cast<std::size_t>(key_size + value_size) * sizeof(E), workspace::part::selection));
 
-    workspace own;
-    workspace& memory = memory_of(own, options...);
-    // Without keys there is nothing to mix, and nothing to see.
-    const index rank = k.positions() == 0 ? 0 : e.positions();
-    const index heads = k.batch() * k.heads();
-    const index key_size = checked_product(function, {heads, rank, k.features()});
-    const index value_size = checked_product(function, {heads, rank, v.features()});
-    E* const mixed = static_cast<E*>(memory.reserve(
-        static_cast<std::size_t>(key_size + value_size) * sizeof(E), workspace::part::selection));
+        const auto of = [&](const view<const T>& by, const view<const T>& from, E* to) {
+            projection<E> p;
+            p.by = strided_of<E>(by);
+            if (by.heads() == 1) p.by.stride[1] = 0;
+            p.from = strided_of<E>(from);
+            p.to = to;
+            p.heads = from.heads();
+            p.rank = rank;
+            p.positions = from.positions();
+            p.features = from.features();
+            return p;
+        };
+        if (heads * rank > 0)
+            project(of(e, k, mixed), of(f, v, mixed + key_size), k.batch(), device_of(options...), memory);
 
-    const auto of = [&](const view<const T>& by, const view<const T>& from, E* to) {
-        projection<E> p;
-        p.by = strided_of<E>(by);
-        if (by.heads() == 1) p.by.stride[1] = 0;
-        p.from = strided_of<E>(from);
-        p.to = to;
-        p.heads = from.heads();
-        p.rank = rank;
-        p.positions = from.positions();
-        p.features = from.features();
-        return p;
-    };
-    if (heads * rank > 0)
-        project(of(e, k, mixed), of(f, v, mixed + key_size), k.batch(), device_of(options...), memory);
-
-    const auto dense = [&](const E* data, index features) {
-        const index head = rank * features;
-        return view<const T>{reinterpret_cast<const T*>(data),
-                             {k.batch(), k.heads(), rank, features},
-                             {k.heads() * head, head, features, 1}};
-    };
-    exact_attention<T, Y>(function, y, q, dense(mixed, k.features()), dense(mixed + key_size, v.features()),
-                          options...);
-}
+        const auto dense = [&](const E* data, index features) {
+            const index head = rank * features;
+            return view<const T>{reinterpret_cast<const T*>(data),
+                                 {k.batch(), k.heads(), rank, features},
+                                 {k.heads() * head, head, features, 1}};
+        };
+        exact_attention<T, Y>(function, used, y, q, dense(mixed, k.features()),
+                              dense(mixed + key_size, v.features()), options...);
+    }
+};
 
 }  // namespace detail
 
@@ -122,44 +107,16 @@ void linformer_call(std::string_view function, const view<Y>& y, const view<cons
 template <class Y, class Q, class K, class V, class E, class F, class... Options>
 void linformer_into(Y&& y, const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
                     const Options&... options) {
-    static_assert(detail::one_element<const Q, const K, const V>,
-                  "heed: q, k and v hold different element types; convert them to one");
-    static_assert(detail::one_element<const Q, const E, const F>,
-                  "heed::linformer: the projections hold another element type than q; convert them");
-    detail::check_linformer_options<Options...>();
-    using T = detail::element_of_argument<const Q>;
-    const auto to = as_view(y);
-    using O = detail::stored_t<decltype(to)>;
-    static_assert(detail::table_may_be_kept<Y>,
-                  "heed::linformer_into: y is a temporary, and the result would be gone; give it a name");
-    static_assert(
-        std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
-        "heed::linformer_into: y is const or holds another element type than q; needs q's, or float for a q "
-        "of half or bfloat16");
-    if constexpr ((detail::linformer_takes<Options> && ...))
-        detail::linformer_call<T, O>("linformer_into", to, as_view(q), as_view(k), as_view(v),
-                                     as_view(k_projection), as_view(v_projection), options...);
+    detail::write_result(detail::linformer_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(q, k, v, k_projection, v_projection), options...);
 }
 
 // A new tensor of q's kind.
 template <class Q, class K, class V, class E, class F, class... Options>
 auto linformer(const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
                const Options&... options) {
-    static_assert(detail::one_element<const Q, const K, const V>,
-                  "heed: q, k and v hold different element types; convert them to one");
-    static_assert(detail::one_element<const Q, const E, const F>,
-                  "heed::linformer: the projections hold another element type than q; convert them");
-    detail::check_linformer_options<Options...>();
-    using T = detail::element_of_argument<const Q>;
-    const view<const T> from(as_view(q));
-    const view<const T> keys(as_view(k));
-    const view<const T> values(as_view(v));
-    detail::check_shapes<T>("linformer", from, keys, values, nullptr);
-    auto y = detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
-    if constexpr ((detail::linformer_takes<Options> && ...))
-        detail::linformer_call<T, T>("linformer", detail::result_view(y), from, keys, values,
-                                     as_view(k_projection), as_view(v_projection), options...);
-    return y;
+    return detail::make_result(detail::linformer_call{}, std::tie(q, k, v, k_projection, v_projection),
+                               options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -48,38 +48,14 @@ namespace heed::inline HEED_ABI {
 template <class Y, class Q, class K, class V, class G, class... Options>
 void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, const G& gates,
                                   const Options&... options) {
-    if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        using H = detail::element_of_argument<const G>;
-        const auto to = as_view(y);
-        using O = detail::stored_t<decltype(to)>;
-        static_assert(detail::table_may_be_kept<Y>,
-                      "heed::native_sparse_attention_into: y is a temporary, and the result would be gone; "
-                      "give it a name");
-        static_assert(std::is_same_v<O, T> || std::is_same_v<O, sum_t<T>>,
-                      "heed::native_sparse_attention_into: y is const or holds another element type than q; "
-                      "needs q's, or float for a q of half or bfloat16");
-        detail::native_attention<T, O, H>("native_sparse_attention_into", to, as_view(q), as_view(k),
-                                          as_view(v), as_view(gates), options...);
-    }
+    detail::write_result(detail::native_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(q, k, v, gates), options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates, const Options&... options) {
-    using T = detail::element_of_argument<const Q>;
-    const view<const T> from(as_view(q));
-    if constexpr (detail::native_call<false, Q, K, V, G, Options...>()) {
-        using H = detail::element_of_argument<const G>;
-        const view<const T> keys(as_view(k));
-        const view<const T> values(as_view(v));
-        detail::check_shapes<T>("native_sparse_attention", from, keys, values, nullptr);
-        auto y =
-            detail::result_of<Q>::make({from.batch(), from.heads(), from.positions(), values.features()});
-        detail::native_attention<T, T, H>("native_sparse_attention", detail::result_view(y), from, keys,
-                                          values, as_view(gates), options...);
-        return y;
-    }
+    return detail::make_result(detail::native_call{}, std::tie(q, k, v, gates), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

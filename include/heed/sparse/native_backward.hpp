@@ -46,34 +46,10 @@ template <class DQ, class DK, class DV, class DG, class DY, class Q, class K, cl
 void native_sparse_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, DG&& dgates, const DY& dy, const Q& q,
                                            const K& k, const V& v, const G& gates,
                                            const Options&... options) {
-    if constexpr (detail::native_call<true, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        using H = detail::element_of_argument<const G>;
-        const auto to = as_view(dq);
-        const auto to_gates = as_view(dgates);
-        using X = detail::stored_t<decltype(to)>;
-        using GX = detail::stored_t<decltype(to_gates)>;
-        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
-                      "heed::native_sparse_attention_backward: dy holds another element type than q");
-        static_assert(detail::table_may_be_kept<DQ> && detail::table_may_be_kept<DK> &&
-                          detail::table_may_be_kept<DV> && detail::table_may_be_kept<DG>,
-                      "heed::native_sparse_attention_backward_into: an output is a temporary, and the result "
-                      "would be gone; give it a name");
-        static_assert(
-            std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>,
-            "heed::native_sparse_attention_backward_into: dq is const or holds another element type "
-            "than q; needs q's, or float for a q of half or bfloat16");
-        static_assert(
-            std::is_same_v<decltype(as_view(dk)), view<X>> && std::is_same_v<decltype(as_view(dv)), view<X>>,
-            "heed::native_sparse_attention_backward_into: dk or dv is const or holds another element type "
-            "than dq");
-        static_assert(std::is_same_v<GX, H> || std::is_same_v<GX, sum_t<T>>,
-                      "heed::native_sparse_attention_backward_into: dgates is const or holds another element "
-                      "type than gates");
-        detail::native_gradients<T, X, H, GX>("native_sparse_attention_backward_into", to, as_view(dk),
-                                              as_view(dv), to_gates, as_view(dy), as_view(q), as_view(k),
-                                              as_view(v), as_view(gates), options...);
-    }
+    detail::write_result(detail::native_backward_call{},
+                         std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk),
+                                               std::forward<DV>(dv), std::forward<DG>(dgates)),
+                         std::tie(q, k, v, gates, dy), options...);
 }
 
 template <class Q, class K, class V, class G>
@@ -88,25 +64,7 @@ struct native_sparse_attention_gradients {
 template <class DY, class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const G& gates,
                                       const Options&... options) {
-    const auto make = [](const auto& x, auto like) {
-        return detail::result_of<typename decltype(like)::type>::make(as_view(x).extents);
-    };
-    native_sparse_attention_gradients<
-        decltype(make(q, std::type_identity<Q>{})), decltype(make(k, std::type_identity<K>{})),
-        decltype(make(v, std::type_identity<V>{})), decltype(make(gates, std::type_identity<G>{}))>
-        g{make(q, std::type_identity<Q>{}), make(k, std::type_identity<K>{}),
-          make(v, std::type_identity<V>{}), make(gates, std::type_identity<G>{})};
-    if constexpr (detail::native_call<true, Q, K, V, G, Options...>()) {
-        using T = detail::element_of_argument<const Q>;
-        using H = detail::element_of_argument<const G>;
-        static_assert(std::is_same_v<detail::element_of_argument<const DY>, T>,
-                      "heed::native_sparse_attention_backward: dy holds another element type than q");
-        detail::native_gradients<T, T, H, H>("native_sparse_attention_backward", detail::result_view(g.q),
-                                             detail::result_view(g.k), detail::result_view(g.v),
-                                             detail::result_view(g.gates), as_view(dy), as_view(q),
-                                             as_view(k), as_view(v), as_view(gates), options...);
-    }
-    return g;
+    return detail::make_result(detail::native_backward_call{}, std::tie(q, k, v, gates, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -31,8 +31,8 @@
 // heed::error before anything is written; std::bad_alloc.
 #pragma once
 
+#include <heed/core/call.hpp>
 #include <heed/kernel/sparse/polynomial.hpp>
-#include <heed/sparse/row_call.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
@@ -46,110 +46,90 @@ exponential_numbers<T> exponential_of(std::string_view function, const Options&.
         return numbers_of_exponential<T>(function, given);
 }
 
-template <class T, class... Options>
-void run_polynomial_softmax(std::string_view function, const view<T>& y, const view<const T>& x,
-                            const Options&... options) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "y", y, "x", x);
-    call_memory used(function);
-    used.reads("x", bytes_of(x));
-    used.replaces("y", bytes_of(y));
-    used.validate();
-    const auto e = exponential_of<S>(function, options...);
-    const auto leaf = polynomial_leaves_on_target<S>().forward[e.cut > 0];
-    const row_conversions<E> convert = row_conversions_on_target<E>();
-    const auto from = strided_of<E>(x);
-    const auto to = strided_of<E>(y);
-    const index n = x.features();
-    for_each_row<S>(
-        x.extents, 1,
-        [&](index b, index h, index p, S* room) {
-            const S* const row = read_row(convert, from, b, h, p, n, room);
-            leaf(row, n, row_to_write(to, b, h, p, room), e);
-            put_row(convert, to, b, h, p, n, room);
-        },
-        options...);
-}
+struct polynomial_call : call_base {
+    HEED_CALL("polynomial_softmax", "y", "x", "", "it takes an exponential, on and use");
+    static constexpr const char* replaces = "";
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind, {option_kind::exponential, option_kind::on, option_kind::use});
+    }
+    template <class T, class... Options>
+    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+                    const Options&... options) {
+        using E = storage_t<T>;
+        using S = sum_t<T>;
+        used.validate();
+        const auto e = exponential_of<S>(function, options...);
+        const auto leaf = polynomial_leaves_on_target<S>().forward[e.cut > 0];
+        const row_conversions<E> convert = row_conversions_on_target<E>();
+        const auto from = strided_of<E>(x);
+        const auto to = strided_of<E>(y);
+        const index n = x.features();
+        for_each_row<S>(
+            x.extents, 1,
+            [&](index b, index h, index p, S* room) {
+                const S* const row = read_row(convert, from, b, h, p, n, room);
+                leaf(row, n, row_to_write(to, b, h, p, room), e);
+                put_row(convert, to, b, h, p, n, room);
+            },
+            options...);
+    }
+};
 
-template <class T, class... Options>
-void run_polynomial_softmax_backward(std::string_view function, const view<T>& dx, const view<const T>& dy,
-                                     const view<const T>& x, const Options&... options) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "dy", dy, "x", x);
-    check_same_extents(function, "dx", dx, "x", x);
-    call_memory used(function);
-    used.reads("dy", bytes_of(dy));
-    used.reads("x", bytes_of(x));
-    used.replaces("dx", bytes_of(dx), "dy");
-    used.validate();
-    const auto e = exponential_of<S>(function, options...);
-    const auto leaf = polynomial_leaves_on_target<S>().backward[e.cut > 0];
-    const row_conversions<E> convert = row_conversions_on_target<E>();
-    const auto from = strided_of<E>(x);
-    const auto gradient = strided_of<E>(dy);
-    const auto to = strided_of<E>(dx);
-    const index n = x.features();
-    const index row = rounded_up(n, 64 / static_cast<index>(sizeof(S)));
-    for_each_row<S>(
-        x.extents, 3,
-        [&](index b, index h, index p, S* room) {
-            const S* const scores = read_row(convert, from, b, h, p, n, room);
-            const S* const g = read_row(convert, gradient, b, h, p, n, room + row);
-            leaf(g, scores, n, row_to_write(to, b, h, p, room + row), room + 2 * row, e);
-            put_row(convert, to, b, h, p, n, room + row);
-        },
-        options...);
-}
-
-using polynomial_options = row_options<option_kind::exponential, option_kind::on, option_kind::use>;
+struct polynomial_backward_call : polynomial_call {
+    HEED_CALL("polynomial_softmax_backward", "dx", "x", "dy", "it takes an exponential, on and use");
+    static constexpr const char* replaces = "dy";
+    template <class T, class DY, class... Options>
+    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& x,
+                    const view<DY>& dy, const Options&... options) {
+        using E = storage_t<T>;
+        using S = sum_t<T>;
+        used.validate();
+        const auto e = exponential_of<S>(function, options...);
+        const auto leaf = polynomial_leaves_on_target<S>().backward[e.cut > 0];
+        const row_conversions<E> convert = row_conversions_on_target<E>();
+        const auto from = strided_of<E>(x);
+        const either_tensor<const E, const S> gradient = either_of<T>(dy);
+        const auto to = strided_of<E>(dx);
+        const index n = x.features();
+        const index row = rounded_up(n, 64 / static_cast<index>(sizeof(S)));
+        for_each_row<S>(
+            x.extents, 3,
+            [&](index b, index h, index p, S* room) {
+                const S* const scores = read_row(convert, from, b, h, p, n, room);
+                const S* const g = read_row(convert, gradient, b, h, p, n, room + row);
+                leaf(g, scores, n, row_to_write(to, b, h, p, room + row), room + 2 * row, e);
+                put_row(convert, to, b, h, p, n, room + row);
+            },
+            options...);
+    }
+};
 
 }  // namespace detail
 
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void polynomial_softmax_into(Y&& y, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<Y, X>())
-        detail::run_polynomial_softmax<T>("polynomial_softmax_into", as_view(y), as_view(x), options...);
+    detail::write_result(detail::polynomial_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(x),
+                         options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto polynomial_softmax(const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
-    detail::check_extents("polynomial_softmax", "x", from);
-    auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::polynomial_options::validate<Options...>())
-        detail::run_polynomial_softmax<T>("polynomial_softmax", detail::result_view(y), from, options...);
-    return y;
+    return detail::make_result(detail::polynomial_call{}, std::tie(x), options...);
 }
 
 // Writes the gradient of x; dy is that of the weights, and dx may be dy itself.
 template <class DX, class DY, class X, class... Options>
 void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    if constexpr (detail::polynomial_options::validate<Options...>() && detail::check_row_output<DX, DY, X>())
-        detail::run_polynomial_softmax_backward<T>("polynomial_softmax_backward_into", as_view(dx),
-                                                   as_view(dy), as_view(x), options...);
+    detail::write_result(detail::polynomial_backward_call{}, std::forward_as_tuple(std::forward<DX>(dx)),
+                         std::tie(x, dy), options...);
 }
 
 // A new tensor of x's kind.
 template <class DY, class X, class... Options>
 auto polynomial_softmax_backward(const DY& dy, const X& x, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
-    detail::check_extents("polynomial_softmax_backward", "x", from);
-    auto dx = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::polynomial_options::validate<Options...>() &&
-                  detail::check_row_output<decltype(dx)&, DY>())
-        detail::run_polynomial_softmax_backward<T>("polynomial_softmax_backward", detail::result_view(dx),
-                                                   as_view(dy), from, options...);
-    return dx;
+    return detail::make_result(detail::polynomial_backward_call{}, std::tie(x, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

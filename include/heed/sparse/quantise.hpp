@@ -26,8 +26,8 @@
 #include <cmath>
 #include <optional>
 
+#include <heed/core/call.hpp>
 #include <heed/kernel/sparse/rows.hpp>
-#include <heed/sparse/row_call.hpp>
 
 namespace heed::inline HEED_ABI {
 
@@ -91,38 +91,41 @@ quantise_leaf<T> quantise_leaf_on_target() {
 }
 HEED_ONCE_FOR_SUMS(quantise_leaf_on_target);
 
-template <class T, class... Options>
-void run_quantise(std::string_view function, const view<T>& y, const view<const T>& x, index step,
-                  const progressive_grid& g, const Options&... options) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "y", y, "x", x);
-    call_memory used(function);
-    used.reads("x", bytes_of(x));
-    used.replaces("y", bytes_of(y));
-    used.validate();
-    const std::optional<int> level = level_of(step, g);
-    const quantise_leaf<S> leaf = quantise_leaf_on_target<S>();
-    const row_conversions<E> convert = row_conversions_on_target<E>();
-    const auto from = strided_of<E>(x);
-    const auto to = strided_of<E>(y);
-    const index n = x.features();
-    const S up = std::ldexp(S(1), level.value_or(0));
-    const S down = std::ldexp(S(1), -level.value_or(0));
-    // During the warm-up every number is on the grid.
-    const S already = level ? std::ldexp(S(1), constants<S>::mantissa - *level) : S(0);
-    for_each_row<S>(
-        x.extents, 1,
-        [&](index b, index h, index p, S* room) {
-            const S* const row = read_row(convert, from, b, h, p, n, room);
-            leaf(row, n, row_to_write(to, b, h, p, room), up, down, already);
-            put_row(convert, to, b, h, p, n, room);
-        },
-        options...);
-}
+struct quantise_call : call_base {
+    HEED_CALL("quantise_progressively", "y", "x", "", "it takes on and use");
+    static constexpr const char* replaces = "";
+    index step;
+    const progressive_grid& g;
 
-using quantise_options = row_options<option_kind::on, option_kind::use>;
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind, {option_kind::on, option_kind::use});
+    }
+    template <class T, class... Options>
+    void run(const char*, call_memory& used, const view<T>& y, const view<const T>& x,
+             const Options&... options) const {
+        using E = storage_t<T>;
+        using S = sum_t<T>;
+        used.validate();
+        const std::optional<int> level = level_of(step, g);
+        const quantise_leaf<S> leaf = quantise_leaf_on_target<S>();
+        const row_conversions<E> convert = row_conversions_on_target<E>();
+        const auto from = strided_of<E>(x);
+        const auto to = strided_of<E>(y);
+        const index n = x.features();
+        const S up = std::ldexp(S(1), level.value_or(0));
+        const S down = std::ldexp(S(1), -level.value_or(0));
+        // During the warm-up every number is on the grid.
+        const S already = level ? std::ldexp(S(1), constants<S>::mantissa - *level) : S(0);
+        for_each_row<S>(
+            x.extents, 1,
+            [&](index b, index h, index p, S* room) {
+                const S* const row = read_row(convert, from, b, h, p, n, room);
+                leaf(row, n, row_to_write(to, b, h, p, room), up, down, already);
+                put_row(convert, to, b, h, p, n, room);
+            },
+            options...);
+    }
+};
 
 }  // namespace detail
 
@@ -130,21 +133,14 @@ using quantise_options = row_options<option_kind::on, option_kind::use>;
 template <class Y, class X, class... Options>
 void quantise_progressively_into(Y&& y, const X& x, index step, const progressive_grid& g,
                                  const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    if constexpr (detail::quantise_options::validate<Options...>() && detail::check_row_output<Y, X>())
-        detail::run_quantise<T>("quantise_progressively_into", as_view(y), as_view(x), step, g, options...);
+    detail::write_result(detail::quantise_call{{}, step, g}, std::forward_as_tuple(std::forward<Y>(y)),
+                         std::tie(x), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto quantise_progressively(const X& x, index step, const progressive_grid& g, const Options&... options) {
-    using T = detail::element_of_argument<const X>;
-    const view<const T> from(as_view(x));
-    detail::check_extents("quantise_progressively", "x", from);
-    auto y = detail::result_of<X>::make(from.extents);
-    if constexpr (detail::quantise_options::validate<Options...>())
-        detail::run_quantise<T>("quantise_progressively", detail::result_view(y), from, step, g, options...);
-    return y;
+    return detail::make_result(detail::quantise_call{{}, step, g}, std::tie(x), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -37,8 +37,7 @@ public:
     void absorb(const O& o, const Options&... options) {
         constexpr bool same = std::is_same_v<detail::element_of_argument<const O>, T>;
         static_assert(same, "heed::cummax_state<T>::absorb: o holds another element type than T");
-        if constexpr (detail::cummax_options<option_kind::on, option_kind::use>::validate<Options...>() &&
-                      same)
+        if constexpr (detail::cummax_absorb_call::check_options<Options...>() && same)
             detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
     }
 
@@ -46,12 +45,14 @@ public:
     template <class O, class A1, class A2, class... Options>
     auto attend(const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
-            return cummax_attention(o, a1, a2, state(most_), options...);
+            return detail::make_result(detail::cummax_attend_call{}, std::tie(o, a1, a2), state(most_),
+                                       options...);
     }
     template <class Y, class O, class A1, class A2, class... Options>
     void attend_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
-            cummax_attention_into(std::forward<Y>(y), o, a1, a2, state(most_), options...);
+            detail::write_result(detail::cummax_attend_call{}, std::forward_as_tuple(std::forward<Y>(y)),
+                                 std::tie(o, a1, a2), state(most_), options...);
     }
 
     // Joins the state of a part that comes later; the empty state changes nothing.

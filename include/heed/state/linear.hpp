@@ -103,8 +103,10 @@ public:
     // features elu1) or unnormalised, scale, on, use. Query head h reads state h / (heads / kv_heads).
     template <class Y, class Q, class... Options>
     void finish_into(Y&& y, const Q& q, const Options&... options) const {
-        detail::read_linear_state<T>("linear_state::finish_into", as_view(y), view<const T>(as_view(q)),
-                                     as_view(sums_), detail::all_options(options...));
+        static_assert(std::is_same_v<detail::element_of_argument<const Q>, T>,
+                      "heed::linear_state<T>::finish_into: q holds another element type than T");
+        detail::write_result(detail::read_linear_state_call<T, sum_type>{{}, as_view(sums_)},
+                             std::forward_as_tuple(std::forward<Y>(y)), std::tie(q), options...);
     }
 
     // (batch, kv_head, feature, value feature), z in the last column (zero after a delta rule); of favor,

@@ -70,7 +70,7 @@ inline constexpr index fused_chunks = 2;
 
 // Chains that one thread walks from end to end, by a form that fuses. `base` is memory for all lanes.
 template <class Form>
-void walk_fused(const Form& form, const cummax_plan& plan, const cummax_states<typename Form::number>& states,
+void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
                 const typename Form::number* starts, index chunks, device_ref device_, char* base,
                 std::size_t lane_bytes) {
     using T = typename Form::number;
@@ -97,7 +97,7 @@ void walk_fused(const Form& form, const cummax_plan& plan, const cummax_states<t
 // Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
 template <class Form>
 void walk_backward(const Form& form, const cummax_plan& plan,
-                   const cummax_states<typename Form::number>& states, device_ref device_, workspace& memory,
+                   const call_states<typename Form::number>& states, device_ref device_, workspace& memory,
                    double*& sums) {
     using T = typename Form::number;
     sums = nullptr;

@@ -4,87 +4,27 @@
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
-#include <heed/core/check.hpp>
-#include <heed/core/resources.hpp>
+#include <heed/core/call.hpp>
 #include <heed/cummax/options.hpp>
 #include <heed/kernel/cummax/problem.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
-// Options of the kinds a call takes, each at most once. check answers whether there is any use in going on.
-template <option_kind... Kinds>
-struct cummax_options {
+// The running maximum and its attention: outputs have the inputs' extents and element type.
+struct cummax_call : call_base {
+    static constexpr const char* replaces = "";
     template <class... Options>
-    static constexpr bool validate() {
-        static_assert((is_option<Options> && ...),
-                      "heed::cummax: an argument after the tensors is not an option; options are values such "
-                      "as heed::along::position or heed::heads_apart");
-        if constexpr ((is_option<Options> && ...)) {
-            static_assert(count_of<option_kind::mask, Options...> == 0,
-                          "heed::cummax: takes no mask; a running maximum looks at what came before");
-            static_assert(
-                (kind_among<std::remove_cvref_t<Options>::kind, option_kind::mask, Kinds...> && ...),
-                "heed::cummax: this call does not take one of these options; its header lists those "
-                "it takes");
-            HEED_OPTIONS_ONCE("heed::cummax");
-            static_assert(count_of<option_kind::state, Options...> == 0 ||
-                              count_of<option_kind::initial_state, Options...> +
-                                      count_of<option_kind::final_state, Options...> ==
-                                  0,
-                          "heed::cummax: state is both the initial and the final state; give it alone, or "
-                          "the other two");
-        }
-        return (is_option<Options> && ...);
+    static constexpr void beside() {
+        static_assert(count_of<option_kind::state, Options...> == 0 ||
+                          count_of<option_kind::initial_state, Options...> +
+                                  count_of<option_kind::final_state, Options...> ==
+                              0,
+                      "heed: state is both the initial and the final state; give it alone, or the other two");
     }
 };
 
-// A state, (batch, head, 1, feature), of the type sums are kept in. Its result is deduced so that a compiler
-// reads this sentence before it tries to convert the result.
-template <class T, class S>
-auto state_of(std::string_view function, const char* name, const table<S>& t, const std::array<index, 4>& x) {
-    static_assert(std::is_same_v<std::remove_const_t<S>, T>,
-                  "heed::cummax: a state is float, or double where the tensors hold double");
-    const std::array<index, 4> needed{x[0], x[1], 1, x[3]};
-    if (t.extents != needed)
-        fail(function, {name, " is (", t.extents[0], ", ", t.extents[1], ", ", t.extents[2], ", ",
-                        t.extents[3], "), needs (", needed[0], ", ", needed[1], ", 1, ", needed[3], ")"});
-    check_memory(function, name, bytes_of(t));
-    return strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-}
-
-// The state options of a call.
-template <class T, class... Options>
-cummax_states<T> states_of(std::string_view function, const std::array<index, 4>& x, call_memory& memory,
-                           const Options&... options) {
-    cummax_states<T> s;
-    const auto& both = pick<option_kind::state>(options...);
-    if constexpr (!is_absent<decltype(both)>) {
-        s.last = state_of<T>(function, "state", both.to, x);
-        s.initial = {s.last.data, {s.last.stride[0], s.last.stride[1], s.last.stride[2], s.last.stride[3]}};
-        memory.writes("state", bytes_of(both.to));
-    }
-    const auto& initial = pick<option_kind::initial_state>(options...);
-    if constexpr (!is_absent<decltype(initial)>) {
-        s.initial = state_of<T>(function, "initial_state", initial.to, x);
-        memory.reads("initial_state", bytes_of(initial.to));
-    }
-    const auto& last = pick<option_kind::final_state>(options...);
-    if constexpr (!is_absent<decltype(last)>) {
-        s.last = state_of<T>(function, "final_state", last.to, x);
-        memory.writes("final_state", bytes_of(last.to));
-    }
-    const auto& initial_gradient = pick<option_kind::initial_state_gradient>(options...);
-    if constexpr (!is_absent<decltype(initial_gradient)>) {
-        s.initial_gradient = state_of<T>(function, "initial_state_gradient", initial_gradient.to, x);
-        memory.writes("initial_state_gradient", bytes_of(initial_gradient.to));
-    }
-    const auto& last_gradient = pick<option_kind::final_state_gradient>(options...);
-    if constexpr (!is_absent<decltype(last_gradient)>) {
-        s.last_gradient = state_of<T>(function, "final_state_gradient", last_gradient.to, x);
-        memory.reads("final_state_gradient", bytes_of(last_gradient.to));
-    }
-    return s;
-}
+// A state is (batch, head, 1, feature).
+inline call_extents state_extents(const call_extents& x) { return {x[0], x[1], 1, x[3]}; }
 
 // The axis of a call; a state goes along positions.
 template <class... Options>

@@ -17,7 +17,8 @@ struct maxstate_form : cummax_form<E> {
     using cummax_form<E>::io;
 
     const maxstate_leaves<T>* leaf = nullptr;
-    strided<const E> o, a1, a2, g;
+    strided<const E> o, a1, a2;
+    either_tensor<const E, const T> g;
     strided<E> y, d_o, d_a1, d_a2;
     T factor = 1;
 

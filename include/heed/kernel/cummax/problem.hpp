@@ -12,6 +12,7 @@
 #include <heed/core/chain.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/states.hpp>
 #include <heed/math.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -140,15 +141,6 @@ inline index cummax_block(index group) {
     return fit < 16 ? 16 : fit > 128 ? 128 : fit;
 }
 
-// States of a call: read at its start, written at its end, (batch, head, ·, feature).
-template <class T>
-struct cummax_states {
-    strided<const T> initial;
-    strided<T> last;
-    strided<T> initial_gradient;
-    strided<const T> last_gradient;
-};
-
 // A row of a state into scratch, or what stands for none. It stands between the rows, too: join runs over
 // whole states.
 template <class T>
@@ -211,6 +203,23 @@ struct cummax_io {
             leaf->turn_in(from, x.stride[3], rows, at.features, room, pad);
         else
             leaf->turn_in(from - (rows - 1), x.stride[3], rows, at.features, room + (rows - 1) * pad, -pad);
+        return {room, pad};
+    }
+    // The same of gradients that come in, which may be kept as sums are.
+    cummax_rows<const T> read(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+                              index position, index rows, T* room) const {
+        if (x.sums.data == nullptr) return read(x.stored, at, head, position, rows, room);
+        if (x.sums.stride[3] != 1) return copy(x, at, head, position, rows, room);
+        return {x.sums.row(at.batch, at.head + head, position) + at.feature, x.sums.stride[2]};
+    }
+    cummax_rows<T> copy(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+                        index position, index rows, T* room) const {
+        if (x.sums.data == nullptr) return copy(x.stored, at, head, position, rows, room);
+        for (index r = 0; r < rows; ++r) {
+            const T* const from = x.sums.row(at.batch, at.head + head, position + r);
+            for (index f = 0; f < at.features; ++f)
+                room[r * pad + f] = from[(at.feature + f) * x.sums.stride[3]];
+        }
         return {room, pad};
     }
     // Rows to write to; finish() then brings them home.

@@ -24,7 +24,8 @@ struct cummax_scan_form : cummax_form<E> {
     using out_rows = cummax_rows<T>;
     using cummax_form<E>::io;
 
-    strided<const E> x, g;
+    strided<const E> x;
+    either_tensor<const E, const T> g;
     strided<E> y, dx;
     bool by_lanes = false;  // a forward whose positions are neighbours
 
@@ -93,9 +94,6 @@ struct cummax_scan_form : cummax_form<E> {
     }
 };
 
-using cummax_scan_options =
-    cummax_options<option_kind::along, option_kind::direction, option_kind::on, option_kind::use>;
-
 // Do lanes run over positions? Where they are neighbours, in all tensors of a forward.
 template <class T, class... Others>
 bool along_lanes(const view<T>& x, const Others&... others) {
@@ -123,66 +121,72 @@ cummax_scan_form<E> forward_scan_form(cummax_plan& plan, const view<const T>& x,
     return form;
 }
 
-template <class T, class... Options>
-void run_cummax(std::string_view function, const view<T>& y, const view<const T>& x,
-                const Options&... options) {
-    using E = storage_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "y", y, "x", x);
-    call_memory memory(function);
-    memory.reads("x", bytes_of(x));
-    memory.replaces("y", bytes_of(y));
-    memory.validate(options...);
-    const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-    constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-    auto from = turned(x, axis, back);
-    auto to = turned(y, axis, back);
-    join_rows(from, to);
-    cummax_plan plan;
-    auto form = forward_scan_form<E>(plan, from, to);
-    form.y = strided_of<E>(to);
-    with_resources([&](const device_ref device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
-                   options...);
-}
+struct cummax_scan_call : cummax_call {
+    HEED_CALL("cummax", "y", "x", "", "it takes along, reverse, on and use, and no mask");
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind,
+                        {option_kind::along, option_kind::direction, option_kind::on, option_kind::use});
+    }
+    template <class T, class... Options>
+    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+                    const Options&... options) {
+        using E = storage_t<T>;
+        used.validate(options...);
+        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
+        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+        auto from = turned(x, axis, back);
+        auto to = turned(y, axis, back);
+        join_rows(from, to);
+        cummax_plan plan;
+        auto form = forward_scan_form<E>(plan, from, to);
+        form.y = strided_of<E>(to);
+        with_resources(
+            [&](const device_ref device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
+            options...);
+    }
+};
 
-template <class T, class... Options>
-void run_cummax_backward(std::string_view function, const view<T>& dx, const view<const T>& dy,
-                         const view<const T>& x, const Options&... options) {
-    using E = storage_t<T>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "dy", dy, "x", x);
-    check_same_extents(function, "dx", dx, "x", x);
-    call_memory memory(function);
-    memory.reads("x", bytes_of(x));
-    memory.reads("dy", bytes_of(dy));
-    memory.writes("dx", bytes_of(dx));
-    memory.validate(options...);
-    const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-    constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-    auto from = turned(x, axis, back);
-    auto g = turned(dy, axis, back);
-    auto to = turned(dx, axis, back);
-    join_rows(from, g, to);
-    cummax_plan plan;
-    auto form = scan_form<E>(from, features_together(128, from, g, to), plan);
-    form.g = strided_of<E>(g);
-    form.dx = strided_of<E>(to);
-    with_resources(
-        [&](const device_ref device_, workspace& w) {
-            double* none = nullptr;
-            walk_backward(form, plan, {}, device_, w, none);
-        },
-        options...);
-}
+struct cummax_scan_backward_call : cummax_scan_call {
+    HEED_CALL("cummax_backward", "dx", "x", "dy", "it takes along, reverse, on and use, and no mask");
+    static constexpr const char* replaces = nullptr;
+    template <class T, class DY, class... Options>
+    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& x,
+                    const view<DY>& dy, const Options&... options) {
+        using E = storage_t<T>;
+        used.validate(options...);
+        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
+        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+        auto from = turned(x, axis, back);
+        auto g = turned(dy, axis, back);
+        auto to = turned(dx, axis, back);
+        join_rows(from, g, to);
+        cummax_plan plan;
+        auto form = scan_form<E>(from, features_together(128, from, g, to), plan);
+        form.g = either_of<T>(g);
+        form.dx = strided_of<E>(to);
+        with_resources(
+            [&](const device_ref device_, workspace& w) {
+                double* none = nullptr;
+                walk_backward(form, plan, {}, device_, w, none);
+            },
+            options...);
+    }
+};
 
 // The state alone: the maximum of x joins it.
+struct cummax_absorb_call : cummax_call {
+    HEED_CALL("cummax_state::absorb", "", "o", "", "it takes on and use");
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind, {option_kind::on, option_kind::use});
+    }
+};
 template <class T, class... Options>
 void run_largest(std::string_view function, const view<const T>& x, const Options&... options) {
     using E = storage_t<T>;
     check_extents(function, "o", x);
     call_memory memory(function);
     memory.reads("o", bytes_of(x));
-    const auto states = states_of<sum_t<T>>(function, x.extents, memory, options...);
+    const auto states = states_of<sum_t<T>>(function, memory, state_extents(x.extents), options...);
     memory.validate();
     cummax_plan plan;
     const auto form = forward_scan_form<E>(plan, x);

@@ -71,52 +71,58 @@ private:
     }
 };
 
-template <class T, class Int, class... Options>
-void run_cummax_with_index(std::string_view function, const view<T>& y, const table<Int>& indices,
-                           const view<const T>& x, const Options&... options) {
-    using E = storage_t<T>;
-    using S = sum_t<T>;
-    using Index = std::conditional_t<sizeof(Int) == 8, std::int64_t, std::int32_t>;
-    check_extents(function, "x", x);
-    check_same_extents(function, "values", y, "x", x);
-    for (std::size_t axis = 0; axis < 4; ++axis)
-        if (indices.extents[axis] != x.extents[axis])
-            fail(function, {"indices is (", indices.extents[0], ", ", indices.extents[1], ", ",
-                            indices.extents[2], ", ", indices.extents[3], "), x is (", x.extents[0], ", ",
-                            x.extents[1], ", ", x.extents[2], ", ", x.extents[3], ")"});
-    call_memory memory(function);
-    memory.reads("x", bytes_of(x));
-    memory.replaces("values", bytes_of(y));
-    memory.writes("indices", bytes_of(indices));
-    memory.validate(options...);
-    const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-    constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-    auto from = turned(x, axis, back);
-    auto to = turned(y, axis, back);
-    auto places = turned(indices, axis, back);
-    join_rows(from, to, places);
-    cummax_plan plan;
-    auto form = forward_scan_form<E>(plan, from, to, places);
-    form.y = strided_of<E>(to);
-    const cummax_index_walk<E, Index> walk{
-        form,
-        plan,
-        {reinterpret_cast<Index*>(places.data),
-         {places.strides[0], places.strides[1], places.strides[2], places.strides[3]}},
-        back};
-    with_resources(
-        [&](const device_ref device_, workspace& w) {
-            if (plan.chains == 0 || plan.positions == 0) return;
-            const index step = form.step(plan);
-            index lanes = device_.lanes();
-            if (lanes > plan.chains) lanes = plan.chains;
-            const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
-            char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));
-            for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
-                walk(chain, step, {reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))});
-            });
-        },
-        options...);
-}
+template <class Int>
+struct cummax_index_call : cummax_scan_call {
+    HEED_CALL("cummax_with_index", "values", "x", "", "it takes along, reverse, on and use, and no mask");
+    table<Int> indices;
+
+    template <class T>
+    std::array<call_extents, 1> shapes(const char* function, const view<const T>& x) const {
+        check_extents(function, "x", x);
+        for (std::size_t axis = 0; axis < 4; ++axis)
+            if (indices.extents[axis] != x.extents[axis])
+                fail(function, {"indices is (", indices.extents[0], ", ", indices.extents[1], ", ",
+                                indices.extents[2], ", ", indices.extents[3], "), x is (", x.extents[0], ", ",
+                                x.extents[1], ", ", x.extents[2], ", ", x.extents[3], ")"});
+        return {x.extents};
+    }
+    template <class T, class... Options>
+    void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+             const Options&... options) const {
+        using E = storage_t<T>;
+        using S = sum_t<T>;
+        using Index = std::conditional_t<sizeof(Int) == 8, std::int64_t, std::int32_t>;
+        used.writes("indices", bytes_of(indices));
+        used.validate(options...);
+        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
+        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
+        auto from = turned(x, axis, back);
+        auto to = turned(y, axis, back);
+        auto places = turned(indices, axis, back);
+        join_rows(from, to, places);
+        cummax_plan plan;
+        auto form = forward_scan_form<E>(plan, from, to, places);
+        form.y = strided_of<E>(to);
+        const cummax_index_walk<E, Index> walk{
+            form,
+            plan,
+            {reinterpret_cast<Index*>(places.data),
+             {places.strides[0], places.strides[1], places.strides[2], places.strides[3]}},
+            back};
+        with_resources(
+            [&](const device_ref device_, workspace& w) {
+                if (plan.chains == 0 || plan.positions == 0) return;
+                const index step = form.step(plan);
+                index lanes = device_.lanes();
+                if (lanes > plan.chains) lanes = plan.chains;
+                const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
+                char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));
+                for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
+                    walk(chain, step, {reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))});
+                });
+            },
+            options...);
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -89,8 +89,8 @@ struct cummax_form {
 };
 
 template <class Form>
-void walk_forward(const Form& form, const cummax_plan& plan,
-                  const cummax_states<typename Form::number>& states, device_ref device_, workspace& memory) {
+void walk_forward(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
+                  device_ref device_, workspace& memory) {
     using T = typename Form::number;
     if (plan.chains == 0) return;
     const index step = form.step(plan);

@@ -18,20 +18,13 @@ strided<S> strided_of_numbers(const table<S>& t) {
     return {t.data, {0, 0, 0, t.strides[3]}};
 }
 
-// dq, dk, dv hold T, or the type sums are kept in; so do dy and y.
+// Of tensors that fit together; dq, dk, dv hold T, or the type sums are kept in; so do dy and y.
 template <class T, class DX, class DY, class Y, class S>
-void exact_attention_backward(std::string_view function, const view<DX>& dq, const view<DX>& dk,
-                              const view<DX>& dv, const view<DY>& dy, const view<const T>& q,
-                              const view<const T>& k, const view<const T>& v, const view<Y>& y,
-                              const table<S>& lse, const auto&... options) {
+void exact_attention_backward(std::string_view function, call_memory& used, const view<DX>& dq,
+                              const view<DX>& dk, const view<DX>& dv, const view<const T>& q,
+                              const view<const T>& k, const view<const T>& v, const view<DY>& dy,
+                              const view<Y>& y, const table<S>& lse, const auto&... options) {
     using E = storage_t<T>;
-    check_shapes<const T>(function, q, k, v, static_cast<const view<const T>*>(nullptr));
-    const view<const T> answer(nullptr, {q.batch(), q.heads(), q.positions(), v.features()}, {});
-    check_same_extents(function, "dy", dy, "the output", answer);
-    check_same_extents(function, "y", y, "the output", answer);
-    check_same_extents(function, "dq", dq, "q", q);
-    check_same_extents(function, "dk", dk, "k", k);
-    check_same_extents(function, "dv", dv, "v", v);
     exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
     const problem_shape shape = shape_of(p);
     const auto rows = exact_extents(function, "lse", lse, {1, shape.batch, shape.heads, shape.queries}, 3);
@@ -44,17 +37,8 @@ void exact_attention_backward(std::string_view function, const view<DX>& dq, con
     g.k = either_of<T>(dk);
     g.v = either_of<T>(dv);
 
-    call_memory used(function);
-    used.reads("dy", bytes_of(dy));
-    used.reads("q", bytes_of(q));
-    used.reads("k", bytes_of(k));
-    used.reads("v", bytes_of(v));
-    used.reads("y", bytes_of(y));
     used.reads("lse", bytes_of(rows));
     g.of_logsumexp = rows_into_logsumexp<sum_t<T>>(function, used, shape, options...);
-    used.writes("dq", bytes_of(dq));
-    used.writes("dk", bytes_of(dk));
-    used.writes("dv", bytes_of(dv));
     const auto into = [&](const char* name, const auto& option_, const std::array<index, 4>& extents) {
         static_assert(
             std::is_same_v<decltype(option_.to), table<sum_t<T>>>,

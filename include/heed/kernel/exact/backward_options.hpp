@@ -7,9 +7,10 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Every option is known by its kind; those a backward has no use for are named one by one.
+// The options that a backward has no use for are named one by one.
 template <class... Options>
 constexpr void check_backward_attention() {
+    check_exact_options<Options...>();
     static_assert(count_of<option_kind::logsumexp, Options...> == 0,
                   "heed::attention_backward: logsumexp(t) is an option of the forward; the backward reads it "
                   "as the argument behind y");

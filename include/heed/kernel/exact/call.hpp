@@ -41,15 +41,14 @@ void run_with_probability(exact_problem<E>& p, Probability& f, device_ref device
     run_exact(p, device_, memory);
 }
 
-// y holds T, or the type sums are kept in.
+// Of tensors that fit together; y holds T, or the type sums are kept in.
 template <class T, class Y>
-void exact_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
+void exact_attention(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
                      const view<const T>& k, const view<const T>& v, const auto&... options) {
     using E = storage_t<T>;
     using S = sum_t<T>;
     static_assert((writes_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
                   "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
-    check_shapes(function, q, k, v, &y);
     const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
     const std::array<index, 4> score_extents{shape.batch, shape.heads, shape.queries, shape.keys};
 
@@ -59,11 +58,6 @@ void exact_attention(std::string_view function, const view<Y>& y, const view<con
     else
         p.y_sum = strided_of<S>(y);
 
-    call_memory used(function);
-    used.reads("q", bytes_of(q));
-    used.reads("k", bytes_of(k));
-    used.reads("v", bytes_of(v));
-    used.replaces("y", bytes_of(y), "q");
     const auto& lse = pick<option_kind::logsumexp>(options...);
     if constexpr (!is_absent<decltype(lse)>) {
         const auto t =

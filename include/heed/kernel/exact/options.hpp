@@ -16,10 +16,6 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class Q, class K, class V>
-inline constexpr bool one_element = std::is_same_v<element_of_argument<Q>, element_of_argument<K>> &&
-                                    std::is_same_v<element_of_argument<Q>, element_of_argument<V>>;
-
 // What only the backward writes or reads.
 constexpr bool gradient_kind(option_kind kind) {
     return kind == option_kind::bias_gradient || kind == option_kind::slopes_gradient ||
@@ -39,33 +35,13 @@ constexpr void check_beside() {
 // Its options stand first in the list of kinds (core/option.hpp).
 constexpr bool exact_kind(option_kind kind) { return kind <= option_kind::use; }
 
-// The options of exact attention, each at most once; any number of masks.
+// The sentences about options of exact attention that do not belong together.
 template <class... Options>
 constexpr void check_exact_options() {
-    static_assert((is_option<Options> && ...),
-                  "heed::attention: an argument after q, k, v is not an option; options are values such as "
-                  "heed::causal or heed::scale(0.125f)");
-    if constexpr ((is_option<Options> && ...)) {
-        static_assert((exact_kind(Options::kind) && ...),
-                      "heed::attention: does not take one of these options; heed/attention.hpp lists those "
-                      "it takes");
-        HEED_OPTIONS_ONCE("heed::attention");
-        static_assert(
-            count_of<option_kind::coverage, Options...> == 0 || (guarantees_mass<Options> || ...),
-            "heed::attention: coverage(t) is what a selector guarantees; needs certified(tau) in the "
-            "call");
-        (check_beside<Options, Options...>(), ...);
-    }
-}
-
-template <class... Options>
-constexpr void check_forward_attention() {
-    check_exact_options<Options...>();
-    if constexpr ((is_option<Options> && ...))
-        static_assert(!(gradient_kind(Options::kind) || ...),
-                      "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and "
-                      "sinks_gradient are options of "
-                      "heed::attention_backward");
+    static_assert(count_of<option_kind::coverage, Options...> == 0 || (guarantees_mass<Options> || ...),
+                  "heed::attention: coverage(t) is what a selector guarantees; needs certified(tau) in the "
+                  "call");
+    (check_beside<Options, Options...>(), ...);
 }
 
 // All masks of a call as one.

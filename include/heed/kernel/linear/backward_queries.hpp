@@ -56,7 +56,8 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
     const index feature_row = x.c.feature_row;
     x.c.load_queries(b, head, first, count);
     if (x.p.relative) x.c.place_queries();
-    x.c.load_values(x.g.dy, b, head, first, count, x.out);
+    read_rows(x.g.dy, x.leaf.widen, b, head, first, count, x.p.value_features, x.out, value_row);
+    clear_columns(x.out, value_row, x.p.value_features, count);
     if (x.p.causal) x.c.pair_scores(x.c.queries, x.c.decayed_queries, x.c.pairs);
     if (!x.p.normalised && x.p.scale != T(1))
         x.leaf.scale_rows(x.out, x.out, value_row, x.c.filled(x.p.scale), count, value_row);

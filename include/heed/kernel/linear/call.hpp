@@ -4,11 +4,10 @@
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
-#include <heed/core/check.hpp>
-#include <heed/core/resources.hpp>
 #include <heed/kernel/linear/features.hpp>
 #include <heed/kernel/linear/options.hpp>
 #include <heed/kernel/linear/run.hpp>
+#include <heed/kernel/states.hpp>
 #include <heed/score/scale.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -80,9 +79,7 @@ struct linear_setup<T, std::tuple<Options...>> {
         p.causal = causal;
         p.normalised = normalised;
         if constexpr (causal) {
-            const auto& mask = get<option_kind::mask>();
-            if (mask.left != unbounded || mask.right != 0)
-                fail(function, {"the mask is a window; linear attention takes heed::causal alone"});
+            std::apply([&](const auto&... o) { check_all_causal(function, o...); }, options);
             if (p.queries != p.keys)
                 fail(function, {"q has ", p.queries, " positions, k has ", p.keys,
                                 "; causal linear attention needs as many, and a state for what came before"});
@@ -116,64 +113,21 @@ struct linear_setup<T, std::tuple<Options...>> {
     linear_setup(const linear_setup&) = delete;
     linear_setup& operator=(const linear_setup&) = delete;
 
-    // A state of (batch, kv_head, feature, value feature), one more when z stands there too.
-    template <class X>
-    auto state_table(std::string_view function, std::string_view argument, const table<X>& t) const {
-        constexpr bool sums = std::is_same_v<std::remove_const_t<X>, S>;
-        static_assert(sums,
-                      "heed::linear_attention: states are float, or double where q, k and v are double");
-        using State = std::conditional_t<std::is_const_v<X>, const S, S>;
-        exact_extents(function, argument, t,
-                      {problem.batch, problem.kv_heads, problem.features,
-                       problem.value_features + (problem.normalised ? 1 : 0)},
-                      4);
-        if constexpr (sums)
-            return strided<State>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-        else
-            return strided<State>{};
-    }
-
-    // The state before the first position and after the last.
-    void bind_states(std::string_view function) {
-        const auto& both = get<option_kind::state>();
-        const auto& first = get<option_kind::initial_state>();
-        const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>) {
-            problem.last = state_table(function, "the state", both.to);
-            problem.initial = {
-                problem.last.data,
-                {both.to.strides[0], both.to.strides[1], both.to.strides[2], both.to.strides[3]}};
-        }
-        if constexpr (!is_absent<decltype(first)>)
-            problem.initial = state_table(function, "the initial state", first.to);
-        if constexpr (!is_absent<decltype(last)>)
-            problem.last = state_table(function, "the final state", last.to);
-    }
-    // The states among what a call reads and writes.
-    void list_states(call_memory& used) const {
-        const auto& both = get<option_kind::state>();
-        const auto& first = get<option_kind::initial_state>();
-        const auto& last = get<option_kind::final_state>();
-        if constexpr (!is_absent<decltype(both)>) used.writes("the state", bytes_of(both.to));
-        if constexpr (!is_absent<decltype(first)>) used.reads("the initial state", bytes_of(first.to));
-        if constexpr (!is_absent<decltype(last)>) used.writes("the final state", bytes_of(last.to));
-    }
-    void check_list(const call_memory& used) const {
-        std::apply([&](const auto&... o) { used.validate(o...); }, options);
+    // States (batch, kv_head, feature, value feature), one more when z stands there too: before the first
+    // position, and after the last.
+    call_states<S> bind_states(std::string_view function, call_memory& used, const auto&... given) {
+        linear_problem<E>& p = problem;
+        const auto states = states_of<S>(
+            function, used, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)},
+            given...);
+        p.initial = states.initial;
+        p.last = states.last;
+        return states;
     }
 
     template <option_kind Kind>
     auto& option_ref() {
         return std::get<position_of<Kind>()>(options);
-    }
-
-    // f(device, lanes, workspace) where the call runs.
-    template <class F>
-    void run(const F& f) const {
-        const auto with = [&](const device_ref device_, workspace& memory) {
-            f(device_, device_.lanes(), memory);
-        };
-        std::apply([&](const auto&... o) { with_resources(with, o...); }, options);
     }
 
 private:
@@ -187,42 +141,49 @@ private:
 };
 
 // What queries read from a state (batch, kv_head, feature, value feature and z).
-template <class T, class Y, class S, class... Options>
-void read_linear_state(std::string_view function, const view<Y>& y, const view<const T>& q,
-                       const view<const S>& state, const std::tuple<Options...>& options) {
-    static_assert((kind_among<Options::kind, option_kind::features, option_kind::normalisation,
-                              option_kind::scale, option_kind::on, option_kind::use> &&
-                   ...),
-                  "heed::linear_state::finish_into: takes a feature map, normalised or unnormalised, scale, "
-                  "on and use");
-    check_linear_options<Options...>();
-    static_assert(std::is_same_v<Y, T> || std::is_same_v<Y, S>,
-                  "heed::linear_state::finish_into: y is const or holds another element type than the state");
-    using E = storage_t<T>;
-    const view<const T> keys(nullptr, {state.batch(), state.heads(), 0, q.features()});
-    const view<const T> values(nullptr, {state.batch(), state.heads(), 0, state.features() - 1});
-    check_shapes(function, q, keys, values, &y);
-    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-    linear_setup<T, std::tuple<Options...>> setup(function, options, q, keys, values, leaves);
-    linear_problem<E>& p = setup.problem;
-    if (p.over_positions)
-        fail(function, {"the features of heed::efficient look at all positions and have no state"});
-    if (p.features != state.positions())
-        fail(function, {"q has ", p.features, " features after the map, the state has ", state.positions()});
-    if constexpr (std::is_same_v<Y, T>)
-        p.y = strided_of<E>(y);
-    else
-        p.y_sum = strided_of<S>(y);
-    p.initial = strided_of<S>(state);
-    p.coded_initial = p.random_features > 0;
-    call_memory used(function);
-    used.reads("q", bytes_of(q));
-    used.reads("the state", bytes_of(state));
-    used.replaces("y", bytes_of(y), "q");
-    setup.check_list(used);
-    setup.run([&](const device_ref device, index lanes, workspace& memory) {
-        read_state(p, leaves, device, lanes, memory);
-    });
-}
+template <class T, class S>
+struct read_linear_state_call : call_base {
+    HEED_CALL("linear_state::finish", "y", "q", "",
+              "it takes a feature map, normalised or unnormalised, scale, on and use");
+    static constexpr bool writes_sums = true;
+    static constexpr const char* replaces = "q";
+    view<const S> state;
+
+    static constexpr bool takes(option_kind kind) {
+        return kind == option_kind::features || kind == option_kind::normalisation ||
+               kind == option_kind::scale || kind == option_kind::on || kind == option_kind::use;
+    }
+    view<const T> keys(index features) const {
+        return {nullptr, {state.batch(), state.heads(), 0, features}};
+    }
+    auto shapes(const char* function, const auto& q) const {
+        return check_shapes(function, q, keys(q.features()), keys(state.features() - 1));
+    }
+    template <class Y, class... Options>
+    void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+             const Options&... options) const {
+        using E = storage_t<T>;
+        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, keys(q.features()),
+                                                      keys(state.features() - 1), leaves);
+        linear_problem<E>& p = setup.problem;
+        if (p.over_positions)
+            fail(function, {"the features of heed::efficient look at all positions and have no state"});
+        if (p.features != state.positions())
+            fail(function,
+                 {"q has ", p.features, " features after the map, the state has ", state.positions()});
+        if constexpr (std::is_same_v<Y, T>)
+            p.y = strided_of<E>(y);
+        else
+            p.y_sum = strided_of<S>(y);
+        p.initial = strided_of<S>(state);
+        p.coded_initial = p.random_features > 0;
+        used.reads("the state", bytes_of(state));
+        used.validate(options...);
+        with_resources([&](const device_ref device,
+                           workspace& memory) { read_state(p, leaves, device, device.lanes(), memory); },
+                       options...);
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -10,7 +10,7 @@ template <class E>
 struct linear_gradients {
     using T = typename linear_problem<E>::T;
 
-    strided<const E> dy;
+    either_tensor<const E, const T> dy;
     either_tensor<E, T> q;
     either_tensor<E, T> k;
     either_tensor<E, T> v;

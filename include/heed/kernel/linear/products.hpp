@@ -25,6 +25,12 @@ memory_span soon_rows(const strided<X>& x, index b, index h, index first, index 
             least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
 }
 
+template <class E, class T>
+memory_span soon_rows(const either_tensor<E, T>& x, index b, index h, index first, index positions, index n) {
+    return x.sums.data == nullptr ? soon_rows(x.stored, b, h, first, positions, n)
+                                  : soon_rows(x.sums, b, h, first, positions, n);
+}
+
 // c (+ or -)= a b: `rows` rows of a (numbers a_row and a_step apart), rows of b and c in packs of lanes.
 template <class T>
 struct matrix_product {

@@ -122,7 +122,7 @@ private:
         const index n_v = p_.value_features;
         for (index r = 0; r < rows; ++r) {
             leaf_.widen(p_.q.row(b, head + r, query), 0, p_.q.stride[3], 1, n, m.query + r * n, 0);
-            leaf_.widen(g_.dy.row(b, head + r, query), 0, g_.dy.stride[3], 1, n_v, m.dy + r * n_v, 0);
+            read_rows(g_.dy, leaf_.widen, b, head + r, query, 1, n_v, m.dy + r * n_v, 0);
         }
         for (index x = 0; x < rows * n; ++x) m.query[x] *= p_.scale;
         for (index i = 0; i < decode_keys; ++i) m.ones[i] = 1;

@@ -2,43 +2,28 @@
 // heed/kernel/native/call.hpp: from a call's tensors and options to a checked problem
 #pragma once
 
-#include <heed/core/check.hpp>
-#include <heed/core/resources.hpp>
+#include <heed/core/call.hpp>
+#include <heed/kernel/causal.hpp>
 #include <heed/kernel/native/run.hpp>
 #include <heed/score/scale.hpp>
 #include <heed/sparse/compressed_keys.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
-template <bool Backward, class Q, class K, class V, class G, class... Options>
-constexpr bool native_call() {
-    using T = element_of_argument<const Q>;
-    static_assert(
-        std::is_same_v<T, element_of_argument<const K>> && std::is_same_v<T, element_of_argument<const V>>,
-        "heed::native_sparse_attention: q, k and v hold different element types; convert them to one");
-    using H = element_of_argument<const G>;
-    static_assert(
-        std::is_same_v<H, T> || std::is_same_v<H, sum_t<T>>,
-        "heed::native_sparse_attention: gates hold another element type than q; needs q's, or float "
-        "for a q of half or bfloat16");
-    static_assert((is_option<Options> && ...),
-                  "heed::native_sparse_attention: an argument after q, k, v, gates is not an option; options "
-                  "are values such as heed::native_blocks{.window = 256} or heed::scale(0.125f)");
-    if constexpr ((is_option<Options> && ...)) {
-        constexpr auto taken = [](option_kind kind) {
-            return kind == option_kind::scale || kind == option_kind::on || kind == option_kind::use ||
-                   kind == option_kind::native_blocks || kind == option_kind::compressed ||
-                   (Backward && kind == option_kind::compressed_gradient);
-        };
-        static_assert((taken(std::remove_cvref_t<Options>::kind) && ...),
-                      "heed::native_sparse_attention: an option is one that it does not take; it takes "
-                      "native_blocks, compressed, scale, on and use, and is causal by itself");
-        HEED_OPTIONS_ONCE("heed::native_sparse_attention");
-        return (taken(std::remove_cvref_t<Options>::kind) && ...);
-    } else {
-        return false;
+// Causal by itself, so that heed::causal changes nothing.
+struct native_call_base : query_call {
+    static constexpr bool takes(option_kind kind) {
+        return is_among(kind, {option_kind::scale, option_kind::on, option_kind::use, option_kind::mask,
+                               option_kind::native_blocks, option_kind::compressed});
     }
-}
+    template <class... Options>
+    static constexpr void beside() {
+        static_assert(
+            !(is_other_mask<Options> || ...),
+            "heed::native_sparse_attention: this mask is not heed::causal, and native sparse attention "
+            "takes no other");
+    }
+};
 
 template <class G, class S>
 S read_gate(const void* gates, index at) {
@@ -61,6 +46,16 @@ void check_compressed(std::string_view function, const view<const S>& x, const c
         fail(function, {name, " are ", x.positions(), ", needs one for each whole block of keys, ", needed});
 }
 
+template <class T, class G>
+void check_gates(std::string_view function, const view<const T>& q, const view<const G>& gates) {
+    check_extents(function, "gates", gates);
+    const std::array<index, 4> needed{q.batch(), q.heads(), q.positions(), native_branches};
+    if (gates.extents != needed)
+        fail(function, {"gates is (", gates.batch(), ", ", gates.heads(), ", ", gates.positions(), ", ",
+                        gates.features(), "), needs (", needed[0], ", ", needed[1], ", ", needed[2],
+                        ", 3): a weight for each query and branch"});
+}
+
 // Everything but the outputs, checked; compressed keys that are not given are made later.
 template <class T, class G>
 native_problem<storage_t<T>> native_problem_of(std::string_view function, const view<const T>& q,
@@ -69,12 +64,7 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
     using E = storage_t<T>;
     using S = sum_t<T>;
     native_problem<E> p;
-    check_extents(function, "gates", gates);
-    const std::array<index, 4> needed{q.batch(), q.heads(), q.positions(), native_branches};
-    if (gates.extents != needed)
-        fail(function, {"gates is (", gates.batch(), ", ", gates.heads(), ", ", gates.positions(), ", ",
-                        gates.features(), "), needs (", needed[0], ", ", needed[1], ", ", needed[2],
-                        ", 3): a weight for each query and branch"});
+    check_all_causal(function, options...);
     const auto& sizes = pick<option_kind::native_blocks>(options...);
     if constexpr (!is_absent<decltype(sizes)>) p.blocks = sizes;
     p.blocks.validate(function);
@@ -114,32 +104,34 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
     return p;
 }
 
-template <class T, class Y, class G>
-void native_attention(std::string_view function, const view<Y>& y, const view<const T>& q,
-                      const view<const T>& k, const view<const T>& v, const view<const G>& gates,
-                      const auto&... options) {
-    using E = storage_t<T>;
-    check_shapes(function, q, k, v, &y);
-    native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
-    if constexpr (std::is_same_v<Y, T>)
-        p.y = strided_of<E>(y);
-    else
-        p.y_sum = strided_of<sum_t<T>>(y);
-    call_memory used(function);
-    used.reads("q", bytes_of(q));
-    used.reads("k", bytes_of(k));
-    used.reads("v", bytes_of(v));
-    used.reads("gates", bytes_of(gates));
-    used.replaces("y", bytes_of(y), "q");
-    used.validate(options...);
-    if (y.size() == 0) return;
-    with_resources(
-        [&](const device_ref device_, workspace& memory) {
-            if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
-                make_compressed(p, device_, memory);
-            run_native(p, device_, memory);
-        },
-        options...);
-}
+struct native_call : native_call_base {
+    HEED_CALL("native_sparse_attention", "y", "q, k and v", "gates",
+              "it takes native_blocks, compressed, scale, on and use, and is causal by itself");
+    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& gates) {
+        const auto needed = check_shapes(function, q, k, v);
+        check_gates(function, q, gates);
+        return needed;
+    }
+    template <class T, class Y, class G>
+    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+                    const view<const T>& k, const view<const T>& v, const view<const G>& gates,
+                    const auto&... options) {
+        using E = storage_t<T>;
+        native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
+        if constexpr (std::is_same_v<Y, T>)
+            p.y = strided_of<E>(y);
+        else
+            p.y_sum = strided_of<sum_t<T>>(y);
+        used.validate(options...);
+        if (y.size() == 0) return;
+        with_resources(
+            [&](const device_ref device_, workspace& memory) {
+                if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
+                    make_compressed(p, device_, memory);
+                run_native(p, device_, memory);
+            },
+            options...);
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail

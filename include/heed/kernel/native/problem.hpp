@@ -51,7 +51,7 @@ struct native_problem {
 template <class E>
 struct native_gradient_problem {
     using T = typename native_problem<E>::T;
-    strided<const E> dy;
+    either_tensor<const E, const T> dy;
     strided<E> dq, dk, dv;
     strided<T> dq_sum, dk_sum, dv_sum;
     strided<T> dcompressed_k, dcompressed_v;  // the caller's own; null: shared out over the keys

@@ -32,7 +32,7 @@ void write_row(const exact_leaves<E>& leaf, const T* row, index n, const either_
 template <class E>
 struct psa_gradients {
     using T = typename exact_problem<E>::T;
-    strided<const E> dy;
+    either_tensor<const E, const T> dy;
     strided<const T> of_logsumexp;  // (batch, head, query), or without memory
     either_tensor<E, T> q;
     either_tensor<E, T> k;
@@ -109,7 +109,7 @@ public:
         T* const weights = row.scores;
         const T inverse = T(1) / sum;
         query_to_row(p, plan_.leaf, b, h, i, query_);
-        plan_.leaf.widen(plan_.g.dy.row(b, h, i), 0, plan_.g.dy.stride[3], 1, p.value_features, dy_, 0);
+        read_rows(plan_.g.dy, plan_.leaf.widen, b, h, i, 1, p.value_features, dy_, 0);
         plan_.psa.chosen_dots(dy_, v_, chosen, count, p.value_features, slope_);
         for (index f = 0; f < p.value_features; ++f) dy_[f] *= inverse;
         plan_.psa.add_to_chosen(weights, dy_, chosen, count, p.value_features, dv_);

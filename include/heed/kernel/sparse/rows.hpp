@@ -42,6 +42,14 @@ const T* read_row(const row_conversions<E>& convert, const strided<const E>& x, 
     convert.widen(row, 0, x.stride[3], 1, n, room, 0);
     return room;
 }
+template <class E, class T = typename row_conversions<E>::T>
+const T* read_row(const row_conversions<E>& convert, const either_tensor<const E, const T>& x, index b,
+                  index h, index p, index n, T* room) {
+    if (x.sums.data == nullptr) return read_row(convert, x.stored, b, h, p, n, room);
+    if (x.sums.stride[3] == 1) return x.sums.row(b, h, p);
+    read_rows(x, convert.widen, b, h, p, 1, n, room, 0);
+    return room;
+}
 // Where a row is to be written: in place, or into the room; put_row brings it from there.
 template <class E, class T = typename row_conversions<E>::T>
 T* row_to_write(const strided<E>& y, index b, index h, index p, T* room) {
