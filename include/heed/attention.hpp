@@ -68,7 +68,7 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
                          std::tie(q, k, v), options...);
 }
 
-// A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
+// A new tensor of q's kind (heed/core/result.hpp).
 template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     return detail::make_result(detail::attention_call{}, std::tie(q, k, v), options...);

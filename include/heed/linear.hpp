@@ -88,7 +88,7 @@ void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Opti
                          options...);
 }
 
-// A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
+// A new tensor of q's kind (heed/core/result.hpp).
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
     return detail::make_result(detail::linear_call{}, std::tie(q, k, v), options...);

@@ -62,6 +62,8 @@ struct call_base {
     static constexpr bool writes_sums = false;
     // The input that outputs may stand on, element on element: its name, "" for any, nullptr for none.
     static constexpr const char* replaces = nullptr;
+    // The input whose last axis an output has: the one that it is made after.
+    static constexpr std::size_t last_axis_of(std::size_t output) { return output; }
     // The sentences about options that do not belong together.
     template <class... Options>
     static constexpr void beside() {}
@@ -71,6 +73,7 @@ struct call_base {
 struct query_call : call_base {
     static constexpr bool writes_sums = true;
     static constexpr const char* replaces = "q";
+    static constexpr std::size_t last_axis_of(std::size_t) { return 2; }  // v's
     static auto shapes(const char* function, const auto& q, const auto& k, const auto& v) {
         return check_shapes(function, q, k, v);
     }
@@ -173,6 +176,11 @@ void run_call(const Call& call, const char* function, const To& to, const From& 
     call.run(function, used, std::get<O>(to)..., std::get<I>(from)..., options...);
 }
 
+template <class Call, std::size_t Output, class... X>
+using call_result =
+    result_of<std::remove_const_t<std::tuple_element_t<Output, std::tuple<X...>>>,
+              std::remove_const_t<std::tuple_element_t<Call::last_axis_of(Output), std::tuple<X...>>>>;
+
 // New tensors for what a call writes: one, or Call::results of several.
 template <class Call, class... X, class... Options>
 auto make_result(const Call& call, const std::tuple<X&...>& inputs, const Options&... options) {
@@ -184,11 +192,9 @@ auto make_result(const Call& call, const std::tuple<X&...>& inputs, const Option
                                                        std::index_sequence<I...> ins) {
             const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);
             const auto needed = shapes_of(call, Call::name, std::get<I>(from)...);
-            auto made =
-                std::tuple(result_of<std::remove_const_t<std::tuple_element_t<O, std::tuple<X...>>>>::make(
-                    needed[O])...);
-            run_call(call, Call::name, std::tuple(result_view(std::get<O>(made))...), from, outs, ins,
-                     options...);
+            auto made = std::tuple(call_result<Call, O, X...>::make(needed[O])...);
+            run_call(call, Call::name, std::tuple(call_result<Call, O, X...>::view_of(std::get<O>(made))...),
+                     from, outs, ins, options...);
             if constexpr (sizeof...(O) == 1)
                 return std::get<0>(std::move(made));
             else

@@ -55,13 +55,13 @@ struct plain_tensor<Eigen::TensorMap<Plain, Options, Pointer>, Last>
 
 // The owner of a matrix or array with another number of columns. A vector is a matrix of one row or column to
 // Eigen, which fixes its storage order.
-template <class X, std::ptrdiff_t Last>
+template <class X, std::ptrdiff_t Last, bool Rows>
 struct plain_matrix {
     using Plain = std::remove_cvref_t<X>;
     using T = std::remove_const_t<std::remove_pointer_t<decltype(std::declval<Plain&>().data())>>;
     // A column vector is read as one position.
     static constexpr bool one_position = Plain::IsVectorAtCompileTime && !Plain::IsRowMajor;
-    static constexpr int rows = one_position ? Eigen::Dynamic : int{Plain::RowsAtCompileTime};
+    static constexpr int rows = one_position || !Rows ? Eigen::Dynamic : int{Plain::RowsAtCompileTime};
     static constexpr int columns = static_cast<int>(Last);
     static constexpr bool row_major = rows == 1 || (columns != 1 && (one_position || Plain::IsRowMajor));
     static constexpr int order = row_major ? Eigen::RowMajor : Eigen::ColMajor;
@@ -70,7 +70,8 @@ struct plain_matrix {
                                     Eigen::Matrix<T, rows, columns, order>>;
 };
 
-// A new tensor of X's kind. Its last axis is as long as that of Last, which is fixed where Last says it.
+// A new tensor of X's kind: of X's extents but for the last axis, which is as long as that of Last; without a
+// Last of any extents.
 template <class X, class Last = void>
 struct result_of {
     static_assert(eigen_tensor<X> || eigen_matrix<X>,
@@ -84,11 +85,15 @@ struct result_of {
             Y y;
             Eigen::array<Eigen::Index, rank> sizes;
             for (std::size_t axis = 0; axis < rank; ++axis) sizes[axis] = e[4 - rank + axis];
-            if constexpr (requires { y.resize(sizes); }) y.resize(sizes);
+            if constexpr (requires { y.resize(sizes); })
+                y.resize(sizes);
+            else
+                y.setZero();  // a compiler takes a move of what nobody wrote for a mistake
             return y;
         } else {
-            typename plain_matrix<X, last>::type y;
+            typename plain_matrix<X, last, !std::is_void_v<Last>>::type y;
             y.resize(e[2], e[3]);
+            if constexpr (decltype(y)::SizeAtCompileTime != Eigen::Dynamic) y.setZero();
             return y;
         }
     }
@@ -121,18 +126,5 @@ struct result_of<reversed_view<V, Rank>, Last> {
         return view<std::remove_const_t<V>>(reversed(y));
     }
 };
-
-// The view of such a result.
-template <class Y>
-auto result_view(Y& y) {
-    if constexpr (eigen_tensor<Y>) {
-        if constexpr (!tensor_traits<Y>::row_major)
-            return view<std::remove_pointer_t<decltype(y.data())>>(reversed(y));
-        else
-            return as_view(y);
-    } else {
-        return as_view(y);
-    }
-}
 
 }  // namespace heed::inline HEED_ABI::detail
