@@ -70,7 +70,7 @@ int main() {
     const heed::attention_config attention{.width = width, .heads = 4};
     heed::encoder_layer<float> encoder({.attention = attention}, 1);
     heed::decoder_layer<float> decoder({.attention = attention}, 2);
-    heed::projection<float> to_symbols(width, symbols, true, 3);
+    heed::projection<float> to_symbols({.inputs = width, .outputs = symbols}, 3);
     table letters(symbols, width), answers(symbols, width);
     for (table* t : {&letters, &answers})
         for (long i = 0; i < t->size(); ++i) t->data()[i] = float(random() % 2001) / 1000 - 1;

@@ -55,8 +55,8 @@ public:
         : config_(config),
           pool_(pool),
           embedding_(symbols, config.width),
-          norm_(config.width),
-          to_symbols_(config.width, symbols, false) {
+          norm_({.width = config.width}),
+          to_symbols_({.inputs = config.width, .outputs = symbols, .bias = false}) {
         heed::attention_config attention{.width = config.width, .heads = config.heads};
         if (Variant::rotary) attention.rotary_positions = config.positions;
         if (config_.hidden == 0) config_.hidden = matched_hidden<typename Variant::heads>(attention);

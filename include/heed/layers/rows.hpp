@@ -34,6 +34,22 @@ struct dense_rows {
     byte_span bytes() const { return bytes_of(heads_from(0, 1, width)); }
 };
 
+// What a layer's forward writes and reads. `second` is what some layers read beside x, the memory of a cross
+// attention or a table of positions; null where a call has none.
+template <class T>
+struct forward_rows {
+    dense_rows<T> y;
+    dense_rows<const T> x;
+    const dense_rows<const T>* second = nullptr;
+};
+template <class T>
+struct backward_rows {
+    dense_rows<T> dx;
+    const dense_rows<T>* d_second = nullptr;
+    dense_rows<const T> dy, x;
+    const dense_rows<const T>* second = nullptr;
+};
+
 // The rows of a tensor that a tape keeps, (batch, position, features).
 template <class T>
 dense_rows<T> rows_in(Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
@@ -89,6 +105,18 @@ void check_like(std::string_view function, const char* name, const dense_rows<T>
     if (t.positions != of.positions)
         fail(function, {name, " has ", t.positions, " positions, ", of_name, " has ", of.positions});
     check_width(function, name, t.width, width);
+}
+
+template <class T>
+void check_rows(std::string_view f, const forward_rows<T>& r, index input_width, index output_width) {
+    check_width(f, "x", r.x.width, input_width);
+    check_like(f, "y", r.y, "x", r.x, output_width);
+}
+template <class T>
+void check_rows(std::string_view f, const backward_rows<T>& r, index input_width, index output_width) {
+    check_width(f, "x", r.x.width, input_width);
+    check_like(f, "dx", r.dx, "x", r.x, input_width);
+    check_like(f, "dy", r.dy, "x", r.x, output_width);
 }
 
 // A new tensor of x's kind, with another width.

@@ -29,6 +29,7 @@
 #include <tuple>
 #include <variant>
 
+#include <heed/layers/calls.hpp>
 #include <heed/layers/residual.hpp>
 #include <heed/multi_head.hpp>
 #include <heed/recommend/cost.hpp>
@@ -124,169 +125,197 @@ struct chosen_parameters {
 };
 
 template <class T>
-class attention_layer {
-public:
-    using parameters = chosen_parameters<T>;
-    struct tape {
-        detail::chosen<T, multi_head_tape> of;
-    };
-    struct stream {
-        detail::chosen<T, multi_head_stream> of;
-    };
-    parameters weights;
+struct chosen_tape {
+    detail::chosen<T, multi_head_tape> of;
+};
+template <class T>
+struct chosen_stream {
+    detail::chosen<T, multi_head_stream> of;
+};
 
-    // Throws heed::error for sizes that cannot be, and for a choice that has no layer of its own.
-    explicit attention_layer(const attention_choice& choice, std::uint64_t seed = 0) : choice_(choice) {
+namespace detail {
+
+template <class T>
+struct chosen_parts : layer_facts {
+    static constexpr literal name{"attention_layer"};
+    using value = T;
+    using config_type = attention_choice;
+    using parameters = chosen_parameters<T>;
+    using tape = chosen_tape<T>;
+    using stream = chosen_stream<T>;
+    attention_choice config_;
+    chosen<T, layer_parts> held_;
+
+    explicit chosen_parts(const attention_choice& choice) : config_(choice) {
         constexpr const char* f = "make_attention";
-        detail::check_enumerator(f, "use", choice.use, 7);
+        check_enumerator(f, "use", choice.use, 7);
         if (choice.use == variant::quest)
-            detail::fail(f, {"quest is no layer of its own; make variant::exact, or give heed::quest to the "
-                             "extend() of a multi_head_attention"});
+            fail(f, {"quest is no layer of its own; make variant::exact, or give heed::quest to the "
+                     "extend() of a multi_head_attention"});
         if (choice.sizes.memory_width != 0)
-            detail::fail(f, {"sizes.memory_width is ", choice.sizes.memory_width,
-                             ", needs 0: for cross attention take multi_head_attention"});
+            fail(f, {"sizes.memory_width is ", choice.sizes.memory_width,
+                     ", needs 0: for cross attention take multi_head_attention"});
         if (choice.use == variant::window ? choice.window < 1 : choice.window != 0)
-            detail::fail(f, {"window is ", choice.window, ", needs ",
-                             choice.use == variant::window ? "at least 1" : "0 without variant::window"});
+            fail(f, {"window is ", choice.window, ", needs ",
+                     choice.use == variant::window ? "at least 1" : "0 without variant::window"});
         const bool one_way = choice.use == variant::gated_delta || choice.use == variant::native ||
                              choice.use == variant::cummax;
         if (one_way && !choice.causal)
-            detail::fail(f, {name_of(choice.use), " is causal by itself; state .causal = true"});
-        detail::at_place(detail::place_of(choice.use), [&](auto i) {
-            auto& parts = parts_.template emplace<i>(choice.sizes);
-            choice_.sizes = parts.config_;
-            using own = std::variant_alternative_t<i, decltype(weights.of)>;
-            weights.of.template emplace<i>(own(parts.config_, seed));
-        });
+            fail(f, {name_of(choice.use), " is causal by itself; state .causal = true"});
+        at_place(place_of(choice.use),
+                 [&](auto i) { config_.sizes = held_.template emplace<i>(choice.sizes).config_; });
     }
-    const attention_choice& choice() const { return choice_; }
-    const attention_config& config() const { return choice_.sizes; }
-    // Does the attention drop weights under dropout(p, seed)?
+    parameters start(std::uint64_t seed) const {
+        parameters w;
+        at_place(held_.index(), [&](auto i) { w.of.template emplace<i>(std::get<i>(held_).start(seed)); });
+        return w;
+    }
+    index input_width() const { return config_.sizes.width; }
+    index output_width() const { return config_.sizes.width; }
     bool takes_dropout() const {
         bool takes = false;
-        detail::at_place(parts_.index(), [&](auto i) {
-            takes = std::tuple_element_t<i, detail::chosen_heads>::takes(option_kind::dropout);
-        });
+        at_place(held_.index(),
+                 [&](auto i) { takes = std::tuple_element_t<i, chosen_heads>::takes(option_kind::dropout); });
         return takes;
     }
-
-    template <class X, class... Options>
-    auto operator()(const X& x, const Options&... options) const {
-        tape kept;
-        return forward(x, kept, options...);
-    }
-    template <class X, class... Options>
-    auto forward(const X& x, tape& kept, const Options&... options) const {
-        auto y = detail::rows_like(x, choice_.sizes.width);
-        forward_into(detail::result_view(y), x, kept, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    requires(detail::options_of_chosen<Options...>())
-    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
-        constexpr const char* f = "attention_layer::forward_into";
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        const auto to = detail::written_rows<T, Y>(f, "y", y);
-        const auto call = [&](const auto& parts, const auto& w, auto& t, const auto&... taken) {
-            parts.run_forward(f, w, to, from, nullptr, t, taken...);
-        };
-        run(f, kept, true, call, options...);
-    }
-    template <class Dy, class X, class... Options>
-    auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                  const Options&... options) const {
-        auto dx = detail::rows_like(x, choice_.sizes.width);
-        backward_into(detail::result_view(dx), dy, x, kept, gradients, options...);
-        return dx;
-    }
-    template <class Dx, class Dy, class X, class... Options>
-    requires(detail::options_of_chosen<Options...>())
-    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                       const Options&... options) const {
-        constexpr const char* f = "attention_layer::backward_into";
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        const auto up = detail::rows_of<const T>(f, "dy", dy);
-        const auto to = detail::written_rows<T, Dx>(f, "dx", dx);
-        check_same(f, "gradients", gradients.of.index());
-        const auto call = [&](const auto& parts, const auto& w, auto& t, const auto&... taken) {
-            auto& g = std::get<std::remove_cvref_t<decltype(w)>>(gradients.of);
-            parts.run_backward(f, w, {to, nullptr, up, from, nullptr}, t, g, taken...);
-        };
-        // No forward has filled it: the backward of any layer says so.
-        const bool empty = std::visit([](const auto& held) { return held.streams.size() == 0; }, kept.of);
-        run(f, kept, empty, call, options...);
-    }
-    template <class X, class... Options>
-    auto extend(const X& x, stream& s, const Options&... options) const {
-        auto y = detail::rows_like(x, choice_.sizes.width);
-        extend_into(detail::result_view(y), x, s, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    requires(detail::stream_options_of_chosen<Options...>())
-    void extend_into(Y&& y, const X& x, stream& s, const Options&... options) const {
-        constexpr const char* f = "attention_layer::extend_into";
-        if (!choice_.causal) detail::fail(f, {"the choice is not causal, and a stream has to be"});
-        const auto from = detail::rows_of<const T>(f, "x", x);
-        const auto to = detail::written_rows<T, Y>(f, "y", y);
-        // A new stream is that of any layer.
-        const bool fresh = std::visit([](const auto& held) { return held.position == 0; }, s.of);
-        const auto call = [&](const auto& parts, const auto& w, auto& held, const auto&... taken) {
-            parts.run_extend(f, w, to, from, held, taken...);
-        };
-        run(f, s, fresh, call, options...);
-    }
-
-private:
-    attention_choice choice_;
-    detail::chosen<T, detail::layer_parts> parts_;
-
-    void check_same(std::string_view f, const char* name, std::size_t place) const {
-        if (place != parts_.index())
-            detail::fail(f, {name, " are those of another choice of attention than ", name_of(choice_.use)});
-    }
-
     template <class... Options>
-    void check_dropout(std::string_view f, const Options&... options) const {
-        detail::check_dropout(f, options...);
-        const auto& drop = detail::pick<option_kind::dropout>(options...);
-        if constexpr (!detail::is_absent<decltype(drop)>)
-            if (drop.probability > 0 && !takes_dropout())
-                detail::fail(f, {"dropout is ", drop.probability, ", needs 0: ", name_of(choice_.use),
-                                 " takes no dropout; exact and window do"});
+    static constexpr bool options() {
+        return options_of_chosen<Options...>();
     }
 
-    // body(layer, weights, kept, options…) of the layer that is held, with its masks among the options;
-    // `kept` becomes its kind if it is `fresh`.
-    template <class Kept, class Body, class... Options>
-    void run(std::string_view f, Kept& kept, bool fresh, const Body& body, const Options&... options) const {
-        check_dropout(f, options...);
-        check_same(f, "weights", weights.of.index());
-        if (!fresh) check_same(f, "tape or stream", kept.of.index());
-        detail::at_place(parts_.index(), [&](auto i) {
-            if (kept.of.index() != i) kept.of.template emplace<i>();
+    void check_same(std::string_view f, const char* name_, std::size_t place) const {
+        if (place != held_.index())
+            fail(f, {name_, " are those of another choice of attention than ", name_of(config_.use)});
+    }
+    template <class... Options>
+    void check_choice(std::string_view f, const parameters& w, const Options&... options_) const {
+        check_dropout(f, options_...);
+        const auto& drop = pick<option_kind::dropout>(options_...);
+        if constexpr (!is_absent<decltype(drop)>)
+            if (drop.probability > 0 && !takes_dropout())
+                fail(f, {"dropout is ", drop.probability, ", needs 0: ", name_of(config_.use),
+                         " takes no dropout; exact and window do"});
+        check_same(f, "weights", w.of.index());
+    }
+    // body(place, options…) of the layer that is held, with its masks among the options.
+    template <class Body, class... Options>
+    void with_choice(const Body& body, const Options&... options_) const {
+        at_place(held_.index(), [&](auto i) {
             const auto call = [&](const auto&... masks) {
-                detail::with_options_of<std::tuple_element_t<i, detail::chosen_heads>>(
-                    [&](const auto&... taken) {
-                        body(std::get<i>(parts_), std::get<i>(weights.of), std::get<i>(kept.of), taken...);
-                    },
-                    masks..., options...);
+                with_options_of<std::tuple_element_t<i, chosen_heads>>(
+                    [&](const auto&... taken) { body(i, taken...); }, masks..., options_...);
             };
-            const index w = choice_.window;
+            const index w = config_.window;
             if constexpr (i == 0) {
-                if (choice_.use == variant::window)
-                    call(window(w - 1, choice_.causal ? 0 : w - 1));
-                else if (choice_.causal)
+                if (config_.use == variant::window)
+                    call(window(w - 1, config_.causal ? 0 : w - 1));
+                else if (config_.causal)
                     call(causal);
                 else
                     call();
-            } else if (i > 1 || choice_.causal) {
+            } else if (i > 1 || config_.causal) {
                 call(causal);
             } else if constexpr (i == 1) {
                 call();
             }
         });
     }
+    // The tape or stream as that of the layer held; a fresh one becomes its kind.
+    template <std::size_t Place, class Kept>
+    static auto& kept_as(Kept& kept) {
+        if (kept.of.index() != Place) kept.of.template emplace<Place>();
+        return std::get<Place>(kept.of);
+    }
+
+    template <class... Options>
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&... options_) const {
+        check_choice(f, w, options_...);
+        at_place(held_.index(), [&](auto i) { std::get<i>(held_).check_forward(f, std::get<i>(w.of), r); });
+    }
+    template <class... Options>
+    void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& memory, const Options&... options_) const {
+        const auto run = [&](auto i, const auto&... taken) {
+            auto* const own = kept == nullptr ? nullptr : &kept_as<i>(*kept);
+            std::get<i>(held_).run_forward(f, std::get<i>(w.of), r, own, memory, taken...);
+            if (own != nullptr) own->told = option_marks(taken...);
+        };
+        with_choice(run, options_...);
+    }
+    template <class... Options>
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
+                        const parameters& g, const Options&... options_) const {
+        check_same(f, "gradients", g.of.index());
+        check_choice(f, w, options_...);
+        // No forward has filled it: the backward of any layer says so.
+        const bool empty = std::visit([](const auto& held) { return held.streams.size() == 0; }, kept.of);
+        if (!empty) check_same(f, "tape or stream", kept.of.index());
+        const auto validate = [&](auto i, const auto&... taken) {
+            const auto check = [&](const auto& own) {
+                std::get<i>(held_).check_backward(f, std::get<i>(w.of), r, own, std::get<i>(g.of), taken...);
+                own.told.check(f, option_marks(taken...));
+            };
+            if (kept.of.index() == i)
+                check(std::get<i>(kept.of));
+            else
+                check(std::variant_alternative_t<i, decltype(kept.of)>());
+        };
+        with_choice(validate, options_...);
+    }
+    template <class... Options>
+    void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& memory, const Options&... options_) const {
+        const auto run = [&](auto i, const auto&... taken) {
+            std::get<i>(held_).run_backward(f, std::get<i>(w.of), r, std::get<i>(kept.of), std::get<i>(g.of),
+                                            memory, taken...);
+        };
+        with_choice(run, options_...);
+    }
+    template <class... Options>
+    void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
+                      const Options&... options_) const {
+        stream_options_of_chosen<Options...>();
+        if (!config_.causal) fail(f, {"the choice is not causal, and a stream has to be"});
+        check_choice(f, w, options_...);
+        // A new stream is that of any layer.
+        const bool fresh = std::visit([](const auto& held) { return held.position == 0; }, s.of);
+        if (!fresh) check_same(f, "tape or stream", s.of.index());
+        at_place(held_.index(), [&](auto i) {
+            const auto check = [&](const auto& own) {
+                std::get<i>(held_).check_extend(f, std::get<i>(w.of), r, own);
+            };
+            if (s.of.index() == i)
+                check(std::get<i>(s.of));
+            else
+                check(std::variant_alternative_t<i, decltype(s.of)>());
+        });
+    }
+    template <class... Options>
+    void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
+                    workspace& memory, const Options&... options_) const {
+        const auto run = [&](auto i, const auto&... taken) {
+            std::get<i>(held_).run_extend(f, std::get<i>(w.of), r, kept_as<i>(s), memory, taken...);
+        };
+        with_choice(run, options_...);
+    }
+};
+
+}  // namespace detail
+
+// Throws heed::error for sizes that cannot be, and for a choice that has no layer of its own.
+template <class T>
+class attention_layer : public detail::layer_calls<attention_layer<T>, detail::chosen_parts<T>> {
+    using calls = detail::layer_calls<attention_layer<T>, detail::chosen_parts<T>>;
+
+public:
+    using stream = chosen_stream<T>;
+    using calls::calls;
+
+    const attention_choice& choice() const { return this->config_; }
+    const attention_config& config() const { return this->config_.sizes; }
+    // Does the attention drop weights under dropout(p, seed)?
+    using detail::chosen_parts<T>::takes_dropout;
 };
 
 // The layer of a choice; equal seeds give equal weights.
