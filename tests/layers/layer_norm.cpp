@@ -227,10 +227,11 @@ TEST_CASE("what is wrong with a call of layer norm, and nothing is written") {
     support::tensor<float, 2> x(3, 4), y(3, 4), wide(3, 5), few(2, 4);
     x.setZero();
     y.setConstant(77);
-    CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 0}), "heed::layer_norm: width is 0, needs at least 1");
+    CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 0}),
+                      "heed::layer_norm: width is 0, needs at least 1");
     CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 4, .epsilon = -1}),
                       "heed::layer_norm: epsilon is -1, needs a positive finite number");
-    CHECK_THROWS_WITH(norm(wide), "heed::layer_norm::forward_into: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(norm(wide), "heed::layer_norm: x has a width of 5, needs 4");
     CHECK_THROWS_WITH(norm.forward_into(few, x, tape),
                       "heed::layer_norm::forward_into: y has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.forward_into(x, x, tape),
@@ -242,8 +243,7 @@ TEST_CASE("what is wrong with a call of layer norm, and nothing is written") {
     CHECK_THROWS_WITH(norm.backward_into(few, x, x, tape, g), back + "dx has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.backward_into(x, y, x, tape, g), back + "dx overlaps x, needs memory of its own");
     g.bias = heed::detail::constant_vector<float>(3, 0);
-    CHECK_THROWS_WITH(
-        norm.backward_into(y, x, x, tape, g),
-        heed_test::contains("gradients.bias has 3 entries along axis 0, the parameter has 4"));
+    CHECK_THROWS_WITH(norm.backward_into(y, x, x, tape, g),
+                      heed_test::contains("gradients.bias has 3 entries along axis 0, the parameter has 4"));
     for (long i = 0; i < 12; ++i) CHECK(y.data()[i] == 77);
 }

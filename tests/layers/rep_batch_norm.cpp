@@ -27,7 +27,7 @@ template <class T>
 reference::rep_batch_norm reference_of(const heed::rep_batch_norm<T>& norm, double lambda) {
     return {support::values(norm.weights.layer.weight), support::values(norm.weights.layer.bias),
             support::values(norm.weights.batch.weight), support::values(norm.weights.batch.bias),
-            static_cast<double>(norm.weights.eta(0)), lambda};
+            static_cast<double>(norm.weights.eta(0)),   lambda};
 }
 constexpr long warm = 0, blended = 3, over = 6;
 
@@ -274,8 +274,9 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
     y.setConstant(77);
     CHECK_THROWS_WITH(norm.set_step(-1), "heed::rep_batch_norm::set_step: step is -1, needs 0 or more");
     const std::string f = "heed::rep_batch_norm::forward_into: ", b = "heed::rep_batch_norm::backward_into: ";
-    CHECK_THROWS_WITH(norm.forward(wide, tape), f + "x has a width of 5, needs 4");
-    CHECK_THROWS_WITH(norm.forward(none, tape), f + "x has no rows; a batch's statistics need at least 1");
+    CHECK_THROWS_WITH(norm.forward(wide, tape), "heed::rep_batch_norm::forward: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(norm.forward(none, tape),
+                      "heed::rep_batch_norm::forward: x has no rows; a batch's statistics need at least 1");
     CHECK_THROWS_WITH(norm.forward_into(few, x, tape), f + "y has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.forward_into(x, x, tape), f + "y overlaps x, needs memory of its own");
     CHECK_THROWS_WITH(norm.backward_into(y, x, x, tape, g), b + "tape holds a forward of 0 rows, x has 3");

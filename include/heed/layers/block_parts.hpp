@@ -5,45 +5,13 @@
 // feed-forward. Facts says which of the two it is: its name, config, parameters and the options it refuses.
 #pragma once
 
-#include <heed/layers/feed_forward.hpp>
+#include <heed/layers/block_tape.hpp>
 #include <heed/layers/heads/exact.hpp>
 #include <heed/layers/multi_head_parts.hpp>
-#include <heed/layers/residual_sequence.hpp>
 #include <heed/mask/band.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
-
-// What only a layer with a memory has.
-struct no_cross {};
-
-template <class T, class Heads, class Cross>
-struct block_tape {
-    multi_head_tape<T, Heads> attention;
-    multi_head_tape<T, Cross> cross_attention;
-    feed_forward_tape<T> feed_forward;
-    residual_sequence_tape<T, 3> blocks;
-    option_marks told;
-};
-template <class T, class Heads>
-struct block_tape<T, Heads, no_cross> {
-    multi_head_tape<T, Heads> attention;
-    feed_forward_tape<T> feed_forward;
-    residual_sequence_tape<T, 2> blocks;
-    option_marks told;
-};
-// What is carried from call to call of extend(): the positions so far, and the memory.
-template <class T, class Heads, class Cross>
-struct block_stream {
-    multi_head_stream<T, Heads> attention;
-    multi_head_stream<T, Cross> cross_attention;
-    block_tape<T, Heads, Cross> rows;  // of the current call
-};
-template <class T, class Heads>
-struct block_stream<T, Heads, no_cross> {
-    multi_head_stream<T, Heads> attention;
-    block_tape<T, Heads, no_cross> rows;
-};
 
 template <class Facts>
 struct block_parts : Facts {
