@@ -122,8 +122,8 @@ struct block_parts : Facts {
             with_self_options(
                 memory,
                 [&](const auto&... o) {
-                    attention_.run_forward(f, w.attention, {to, from},
-                                           kept == nullptr ? nullptr : &kept->attention, memory, o...);
+                    attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention),
+                                           memory, o...);
                 },
                 options_...);
         };
@@ -133,8 +133,7 @@ struct block_parts : Facts {
                     memory,
                     [&](const auto&... o) {
                         cross_attention_.run_forward(f, w.cross_attention, {to, from, r.second},
-                                                     kept == nullptr ? nullptr : &kept->cross_attention,
-                                                     memory, o...);
+                                                     part_of(kept, &tape::cross_attention), memory, o...);
                     },
                     options_...);
         };
@@ -146,10 +145,10 @@ struct block_parts : Facts {
                     workspace& memory, const Attend& attend, const Attend2& cross,
                     const Options&... options_) const {
         const auto feed = [&](const rows& to, const read_rows& from) {
-            feed_forward_.run_forward(f, w.feed_forward, {to, from},
-                                      kept == nullptr ? nullptr : &kept->feed_forward, memory, options_...);
+            feed_forward_.run_forward(f, w.feed_forward, {to, from}, part_of(kept, &tape::feed_forward),
+                                      memory, options_...);
         };
-        auto* const blocks = kept == nullptr ? nullptr : &kept->blocks;
+        auto* const blocks = part_of(kept, &tape::blocks);
         if constexpr (crosses)
             blocks_.run_forward(f, w.norms(), r, blocks, memory, std::tie(attend, cross, feed), options_...);
         else

@@ -24,6 +24,7 @@ struct layer_facts {
     static constexpr bool keeps_tape = true;
     static constexpr bool reads_second = false, needs_second = false;
     static constexpr bool stream_reads_second = false;
+    static constexpr bool adds_second = false;  // to the gradient of the second input, or writes it
     static constexpr const char* second_name = "memory";
     static constexpr const char* d_second_name = "d_memory";
 };

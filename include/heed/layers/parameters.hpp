@@ -177,6 +177,12 @@ auto* kept_or_taken(Tape* tape, Tensor Tape::* member, call_rows& rows, Int... e
     return (tape->*member).data();
 }
 
+// A part of the tape, or without a tape none.
+template <class Tape, class Part>
+Part* part_of(Tape* tape, Part Tape::* member) {
+    return tape == nullptr ? nullptr : &(tape->*member);
+}
+
 // Where a tensor stands among a layer's weights; put together only for an error.
 struct weight_path {
     const char* own = "weights";

@@ -62,7 +62,7 @@ struct residual_block {
         const rows inner{kept_or_taken(kept, &tape::inner, taken, x.batch, x.positions, x.width), x.batch,
                          x.positions, x.width};
         const auto normalise = [&](const rows& to, const const_rows& from) {
-            norm.run_forward(f, w, {to, from}, kept == nullptr ? nullptr : &kept->norm, memory, options...);
+            norm.run_forward(f, w, {to, from}, part_of(kept, &tape::norm), memory, options...);
         };
         if (where == norm_place::before) {
             normalise(inner, x);

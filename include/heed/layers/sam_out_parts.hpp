@@ -7,6 +7,7 @@
 #include <heed/layers/multi_head_parts.hpp>
 #include <heed/layers/residual_block.hpp>
 #include <heed/layers/sam_out_parameters.hpp>
+#include <heed/layers/sam_out_positions.hpp>
 
 namespace heed::inline HEED_ABI {
 
@@ -17,7 +18,7 @@ struct sam_out_parts : layer_facts {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::sam_out_layer<T>: T is float or double");
     static constexpr literal name{"sam_out_layer"};
-    static constexpr bool reads_second = true, stream_reads_second = true;
+    static constexpr bool reads_second = true, stream_reads_second = true, adds_second = true;
     static constexpr const char* second_name = "positions";
     static constexpr const char* d_second_name = "d_positions";
     using value = T;
@@ -31,6 +32,7 @@ struct sam_out_parts : layer_facts {
     attention_parts attention_;
     feed_forward_parts<T> feed_forward_;
     layer_norm_parts<T> norm_;
+    sam_out_positions<T> positions_;
 
     sam_out_parts() = default;
     explicit sam_out_parts(const sam_out_config& config) : config_(config) {
@@ -41,6 +43,7 @@ struct sam_out_parts : layer_facts {
         attention_ = attention_parts({.width = c.width, .heads = c.heads, .out_projection = false});
         feed_forward_ = feed_forward_parts<T>(
             {.width = c.width, .hidden = c.hidden, .activation = activation::gated_relu, .bias = c.bias});
+        positions_ = {c.width, c.positions};
         norm_ = layer_norm_parts<T>({.width = c.width, .epsilon = c.epsilon}, "sam_out_layer");
     }
     parameters start(std::uint64_t seed) const {
@@ -72,30 +75,10 @@ struct sam_out_parts : layer_facts {
         check_weight<T>(f, at.inside("alpha"), w.alpha, 1);
     }
 
-    // The table of positions of a call, (rows, width), or nothing; and where the call's first position is.
-    struct places {
-        const dense_rows<const T>* table = nullptr;
-        index first = 0;
-    };
-
-    void check_table(std::string_view f, const places& p, index positions) const {
-        if (p.table == nullptr) {
-            if (config_.positions) fail(f, {"this layer joins positions; needs their table behind x"});
-            return;
-        }
-        if (!config_.positions)
-            fail(f, {"this layer joins no positions; give .positions = true in its config"});
-        const dense_rows<const T>& t = *p.table;
-        check_width(f, "positions", t.width, config_.width);
-        if (t.batch != 1) fail(f, {"positions has ", t.batch, " batch entries, needs 1"});
-        if (positions > 0 && (t.positions == 0 || (p.first + positions - 1) / t.positions >= t.positions))
-            fail(f, {"reaches position ", p.first + positions, ", a table of ", t.positions, " rows serves ",
-                     t.positions * t.positions});
-    }
     void check_call(std::string_view f, const parameters& w, const forward_rows<T>& r, index first) const {
         check_rows(f, r, config_.width, config_.width);
         check_weights(f, w);
-        check_table(f, {r.second, first}, r.x.positions);
+        positions_.check_table(f, {r.second, first}, r.x.positions);
         check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
         if (r.second != nullptr) memory_of_rows<T>(f, {{"y", r.y}}, {{"positions", *r.second}});
     }
@@ -109,43 +92,6 @@ struct sam_out_parts : layer_facts {
                       const Options&...) const {
         check_call(f, w, r, s.position);
         attention_.check_stream(f, w.attention, r.x, s.attention);
-    }
-
-    // The halves of the join's weight: what multiplies positions, and x.
-    template <class W>
-    auto half(W& join, index which) const {
-        auto m = matrix_of(join.weight);
-        m.rows = config_.width;
-        m.data += which * config_.width * m.row_stride;
-        return m;
-    }
-    // z = p W_0 + x W_1, p(t) = table[t mod P] + (table[t / P] where t >= P); `place` holds p and its
-    // product.
-    template <class... Options>
-    void join(const parameters& w, const dense_rows<const T>& x, const places& p, T* place,
-              const dense_rows<T>& z, workspace& memory, const Options&... options) const {
-        const index width = config_.width, P = p.table->positions;
-        const dense_rows<T> places_{place, 1, x.positions, width};
-        const dense_rows<T> product{place + x.positions * width, 1, x.positions, width};
-        for (index i = 0; i < x.positions; ++i) {
-            const index t = p.first + i;
-            T* const to = places_.data + i * width;
-            copy(p.table->data + t % P * width, to, width);
-            if (t >= P) add_rows(to, to, p.table->data + t / P * width, 1);
-        }
-        multiply<T>(product.as_matrix(), places_.as_matrix(), half(w.join, 0), nullptr, false,
-                    device_of(options...), memory);
-        for (index b = 0; b < x.batch; ++b)
-            copy(product.data, z.data + b * x.positions * width, x.positions * width);
-        multiply<T>(z.as_matrix(), x.as_matrix(), half(w.join, 1), nullptr, true, device_of(options...),
-                    memory);
-    }
-    // to = a + b, rows of the layer's width.
-    void add_rows(T* to, const T* a, const T* b, index count) const {
-        const index width = config_.width;
-        const element_rows<const T> in[] = {{a, width}, {b, width}};
-        const element_rows<T> out[] = {{to, width}};
-        branch_leaves_on_target<T>().add(in, out, nullptr, count, width);
     }
 
     // attend(rows to write, rows to read) runs the attention, as a whole sequence or as part of a stream.
@@ -162,19 +108,18 @@ struct sam_out_parts : layer_facts {
         if (r.second != nullptr) {
             T* const place = kept_or_taken(kept, &tape::place, taken, index{2}, r.x.positions, width);
             const dense_rows<T> joined = of(&tape::z);
-            join(w, r.x, {r.second, first}, place, joined, memory, options...);
+            positions_.join(w.join, r.x, {r.second, first}, place, joined, memory, options...);
             z = joined;
         } else if (kept != nullptr) {
             fit(kept->z, index{0}, index{0}, index{0});
         }
         const dense_rows<T> attended = of(&tape::attended), fed = of(&tape::fed), mixed = of(&tape::mixed);
         attend(attended, z);
-        feed_forward_.run_forward(f, w.feed_forward, {fed, attended},
-                                  kept == nullptr ? nullptr : &kept->feed_forward, memory, options...);
+        feed_forward_.run_forward(f, w.feed_forward, {fed, attended}, part_of(kept, &tape::feed_forward),
+                                  memory, options...);
         blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
                  device_of(options...));
-        norm_.run_forward(f, w.norm, {r.y, mixed}, kept == nullptr ? nullptr : &kept->norm, memory,
-                          options...);
+        norm_.run_forward(f, w.norm, {r.y, mixed}, part_of(kept, &tape::norm), memory, options...);
         if (r.second != nullptr) add_around(r.y, z, memory, options...);
     }
     template <class... Options>
@@ -183,8 +128,8 @@ struct sam_out_parts : layer_facts {
         steps(
             f, w, r, 0, kept, memory,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
-                attention_.run_forward(f, w.attention, {to, from},
-                                       kept == nullptr ? nullptr : &kept->attention, memory, options...);
+                attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), memory,
+                                       options...);
             },
             options...);
     }
@@ -217,7 +162,7 @@ struct sam_out_parts : layer_facts {
             if (rows->dimension(0) != r.x.batch || rows->dimension(1) != r.x.positions)
                 fail(f, {"tape holds a forward of ", rows->dimension(0), " x ", rows->dimension(1),
                          " positions, x has ", r.x.batch, " x ", r.x.positions});
-        check_table(f, {r.second, 0}, r.x.positions);
+        positions_.check_table(f, {r.second, 0}, r.x.positions);
         check_weights(f, w);
         if (r.second == nullptr) {
             check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
@@ -254,7 +199,7 @@ struct sam_out_parts : layer_facts {
         add_around(dz, work, memory, options...);
         if (joins) add_around(dz, r.dy, memory, options...);
         g.alpha(0) += static_cast<T>(d_alpha);
-        if (joins) join_backward(w, r, kept, g, memory, options...);
+        if (joins) positions_.backward(w.join, r, kept, g.join, memory, options...);
     }
 
 private:
@@ -264,33 +209,6 @@ private:
                            const Options&... options) {
         with_layer_resources(
             memory, [&](const auto&... o) { add_branch<T>(to, to, around, 0, o...); }, options...);
-    }
-    template <class... Options>
-    void join_backward(const parameters& w, const backward_rows<T>& r, tape& kept, parameters& g,
-                       workspace& memory, const Options&... options) const {
-        const index width = config_.width, count = r.x.positions, P = r.second->positions;
-        const dense_rows<const T> dz = rows_in(std::as_const(kept.dz));
-        multiply_backward<T>(r.dx.as_matrix(), false, half(g.join, 1), nullptr, dz.as_matrix(),
-                             r.x.as_matrix(), half(w.join, 1), device_of(options...), memory);
-        // Every batch entry read the same positions.
-        fit(kept.d_place, index{2}, count, width);
-        T* const sum = kept.d_place.data();
-        T* const d_place = sum + count * width;
-        clear(sum, count * width);
-        for (index b = 0; b < r.x.batch; ++b) add_rows(sum, sum, dz.data + b * count * width, count);
-        const dense_rows<const T> dq{sum, 1, count, width};
-        multiply_backward<T>(dense_rows<T>{d_place, 1, count, width}.as_matrix(), false, half(g.join, 0),
-                             nullptr, dq.as_matrix(),
-                             dense_rows<const T>{kept.place.data(), 1, count, width}.as_matrix(),
-                             half(w.join, 0), device_of(options...), memory);
-        for (index t = 0; t < count; ++t) {
-            const auto add = [&](index row) {
-                T* const to = r.d_second->data + row * width;
-                add_rows(to, to, d_place + t * width, 1);
-            };
-            add(t % P);
-            if (t >= P) add(t / P);
-        }
     }
     static auto share(const parameters& w) {
         return [alpha = static_cast<double>(w.alpha(0))](index) { return alpha; };
