@@ -22,7 +22,8 @@
 // form leaves the memory to the exact one. Options go to the attention over x, which is causal without being
 // told so; those within for_memory(…) to the attention over the memory; those of a backward are the forward's
 // and its gradients. Beside them on(device), use(workspace) and dropout(p, seed), which drops numbers of all
-// branches and weights of an attention that takes the option. Layers of a stack need a seed each.
+// branches and weights of an attention that takes the option. Layers that follow each other
+// need a seed each, which heed::stack gives them (heed/layers/stack.hpp).
 //
 // Cost: 2 positions (6 width^2 + 2 width hidden) + 4 memory positions memory_width width flops for equal
 // widths of all heads, and both attentions; three times that with the backward. In a stream the memory is

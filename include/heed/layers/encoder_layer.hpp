@@ -18,8 +18,8 @@
 // All calls: heed/layers/calls.hpp. x and y (…, position, width). The second template argument says which
 // attention stands inside (heed/layers/heads/); what it takes are the options of the calls, those of a
 // backward being the forward's and its gradients. Beside them on(device), use(workspace) and dropout(p,
-// seed), which drops numbers of both branches, and weights of an attention that takes the option. Layers of a
-// stack need a seed each.
+// seed), which drops numbers of both branches, and weights of an attention that takes the option. Layers that
+// follow each other need a seed each, which heed::stack gives them (heed/layers/stack.hpp).
 //
 // Cost: 2 positions (4 width^2 + 2 width hidden) flops for equal widths of all heads, and the attention;
 // three times that with the backward. A position's tape: 7 rows of width and 2 of hidden, 7 more of width

@@ -49,7 +49,7 @@ struct rep_batch_norm_tape {
 
 namespace detail {
 
-// Of each feature: mean, what it was rounded by, 1 / deviation, and gain / deviation.
+// Of each feature: mean, what it was rounded by, 1 / deviation, and weight / deviation.
 template <class T>
 struct feature_statistics {
     static constexpr index count = 4;
