@@ -215,26 +215,26 @@ variant cummax_scan_loop() {
 }
 
 variant norm(bool loop) {
-    return made(loop ? "layer_norm_loop" : "layer_norm",
-                loop ? "mean, deviation and the row, in three loops" : "heed::layer_norm, rows of all heads",
-                8, sequence, [=](const problem& p, tensor& y, const heed::thread_pool& pool) {
-                    const size width = p.extent.heads * p.extent.head_dim;
-                    auto one = std::make_shared<heed::layer_norm<float>>(width);
-                    auto tape = std::make_shared<heed::layer_norm<float>::tape>();
-                    return bound_call{[=, &p, &y, &pool] {
-                                          const size rows = p.q.size() / width;
-                                          if (!loop)
-                                              return one->forward_into(
-                                                  heed::view<float>(y.data(), {1, 1, rows, width}),
-                                                  heed::view<const float>(p.q.data(), {1, 1, rows, width}),
-                                                  *tape, heed::on(pool));
-                                          for (size r = 0; r < rows; ++r)
-                                              loops_on_target().layer_norm(
-                                                  p.q.data() + r * width, one->weights.gain.data(),
-                                                  one->weights.offset.data(), y.data() + r * width, width);
-                                      },
-                                      [] { return std::size_t(0); }};
-                });
+    return made(
+        loop ? "layer_norm_loop" : "layer_norm",
+        loop ? "mean, deviation and the row, in three loops" : "heed::layer_norm, rows of all heads", 8,
+        sequence, [=](const problem& p, tensor& y, const heed::thread_pool& pool) {
+            const size width = p.extent.heads * p.extent.head_dim;
+            auto one = std::make_shared<heed::layer_norm<float>>(heed::layer_norm_config{.width = width});
+            auto tape = std::make_shared<heed::layer_norm<float>::tape>();
+            return bound_call{
+                [=, &p, &y, &pool] {
+                    const size rows = p.q.size() / width;
+                    if (!loop)
+                        return one->forward_into(heed::view<float>(y.data(), {1, 1, rows, width}),
+                                                 heed::view<const float>(p.q.data(), {1, 1, rows, width}),
+                                                 *tape, heed::on(pool));
+                    for (size r = 0; r < rows; ++r)
+                        loops_on_target().layer_norm(p.q.data() + r * width, one->weights.weight.data(),
+                                                     one->weights.bias.data(), y.data() + r * width, width);
+                },
+                [] { return std::size_t(0); }};
+        });
 }
 
 struct all_steps {

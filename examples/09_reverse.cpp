@@ -70,7 +70,7 @@ int main() {
     const heed::attention_config attention{.width = width, .heads = 4};
     heed::encoder_layer<float> encoder({.attention = attention}, 1);
     heed::decoder_layer<float> decoder({.attention = attention}, 2);
-    heed::projection<float> to_symbols(width, symbols, true, 3);
+    heed::projection<float> to_symbols({.inputs = width, .outputs = symbols}, 3);
     table letters(symbols, width), answers(symbols, width);
     for (table* t : {&letters, &answers})
         for (long i = 0; i < t->size(); ++i) t->data()[i] = float(random() % 2001) / 1000 - 1;
@@ -86,16 +86,18 @@ int main() {
         const word_batch words(random);
         const auto ends = heed::key_lengths(words.lengths);
         const rows x = embed(letters, words.letters), y = embed(answers, words.before);
-        const rows memory = encoder.forward(x, encoder_tape, ends);
-        const rows last = decoder.forward(y, memory, decoder_tape, heed::for_memory(ends));
+        const auto encode = encoder.with(ends);  // the backward gets them too
+        const auto decode = decoder.with(heed::for_memory(ends));
+        const rows memory = encode.forward(x, encoder_tape);
+        const rows last = decode.forward(y, memory, decoder_tape);
         rows logits = to_symbols(last);
         const double loss = heed::cross_entropy(logits, words.target, logits);  // now its gradient
         if (step % 200 == 0) std::printf("step %ld: loss %.3f\n", step, loss);
-        decoder.backward_into(d_x, d_memory, to_symbols.backward(logits, last, learn_symbols.gradients), y,
-                              memory, decoder_tape, learn_decoder.gradients, heed::for_memory(ends));
+        decode.backward_into(d_x, d_memory, to_symbols.backward(logits, last, learn_symbols.gradients), y,
+                             memory, decoder_tape, learn_decoder.gradients);
         add_embedded(learn_answers.gradients, words.before, d_x);
         add_embedded(learn_letters.gradients, words.letters,
-                     encoder.backward(d_memory, x, encoder_tape, learn_encoder.gradients, ends));
+                     encode.backward(d_memory, x, encoder_tape, learn_encoder.gradients));
         learn_encoder.step(encoder.weights, step), learn_decoder.step(decoder.weights, step);
         learn_letters.step(letters, step), learn_answers.step(answers, step);
         learn_symbols.step(to_symbols.weights, step);

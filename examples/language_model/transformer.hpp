@@ -55,8 +55,8 @@ public:
         : config_(config),
           pool_(pool),
           embedding_(symbols, config.width),
-          norm_(config.width),
-          to_symbols_(config.width, symbols, false) {
+          norm_({.width = config.width}),
+          to_symbols_({.inputs = config.width, .outputs = symbols, .bias = false}) {
         heed::attention_config attention{.width = config.width, .heads = config.heads};
         if (Variant::rotary) attention.rotary_positions = config.positions;
         if (config_.hidden == 0) config_.hidden = matched_hidden<typename Variant::heads>(attention);
@@ -143,7 +143,7 @@ public:
         read_ += count;
         rows last(1, 1, config_.width), normed(1, 1, config_.width);
         std::copy_n(x.data() + (count - 1) * config_.width, config_.width, last.data());
-        norm_.forward_into(normed, last, stream_norm_tape_, on_(), use_());
+        norm_.forward_into(normed, last, on_(), use_());
         next_.resize(1, 1, symbols);
         to_symbols_.forward_into(next_, normed, on_(), use_());
         return next_.data();
@@ -167,7 +167,7 @@ private:
 
     std::vector<rows> inputs_;  // of each layer, and what the last one gave
     std::vector<typename layer::tape> tapes_;
-    typename norm::tape norm_tape_, stream_norm_tape_;
+    typename norm::tape norm_tape_;
     rows normed_, logits_, d_normed_, d_x_, d_y_;
 
     std::vector<typename layer::stream> streams_;

@@ -12,4 +12,5 @@
 #include <heed/layers/rep_batch_norm.hpp>
 #include <heed/layers/sam_out_layer.hpp>
 #include <heed/layers/sinusoidal_positions.hpp>
+#include <heed/layers/stack.hpp>
 #include <heed/multi_head.hpp>

@@ -45,7 +45,7 @@ void add_heads(std::vector<support::function_call>& all, const char* name) {
 
 std::vector<support::function_call> calls() {
     std::vector<support::function_call> all;
-    add(all, "layer_norm", heed::layer_norm<float>(width));
+    add(all, "layer_norm", heed::layer_norm<float>({.width = width}));
     add(all, "rep_batch_norm", heed::rep_batch_norm<float>({.width = width}));
     add(all, "feed_forward", heed::feed_forward<float>({.width = width}));
     add(all, "gated feed_forward",
@@ -73,7 +73,7 @@ std::vector<support::function_call> calls() {
                        (void)decoder.forward(in[1], in[2], tape);
                        decoder.backward_into(out[0], out[1], in[0], in[1], in[2], tape, gradients);
                    }});
-    const heed::projection<float> projection(width, width);
+    const heed::projection<float> projection({.inputs = width, .outputs = width});
     all.push_back({"projection",
                    {{"x", "1bqd"}},
                    {{"y", "1bqd"}},
@@ -142,7 +142,7 @@ TEST_CASE("no result stands on the weights, no gradient on what a backward reads
     check_weights("feed_forward", heed::feed_forward<float>({.width = width}),
                   [](auto& w) -> auto& { return w.down.weight; });
     check_weights("rep_batch_norm", heed::rep_batch_norm<float>({.width = width}),
-                  [](auto& w) -> auto& { return w.batch.gain; });
+                  [](auto& w) -> auto& { return w.batch.weight; });
     check_weights("multi_head_attention", heed::multi_head_attention<float>({.width = width, .heads = 2}),
                   [](auto& w) -> auto& { return w.out.weight; });
     check_weights("encoder_layer", heed::encoder_layer<float>({.attention = {.width = width, .heads = 2}}),

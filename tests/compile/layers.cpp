@@ -156,5 +156,20 @@ void call(everything& e) {
 #ifdef HEED_CASE_decoder_memory_of_another
     e.decoder(e.x, e.y, heed::for_memory(heed::elu1));
 #endif
+#ifdef HEED_CASE_with_temporary
+    (void)heed::encoder_layer<float>({.attention = {.width = 8}}).with(heed::causal);
+#endif
+#ifdef HEED_CASE_with_option_of_another
+    (void)e.mha.with(heed::elu1);
+#endif
+#ifdef HEED_CASE_with_option_again
+    (void)e.encoder.with(heed::dropout(0.1, 1))(e.x, heed::dropout(0.1, 2));
+#endif
+#ifdef HEED_CASE_column_major_rows
+    {
+        Eigen::Tensor<float, 3> x(2, 3, 8);
+        (void)e.encoder(x);
+    }
+#endif
     (void)e;
 }

@@ -42,7 +42,7 @@ void call(tensor4& y, tensor4& q, const tensor4& k, const tensor4& v) {
 #ifdef HEED_CASE_vector_of_a_layer
     {
         std::vector<float> a(24);
-        (void)heed::layer_norm<float>(8)(a);
+        (void)heed::layer_norm<float>({.width = 8})(a);
     }
 #endif
 #ifdef HEED_CASE_vector_in_linear

@@ -231,7 +231,7 @@ TEST_CASE("what does not fit a decoder layer is named") {
     layer_type::stream stream;
     auto g = heed::zeros_like(layer.weights);
     y.setConstant(-77);
-    CHECK_THROWS_WITH(layer(x, x), contains("forward_into: memory has a width of 8, needs 6"));
+    CHECK_THROWS_WITH(layer(x, x), contains("heed::decoder_layer: memory has a width of 8, needs 6"));
     CHECK_THROWS_WITH(layer(x, lone), contains("memory has 1 batch entries, x has 2"));
     CHECK_THROWS_WITH(layer(memory, memory), contains("x has a width of 6, needs 8"));
     CHECK_THROWS_WITH(layer.forward_into(y, y, memory, tape), contains("y overlaps x"));

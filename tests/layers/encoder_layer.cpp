@@ -222,7 +222,7 @@ TEST_CASE("what does not fit is named") {
     layer_type::tape tape;
     auto g = heed::zeros_like(layer.weights);
     y.setConstant(-77);
-    CHECK_THROWS_WITH(layer(narrow), contains("encoder_layer::forward_into: x has a width of 7, needs 8"));
+    CHECK_THROWS_WITH(layer(narrow), contains("heed::encoder_layer: x has a width of 7, needs 8"));
     CHECK_THROWS_WITH(layer.forward_into(less, x, tape), contains("y has 4 positions, x has 5"));
     CHECK_THROWS_WITH(layer.forward_into(y, y, tape), contains("y overlaps x"));
     CHECK_THROWS_WITH(layer.forward_into(y, x, tape, heed::dropout(1.5, 3)), contains("dropout is 1.5"));

@@ -207,7 +207,11 @@ TEST_CASE("what is wrong with a call of a feed-forward layer, and nothing is wri
                       "heed::feed_forward: width is 0, needs at least 1");
     CHECK_THROWS_WITH(heed::feed_forward<float>({.width = 3, .hidden = -1}),
                       "heed::feed_forward: hidden is -1, needs at least 1, or 0 for 4 x width");
-    CHECK_THROWS_WITH(layer(wide), forward + "x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(layer(wide), "heed::feed_forward: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(layer.forward(wide, tape), "heed::feed_forward::forward: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(layer.forward_into(y, wide), forward + "x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(layer.backward(y, wide, tape, g),
+                      "heed::feed_forward::backward: x has a width of 5, needs 4");
     CHECK_THROWS_WITH(layer.forward_into(few, x, tape), forward + "y has 2 positions, x has 3");
     CHECK_THROWS_WITH(layer.forward_into(x, x, tape), forward + "y overlaps x, needs memory of its own");
     CHECK_THROWS_WITH(layer.backward_into(y, x, x, tape, g),

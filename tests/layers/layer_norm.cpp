@@ -15,7 +15,7 @@ namespace {
 
 template <class T>
 heed::layer_norm<T> random_norm(support::random& r, long width) {
-    heed::layer_norm<T> norm(width);
+    heed::layer_norm<T> norm({.width = width});
     support::randomise(norm.weights, r);
     return norm;
 }
@@ -29,7 +29,7 @@ double forward_error(long rows, long width, double mean, double deviation) {
     for (long i = 0; i < x.size(); ++i) x.data()[i] += static_cast<T>(mean);
     const auto norm = random_norm<T>(r, width);
     const auto y = norm(x);
-    const auto gain = support::values(norm.weights.gain), offset = support::values(norm.weights.offset);
+    const auto gain = support::values(norm.weights.weight), offset = support::values(norm.weights.bias);
     const auto want = reference::layer_norm(support::values(x), gain, offset);
     double worst = 0;
     for (std::size_t i = 0; i < want.size(); ++i) {
@@ -59,8 +59,8 @@ TEST_CASE("a mean that is large against the deviation costs layer norm no digits
         CHECK(forward_error<float>(9, width, 1e4, 1e3) < 3);
     }
     // Rows of one number have no deviation: the offset is left.
-    heed::layer_norm<float> norm(100);
-    norm.weights.offset.setConstant(3);
+    heed::layer_norm<float> norm({.width = 100});
+    norm.weights.bias.setConstant(3);
     support::tensor<float, 2> x(2, 100);
     x.setConstant(12345.678f);
     const auto y = norm(x);
@@ -93,9 +93,9 @@ TEST_CASE("layer norm's backward in float is that in double, with a large mean t
         support::fill_normal(dy, r);
         for (long i = 0; i < x.size(); ++i) x.data()[i] += static_cast<float>(mean);
         const auto norm = random_norm<float>(r, width);
-        heed::layer_norm<double> exact(width);
-        exact.weights.gain = norm.weights.gain.cast<double>();
-        exact.weights.offset = norm.weights.offset.cast<double>();
+        heed::layer_norm<double> exact({.width = width});
+        exact.weights.weight = norm.weights.weight.cast<double>();
+        exact.weights.bias = norm.weights.bias.cast<double>();
         const support::tensor<double, 2> exact_x = x.cast<double>(), exact_dy = dy.cast<double>();
 
         auto g = heed::zeros_like(norm.weights);
@@ -108,8 +108,8 @@ TEST_CASE("layer norm's backward in float is that in double, with a large mean t
         const auto exact_dx = exact.backward(exact_dy, exact_x, exact_tape, exact_g);
         CHECK(support::max_error(support::values(dx), support::values(exact_dx)) < 2e-6);
         // A sum of 5000 terms of size 1 is about 70.
-        CHECK(support::max_error(support::values(g.gain), support::values(exact_g.gain)) < 5e-5);
-        CHECK(support::max_error(support::values(g.offset), support::values(exact_g.offset)) < 5e-5);
+        CHECK(support::max_error(support::values(g.weight), support::values(exact_g.weight)) < 5e-5);
+        CHECK(support::max_error(support::values(g.bias), support::values(exact_g.bias)) < 5e-5);
     }
 }
 
@@ -131,8 +131,8 @@ TEST_CASE("layer norm's bits depend on no thread, and a row's on no other row") 
         const auto dx2 = norm.backward(dy, x, tape, g2, heed::on(pool));
         CHECK(support::same_bits(support::elements(y), support::elements(y2)));
         CHECK(support::same_bits(support::elements(dx), support::elements(dx2)));
-        CHECK(support::same_bits(support::elements(g.gain), support::elements(g2.gain)));
-        CHECK(support::same_bits(support::elements(g.offset), support::elements(g2.offset)));
+        CHECK(support::same_bits(support::elements(g.weight), support::elements(g2.weight)));
+        CHECK(support::same_bits(support::elements(g.bias), support::elements(g2.bias)));
     }
     // One row alone, as a matrix, a map and a view.
     const Eigen::Map<const Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>> row(
@@ -208,7 +208,7 @@ TEST_CASE("layer norm touches nothing beside its tensors") {
             for (long i = 0; i < 3 * width; ++i) x[i] = static_cast<float>(r.normal());
             const Eigen::TensorMap<support::tensor<float, 2>> in(x, 3, width);
             Eigen::TensorMap<support::tensor<float, 2>> out(y, 3, width);
-            const heed::layer_norm<float> norm(width);
+            const heed::layer_norm<float> norm({.width = width});
             heed::layer_norm<float>::tape tape;
             auto g = heed::zeros_like(norm.weights);
             norm.forward_into(out, in, tape);
@@ -221,16 +221,17 @@ TEST_CASE("layer norm touches nothing beside its tensors") {
 }
 
 TEST_CASE("what is wrong with a call of layer norm, and nothing is written") {
-    const heed::layer_norm<float> norm(4);
+    const heed::layer_norm<float> norm({.width = 4});
     heed::layer_norm<float>::tape tape;
     auto g = heed::zeros_like(norm.weights);
     support::tensor<float, 2> x(3, 4), y(3, 4), wide(3, 5), few(2, 4);
     x.setZero();
     y.setConstant(77);
-    CHECK_THROWS_WITH(heed::layer_norm<float>(0), "heed::layer_norm: width is 0, needs at least 1");
-    CHECK_THROWS_WITH(heed::layer_norm<float>(4, -1),
+    CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 0}),
+                      "heed::layer_norm: width is 0, needs at least 1");
+    CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 4, .epsilon = -1}),
                       "heed::layer_norm: epsilon is -1, needs a positive finite number");
-    CHECK_THROWS_WITH(norm(wide), "heed::layer_norm::forward_into: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(norm(wide), "heed::layer_norm: x has a width of 5, needs 4");
     CHECK_THROWS_WITH(norm.forward_into(few, x, tape),
                       "heed::layer_norm::forward_into: y has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.forward_into(x, x, tape),
@@ -241,9 +242,8 @@ TEST_CASE("what is wrong with a call of layer norm, and nothing is written") {
     CHECK_THROWS_WITH(norm.backward_into(y, few, x, tape, g), back + "dy has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.backward_into(few, x, x, tape, g), back + "dx has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.backward_into(x, y, x, tape, g), back + "dx overlaps x, needs memory of its own");
-    g.offset = heed::detail::constant_vector<float>(3, 0);
-    CHECK_THROWS_WITH(
-        norm.backward_into(y, x, x, tape, g),
-        heed_test::contains("gradients.offset has 3 entries along axis 0, the parameter has 4"));
+    g.bias = heed::detail::constant_vector<float>(3, 0);
+    CHECK_THROWS_WITH(norm.backward_into(y, x, x, tape, g),
+                      heed_test::contains("gradients.bias has 3 entries along axis 0, the parameter has 4"));
     for (long i = 0; i < 12; ++i) CHECK(y.data()[i] == 77);
 }

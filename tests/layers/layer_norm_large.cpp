@@ -25,12 +25,12 @@ void check_large_rows(long width, int exponent) {
     support::tensor<T, 2> large = x;
     for (long i = 0; i < 3 * width; ++i) large.data()[i] = std::ldexp(x.data()[i], exponent);
 
-    heed::layer_norm<T> norm(width);
+    heed::layer_norm<T> norm({.width = width});
     support::randomise(norm.weights, r);
     typename heed::layer_norm<T>::tape tape, plain_tape;
     const auto y = norm.forward(large, tape), plain = norm(x);
-    const auto want = reference::layer_norm(support::values(large), support::values(norm.weights.gain),
-                                            support::values(norm.weights.offset));
+    const auto want = reference::layer_norm(support::values(large), support::values(norm.weights.weight),
+                                            support::values(norm.weights.bias));
     const auto got = support::values(y);
     double worst = 0;
     for (std::size_t i = 0; i < want.size(); ++i)
@@ -39,7 +39,8 @@ void check_large_rows(long width, int exponent) {
     CHECK(support::same_bits(&y(3, 0), &plain(3, 0), static_cast<std::size_t>(width)));
 
     // The gradient is that of rows where nothing overflows, epsilon as small against them, made smaller.
-    heed::layer_norm<T> exact(width, static_cast<double>(std::numeric_limits<T>::min()));
+    heed::layer_norm<T> exact(
+        {.width = width, .epsilon = static_cast<double>(std::numeric_limits<T>::min())});
     exact.weights = norm.weights;
     (void)exact.forward(x, plain_tape);
     auto g = heed::zeros_like(norm.weights), plain_g = g;
@@ -61,7 +62,7 @@ TEST_CASE("rows whose squares overflow are normalised all the same") {
         for (const int exponent : {510, 512, 600, 900, 1020}) check_large_rows<double>(width, exponent);
     }
     // {2, -2, 1, 0} has a mean of 1/4 and a variance of 35/16.
-    heed::layer_norm<float> norm(4);
+    heed::layer_norm<float> norm({.width = 4});
     support::tensor<float, 2> x(1, 4);
     x.setValues({{2e19f, -2e19f, 1e19f, 0}});
     CHECK(std::fabs(static_cast<double>(norm(x)(0, 0)) - 1.75 / std::sqrt(35.0 / 16)) < 1e-6);
@@ -70,8 +71,8 @@ TEST_CASE("rows whose squares overflow are normalised all the same") {
 TEST_CASE("rows of the largest number have no deviation: the offset is left") {
     const heed_test::without_traps quiet;
     for (const long width : {1, 3, 16, 37, 768}) {
-        heed::layer_norm<float> norm(width);
-        norm.weights.offset.setConstant(3);
+        heed::layer_norm<float> norm({.width = width});
+        norm.weights.bias.setConstant(3);
         support::tensor<float, 2> x(2, width);
         for (long i = 0; i < width; ++i) {
             x(0, i) = std::numeric_limits<float>::max();

@@ -57,7 +57,7 @@ TEST_CASE("sizes of a multi-head layer whose product does not fit are refused") 
 
 TEST_CASE("sizes of other layers whose product does not fit are refused") {
     const auto refused = contains("does not fit in memory");
-    CHECK_THROWS_WITH(heed::projection<float>(half, half), refused);
+    CHECK_THROWS_WITH(heed::projection<float>({.inputs = half, .outputs = half}), refused);
     CHECK_THROWS_WITH(heed::feed_forward<float>({.width = half}), refused);
     CHECK_THROWS_WITH(heed::feed_forward<float>({.width = most}), refused);
     CHECK_THROWS_WITH(heed::feed_forward<float>({.width = 8, .hidden = most / 4}), refused);
@@ -69,7 +69,8 @@ TEST_CASE("sizes of other layers whose product does not fit are refused") {
 }
 
 TEST_CASE("widths that no axis may have are refused") {
-    CHECK_THROWS_WITH(heed::layer_norm<float>(most), contains("width is 9223372036854775807, needs at most"));
+    CHECK_THROWS_WITH(heed::layer_norm<float>({.width = most}),
+                      contains("width is 9223372036854775807, needs at most"));
     CHECK_THROWS_WITH(heed::rep_batch_norm<float>({.width = big}), contains("width is 1099511627776, needs"));
     CHECK_THROWS_WITH(heed::sinusoidal_positions<float>(big, big), contains("does not fit in memory"));
 }

@@ -27,7 +27,7 @@ model make() {
     for (const std::uint64_t seed : {1, 2})
         m.layers.push_back(
             heed::encoder_layer<float>({.attention = {.width = 4, .in_bias = true}}, seed).weights);
-    m.out = heed::projection<float>(4, 5).weights;
+    m.out = heed::projection<float>({.inputs = 4, .outputs = 5}).weights;
     return m;
 }
 
@@ -48,7 +48,7 @@ TEST_CASE("every tensor has the name of the way to it") {
     CHECK(names[1] == "layers.0.attention.in.weight");
     CHECK(names[2] == "layers.0.attention.in.bias");
     CHECK(names[17] == "layers.1.attention.in.weight");
-    CHECK(names[16] == "layers.0.norm2.offset");
+    CHECK(names[16] == "layers.0.norm2.bias");
     CHECK(names.back() == "out.bias");
     CHECK(count == heed::parameter_count(m));
     CHECK(heed::parameter_count(m.layers[0]) == 4 * 12 + 12 + 16 + 2 * 4 * 16 + 16 + 4 + 4 * 4);
@@ -65,7 +65,7 @@ TEST_CASE("a step visits parameters, gradients and moments together") {
         },
         m, g, moments);
     CHECK(m.embedding(3, 2) == 0);
-    CHECK(moments.layers[1].norm1.gain(3) == 1);
+    CHECK(moments.layers[1].norm1.weight(3) == 1);
     heed::set_zero(g);
     CHECK(g.out.bias(0) == 0);
 }

@@ -138,8 +138,8 @@ TEST_CASE("an encoder layer refuses weights of another by name") {
     const auto refuses = [&](const auto& change, const std::string& words) {
         refuses_weights<encoder>(config, change, words);
     };
-    refuses([](auto& w) { w.norm2.offset.resize(2); }, "weights.norm2.offset has 2 entries, needs 8");
-    refuses([](auto& w) { w.norm1.gain.resize(9); }, "weights.norm1.gain has 9 entries, needs 8");
+    refuses([](auto& w) { w.norm2.bias.resize(2); }, "weights.norm2.bias has 2 entries, needs 8");
+    refuses([](auto& w) { w.norm1.weight.resize(9); }, "weights.norm1.weight has 9 entries, needs 8");
     refuses([](auto& w) { w.feed_forward.down.weight.resize(4, 8); },
             "weights.feed_forward.down.weight is 4 x 8, needs 32 x 8");
     refuses([](auto& w) { w.attention.out.weight.resize(8, 4); },
@@ -182,7 +182,7 @@ TEST_CASE("a decoder layer refuses weights of another by name") {
         check_refused([&] { layer.backward_into(y, d_memory, dy, x, memory, tape, g); }, words, y, d_memory,
                       g);
     };
-    refuses([](auto& w) { w.norm3.gain.resize(2); }, "weights.norm3.gain has 2 entries, needs 8");
+    refuses([](auto& w) { w.norm3.weight.resize(2); }, "weights.norm3.weight has 2 entries, needs 8");
     refuses([](auto& w) { w.cross_attention.memory.weight.resize(8, 8); },
             "weights.cross_attention.memory.weight is 8 x 8, needs 8 x 16");
     refuses([](auto& w) { w.attention.in.weight.resize(8, 8); },
@@ -200,7 +200,7 @@ TEST_CASE("a SamOut layer refuses tapes and weights of another") {
     };
     refuses([](auto& w) { w.alpha.resize(0); }, "weights.alpha has 0 entries, needs 1");
     refuses([](auto& w) { w.join.weight.resize(16, 8); }, "weights.join.weight is 16 x 8, needs 0 x 0");
-    refuses([](auto& w) { w.norm.offset.resize(3); }, "weights.norm.offset has 3 entries, needs 8");
+    refuses([](auto& w) { w.norm.bias.resize(3); }, "weights.norm.bias has 3 entries, needs 8");
 
     sam_out::tape tape;
     const sam_out placed({.width = 8, .heads = 2, .positions = true}), plain(made);

@@ -56,7 +56,7 @@ TEST_CASE("a feed-forward refuses a tape of another") {
 }
 
 TEST_CASE("a norm refuses a tape of another") {
-    const heed::layer_norm<float> narrow(2), norm(8);
+    const heed::layer_norm<float> narrow({.width = 2}), norm({.width = 8});
     const matrix x = random_matrix(10, 8), dy = random_matrix(10, 8);
     matrix y = random_matrix(10, 8);
     heed::layer_norm<float>::tape tape;
@@ -83,7 +83,7 @@ TEST_CASE("weights of another shape are refused by name") {
     const auto refuses = [&](auto& layer, const std::string& words) {
         check_refused([&] { layer.forward_into(y, x); }, words, y);
     };
-    heed::projection<float> square(8, 8);
+    heed::projection<float> square({.inputs = 8, .outputs = 8});
     square.weights.bias.resize(3);
     refuses(square, "weights.bias has 3 entries, needs 8");
     auto g_square = heed::zeros_like(square.weights);
@@ -94,12 +94,12 @@ TEST_CASE("weights of another shape are refused by name") {
         check_refused([&] { layer.forward_into(y, x, tape); }, words, y);
         check_refused([&] { layer.backward_into(y, x, x, tape, g); }, words, y, g);
     };
-    heed::layer_norm<float> norm(8);
+    heed::layer_norm<float> norm({.width = 8});
     heed::layer_norm<float>::tape norm_tape;
     norm.forward(x, norm_tape);
-    norm.weights.offset.resize(2);
-    norm.weights.offset.setZero();
-    with_tape(norm, norm_tape, "weights.offset has 2 entries, needs 8");
+    norm.weights.bias.resize(2);
+    norm.weights.bias.setZero();
+    with_tape(norm, norm_tape, "weights.bias has 2 entries, needs 8");
 
     using feed_forward = heed::feed_forward<float>;
     const auto broken = [&](const heed::feed_forward_config& made, const heed::feed_forward_config& loaded,
@@ -140,18 +140,18 @@ TEST_CASE("a batch norm refuses weights and running statistics of another width"
         heed::rep_batch_norm<float>::tape tape;
         norm.forward(x, tape);
         change(norm);
-        heed::projection<float> next(8, 3);
+        heed::projection<float> next({.inputs = 8, .outputs = 3});
         auto g = heed::zeros_like(norm.weights);
         const auto refused = [&](const auto& call) { check_refused(call, words, y, g, norm.running); };
-        refused([&] { norm.infer_into(y, x); });
+        refused([&] { norm.forward_into(y, x); });
         refused([&] { norm.forward_into(y, x, tape); });
         refused([&] { norm.backward_into(y, x, x, tape, g); });
         check_refused([&] { norm.fold_into(next.weights); }, words, next.weights);
     };
-    refuses([&](auto& n) { n.weights.layer.gain = small.weights.layer.gain; },
-            "weights.layer.gain has 2 entries, needs 8");
-    refuses([&](auto& n) { n.weights.batch.offset = small.weights.batch.offset; },
-            "weights.batch.offset has 2 entries, needs 8");
+    refuses([&](auto& n) { n.weights.layer.weight = small.weights.layer.weight; },
+            "weights.layer.weight has 2 entries, needs 8");
+    refuses([&](auto& n) { n.weights.batch.bias = small.weights.batch.bias; },
+            "weights.batch.bias has 2 entries, needs 8");
     refuses([&](auto& n) { n.weights.eta.resize(0); }, "weights.eta has 0 entries, needs 1");
     refuses([&](auto& n) { n.running.mean = small.running.mean; }, "running.mean has 2 entries, needs 8");
     refuses([&](auto& n) { n.running.variance = small.running.variance; },
@@ -160,7 +160,7 @@ TEST_CASE("a batch norm refuses weights and running statistics of another width"
 
 TEST_CASE("a batch norm folds only what is one") {
     heed::rep_batch_norm<float> norm({.width = 8});
-    heed::projection<float> next(8, 3);
+    heed::projection<float> next({.inputs = 8, .outputs = 3});
     const auto refuses = [&](const std::string& words) {
         check_refused([&] { norm.fold_into(next.weights); }, "rep_batch_norm::fold_into: " + words,
                       next.weights);
@@ -183,11 +183,11 @@ TEST_CASE("gradients are not the weights themselves") {
     layer.forward(x, tape);
     check_refused([&] { layer.backward_into(y, x, x, tape, layer.weights); },
                   "gradients.up.weight is the parameter itself, needs memory of its own", y, layer.weights);
-    heed::layer_norm<float> norm(8);
+    heed::layer_norm<float> norm({.width = 8});
     heed::layer_norm<float>::tape norm_tape;
     norm.forward(x, norm_tape);
     check_refused([&] { norm.backward_into(y, x, x, norm_tape, norm.weights); },
-                  "gradients.gain is the parameter itself", y, norm.weights);
+                  "gradients.weight is the parameter itself", y, norm.weights);
 }
 
 TEST_CASE("an epsilon is positive and finite") {
@@ -196,9 +196,9 @@ TEST_CASE("an epsilon is positive and finite") {
     for (const double epsilon :
          {0.0, -1.0, infinite, std::numeric_limits<double>::quiet_NaN(), 1e39, 1e-60}) {
         const auto words = heed_test::contains("needs a positive finite number");
-        CHECK_THROWS_WITH(heed::layer_norm<float>(4, epsilon), words);
+        CHECK_THROWS_WITH(heed::layer_norm<float>({.width = 4, .epsilon = epsilon}), words);
         CHECK_THROWS_WITH(heed::rep_batch_norm<float>({.width = 4, .epsilon = epsilon}), words);
     }
-    CHECK(heed::layer_norm<double>(4, 1e-60).epsilon() == 1e-60);
-    CHECK(heed::layer_norm<float>(4, 1e-30).epsilon() == 1e-30);
+    CHECK(heed::layer_norm<double>({.width = 4, .epsilon = 1e-60}).config().epsilon == 1e-60);
+    CHECK(heed::layer_norm<float>({.width = 4, .epsilon = 1e-30}).config().epsilon == 1e-30);
 }

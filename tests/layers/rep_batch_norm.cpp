@@ -25,9 +25,9 @@ heed::rep_batch_norm<T> random_norm(support::random& r, long width, long step) {
 }
 template <class T>
 reference::rep_batch_norm reference_of(const heed::rep_batch_norm<T>& norm, double lambda) {
-    return {support::values(norm.weights.layer.gain), support::values(norm.weights.layer.offset),
-            support::values(norm.weights.batch.gain), support::values(norm.weights.batch.offset),
-            static_cast<double>(norm.weights.eta(0)), lambda};
+    return {support::values(norm.weights.layer.weight), support::values(norm.weights.layer.bias),
+            support::values(norm.weights.batch.weight), support::values(norm.weights.batch.bias),
+            static_cast<double>(norm.weights.eta(0)),   lambda};
 }
 constexpr long warm = 0, blended = 3, over = 6;
 
@@ -160,7 +160,7 @@ TEST_CASE("what is left at the end folds into the next linear layer") {
     support::random r(35);
     for (const bool bias : {true, false}) {
         auto norm = random_norm<double>(r, 19, over);
-        heed::projection<double> next(19, 8, bias, 3), folded = next;
+        heed::projection<double> next({.inputs = 19, .outputs = 8, .bias = bias}, 3), folded = next;
         if (bias) support::fill_normal(next.weights.bias, r), folded = next;
         support::tensor<double, 2> x(30, 19);
         support::fill_normal(x, r, 2);
@@ -173,7 +173,7 @@ TEST_CASE("what is left at the end folds into the next linear layer") {
             to = from.template cast<float>();
         };
         heed::rep_batch_norm<float> small({.width = 19});
-        heed::projection<float> small_next(19, 8, bias);
+        heed::projection<float> small_next({.inputs = 19, .outputs = 8, .bias = bias});
         heed::for_each_parameter(narrow, small.weights, norm.weights);
         heed::for_each_parameter(narrow, small.running, norm.running);
         heed::for_each_parameter(narrow, small_next.weights, next.weights);
@@ -220,7 +220,7 @@ TEST_CASE("the norm's bits depend on no thread, and it allocates nothing once it
     one.inference_lambda = 0.5;
     const auto all = [&](const auto&... options) {
         step(one, options...);
-        one.infer_into(y, x, options...);
+        one.forward_into(y, x, options...);
     };
     const auto used = heed::use(memory);
     all(used), all(used, heed::on(two));
@@ -274,8 +274,9 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
     y.setConstant(77);
     CHECK_THROWS_WITH(norm.set_step(-1), "heed::rep_batch_norm::set_step: step is -1, needs 0 or more");
     const std::string f = "heed::rep_batch_norm::forward_into: ", b = "heed::rep_batch_norm::backward_into: ";
-    CHECK_THROWS_WITH(norm.forward(wide, tape), f + "x has a width of 5, needs 4");
-    CHECK_THROWS_WITH(norm.forward(none, tape), f + "x has no rows; a batch's statistics need at least 1");
+    CHECK_THROWS_WITH(norm.forward(wide, tape), "heed::rep_batch_norm::forward: x has a width of 5, needs 4");
+    CHECK_THROWS_WITH(norm.forward(none, tape),
+                      "heed::rep_batch_norm::forward: x has no rows; a batch's statistics need at least 1");
     CHECK_THROWS_WITH(norm.forward_into(few, x, tape), f + "y has 2 positions, x has 3");
     CHECK_THROWS_WITH(norm.forward_into(x, x, tape), f + "y overlaps x, needs memory of its own");
     CHECK_THROWS_WITH(norm.backward_into(y, x, x, tape, g), b + "tape holds a forward of 0 rows, x has 3");
@@ -283,10 +284,10 @@ TEST_CASE("what is wrong with a call of the norm, and nothing is written") {
     CHECK_THROWS_WITH(norm.backward_into(x, y, x, tape, g), b + "dx overlaps x, needs memory of its own");
     CHECK(norm(none).size() == 0);
     norm.inference_lambda = 2;
-    CHECK_THROWS_WITH(norm.infer_into(y, x),
-                      "heed::rep_batch_norm::infer_into: inference_lambda is 2, needs 0 to 1");
+    CHECK_THROWS_WITH(norm.forward_into(y, x),
+                      "heed::rep_batch_norm::forward_into: inference_lambda is 2, needs 0 to 1");
     norm.inference_lambda = 0;
-    heed::projection<float> next(4, 2), other(5, 2);
+    heed::projection<float> next({.inputs = 4, .outputs = 2}), other({.inputs = 5, .outputs = 2});
     CHECK_THROWS_WITH(
         norm.fold_into(next.weights),
         "heed::rep_batch_norm::fold_into: lambda is 1 at step 0; needs 0, which is reached at step 8");

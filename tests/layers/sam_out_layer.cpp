@@ -65,7 +65,7 @@ numbers solve(const layer_type& layer, const sizes& s, const numbers& x, const t
     numbers mixed = z;
     for (std::size_t i = 0; i < mixed.size(); ++i) mixed[i] = w.alpha(0) * fed[i] + (1 - w.alpha(0)) * z[i];
     numbers y =
-        reference::layer_norm(mixed, values(w.norm.gain), values(w.norm.offset), layer.config().epsilon);
+        reference::layer_norm(mixed, values(w.norm.weight), values(w.norm.bias), layer.config().epsilon);
     for (std::size_t i = 0; i < y.size() && table != nullptr; ++i) y[i] += z[i];
     return y;
 }

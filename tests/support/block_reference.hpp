@@ -20,7 +20,7 @@ inline numbers block(heed::norm_place place, const numbers& x, const branch& f, 
 }
 template <class T>
 branch norm_of(const heed::layer_norm_parameters<T>& w) {
-    return [&w](const numbers& x) { return reference::layer_norm(x, values(w.gain), values(w.offset)); };
+    return [&w](const numbers& x) { return reference::layer_norm(x, values(w.weight), values(w.bias)); };
 }
 template <class T>
 branch feed_forward_of(const heed::feed_forward_config& c, const heed::feed_forward_parameters<T>& w) {
@@ -85,7 +85,7 @@ Layer with_random_weights(Layer layer, random& r) {
     heed::for_each_parameter(
         [&](const std::string& name, auto& t) {
             fill_normal(t, r, 1 / std::sqrt(static_cast<double>(t.dimension(0) > 0 ? t.dimension(0) : 1)));
-            if (name.find("gain") != std::string::npos) t = t + t.constant(1);
+            if (name.find("norm") != std::string::npos && name.ends_with("weight")) t = t + t.constant(1);
         },
         layer.weights);
     return layer;

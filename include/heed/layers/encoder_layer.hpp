@@ -8,102 +8,105 @@
 //     auto y = layer(x, heed::key_lengths(lengths));
 //
 //     heed::encoder_layer<float>::tape tape;                                      reuse it
-//     auto y = layer.forward(x, tape, heed::dropout(0.1, seed));
-//     auto dx = layer.backward(dy, x, tape, gradients, heed::dropout(0.1, seed));     gradients are added to
+//     auto training = layer.with(heed::causal, heed::dropout(0.1, seed));
+//     auto y = training.forward(x, tape);
+//     auto dx = training.backward(dy, x, tape, gradients);                        gradients are added to
 //
 //     heed::encoder_layer<float>::stream stream;                                  with a causal mask
 //     auto y = layer.extend(x_next, stream, heed::causal);
 //
-// x and y (…, position, width). The second template argument says which attention stands inside
-// (heed/layers/heads/); what it takes are the options of the calls, those of a backward being the forward's
-// and its gradients. Beside them on(device), use(workspace) and dropout(p, seed), which drops numbers of
-// both branches, and weights of an attention that takes the option. Layers of a stack need a seed each.
+// All calls: heed/layers/calls.hpp. x and y (…, position, width). The second template argument says which
+// attention stands inside (heed/layers/heads/); what it takes are the options of the calls, those of a
+// backward being the forward's and its gradients. Beside them on(device), use(workspace) and dropout(p,
+// seed), which drops numbers of both branches, and weights of an attention that takes the option. Layers that
+// follow each other need a seed each, which heed::stack gives them (heed/layers/stack.hpp).
 //
 // Cost: 2 positions (4 width^2 + 2 width hidden) flops for equal widths of all heads, and the attention;
 // three times that with the backward. A position's tape: 7 rows of width and 2 of hidden, 7 more of width
 // with the backward, and what the attention keeps. The same bits for any number of threads. Throws
-// heed::error before y is written, and before a backward writes anything, unless the attention refuses an
-// option of it alone.
+// heed::error before y is written, and before a backward writes anything.
 //
 // Sources: Vaswani et al., 2017 (arXiv:1706.03762); norms before: Xiong et al., 2020 (arXiv:2002.04745).
 #pragma once
 
-#include <heed/layers/encoder_parts.hpp>
-#include <heed/layers/heads/exact.hpp>
+#include <heed/layers/block_parts.hpp>
+#include <heed/layers/calls.hpp>
 
 namespace heed::inline HEED_ABI {
 
+// feed_forward.width is 0 for the attention's; no memory_width.
+struct encoder_config {
+    attention_config attention{};
+    feed_forward_config feed_forward{};
+    norm_place norm = norm_place::after;
+};
+
+template <class T, class Heads>
+struct encoder_parameters {
+    multi_head_parameters<T, Heads> attention;
+    feed_forward_parameters<T> feed_forward;
+    layer_norm_parameters<T> norm1;
+    layer_norm_parameters<T> norm2;
+
+    template <class F, class... P>
+    static void each(F&& f, P&... p) {
+        visit("attention", f, p.attention...);
+        visit("feed_forward", f, p.feed_forward...);
+        visit("norm1", f, p.norm1...);
+        visit("norm2", f, p.norm2...);
+    }
+    std::array<layer_norm_parameters<T>*, 2> norms() { return {&norm1, &norm2}; }
+    std::array<const layer_norm_parameters<T>*, 2> norms() const { return {&norm1, &norm2}; }
+};
+
+template <class T, class Heads>
+using encoder_tape = detail::block_tape<T, Heads, detail::no_cross>;
+template <class T, class Heads>
+using encoder_stream = detail::block_stream<T, Heads, detail::no_cross>;
+
+namespace detail {
+
+template <class T, class Heads>
+struct encoder_facts : layer_facts {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed::encoder_layer<T>: T is float or double");
+    static constexpr literal name{"encoder_layer"};
+    using value = T;
+    using heads = Heads;
+    using cross_heads = no_cross;
+    using config_type = encoder_config;
+    using parameters = encoder_parameters<T, Heads>;
+
+    static void check_attention(const char* f, const attention_config& c) {
+        if (c.memory_width != 0)
+            fail(f, {"attention.memory_width is ", c.memory_width,
+                     ", needs 0; an encoder layer attends to x itself"});
+    }
+    template <class... Options>
+    static constexpr bool options() {
+        static_assert((is_option<Options> && ...),
+                      "heed::encoder_layer: an argument behind x and tape is not an option");
+        static_assert(((Heads::takes(Options::kind) || resource_kind(Options::kind) ||
+                        Options::kind == option_kind::dropout) &&
+                       ...),
+                      "heed::encoder_layer: neither the layer nor the attention inside takes one of these "
+                      "options; heed/layers/heads/ lists what each takes");
+        HEED_OPTIONS_ONCE("heed::encoder_layer");
+        return true;
+    }
+};
+template <class T, class Heads>
+using encoder_parts = block_parts<encoder_facts<T, Heads>>;
+
+}  // namespace detail
+
 template <class T, class Heads = exact_heads>
-class encoder_layer : detail::encoder_parts<T, Heads> {
-    using parts = detail::encoder_parts<T, Heads>;
+class encoder_layer : public detail::layer_calls<encoder_layer<T, Heads>, detail::encoder_parts<T, Heads>> {
+    using calls = detail::layer_calls<encoder_layer<T, Heads>, detail::encoder_parts<T, Heads>>;
 
 public:
-    using parameters = encoder_parameters<T, Heads>;
-    using tape = encoder_tape<T, Heads>;
     using stream = encoder_stream<T, Heads>;
-    parameters weights;
-
-    encoder_layer() = default;
-    explicit encoder_layer(const encoder_config& config, std::uint64_t seed = 0)
-        : parts(config), weights(this->start(seed)) {}
-
-    const encoder_config& config() const { return this->config_; }
-
-    template <class X, class... Options>
-    auto operator()(const X& x, const Options&... options) const {
-        tape kept;
-        return forward(x, kept, options...);
-    }
-    template <class X, class... Options>
-    auto forward(const X& x, tape& kept, const Options&... options) const {
-        auto y = detail::rows_like(x, this->config_.attention.width);
-        forward_into(detail::result_view(y), x, kept, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
-        constexpr const char* f = "encoder_layer::forward_into";
-        this->run(
-            f, weights, detail::written_rows<T, Y>(f, "y", y), detail::rows_of<const T>(f, "x", x), kept.rows,
-            [&](const auto& to, const auto& from, const auto&... o) {
-                this->attention_.run_forward(f, weights.attention, to, from, nullptr, kept.attention, o...);
-            },
-            options...);
-    }
-
-    template <class Dy, class X, class... Options>
-    auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                  const Options&... options) const {
-        auto dx = detail::rows_like(x, this->config_.attention.width);
-        backward_into(detail::result_view(dx), dy, x, kept, gradients, options...);
-        return dx;
-    }
-    template <class Dx, class Dy, class X, class... Options>
-    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                       const Options&... options) const {
-        constexpr const char* f = "encoder_layer::backward_into";
-        this->run_backward(f, weights, detail::written_rows<T, Dx>(f, "dx", dx),
-                           detail::rows_of<const T>(f, "dy", dy), detail::rows_of<const T>(f, "x", x), kept,
-                           gradients, options...);
-    }
-
-    // The next positions of a stream; what came before stands in it.
-    template <class X, class... Options>
-    auto extend(const X& x, stream& s, const Options&... options) const {
-        auto y = detail::rows_like(x, this->config_.attention.width);
-        extend_into(detail::result_view(y), x, s, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    void extend_into(Y&& y, const X& x, stream& s, const Options&... options) const {
-        constexpr const char* f = "encoder_layer::extend_into";
-        this->run(
-            f, weights, detail::written_rows<T, Y>(f, "y", y), detail::rows_of<const T>(f, "x", x), s.rows,
-            [&](const auto& to, const auto& from, const auto&... o) {
-                this->attention_.run_extend(f, weights.attention, to, from, s.attention, o...);
-            },
-            options...);
-    }
+    using calls::calls;
 };
 
 }  // namespace heed::inline HEED_ABI

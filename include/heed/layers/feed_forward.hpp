@@ -16,8 +16,7 @@
 // Cost: 4 width hidden flops a position, three times that with the backward; half as much again when gated.
 // The tape keeps what stood before the activation and memory of the same size to work in: the backward
 // evaluates the activation once more, which takes a hundredth of the time of its products and saves a third
-// of the tape. A call without a tape allocates one. The same bits for any number of threads. Throws
-// heed::error before anything is written.
+// of the tape. The same bits for any number of threads. All calls: heed/layers/calls.hpp.
 //
 // Sources: Vaswani et al., 2017 (arXiv:1706.03762); Hendrycks, Gimpel, "Gaussian error linear units", 2016
 // (arXiv:1606.08415); the gate is that of SamOut (github.com/dfytensor/SamOutV1).
@@ -62,9 +61,13 @@ struct feed_forward_tape {
 
 namespace detail {
 
-// The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
 template <class T>
-struct feed_forward_parts {
+struct feed_forward_parts : layer_facts {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed::feed_forward<T>: T is float or double");
+    static constexpr literal name{"feed_forward"};
+    using value = T;
+    using config_type = feed_forward_config;
     using parameters = feed_forward_parameters<T>;
     using tape = feed_forward_tape<T>;
     feed_forward_config config_;
@@ -86,7 +89,13 @@ struct feed_forward_parts {
         make(w.down, config_.hidden, config_.width, seed_for(seed, 2));
         return w;
     }
+    index input_width() const { return config_.width; }
+    index output_width() const { return config_.width; }
 
+    template <class... Options>
+    static constexpr bool options() {
+        return only_resources<Options...>();
+    }
     void check_weights(std::string_view f, const weight_path& at, const parameters& w) const {
         const index gates = gated() ? config_.hidden : 0;
         check_projection<T>(f, at.inside("up"), w.up, config_.width, config_.hidden);
@@ -105,51 +114,60 @@ struct feed_forward_parts {
     }
 
     template <class... Options>
-    requires(only_resources<Options...>())
-    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                     const dense_rows<const T>& x, tape& kept, const Options&... options) const {
-        check_width(f, "x", x.width, config_.width);
-        check_like(f, "y", y, "x", x, config_.width);
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&...) const {
+        check_rows(f, r, config_.width, config_.width);
         check_weights(f, {}, w);
-        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
-        kept.config = config_;
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
+    }
+    template <class... Options>
+    void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& memory, const Options&... options) const {
         const device_ref device_ = device_of(options...);
-        workspace own;
-        workspace& memory = memory_of(own, options...);
-        project(kept.up, x, w.up, device_, memory);
-        if (gated()) project(kept.gate, x, w.gate, device_, memory);
-        fit(kept.work, x.rows(), config_.hidden);
-        activate(kept, device_);
-        multiply<T>(y.as_matrix(), matrix_of(kept.work), matrix_of(w.down.weight), data_or_null(w.down.bias),
-                    false, device_, memory);
+        call_rows taken(memory);
+        if (kept != nullptr) kept->config = config_;
+        const index rows = r.x.rows(), hidden = config_.hidden;
+        const auto of = [&](auto member, index count) {
+            return matrix<T>{kept_or_taken(kept, member, taken, count, hidden), count, hidden, hidden, 1};
+        };
+        const auto project = [&](const matrix<T>& to, const projection_parameters<T>& p) {
+            multiply<T>(to, r.x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device_,
+                        memory);
+        };
+        const matrix<T> up = of(&tape::up, rows), gate = of(&tape::gate, gated() ? rows : 0);
+        project(up, w.up);
+        if (gated()) project(gate, w.gate);
+        const matrix<T> work = of(&tape::work, rows);
+        activate(up, gate, work, device_);
+        multiply<T>(r.y.as_matrix(), work, matrix_of(w.down.weight), data_or_null(w.down.bias), false,
+                    device_, memory);
     }
 
     template <class... Options>
-    requires(only_resources<Options...>())
-    void run_backward(std::string_view f, const parameters& w, const dense_rows<T>& dx,
-                      const dense_rows<const T>& dy, const dense_rows<const T>& x, tape& kept, parameters& g,
-                      const Options&... options) const {
-        check_width(f, "x", x.width, config_.width);
-        check_like(f, "dy", dy, "x", x, config_.width);
-        check_like(f, "dx", dx, "x", x, config_.width);
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
+                        const parameters& g, const Options&...) const {
+        check_rows(f, r, config_.width, config_.width);
         check_weights(f, {}, w);
-        check_gradients<T>(f, w, g, {{"dx", dx}}, {{"dy", dy}, {"x", x}});
-        check_tape(f, kept, x.rows());
+        check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"dy", r.dy}, {"x", r.x}});
+        check_tape(f, kept, r.x.rows());
+    }
+    template <class... Options>
+    void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& memory, const Options&... options) const {
         const device_ref device_ = device_of(options...);
-        workspace own;
-        workspace& memory = memory_of(own, options...);
         // The activation once more; the gradient then takes its place.
-        fit(kept.work, x.rows(), config_.hidden);
-        activate(kept, device_);
+        fit(kept.work, r.x.rows(), config_.hidden);
         const auto work = matrix_of(kept.work);
-        const matrix<const T> dy_ = dy.as_matrix();
+        activate(matrix_of(kept.up), matrix_of(kept.gate), work, device_);
+        const matrix<const T> dy = r.dy.as_matrix();
         multiply_backward<T>({nullptr, 0, 0, 0, 0}, false, matrix_of(g.down.weight),
-                             data_or_null(g.down.bias), dy_, work, matrix_of(w.down.weight), device_, memory);
-        multiply<T>(work, dy_, transposed(matrix_of(w.down.weight)), nullptr, false, device_, memory);
+                             data_or_null(g.down.bias), dy, work, matrix_of(w.down.weight), device_, memory);
+        multiply<T>(work, dy, transposed(matrix_of(w.down.weight)), nullptr, false, device_, memory);
         slope(kept, device_);
         const auto back = [&](bool add, const auto& d, const auto& weight, auto& gradient) {
-            multiply_backward<T>(dx.as_matrix(), add, matrix_of(gradient.weight), data_or_null(gradient.bias),
-                                 matrix_of(d), x.as_matrix(), matrix_of(weight.weight), device_, memory);
+            multiply_backward<T>(r.dx.as_matrix(), add, matrix_of(gradient.weight),
+                                 data_or_null(gradient.bias), matrix_of(d), r.x.as_matrix(),
+                                 matrix_of(weight.weight), device_, memory);
         };
         back(false, kept.work, w.up, g.up);
         if (gated()) back(true, kept.gate_gradient, w.gate, g.gate);
@@ -167,23 +185,18 @@ private:
         p.weight = new_projection<T>(inputs, outputs, seed);
         p.bias = constant_vector<T>(config_.bias ? outputs : 0, 0);
     }
-    void project(Eigen::Tensor<T, 2, Eigen::RowMajor>& to, const dense_rows<const T>& x,
-                 const projection_parameters<T>& p, device_ref device_, workspace& memory) const {
-        fit(to, x.rows(), config_.hidden);
-        multiply<T>(matrix_of(to), x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device_,
-                    memory);
-    }
     // work = f(up) or up relu(gate).
-    void activate(tape& kept, device_ref device_) const {
+    void activate(const matrix<const T>& up, const matrix<const T>& gate, const matrix<T>& work,
+                  device_ref device_) const {
         const auto& leaves = activation_leaves_on_target<T>();
         const auto leaf = gated()                                        ? leaves.gated_relu
                           : config_.activation == heed::activation::relu ? leaves.relu
                                                                          : leaves.gelu;
-        for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
+        for_each_row_block(device_, up.rows, config_.hidden, [&](index first, index n) {
             const index at = first * config_.hidden;
-            const element_rows<const T> in[] = {{kept.up.data() + at, config_.hidden},
-                                                {kept.gate.data() + (gated() ? at : 0), config_.hidden}};
-            const element_rows<T> out[] = {{kept.work.data() + at, config_.hidden}};
+            const element_rows<const T> in[] = {{up.data + at, config_.hidden},
+                                                {gate.data + (gated() ? at : 0), config_.hidden}};
+            const element_rows<T> out[] = {{work.data + at, config_.hidden}};
             leaf(in, out, nullptr, n, config_.hidden);
         });
     }
@@ -210,53 +223,9 @@ private:
 }  // namespace detail
 
 template <class T>
-class feed_forward : detail::feed_forward_parts<T> {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
-                  "heed::feed_forward<T>: T is float or double");
-
+class feed_forward : public detail::layer_calls<feed_forward<T>, detail::feed_forward_parts<T>> {
 public:
-    using parameters = feed_forward_parameters<T>;
-    using tape = feed_forward_tape<T>;
-    parameters weights;
-
-    feed_forward() = default;
-    explicit feed_forward(const feed_forward_config& config, std::uint64_t seed = 0)
-        : detail::feed_forward_parts<T>(config), weights(this->start(seed)) {}
-    const feed_forward_config& config() const { return this->config_; }
-
-    template <class X, class... Options>
-    auto operator()(const X& x, const Options&... options) const {
-        tape kept;
-        return forward(x, kept, options...);
-    }
-    template <class X, class... Options>
-    auto forward(const X& x, tape& kept, const Options&... options) const {
-        auto y = detail::rows_like(x, this->config_.width);
-        forward_into(detail::result_view(y), x, kept, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
-        constexpr const char* f = "feed_forward::forward_into";
-        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
-                          detail::rows_of<const T>(f, "x", x), kept, options...);
-    }
-
-    template <class Dy, class X, class... Options>
-    auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                  const Options&... options) const {
-        auto dx = detail::rows_like(x, this->config_.width);
-        backward_into(detail::result_view(dx), dy, x, kept, gradients, options...);
-        return dx;
-    }
-    template <class Dx, class Dy, class X, class... Options>
-    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                       const Options&... options) const {
-        constexpr const char* f = "feed_forward::backward_into";
-        this->run_backward(f, weights, detail::written_rows<T, Dx>(f, "dx", dx),
-                           detail::rows_of<const T>(f, "dy", dy), detail::rows_of<const T>(f, "x", x), kept,
-                           gradients, options...);
-    }
+    using detail::layer_calls<feed_forward<T>, detail::feed_forward_parts<T>>::layer_calls;
 };
 
 }  // namespace heed::inline HEED_ABI

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// heed/layers/layer_norm.hpp: y = (x - mean) / sqrt(variance + epsilon) gain + offset, row by row
+// heed/layers/layer_norm.hpp: y = (x - mean) / sqrt(variance + epsilon) weight + bias, row by row
 //
-//     heed::layer_norm<float> norm(768);
+//     heed::layer_norm<float> norm({.width = 768});
 //     auto y = norm(x);
 //     heed::layer_norm<float>::tape tape;                              reuse it
 //     auto y = norm.forward(x, tape);
 //     auto dx = norm.backward(dy, x, tape, gradients);                 gradients are added to
 //
-// x and y (…, position, width), gain and offset (width). The variance is the biased one, the sum of squares
+// x and y (…, position, width), weight and bias (width). The variance is the biased one, the sum of squares
 // over the width; epsilon is positive. A mean that is large against the deviation costs no digits. Numbers
 // may be as large as T holds, as long as none is further from its row's mean than that: rows whose squares
 // overflow are measured a second time. Options: on(device), use(workspace).
 //
-// Cost: memory traffic, x and y once. The tape holds three numbers a row. A call without a tape allocates
-// them, and y. The same bits for any number of threads. Throws heed::error before anything is written.
+// Cost: memory traffic, x and y once. The tape holds three numbers a row. The same bits for any number of
+// threads. All calls: heed/layers/calls.hpp.
 //
 // Source: Ba, Kiros, Hinton, "Layer normalization", 2016 (arXiv:1607.06450).
 #pragma once
@@ -22,19 +22,26 @@
 
 #include <heed/kernel/layers/row_blocks.hpp>
 #include <heed/layers/apart.hpp>
-#include <heed/layers/projection.hpp>
+#include <heed/layers/calls.hpp>
 
 namespace heed::inline HEED_ABI {
 
+struct layer_norm_config {
+    index width = 0;
+    double epsilon = 1e-5;
+
+    bool operator==(const layer_norm_config&) const = default;
+};
+
 template <class T>
 struct layer_norm_parameters {
-    Eigen::Tensor<T, 1, Eigen::RowMajor> gain;    // (width), starts as ones
-    Eigen::Tensor<T, 1, Eigen::RowMajor> offset;  // (width), starts as zeros
+    Eigen::Tensor<T, 1, Eigen::RowMajor> weight;  // (width), starts as ones
+    Eigen::Tensor<T, 1, Eigen::RowMajor> bias;    // (width), starts as zeros
 
     template <class F, class... P>
     static void each(F&& f, P&... p) {
-        visit("gain", f, p.gain...);
-        visit("offset", f, p.offset...);
+        visit("weight", f, p.weight...);
+        visit("bias", f, p.bias...);
     }
 };
 
@@ -63,68 +70,98 @@ void check_epsilon(std::string_view f, double epsilon) {
                  epsilon > 0 && std::is_same_v<T, float> ? " in float" : ""});
 }
 
-// The calls on parameters that stand elsewhere: a layer made of several keeps them in a struct of its own.
+// Three numbers a row: the tape's, or without one memory of the call.
 template <class T>
-struct layer_norm_parts {
+row_statistics<T> statistics_of(layer_norm_tape<T>* kept, call_rows& taken, index rows) {
+    if (kept != nullptr) return kept->rows(rows);
+    const auto take = [&] { return taken.take<T>(static_cast<std::size_t>(rows)); };
+    T* const mean = take();
+    T* const rest = take();
+    return {mean, rest, take()};
+}
+
+template <class T>
+struct layer_norm_parts : layer_facts {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "heed::layer_norm<T>: T is float or double");
+    static constexpr literal name{"layer_norm"};
+    using value = T;
+    using config_type = layer_norm_config;
     using parameters = layer_norm_parameters<T>;
     using tape = layer_norm_tape<T>;
-    double epsilon_ = 1e-5;
+    layer_norm_config config_;
 
-    static parameters start(index width) {
-        return {constant_vector<T>(width, 1), constant_vector<T>(width, 0)};
+    layer_norm_parts() = default;
+    explicit layer_norm_parts(const layer_norm_config& config, std::string_view f = "layer_norm")
+        : config_(config) {
+        if (config.width <= 0) fail(f, {"width is ", config.width, ", needs at least 1"});
+        check_axis(f, "width", config.width);
+        check_epsilon<T>(f, config.epsilon);
+    }
+    parameters start(std::uint64_t) const {
+        return {constant_vector<T>(config_.width, 1), constant_vector<T>(config_.width, 0)};
+    }
+    index input_width() const { return config_.width; }
+    index output_width() const { return config_.width; }
+
+    template <class... Options>
+    static constexpr bool options() {
+        return only_resources<Options...>();
     }
     static void check_weights(std::string_view f, const weight_path& at, const parameters& w, index width) {
-        check_weight<T>(f, at.inside("gain"), w.gain, width);
-        check_weight<T>(f, at.inside("offset"), w.offset, width);
+        check_weight<T>(f, at.inside("weight"), w.weight, width);
+        check_weight<T>(f, at.inside("bias"), w.bias, width);
     }
     // A tape of a forward of these rows?
-    static void check_tape(std::string_view f, const tape& kept, index rows, index width) {
+    void check_tape(std::string_view f, const tape& kept, index rows) const {
         if (kept.mean.dimension(0) != rows)
             fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", rows});
-        if (kept.width != width)
-            fail(f, {"tape holds a forward of a width of ", kept.width, ", x has ", width});
+        if (kept.width != config_.width)
+            fail(f, {"tape holds a forward of a width of ", kept.width, ", x has ", config_.width});
     }
 
     template <class... Options>
-    requires(only_resources<Options...>())
-    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                     const dense_rows<const T>& x, tape& kept, const Options&... options) const {
-        const index width = w.gain.dimension(0);
-        check_width(f, "x", x.width, width);
-        check_like(f, "y", y, "x", x, width);
-        check_weights(f, {}, w, width);
-        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
-        kept.width = width;
-        const row_statistics<T> rows = kept.rows(x.rows());
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&...) const {
+        check_rows(f, r, config_.width, config_.width);
+        check_weights(f, {}, w, config_.width);
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
+    }
+    template <class... Options>
+    void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& memory, const Options&... options) const {
+        const index width = config_.width;
+        call_rows taken(memory);
+        if (kept != nullptr) kept->width = width;
+        const row_statistics<T> rows = statistics_of(kept, taken, r.x.rows());
         const auto leaf = norm_leaves_on_target<T>().forward;
-        for_each_row_block(device_of(options...), x.rows(), width, [&](index first, index count) {
-            leaf(x.data + first * width, count, width, w.gain.data(), w.offset.data(),
-                 static_cast<T>(epsilon_), y.data + first * width, rows.from(first));
+        for_each_row_block(device_of(options...), r.x.rows(), width, [&](index first, index count) {
+            leaf(r.x.data + first * width, count, width, w.weight.data(), w.bias.data(),
+                 static_cast<T>(config_.epsilon), r.y.data + first * width, rows.from(first));
         });
     }
 
-    // With g = dy gain and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
     template <class... Options>
-    requires(only_resources<Options...>())
-    void run_backward(std::string_view f, const parameters& w, const dense_rows<T>& dx,
-                      const dense_rows<const T>& dy, const dense_rows<const T>& x, tape& kept, parameters& g,
-                      const Options&... options) const {
-        const index width = w.gain.dimension(0);
-        check_width(f, "x", x.width, width);
-        check_like(f, "dy", dy, "x", x, width);
-        check_like(f, "dx", dx, "x", x, width);
-        check_weights(f, {}, w, width);
-        check_gradients<T>(f, w, g, {{"dx", dx}}, {{"dy", dy}, {"x", x}});
-        check_tape(f, kept, x.rows(), width);
-        const row_statistics<T> rows = kept.rows(x.rows());
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
+                        const parameters& g, const Options&...) const {
+        check_rows(f, r, config_.width, config_.width);
+        check_weights(f, {}, w, config_.width);
+        check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"dy", r.dy}, {"x", r.x}});
+        check_tape(f, kept, r.x.rows());
+    }
+    // With g = dy weight and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
+    template <class... Options>
+    void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& memory, const Options&... options) const {
+        const index width = config_.width;
+        const row_statistics<T> rows = kept.rows(r.x.rows());
         const auto leaf = norm_leaves_on_target<T>().backward;
-        workspace own;
-        T* const sums[] = {g.gain.data(), g.offset.data()};
-        add_over_rows(sums, x.rows(), width, device_of(options...), memory_of(own, options...),
+        T* const sums[] = {g.weight.data(), g.bias.data()};
+        add_over_rows(sums, r.x.rows(), width, device_of(options...), memory,
                       [&](index first, index count, T* const(&add)[2]) {
                           const index at = first * width;
-                          leaf(dy.data + at, x.data + at, rows.from(first), count, width, w.gain.data(),
-                               dx.data + at, add[0], add[1]);
+                          leaf(r.dy.data + at, r.x.data + at, rows.from(first), count, width, w.weight.data(),
+                               r.dx.data + at, add[0], add[1]);
                       });
     }
 };
@@ -132,59 +169,9 @@ struct layer_norm_parts {
 }  // namespace detail
 
 template <class T>
-class layer_norm : detail::layer_norm_parts<T> {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
-                  "heed::layer_norm<T>: T is float or double");
-
+class layer_norm : public detail::layer_calls<layer_norm<T>, detail::layer_norm_parts<T>> {
 public:
-    using parameters = layer_norm_parameters<T>;
-    using tape = layer_norm_tape<T>;
-    parameters weights;
-
-    layer_norm() = default;
-    explicit layer_norm(index width, double epsilon = 1e-5) {
-        if (width <= 0) detail::fail("layer_norm", {"width is ", width, ", needs at least 1"});
-        detail::check_axis("layer_norm", "width", width);
-        detail::check_epsilon<T>("layer_norm", epsilon);
-        this->epsilon_ = epsilon;
-        weights = this->start(width);
-    }
-    index width() const { return weights.gain.dimension(0); }
-    double epsilon() const { return this->epsilon_; }
-
-    template <class X, class... Options>
-    auto operator()(const X& x, const Options&... options) const {
-        tape kept;
-        return forward(x, kept, options...);
-    }
-    template <class X, class... Options>
-    auto forward(const X& x, tape& kept, const Options&... options) const {
-        auto y = detail::rows_like(x, width());
-        forward_into(detail::result_view(y), x, kept, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    void forward_into(Y&& y, const X& x, tape& kept, const Options&... options) const {
-        constexpr const char* f = "layer_norm::forward_into";
-        this->run_forward(f, weights, detail::written_rows<T, Y>(f, "y", y),
-                          detail::rows_of<const T>(f, "x", x), kept, options...);
-    }
-
-    template <class Dy, class X, class... Options>
-    auto backward(const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                  const Options&... options) const {
-        auto dx = detail::rows_like(x, width());
-        backward_into(detail::result_view(dx), dy, x, kept, gradients, options...);
-        return dx;
-    }
-    template <class Dx, class Dy, class X, class... Options>
-    void backward_into(Dx&& dx, const Dy& dy, const X& x, tape& kept, parameters& gradients,
-                       const Options&... options) const {
-        constexpr const char* f = "layer_norm::backward_into";
-        this->run_backward(f, weights, detail::written_rows<T, Dx>(f, "dx", dx),
-                           detail::rows_of<const T>(f, "dy", dy), detail::rows_of<const T>(f, "x", x), kept,
-                           gradients, options...);
-    }
+    using detail::layer_calls<layer_norm<T>, detail::layer_norm_parts<T>>::layer_calls;
 };
 
 }  // namespace heed::inline HEED_ABI

@@ -43,6 +43,15 @@ decltype(auto) with_layer_resources(workspace& memory, const Run& run, const Opt
     return std::apply(run, resource_options(memory, options...));
 }
 
+// run(options…) with those that the attention takes, use(memory) among them whether or not it is given.
+template <class Heads, class Run, class... Options>
+decltype(auto) with_attention_workspace(workspace& memory, const Run& run, const Options&... options) {
+    if constexpr (count_of<option_kind::use, Options...> > 0)
+        return with_options_of<Heads>(run, options...);
+    else
+        return with_options_of<Heads>(run, options..., use_option(memory));
+}
+
 // An option as a list of one, or of none where the attention over x has no use for it.
 template <class Heads, class O>
 auto attention_option(index, const O& o) {

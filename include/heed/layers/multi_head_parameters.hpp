@@ -12,6 +12,7 @@
 #include <optional>
 
 #include <heed/layers/heads/concept.hpp>
+#include <heed/layers/option_marks.hpp>
 #include <heed/layers/projection.hpp>
 
 namespace heed::inline HEED_ABI {
@@ -60,7 +61,8 @@ struct multi_head_tape {
     bool whole = false;  // did the forward come to its end?
     rows d_streams{0, 0, 0}, d_memory_streams{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
-    attention_config config;  // of the layer of the forward
+    attention_config config;    // of the layer of the forward
+    detail::option_marks told;  // the forward's options
 };
 
 // What is carried from call to call of extend().

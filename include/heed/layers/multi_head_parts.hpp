@@ -2,215 +2,163 @@
 // heed/layers/multi_head_parts.hpp: the steps of a multi-head layer: project, attend, join, and back
 //
 // All that a caller can get wrong is checked before the first gradient is added to or dx, d_memory or y is
-// written: by the layer itself on entry, then by the attention inside, whose call comes before the products
-// that write.
+// written: by the layer on entry, the gradients that options ask for included. What the attention inside
+// refuses of other options it has refused in the forward.
 #pragma once
 
-#include <algorithm>
-
 #include <heed/layers/apart.hpp>
-#include <heed/layers/multi_head_parameters.hpp>
-#include <heed/layers/multi_head_shape.hpp>
+#include <heed/layers/gradient_options.hpp>
+#include <heed/layers/layer_options.hpp>
+#include <heed/layers/multi_head_checks.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
 template <class T, class Heads>
-struct multi_head_parts : multi_head_shape<T, Heads> {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
-                  "heed::multi_head_attention<T>: T is float or double");
+struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
+    using checks = multi_head_checks<T, Heads>;
+    using checks::check_stream, checks::check_owner;
+    using checks::check_weights, checks::check_kind, checks::check_memory, checks::check_tape;
+    using checks::config_, checks::streams;
     using shape = multi_head_shape<T, Heads>;
-    using shape::config_, shape::streams;
+    static constexpr literal name{"multi_head_attention"};
+    static constexpr bool reads_second = true;
+    using value = T;
+    using config_type = attention_config;
     using parameters = multi_head_parameters<T, Heads>;
     using tape = multi_head_tape<T, Heads>;
+    using stream = multi_head_stream<T, Heads>;
+    using rows = dense_rows<T>;
+    using read_rows = dense_rows<const T>;
     using turning = typename shape::turning;
 
     multi_head_parts() = default;
-    explicit multi_head_parts(const attention_config& config) : shape(config) {}
+    explicit multi_head_parts(const attention_config& config) : checks(config) {}
+    parameters start(std::uint64_t seed) const { return parameters(config_, seed); }
+    index input_width() const { return config_.width; }
+    index output_width() const { return config_.width; }
 
     template <class... Options>
-    static constexpr bool options() {
-        static_assert((is_option<Options> && ...),
-                      "heed::multi_head_attention: an argument behind x, memory and tape is not an option");
-        static_assert(((Heads::takes(Options::kind) || resource_kind(Options::kind)) && ...),
-                      "heed::multi_head_attention: the attention inside does not take one of these options; "
-                      "heed/layers/heads/ lists what each takes");
-        return true;
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&...) const {
+        check_kind(f, r.second);
+        check_rows(f, r, config_.width, config_.width);
+        this->check_positions(f, 0, r.x.positions);
+        if (r.second != nullptr) check_memory(f, r.x, *r.second);
+        check_weights(f, {}, w);
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
+        if (r.second != nullptr) memory_of_rows<T>(f, {{"y", r.y}}, {{"memory", *r.second}});
     }
-
-    void check_self(std::string_view f) const {
-        if (this->crosses()) fail(f, {"this layer was made for cross attention; needs memory behind x"});
-    }
-    void check_cross(std::string_view f) const {
-        if (!this->crosses())
-            fail(f, {"this layer was made for self attention; give memory_width in its config"});
-    }
-    void check_memory(std::string_view f, const dense_rows<const T>& x, const dense_rows<const T>& m) const {
-        check_width(f, "memory", m.width, config_.memory_width);
-        if (m.batch != x.batch) fail(f, {"memory has ", m.batch, " batch entries, x has ", x.batch});
-        this->check_positions(f, 0, m.positions);
-    }
-    void check_weights(std::string_view f, const weight_path& at, const parameters& w) const {
-        const attention_config& c = config_;
-        const index joined = c.out_projection ? this->joined_width() : 0;
-        check_projection<T>(f, at.inside("in"), w.in, c.width, this->width_of(0, this->own_streams()));
-        check_projection<T>(f, at.inside("memory"), w.memory, c.memory_width,
-                            this->width_of(this->own_streams(), streams));
-        check_projection<T>(f, at.inside("out"), w.out, joined, c.out_projection ? c.width : 0);
-        std::size_t next = 0;
-        const auto check_heads = [&](const parameter_name& name, const auto& t) {
-            for (std::size_t axis = 0; axis < static_cast<std::size_t>(t.rank()); ++axis, ++next) {
-                const index needed = next < this->heads_extents_.size() ? this->heads_extents_[next] : 0;
-                if (t.dimension(axis) != needed)
-                    fail(f, {std::string_view(at.inside("heads").text()), ".",
-                             std::string_view(std::string(name)), " has ", t.dimension(axis),
-                             " entries along axis ", axis, ", needs ", needed});
-            }
-        };
-        visit("", check_heads, w.heads);
-    }
-    void check_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                       const dense_rows<const T>& x) const {
-        check_width(f, "x", x.width, config_.width);
-        check_like(f, "y", y, "x", x, config_.width);
-        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
-    }
-    // A tape of this layer, and of a forward with these extents?
-    static void check_tape(std::string_view f, const typename tape::rows& kept, const char* name,
-                           const dense_rows<const T>& x, index width) {
-        if (kept.dimension(0) != x.batch || kept.dimension(1) != x.positions || kept.dimension(2) != width)
-            fail(f, {"tape holds ", kept.dimension(0), " x ", kept.dimension(1), " positions of ", name,
-                     ", of ", kept.dimension(2), " features; needs the forward of this call, ", x.batch,
-                     " x ", x.positions, " of ", width});
-    }
-
-    // All that a backward reads of one; m is null in self attention.
-    void check_tape(std::string_view f, const tape& kept, const dense_rows<const T>& x,
-                    const dense_rows<const T>* m) const {
-        check_tape(f, kept.streams, "x", x, this->width_of(0, this->own_streams()));
-        check_tape(f, kept.joined, "joined heads", x, this->joined_width());
-        if (m != nullptr)
-            check_tape(f, kept.memory_streams, "memory", *m, this->width_of(this->own_streams(), streams));
-        const attention_config &c = config_, &k = kept.config;
-        if (k != c)
-            fail(f, {"tape holds the forward of another attention (heads ", k.heads, ", kv_heads ",
-                     k.kv_heads, ", head_dim ", k.head_dim, ", rotary_positions ", k.rotary_positions,
-                     "); needs one of the same config (heads ", c.heads, ", kv_heads ", c.kv_heads,
-                     ", head_dim ", c.head_dim, ", rotary_positions ", c.rotary_positions, ")"});
-        if (!kept.whole) fail(f, {"tape is empty: its forward was refused, or there was none"});
-    }
-
-    // What a stream carries has the shapes of the layer it began with.
-    void check_owner(std::string_view f, const multi_head_stream<T, Heads>& s) const {
-        if (s.of) check_same_sizes(f, *s.of, config_);
-    }
-    // Can the stream go on with x?
-    void check_stream(std::string_view f, const parameters& w, const dense_rows<const T>& x,
-                      const multi_head_stream<T, Heads>& s) const {
-        check_owner(f, s);
-        this->check_positions(f, s.position, x.positions);
-        if (this->crosses() && s.rows.memory_streams.dimension(2) != w.memory.weight.dimension(1))
-            fail(f, {"the stream remembers no memory of this layer; call remember(memory, stream) first"});
-        if ((this->crosses() || s.position > 0) && s.batch != x.batch)
-            fail(f, {"x has ", x.batch, " batch entries, the stream runs with ", s.batch});
-    }
-
-    // Streams of x, and of the memory, into the tape.
+    // Streams [begin, end) of `from`, with its rotary positions, into `to`.
     template <class... Options>
-    void project(const parameters& w, const dense_rows<const T>& x, index first, tape& kept,
-                 workspace& memory, const Options&... options) const {
-        project_part(w.in, kept.streams, x, 0, this->own_streams(), first, memory, options...);
-    }
-    template <class... Options>
-    void project_memory(const parameters& w, const dense_rows<const T>& m, tape& kept, workspace& memory,
-                        const Options&... options) const {
-        project_part(w.memory, kept.memory_streams, m, this->own_streams(), streams, 0, memory, options...);
-    }
-    template <class... Options>
-    void project_part(const projection_parameters<T>& p, typename tape::rows& to,
-                      const dense_rows<const T>& from, int begin, int end, index first, workspace& memory,
-                      const Options&... options) const {
-        fit(to, from.batch, from.positions, p.weight.dimension(1));
-        multiply<T>(rows_in(to).as_matrix(), from.as_matrix(), matrix_of(p.weight), data_or_null(p.bias),
-                    false, device_of(options...), memory);
+    void project(const projection_parameters<T>& p, const rows& to, const read_rows& from, int begin, int end,
+                 index first, workspace& memory, const Options&... options) const {
+        multiply<T>(to.as_matrix(), from.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false,
+                    device_of(options...), memory);
         typename shape::template stream_views<T> parts;
-        this->split(parts, rows_in(to), begin, end);
+        this->split(parts, to, begin, end);
         this->turn(parts, begin, end, first, turning::forward, options...);
     }
-    auto streams_of(const tape& kept) const {
-        return this->template split_all<const T>(rows_in(kept.streams), rows_in(kept.memory_streams));
+    template <class... Options>
+    void project_memory(const parameters& w, const rows& to, const read_rows& m, workspace& memory,
+                        const Options&... options) const {
+        project(w.memory, to, m, this->own_streams(), streams, 0, memory, options...);
     }
     // y from the outputs of the heads.
     template <class... Options>
-    void join(const parameters& w, const dense_rows<T>& y, const tape& kept, workspace& memory,
+    void join(const parameters& w, const rows& y, const rows& joined, workspace& memory,
               const Options&... options) const {
         if (config_.out_projection)
-            multiply<T>(y.as_matrix(), rows_in(kept.joined).as_matrix(), matrix_of(w.out.weight),
-                        data_or_null(w.out.bias), false, device_of(options...), memory);
+            multiply<T>(y.as_matrix(), joined.as_matrix(), matrix_of(w.out.weight), data_or_null(w.out.bias),
+                        false, device_of(options...), memory);
         else
-            std::copy(kept.joined.data(), kept.joined.data() + kept.joined.size(), y.data);
+            copy(joined.data, y.data, joined.rows() * joined.width);
+    }
+    auto streams_of(const read_rows& own, const read_rows& of_memory) const {
+        return this->template split_all<const T>(own, of_memory);
+    }
+    auto streams_of(const tape& kept) const {
+        return streams_of(rows_in(kept.streams), rows_in(kept.memory_streams));
+    }
+    // run(heads' tape): without a tape of the layer nobody reads it later.
+    template <class Run>
+    static void with_heads_tape(tape* kept, workspace& memory, const Run& run) {
+        using heads_tape = typename Heads::template tape<T>;
+        if (kept != nullptr) return run(kept->heads);
+        if constexpr (std::is_empty_v<heads_tape>) {
+            heads_tape none;
+            run(none);
+        } else {
+            run(memory.template kept<heads_tape>());
+        }
     }
 
     template <class... Options>
-    requires(options<Options...>())
-    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                     const dense_rows<const T>& x, const dense_rows<const T>* m, tape& kept,
-                     const Options&... options_) const {
-        check_forward(f, w, y, x);
-        this->check_positions(f, 0, x.positions);
-        if (m != nullptr) {
-            check_memory(f, x, *m);
-            memory_of_rows<T>(f, {{"y", y}}, {{"memory", *m}});
+    void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& memory, const Options&... options_) const {
+        call_rows taken(memory);
+        const auto of = [&](auto member, const read_rows& like, index width) {
+            return rows{kept_or_taken(kept, member, taken, like.batch, like.positions, width), like.batch,
+                        like.positions, width};
+        };
+        if (kept != nullptr) {
+            kept->config = config_;
+            kept->whole = false;
         }
-        check_weights(f, {}, w);
-        kept.config = config_;
-        workspace own;
-        workspace& memory = memory_of(own, options_...);
-        kept.whole = false;
-        project(w, x, 0, kept, memory, options_...);
-        if (m != nullptr) project_memory(w, *m, kept, memory, options_...);
-        fit(kept.joined, x.batch, x.positions, this->joined_width());
-        with_options_of<Heads>(
-            [&](const auto&... o) {
-                Heads::forward(f, this->joined_heads(rows_in(kept.joined)), streams_of(kept), w.heads,
-                               kept.heads, o...);
-            },
-            options_...);
-        join(w, y, kept, memory, options_...);
-        kept.whole = true;
+        const rows own = of(&tape::streams, r.x, w.in.weight.dimension(1));
+        project(w.in, own, r.x, 0, this->own_streams(), 0, memory, options_...);
+        rows of_memory;
+        if (r.second != nullptr) {
+            of_memory = of(&tape::memory_streams, *r.second, w.memory.weight.dimension(1));
+            project_memory(w, of_memory, *r.second, memory, options_...);
+        }
+        const rows joined = of(&tape::joined, r.x, this->joined_width());
+        const view<T> y = this->joined_heads(joined);
+        const auto u = streams_of(own, of_memory);
+        const auto attend = [&](const auto&... o) {
+            if constexpr (requires { Heads::attend(f, y, u, w.heads, o...); })
+                if (kept == nullptr) return Heads::attend(f, y, u, w.heads, o...);
+            with_heads_tape(kept, memory,
+                            [&](auto& heads) { Heads::forward(f, y, u, w.heads, heads, o...); });
+        };
+        with_attention_workspace<Heads>(memory, attend, options_...);
+        join(w, r.y, joined, memory, options_...);
+        if (kept != nullptr) kept->whole = true;
     }
 
-    // What a backward writes and reads; memory and its gradient stay null in self attention.
-    struct backward_rows {
-        dense_rows<T> dx;
-        const dense_rows<T>* d_memory;
-        dense_rows<const T> dy, x;
-        const dense_rows<const T>* memory;
-    };
-    void check_backward(std::string_view f, const parameters& w, const backward_rows& r, const tape& kept,
-                        const parameters& g) const {
-        check_width(f, "x", r.x.width, config_.width);
-        check_like(f, "dx", r.dx, "x", r.x, config_.width);
-        check_like(f, "dy", r.dy, "x", r.x, config_.width);
+    template <class... Options>
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
+                        const parameters& g, const Options&... options_) const {
+        check_kind(f, r.second);
+        check_rows(f, r, config_.width, config_.width);
         check_weights(f, {}, w);
-        if (r.memory != nullptr) {
-            check_memory(f, r.x, *r.memory);
-            check_like(f, "d_memory", *r.d_memory, "memory", *r.memory, config_.memory_width);
+        if (r.second != nullptr) {
+            check_memory(f, r.x, *r.second);
+            check_like(f, "d_memory", *r.d_second, "memory", *r.second, config_.memory_width);
         }
-        check_tape(f, kept, r.x, r.memory);
-        if (r.memory == nullptr)
+        check_tape(f, kept, r.x, r.second);
+        if (r.second == nullptr)
             check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
         else
-            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_memory", *r.d_memory}},
-                               {{"x", r.x}, {"dy", r.dy}, {"memory", *r.memory}});
+            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_memory", *r.d_second}},
+                               {{"x", r.x}, {"dy", r.dy}, {"memory", *r.second}});
+        check_options_back(f, r, kept, options_...);
+    }
+    // What an attention's backward alone is asked for.
+    template <class... Options>
+    void check_options_back(std::string_view f, const backward_rows<T>& r, const tape& kept,
+                            const Options&... options_) const {
+        const auto validate = [&](const auto&... o) {
+            check_gradient_options(f, r, config_, o...);
+            if constexpr (requires { Heads::validate(f, o...); }) Heads::validate(f, o...);
+            if constexpr (requires { Heads::check_backward(f, streams_of(kept), o...); })
+                Heads::check_backward(f, streams_of(kept), o...);
+        };
+        with_options_of<Heads>(validate, options_...);
     }
 
     template <class... Options>
-    requires(options<Options...>())
-    void run_backward(std::string_view f, const parameters& w, const backward_rows& r, tape& kept,
-                      parameters& g, const Options&... options_) const {
-        check_backward(f, w, r, kept, g);
-        workspace own;
-        workspace& memory = memory_of(own, options_...);
+    void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& memory, const Options&... options_) const {
         const device_ref device = device_of(options_...);
         fit(kept.d_streams, r.x.batch, r.x.positions, kept.streams.dimension(2));
         fit(kept.d_memory_streams, kept.memory_streams.dimension(0), kept.memory_streams.dimension(1),
@@ -223,7 +171,8 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
             d_heads = this->joined_heads(rows_in(std::as_const(kept.d_joined)));
         }
         const auto d = this->template split_all<T>(rows_in(kept.d_streams), rows_in(kept.d_memory_streams));
-        with_options_of<Heads>(
+        with_attention_workspace<Heads>(
+            memory,
             [&](const auto&... o) {
                 Heads::backward(f, d, d_heads, streams_of(kept),
                                 this->joined_heads(rows_in(std::as_const(kept.joined))), w.heads, kept.heads,
@@ -238,28 +187,32 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
         multiply_backward<T>(r.dx.as_matrix(), false, matrix_of(g.in.weight), data_or_null(g.in.bias),
                              rows_in(std::as_const(kept.d_streams)).as_matrix(), r.x.as_matrix(),
                              matrix_of(w.in.weight), device, memory);
-        if (r.memory == nullptr) return;
+        if (r.second == nullptr) return;
         this->turn(d, this->own_streams(), streams, 0, turning::back, options_...);
-        multiply_backward<T>(r.d_memory->as_matrix(), false, matrix_of(g.memory.weight),
+        multiply_backward<T>(r.d_second->as_matrix(), false, matrix_of(g.memory.weight),
                              data_or_null(g.memory.bias),
-                             rows_in(std::as_const(kept.d_memory_streams)).as_matrix(), r.memory->as_matrix(),
+                             rows_in(std::as_const(kept.d_memory_streams)).as_matrix(), r.second->as_matrix(),
                              matrix_of(w.memory.weight), device, memory);
     }
 
     template <class... Options>
-    requires(options<Options...>())
-    void run_extend(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                    const dense_rows<const T>& x, multi_head_stream<T, Heads>& s,
-                    const Options&... options_) const {
-        check_forward(f, w, y, x);
-        check_stream(f, w, x, s);
+    void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
+                      const Options&...) const {
+        check_rows(f, r, config_.width, config_.width);
+        check_weights(f, {}, w);
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
+        check_stream(f, w, r.x, s);
+    }
+    template <class... Options>
+    void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
+                    workspace& memory, const Options&... options_) const {
         if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
         tape& kept = s.rows;
-        workspace own;
-        workspace& memory = memory_of(own, options_...);
-        project(w, x, s.position, kept, memory, options_...);
-        fit(kept.joined, x.batch, x.positions, this->joined_width());
-        with_options_of<Heads>(
+        fit(kept.streams, r.x.batch, r.x.positions, w.in.weight.dimension(1));
+        project(w.in, rows_in(kept.streams), r.x, 0, this->own_streams(), s.position, memory, options_...);
+        fit(kept.joined, r.x.batch, r.x.positions, this->joined_width());
+        with_attention_workspace<Heads>(
+            memory,
             [&](const auto&... o) {
                 const view<T> to = this->joined_heads(rows_in(kept.joined));
                 if (!this->crosses())
@@ -270,23 +223,29 @@ struct multi_head_parts : multi_head_shape<T, Heads> {
                     Heads::forward(f, to, streams_of(kept), w.heads, kept.heads, o...);
             },
             options_...);
-        join(w, y, kept, memory, options_...);
-        if (x.positions == 0) return;
-        s.position += x.positions;
-        s.batch = x.batch;
+        join(w, r.y, rows_in(kept.joined), memory, options_...);
+        if (r.x.positions == 0) return;
+        s.position += r.x.positions;
+        s.batch = r.x.batch;
         s.of = config_;
     }
 
-    template <class... Options>
-    requires(options<Options...>())
-    void run_remember(std::string_view f, const parameters& w, const dense_rows<const T>& m,
-                      multi_head_stream<T, Heads>& s, const Options&... options_) const {
+    void check_remember(std::string_view f, const parameters& w, const read_rows& m, const stream& s) const {
+        check_kind(f, &m);
+        check_weights(f, {}, w);
+        check_memory_of(f, m, s);
+    }
+    void check_memory_of(std::string_view f, const read_rows& m, const stream& s) const {
         check_width(f, "memory", m.width, config_.memory_width);
         check_owner(f, s);
         this->check_positions(f, 0, m.positions);
+    }
+    template <class... Options>
+    void run_remember(std::string_view, const parameters& w, const read_rows& m, stream& s, workspace& memory,
+                      const Options&... options_) const {
         if constexpr (keeps_memory<T, Heads>) s.heads.memory.forget();
-        workspace own;
-        project_memory(w, m, s.rows, memory_of(own, options_...), options_...);
+        fit(s.rows.memory_streams, m.batch, m.positions, w.memory.weight.dimension(1));
+        project_memory(w, rows_in(s.rows.memory_streams), m, memory, options_...);
         s.batch = m.batch;
         s.of = config_;
     }

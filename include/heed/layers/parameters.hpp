@@ -25,6 +25,7 @@
 #include <vector>
 
 #include <heed/core/tensor.hpp>
+#include <heed/core/workspace.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
@@ -165,6 +166,21 @@ parameter_matrix<T> new_projection(index inputs, index outputs, std::uint64_t se
 template <class Tensor, class... Int>
 void fit(Tensor& t, Int... extents) {
     t.resize(Eigen::array<Eigen::Index, sizeof...(Int)>{static_cast<Eigen::Index>(extents)...});
+}
+
+// A tensor's numbers on the tape, or without a tape memory of the call.
+template <class Tape, class Tensor, class... Int>
+auto* kept_or_taken(Tape* tape, Tensor Tape::* member, call_rows& rows, Int... extents) {
+    using T = typename Tensor::Scalar;
+    if (tape == nullptr) return rows.take<T>((std::size_t{1} * ... * static_cast<std::size_t>(extents)));
+    fit(tape->*member, extents...);
+    return (tape->*member).data();
+}
+
+// A part of the tape, or without a tape none.
+template <class Tape, class Part>
+Part* part_of(Tape* tape, Part Tape::* member) {
+    return tape == nullptr ? nullptr : &(tape->*member);
 }
 
 // Where a tensor stands among a layer's weights; put together only for an error.

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/projection.hpp: y = x W + b, the linear layer
 //
-//     heed::projection<float> to_vocabulary(width, 256);
+//     heed::projection<float> to_vocabulary({.inputs = width, .outputs = 256}, seed);
 //     auto y = to_vocabulary(x);
 //     auto dx = to_vocabulary.backward(dy, x, gradients);             gradients += those of this call
 //
 // x (…, position, inputs), W (inputs, outputs), b (outputs) or empty, y (…, position, outputs).
 // dx = dy W^T, dW = x^T dy, db = the sum of dy's rows. Options: on(device), use(workspace).
 //
-// Cost: 2 rows inputs outputs flops, twice that for the backward. Allocates the result, and the panels of
-// the product unless use(workspace) gives them. Throws heed::error before anything is written.
+// Its backward reads nothing but x, so there is no tape. All calls: heed/layers/calls.hpp.
+//
+// Cost: 2 rows inputs outputs flops, twice that for the backward. Works in the panels of the product.
 #pragma once
 
-#include <heed/core/resources.hpp>
 #include <heed/kernel/dense/product.hpp>
 #include <heed/layers/apart.hpp>
+#include <heed/layers/calls.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
@@ -67,17 +68,15 @@ void check_projection(std::string_view function, const weight_path& at, const P&
     if (p.bias.size() > 0) check_weight<T>(function, at.inside("bias"), p.bias, outputs);
 }
 
-// Layers run on a device and in a workspace; they take no other option but those they name themselves.
-template <class... Options>
-constexpr bool only_resources() {
-    static_assert(((is_option<Options> && (option_of_kind<Options, option_kind::on> ||
-                                           option_of_kind<Options, option_kind::use>)) &&
-                   ...),
-                  "heed: this layer takes the options on(device) and use(workspace), and no other");
-    return true;
-}
-
 }  // namespace detail
+
+struct projection_config {
+    index inputs = 0;
+    index outputs = 0;
+    bool bias = true;
+
+    bool operator==(const projection_config&) const = default;
+};
 
 template <class T>
 struct projection_parameters {
@@ -91,72 +90,73 @@ struct projection_parameters {
     }
 };
 
+namespace detail {
+
 template <class T>
-class projection {
+struct projection_parts : layer_facts {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::projection<T>: T is float or double");
-
-public:
+    static constexpr literal name{"projection"};
+    static constexpr bool keeps_tape = false;
+    using value = T;
+    using config_type = projection_config;
     using parameters = projection_parameters<T>;
-    parameters weights;
+    using tape = tapeless;
+    projection_config config_;
 
-    projection() = default;
-    projection(index inputs, index outputs, bool bias = true, std::uint64_t seed = 0) {
-        if (!(inputs > 0 && outputs > 0))
-            detail::fail("projection", {"is ", inputs, " x ", outputs, ", needs positive sizes"});
-        weights.weight = detail::new_projection<T>(inputs, outputs, seed);
-        weights.bias = detail::constant_vector<T>(bias ? outputs : 0, 0);
+    projection_parts() = default;
+    explicit projection_parts(const projection_config& c) : config_(c) {
+        if (!(c.inputs > 0 && c.outputs > 0))
+            fail("projection", {"is ", c.inputs, " x ", c.outputs, ", needs positive sizes"});
+        checked_product("projection", c.inputs, c.outputs);
     }
-    index inputs() const { return weights.weight.dimension(0); }
-    index outputs() const { return weights.weight.dimension(1); }
+    parameters start(std::uint64_t seed) const {
+        return {new_projection<T>(config_.inputs, config_.outputs, seed),
+                constant_vector<T>(config_.bias ? config_.outputs : 0, 0)};
+    }
+    index input_width() const { return config_.inputs; }
+    index output_width() const { return config_.outputs; }
 
-    template <class X, class... Options>
-    auto operator()(const X& x, const Options&... options) const {
-        auto y = detail::rows_like(x, outputs());
-        forward_into(detail::result_view(y), x, options...);
-        return y;
-    }
-    template <class Y, class X, class... Options>
-    requires(detail::only_resources<Options...>())
-    void forward_into(Y&& y, const X& x, const Options&... options) const {
-        constexpr const char* function = "projection::forward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto to = detail::written_rows<T, Y>(function, "y", y);
-        detail::check_width(function, "x", from.width, inputs());
-        detail::check_like(function, "y", to, "x", from, outputs());
-        detail::check_projection<T>(function, {}, weights, inputs(), outputs());
-        detail::check_results<T>(function, weights, {{"y", to}}, {{"x", from}});
-        workspace own;
-        detail::multiply<T>(to.as_matrix(), from.as_matrix(), detail::matrix_of(weights.weight),
-                            detail::data_or_null(weights.bias), false, detail::device_of(options...),
-                            detail::memory_of(own, options...));
+    template <class... Options>
+    static constexpr bool options() {
+        return only_resources<Options...>();
     }
 
-    template <class Dy, class X, class... Options>
-    auto backward(const Dy& dy, const X& x, parameters& gradients, const Options&... options) const {
-        auto dx = detail::rows_like(x, inputs());
-        backward_into(detail::result_view(dx), dy, x, gradients, options...);
-        return dx;
+    template <class... Options>
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&...) const {
+        check_rows(f, r, config_.inputs, config_.outputs);
+        check_projection<T>(f, {}, w, config_.inputs, config_.outputs);
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
     }
-    template <class Dx, class Dy, class X, class... Options>
-    requires(detail::only_resources<Options...>())
-    void backward_into(Dx&& dx, const Dy& dy, const X& x, parameters& gradients,
-                       const Options&... options) const {
-        constexpr const char* function = "projection::backward_into";
-        const auto from = detail::rows_of<const T>(function, "x", x);
-        const auto up = detail::rows_of<const T>(function, "dy", dy);
-        const auto to = detail::written_rows<T, Dx>(function, "dx", dx);
-        detail::check_width(function, "x", from.width, inputs());
-        detail::check_like(function, "dy", up, "x", from, outputs());
-        detail::check_like(function, "dx", to, "x", from, inputs());
-        detail::check_projection<T>(function, {}, weights, inputs(), outputs());
-        detail::check_gradients<T>(function, weights, gradients, {{"dx", to}}, {{"dy", up}, {"x", from}});
-        workspace own;
-        detail::multiply_backward<T>(to.as_matrix(), false, detail::matrix_of(gradients.weight),
-                                     detail::data_or_null(gradients.bias), up.as_matrix(), from.as_matrix(),
-                                     detail::matrix_of(weights.weight), detail::device_of(options...),
-                                     detail::memory_of(own, options...));
+    template <class... Options>
+    void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape*,
+                     workspace& memory, const Options&... options) const {
+        multiply<T>(r.y.as_matrix(), r.x.as_matrix(), matrix_of(w.weight), data_or_null(w.bias), false,
+                    device_of(options...), memory);
     }
+    template <class... Options>
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape&,
+                        const parameters& g, const Options&...) const {
+        check_rows(f, r, config_.inputs, config_.outputs);
+        check_projection<T>(f, {}, w, config_.inputs, config_.outputs);
+        check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"dy", r.dy}, {"x", r.x}});
+    }
+    template <class... Options>
+    void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape&, parameters& g,
+                      workspace& memory, const Options&... options) const {
+        multiply_backward<T>(r.dx.as_matrix(), false, matrix_of(g.weight), data_or_null(g.bias),
+                             r.dy.as_matrix(), r.x.as_matrix(), matrix_of(w.weight), device_of(options...),
+                             memory);
+    }
+};
+
+}  // namespace detail
+
+template <class T>
+class projection : public detail::layer_calls<projection<T>, detail::projection_parts<T>> {
+public:
+    using detail::layer_calls<projection<T>, detail::projection_parts<T>>::layer_calls;
 };
 
 }  // namespace heed::inline HEED_ABI

@@ -27,23 +27,6 @@ struct residual_block_tape {
 
 namespace detail {
 
-// What a layer of several parts writes and reads.
-template <class T>
-void check_layer_rows(std::string_view f, const dense_rows<T>& y, const dense_rows<const T>& x, index width) {
-    check_width(f, "x", x.width, width);
-    check_like(f, "y", y, "x", x, width);
-}
-template <class T>
-void check_layer_backward(std::string_view f, const dense_rows<T>& dx, const dense_rows<const T>& dy,
-                          const dense_rows<const T>& x, index width, index tape_batch, index tape_positions) {
-    check_width(f, "x", x.width, width);
-    check_like(f, "dx", dx, "x", x, width);
-    check_like(f, "dy", dy, "x", x, width);
-    if (tape_batch != x.batch || tape_positions != x.positions)
-        fail(f, {"tape holds a forward of ", tape_batch, " x ", tape_positions, " positions, x has ", x.batch,
-                 " x ", x.positions});
-}
-
 template <class T>
 struct residual_block {
     using rows = dense_rows<T>;
@@ -66,21 +49,20 @@ struct residual_block {
             fail(f, {"tape holds a forward of ", rows_.dimension(0), " x ", rows_.dimension(1),
                      " positions of a width of ", rows_.dimension(2), ", needs ", x.batch, " x ", x.positions,
                      " of ", x.width});
-        norm.check_tape(f, kept.norm, x.rows(), x.width);
+        norm.check_tape(f, kept.norm, x.rows());
     }
 
     // branch(to, from) writes the branch's rows.
     template <class Branch, class... Options>
     void run_forward(std::string_view f, const layer_norm_parameters<T>& w, const rows& y,
-                     const const_rows& x, tape& kept, workspace& memory, const Branch& branch,
+                     const const_rows& x, tape* kept, workspace& memory, const Branch& branch,
                      const Options&... options) const {
-        fit(kept.inner, x.batch, x.positions, x.width);
-        kept.where = where;
-        const rows inner = rows_in(kept.inner);
+        call_rows taken(memory);
+        if (kept != nullptr) kept->where = where;
+        const rows inner{kept_or_taken(kept, &tape::inner, taken, x.batch, x.positions, x.width), x.batch,
+                         x.positions, x.width};
         const auto normalise = [&](const rows& to, const const_rows& from) {
-            with_layer_resources(
-                memory, [&](const auto&... o) { norm.run_forward(f, w, to, from, kept.norm, o...); },
-                options...);
+            norm.run_forward(f, w, {to, from}, part_of(kept, &tape::norm), memory, options...);
         };
         if (where == norm_place::before) {
             normalise(inner, x);
@@ -102,9 +84,7 @@ struct residual_block {
         const rows d_inner = rows_in(kept.d_inner);
         const const_rows inner = rows_in(std::as_const(kept.inner));
         const auto normalise_back = [&](const rows& to, const const_rows& d, const const_rows& from) {
-            with_layer_resources(
-                memory, [&](const auto&... o) { norm.run_backward(f, w, to, d, from, kept.norm, g, o...); },
-                options...);
+            norm.run_backward(f, w, {to, nullptr, d, from}, kept.norm, g, memory, options...);
         };
         const auto dropped = [&](const const_rows& d) {
             if constexpr (count_of<option_kind::dropout, Options...> == 0) {

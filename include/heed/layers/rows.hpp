@@ -34,6 +34,22 @@ struct dense_rows {
     byte_span bytes() const { return bytes_of(heads_from(0, 1, width)); }
 };
 
+// What a layer's forward writes and reads. `second` is what some layers read beside x, the memory of a cross
+// attention or a table of positions; null where a call has none.
+template <class T>
+struct forward_rows {
+    dense_rows<T> y;
+    dense_rows<const T> x;
+    const dense_rows<const T>* second = nullptr;
+};
+template <class T>
+struct backward_rows {
+    dense_rows<T> dx;
+    const dense_rows<T>* d_second = nullptr;
+    dense_rows<const T> dy, x;
+    const dense_rows<const T>* second = nullptr;
+};
+
 // The rows of a tensor that a tape keeps, (batch, position, features).
 template <class T>
 dense_rows<T> rows_in(Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
@@ -50,8 +66,23 @@ inline constexpr bool begins_with_tensor = false;
 template <class First, class... Rest>
 inline constexpr bool begins_with_tensor<First, Rest...> = has_elements<First>;
 
+// Are features one behind the other? A view says so when it is called.
+template <class X>
+constexpr bool has_rows() {
+    if constexpr (eigen_tensor<X>)
+        return tensor_traits<std::remove_cvref_t<X>>::row_major;
+    else if constexpr (eigen_matrix<X>)
+        return std::remove_cvref_t<X>::IsRowMajor || std::remove_cvref_t<X>::IsVectorAtCompileTime;
+    else
+        return true;
+}
+
 template <class T, class X>
 dense_rows<T> rows_of(std::string_view function, const char* name, X&& x) {
+    static_assert(
+        has_rows<X>(),
+        "heed: a layer reads rows, (…, position, width), and this tensor is column-major; declare it "
+        "row-major, or write heed::reversed(t) where its dimensions are (width, position, batch)");
     const auto v = as_view(x);
     using E = stored_t<decltype(v)>;
     static_assert(std::is_same_v<std::remove_const_t<E>, std::remove_const_t<T>>,
@@ -89,6 +120,18 @@ void check_like(std::string_view function, const char* name, const dense_rows<T>
     if (t.positions != of.positions)
         fail(function, {name, " has ", t.positions, " positions, ", of_name, " has ", of.positions});
     check_width(function, name, t.width, width);
+}
+
+template <class T>
+void check_rows(std::string_view f, const forward_rows<T>& r, index input_width, index output_width) {
+    check_width(f, "x", r.x.width, input_width);
+    check_like(f, "y", r.y, "x", r.x, output_width);
+}
+template <class T>
+void check_rows(std::string_view f, const backward_rows<T>& r, index input_width, index output_width) {
+    check_width(f, "x", r.x.width, input_width);
+    check_like(f, "dx", r.dx, "x", r.x, input_width);
+    check_like(f, "dy", r.dy, "x", r.x, output_width);
 }
 
 // A new tensor of x's kind, with another width.

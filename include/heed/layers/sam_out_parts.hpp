@@ -7,23 +7,32 @@
 #include <heed/layers/multi_head_parts.hpp>
 #include <heed/layers/residual_block.hpp>
 #include <heed/layers/sam_out_parameters.hpp>
+#include <heed/layers/sam_out_positions.hpp>
 
 namespace heed::inline HEED_ABI {
 
 namespace detail {
 
 template <class T, class Heads>
-struct sam_out_parts {
+struct sam_out_parts : layer_facts {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::sam_out_layer<T>: T is float or double");
+    static constexpr literal name{"sam_out_layer"};
+    static constexpr bool reads_second = true, stream_reads_second = true, adds_second = true;
+    static constexpr const char* second_name = "positions";
+    static constexpr const char* d_second_name = "d_positions";
+    using value = T;
+    using config_type = sam_out_config;
     using parameters = sam_out_parameters<T, Heads>;
     using tape = sam_out_tape<T, Heads>;
+    using stream = sam_out_stream<T, Heads>;
     using attention_parts = multi_head_parts<T, Heads>;
 
     sam_out_config config_;
     attention_parts attention_;
     feed_forward_parts<T> feed_forward_;
     layer_norm_parts<T> norm_;
+    sam_out_positions<T> positions_;
 
     sam_out_parts() = default;
     explicit sam_out_parts(const sam_out_config& config) : config_(config) {
@@ -31,11 +40,11 @@ struct sam_out_parts {
         if (c.width <= 0) fail("sam_out_layer", {"width is ", c.width, ", needs at least 1"});
         if (c.hidden == 0) c.hidden = checked_product("sam_out_layer", 2, c.width);
         if (c.hidden < 0) fail("sam_out_layer", {"hidden is ", c.hidden, ", needs at least 1"});
-        check_epsilon<T>("sam_out_layer", c.epsilon);
         attention_ = attention_parts({.width = c.width, .heads = c.heads, .out_projection = false});
         feed_forward_ = feed_forward_parts<T>(
             {.width = c.width, .hidden = c.hidden, .activation = activation::gated_relu, .bias = c.bias});
-        norm_.epsilon_ = c.epsilon;
+        positions_ = {c.width, c.positions};
+        norm_ = layer_norm_parts<T>({.width = c.width, .epsilon = c.epsilon}, "sam_out_layer");
     }
     parameters start(std::uint64_t seed) const {
         const index width = config_.width;
@@ -44,9 +53,16 @@ struct sam_out_parts {
                                           seed_for(seed, 0));
         w.attention = multi_head_parameters<T, Heads>(attention_.config_, seed_for(seed, 1));
         w.feed_forward = feed_forward_.start(seed_for(seed, 2));
-        w.norm = norm_.start(width);
+        w.norm = norm_.start(0);
         w.alpha = constant_vector<T>(1, static_cast<T>(0.5));
         return w;
+    }
+
+    index input_width() const { return config_.width; }
+    index output_width() const { return config_.width; }
+    template <class... Options>
+    static constexpr bool options() {
+        return attention_parts::template options<Options...>();
     }
 
     void check_weights(std::string_view f, const parameters& w) const {
@@ -59,168 +75,109 @@ struct sam_out_parts {
         check_weight<T>(f, at.inside("alpha"), w.alpha, 1);
     }
 
-    // The table of positions of a call, (rows, width), or nothing; and where the call's first position is.
-    struct places {
-        const dense_rows<const T>* table = nullptr;
-        index first = 0;
-    };
-
-    void check_table(std::string_view f, const places& p, index positions) const {
-        if (p.table == nullptr) {
-            if (config_.positions) fail(f, {"this layer joins positions; needs their table behind x"});
-            return;
-        }
-        if (!config_.positions)
-            fail(f, {"this layer joins no positions; give .positions = true in its config"});
-        const dense_rows<const T>& t = *p.table;
-        check_width(f, "positions", t.width, config_.width);
-        if (t.batch != 1) fail(f, {"positions has ", t.batch, " batch entries, needs 1"});
-        if (positions > 0 && (t.positions == 0 || (p.first + positions - 1) / t.positions >= t.positions))
-            fail(f, {"reaches position ", p.first + positions, ", a table of ", t.positions, " rows serves ",
-                     t.positions * t.positions});
-    }
-    void check_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                       const dense_rows<const T>& x, const places& p) const {
-        check_layer_rows(f, y, x, config_.width);
+    void check_call(std::string_view f, const parameters& w, const forward_rows<T>& r, index first) const {
+        check_rows(f, r, config_.width, config_.width);
         check_weights(f, w);
-        check_table(f, p, x.positions);
-        check_results<T>(f, w, {{"y", y}}, {{"x", x}});
-        if (p.table != nullptr) memory_of_rows<T>(f, {{"y", y}}, {{"positions", *p.table}});
+        positions_.check_table(f, {r.second, first}, r.x.positions);
+        check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
+        if (r.second != nullptr) memory_of_rows<T>(f, {{"y", r.y}}, {{"positions", *r.second}});
     }
-
-    // The halves of the join's weight: what multiplies positions, and x.
-    template <class W>
-    auto half(W& join, index which) const {
-        auto m = matrix_of(join.weight);
-        m.rows = config_.width;
-        m.data += which * config_.width * m.row_stride;
-        return m;
-    }
-    // z = p W_0 + x W_1, p(t) = table[t mod P] + (table[t / P] where t >= P).
     template <class... Options>
-    void join(const parameters& w, const dense_rows<const T>& x, const places& p, tape& kept,
-              workspace& memory, const Options&... options) const {
-        const index width = config_.width, P = p.table->positions;
-        fit(kept.place, index{2}, x.positions, width);
-        fit(kept.z, x.batch, x.positions, width);
-        const dense_rows<T> places_{kept.place.data(), 1, x.positions, width};
-        const dense_rows<T> product{kept.place.data() + x.positions * width, 1, x.positions, width};
-        for (index i = 0; i < x.positions; ++i) {
-            const index t = p.first + i;
-            T* const to = places_.data + i * width;
-            copy(p.table->data + t % P * width, to, width);
-            if (t >= P) add_rows(to, to, p.table->data + t / P * width, 1);
-        }
-        multiply<T>(product.as_matrix(), places_.as_matrix(), half(w.join, 0), nullptr, false,
-                    device_of(options...), memory);
-        for (index b = 0; b < x.batch; ++b)
-            copy(product.data, kept.z.data() + b * x.positions * width, x.positions * width);
-        multiply<T>(rows_in(kept.z).as_matrix(), x.as_matrix(), half(w.join, 1), nullptr, true,
-                    device_of(options...), memory);
+    void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
+                       const Options&...) const {
+        check_call(f, w, r, 0);
     }
-    // to = a + b, rows of the layer's width.
-    void add_rows(T* to, const T* a, const T* b, index count) const {
-        const index width = config_.width;
-        const element_rows<const T> in[] = {{a, width}, {b, width}};
-        const element_rows<T> out[] = {{to, width}};
-        branch_leaves_on_target<T>().add(in, out, nullptr, count, width);
+    template <class... Options>
+    void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
+                      const Options&...) const {
+        check_call(f, w, r, s.position);
+        attention_.check_stream(f, w.attention, r.x, s.attention);
     }
 
     // attend(rows to write, rows to read) runs the attention, as a whole sequence or as part of a stream.
     template <class Attend, class... Options>
-    void steps(std::string_view f, const parameters& w, const dense_rows<T>& y, const dense_rows<const T>& x,
-               const places& p, tape& kept, const Attend& attend, const Options&... options) const {
-        workspace own;
-        workspace& memory = memory_of(own, options...);
-        if (p.table != nullptr)
-            join(w, x, p, kept, memory, options...);
-        else
-            fit(kept.z, index{0}, index{0}, index{0});
-        const dense_rows<const T> z = p.table != nullptr ? dense_rows<const T>(rows_in(kept.z)) : x;
-        for (auto* rows : {&kept.attended, &kept.fed, &kept.mixed})
-            fit(*rows, x.batch, x.positions, config_.width);
-        const dense_rows<T> attended = rows_in(kept.attended), fed = rows_in(kept.fed);
-        const dense_rows<T> mixed = rows_in(kept.mixed);
+    void steps(std::string_view f, const parameters& w, const forward_rows<T>& r, index first, tape* kept,
+               workspace& memory, const Attend& attend, const Options&... options) const {
+        call_rows taken(memory);
+        const index width = config_.width;
+        const auto of = [&](auto member) {
+            return dense_rows<T>{kept_or_taken(kept, member, taken, r.x.batch, r.x.positions, width),
+                                 r.x.batch, r.x.positions, width};
+        };
+        dense_rows<const T> z = r.x;
+        if (r.second != nullptr) {
+            T* const place = kept_or_taken(kept, &tape::place, taken, index{2}, r.x.positions, width);
+            const dense_rows<T> joined = of(&tape::z);
+            positions_.join(w.join, r.x, {r.second, first}, place, joined, memory, options...);
+            z = joined;
+        } else if (kept != nullptr) {
+            fit(kept->z, index{0}, index{0}, index{0});
+        }
+        const dense_rows<T> attended = of(&tape::attended), fed = of(&tape::fed), mixed = of(&tape::mixed);
         attend(attended, z);
-        with_layer_resources(
-            memory,
-            [&](const auto&... o) {
-                feed_forward_.run_forward(f, w.feed_forward, fed, attended, kept.feed_forward, o...);
-                blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
-                         device_of(o...));
-                norm_.run_forward(f, w.norm, y, mixed, kept.norm, o...);
-                if (p.table != nullptr) add_branch<T>(y, y, z, 0, o...);
+        feed_forward_.run_forward(f, w.feed_forward, {fed, attended}, part_of(kept, &tape::feed_forward),
+                                  memory, options...);
+        blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
+                 device_of(options...));
+        norm_.run_forward(f, w.norm, {r.y, mixed}, part_of(kept, &tape::norm), memory, options...);
+        if (r.second != nullptr) add_around(r.y, z, memory, options...);
+    }
+    template <class... Options>
+    void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& memory, const Options&... options) const {
+        steps(
+            f, w, r, 0, kept, memory,
+            [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
+                attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), memory,
+                                       options...);
             },
             options...);
     }
     template <class... Options>
-    requires(attention_parts::template options<Options...>())
-    void run_forward(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                     const dense_rows<const T>& x, const places& p, tape& kept,
-                     const Options&... options) const {
-        check_forward(f, w, y, x, p);
+    void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
+                    workspace& memory, const Options&... options) const {
         steps(
-            f, w, y, x, p, kept,
+            f, w, r, s.position, &s.rows, memory,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
-                attention_.run_forward(f, w.attention, to, from, nullptr, kept.attention, options...);
+                attention_.run_extend(f, w.attention, {to, from}, s.attention, memory, options...);
             },
             options...);
-    }
-    template <class... Options>
-    requires(attention_parts::template options<Options...>())
-    void run_extend(std::string_view f, const parameters& w, const dense_rows<T>& y,
-                    const dense_rows<const T>& x, const dense_rows<const T>* table,
-                    sam_out_stream<T, Heads>& s, const Options&... options) const {
-        const places p{table, s.position};
-        check_forward(f, w, y, x, p);
-        steps(
-            f, w, y, x, p, s.rows,
-            [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
-                attention_.run_extend(f, w.attention, to, from, s.attention, options...);
-            },
-            options...);
-        s.position += x.positions;
+        s.position += r.x.positions;
     }
 
-    // What a backward writes and reads; the table and its gradient stay null without positions.
-    struct backward_rows {
-        dense_rows<T> dx;
-        const dense_rows<T>* d_table;
-        dense_rows<const T> dy, x;
-        const dense_rows<const T>* table;
-    };
-    void check_tape(std::string_view f, const backward_rows& r, const tape& kept) const {
-        if (r.table == nullptr && kept.z.size() > 0)
+    void check_tape(std::string_view f, const backward_rows<T>& r, const tape& kept) const {
+        if (r.second == nullptr && kept.z.size() > 0)
             fail(f, {"tape holds a forward that joined positions, this layer joins none"});
         for (const auto* rows : {&kept.mixed, &kept.attended, &kept.fed})
             attention_.check_tape(f, *rows, "x", r.x, config_.width);
         attention_.check_tape(f, kept.attention, r.x, nullptr);
         feed_forward_.check_tape(f, kept.feed_forward, r.x.rows());
-        norm_.check_tape(f, kept.norm, r.x.rows(), config_.width);
-    }
-    void check_backward(std::string_view f, const parameters& w, const backward_rows& r, const tape& kept,
-                        const parameters& g) const {
-        for (const auto* rows : {&kept.mixed, r.table != nullptr ? &kept.z : &kept.mixed})
-            check_layer_backward(f, r.dx, r.dy, r.x, config_.width, rows->dimension(0), rows->dimension(1));
-        check_table(f, {r.table, 0}, r.x.positions);
-        check_weights(f, w);
-        if (r.table == nullptr) {
-            check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
-        } else {
-            check_like(f, "d_positions", *r.d_table, "positions", *r.table, config_.width);
-            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_positions", *r.d_table}},
-                               {{"x", r.x}, {"dy", r.dy}, {"positions", *r.table}});
-        }
-        check_tape(f, r, kept);
+        norm_.check_tape(f, kept.norm, r.x.rows());
     }
     template <class... Options>
-    requires(attention_parts::template options<Options...>())
-    void run_backward(std::string_view f, const parameters& w, const backward_rows& r, tape& kept,
-                      parameters& g, const Options&... options) const {
-        check_backward(f, w, r, kept, g);
-        workspace own;
-        workspace& memory = memory_of(own, options...);
-        const bool joins = r.table != nullptr;
+    void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
+                        const parameters& g, const Options&... options) const {
+        check_rows(f, r, config_.width, config_.width);
+        for (const auto* rows : {&kept.mixed, r.second != nullptr ? &kept.z : &kept.mixed})
+            if (rows->dimension(0) != r.x.batch || rows->dimension(1) != r.x.positions)
+                fail(f, {"tape holds a forward of ", rows->dimension(0), " x ", rows->dimension(1),
+                         " positions, x has ", r.x.batch, " x ", r.x.positions});
+        positions_.check_table(f, {r.second, 0}, r.x.positions);
+        check_weights(f, w);
+        if (r.second == nullptr) {
+            check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
+        } else {
+            check_like(f, "d_positions", *r.d_second, "positions", *r.second, config_.width);
+            check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_positions", *r.d_second}},
+                               {{"x", r.x}, {"dy", r.dy}, {"positions", *r.second}});
+        }
+        check_tape(f, r, kept);
+        attention_.check_options_back(f, {r.dx, nullptr, r.dy, r.x, nullptr}, kept.attention, options...);
+    }
+    template <class... Options>
+    void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& memory, const Options&... options) const {
+        const bool joins = r.second != nullptr;
         const dense_rows<const T> z = joins ? dense_rows<const T>(rows_in(kept.z)) : r.x;
         for (auto* rows : {&kept.work, &kept.d_fed, &kept.d_attended})
             fit(*rows, r.x.batch, r.x.positions, config_.width);
@@ -229,59 +186,29 @@ struct sam_out_parts {
         const dense_rows<T> d_attended = rows_in(kept.d_attended), dz = joins ? rows_in(kept.dz) : r.dx;
         const auto read = [](const dense_rows<T>& rows) { return dense_rows<const T>(rows); };
         double d_alpha = 0;
-        with_layer_resources(
-            memory,
-            [&](const auto&... o) {
-                norm_.run_backward(f, w.norm, work, r.dy, rows_in(std::as_const(kept.mixed)), kept.norm,
-                                   g.norm, o...);
-                blend_backward<T>(one_head(d_fed), one_head(dz), &d_alpha, one_head(read(work)),
-                                  one_head(rows_in(std::as_const(kept.fed))), one_head(z), share(w),
-                                  device_of(o...), memory);
-                feed_forward_.run_backward(f, w.feed_forward, d_attended, d_fed,
-                                           rows_in(std::as_const(kept.attended)), kept.feed_forward,
-                                           g.feed_forward, o...);
-            },
-            options...);
+        norm_.run_backward(f, w.norm, {work, nullptr, r.dy, rows_in(std::as_const(kept.mixed))}, kept.norm,
+                           g.norm, memory, options...);
+        blend_backward<T>(one_head(d_fed), one_head(dz), &d_alpha, one_head(read(work)),
+                          one_head(rows_in(std::as_const(kept.fed))), one_head(z), share(w),
+                          device_of(options...), memory);
+        feed_forward_.run_backward(f, w.feed_forward,
+                                   {d_attended, nullptr, d_fed, rows_in(std::as_const(kept.attended))},
+                                   kept.feed_forward, g.feed_forward, memory, options...);
         attention_.run_backward(f, w.attention, {work, nullptr, read(d_attended), z, nullptr}, kept.attention,
-                                g.attention, options...);
-        with_layer_resources(
-            memory,
-            [&](const auto&... o) {
-                add_branch<T>(dz, dz, work, 0, o...);
-                if (joins) add_branch<T>(dz, dz, r.dy, 0, o...);
-            },
-            options...);
+                                g.attention, memory, options...);
+        add_around(dz, work, memory, options...);
+        if (joins) add_around(dz, r.dy, memory, options...);
         g.alpha(0) += static_cast<T>(d_alpha);
-        if (joins) join_backward(w, r, kept, g, memory, options...);
+        if (joins) positions_.backward(w.join, r, kept, g.join, memory, options...);
     }
 
 private:
+    // to += what goes around a branch.
     template <class... Options>
-    void join_backward(const parameters& w, const backward_rows& r, tape& kept, parameters& g,
-                       workspace& memory, const Options&... options) const {
-        const index width = config_.width, count = r.x.positions, P = r.table->positions;
-        const dense_rows<const T> dz = rows_in(std::as_const(kept.dz));
-        multiply_backward<T>(r.dx.as_matrix(), false, half(g.join, 1), nullptr, dz.as_matrix(),
-                             r.x.as_matrix(), half(w.join, 1), device_of(options...), memory);
-        // Every batch entry read the same positions.
-        fit(kept.d_place, index{2}, count, width);
-        T* const sum = kept.d_place.data();
-        T* const d_place = sum + count * width;
-        clear(sum, count * width);
-        for (index b = 0; b < r.x.batch; ++b) add_rows(sum, sum, dz.data + b * count * width, count);
-        const dense_rows<const T> dq{sum, 1, count, width};
-        multiply_backward<T>(dense_rows<T>{d_place, 1, count, width}.as_matrix(), false, half(g.join, 0),
-                             nullptr, dq.as_matrix(),
-                             dense_rows<const T>{kept.place.data(), 1, count, width}.as_matrix(),
-                             half(w.join, 0), device_of(options...), memory);
-        for (index t = 0; t < count; ++t) {
-            const auto add = [&](index row) {
-                T* const to = r.d_table->data + row * width;
-                add_rows(to, to, d_place + t * width, 1);
-            };
-            add(t % P);
-            if (t >= P) add(t / P);
-        }
+    static void add_around(const dense_rows<T>& to, const dense_rows<const T>& around, workspace& memory,
+                           const Options&... options) {
+        with_layer_resources(
+            memory, [&](const auto&... o) { add_branch<T>(to, to, around, 0, o...); }, options...);
     }
     static auto share(const parameters& w) {
         return [alpha = static_cast<double>(w.alpha(0))](index) { return alpha; };

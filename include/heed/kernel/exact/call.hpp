@@ -28,8 +28,9 @@ void run_with_probability(exact_problem<E>& p, Probability& f, device_ref device
     exact_problem<E> first = p;
     first.value_features = 0;
     first.probability = nullptr;
+    call_rows taken(memory);
     if (p.maximum.data == nullptr) {
-        T* const numbers = static_cast<T*>(memory.reserve(2 * rows * sizeof(T), workspace::part::rows));
+        T* const numbers = taken.take<T>(2 * rows);
         first.maximum = {numbers, {p.heads * p.queries, p.queries, 1, 0}};
         first.sum = {numbers + rows, {p.heads * p.queries, p.queries, 1, 0}};
     }

@@ -2,6 +2,7 @@
 // heed/layers/heads/carried_state.hpp: the state of linear attention in a stream
 #pragma once
 
+#include <heed/core/check.hpp>
 #include <heed/core/option.hpp>
 #include <heed/core/tensor.hpp>
 
@@ -22,6 +23,16 @@ struct carried_state {
         sums = std::move(fresh);
     }
 };
+
+// The gradients of the first and the last state, which a backward asks for, are of a state's extents.
+template <class T, class... Options>
+void check_state_extents(std::string_view f, const std::array<index, 4>& extents, const Options&... options) {
+    const auto check = [&](const char* name, const auto& given) {
+        if constexpr (!is_absent<decltype(given)>) exact_extents(f, name, given.to, extents, 4);
+    };
+    check("the initial state's gradient", pick<option_kind::initial_state_gradient>(options...));
+    check("the final state's gradient", pick<option_kind::final_state_gradient>(options...));
+}
 
 template <class... Options>
 constexpr void check_stream_options() {

@@ -18,9 +18,12 @@
 //                                       writes d_streams, adds to gradients
 //     stream_state<T>                   what is carried from position to position
 //     extend(function, y, streams, parameters, state, options…)           the next positions
-//     check(function, options…)         optional: refuses options that no call can have, before another
-//     variant
-//                                       of a blend has moved on
+//     attend(function, y, streams, parameters, options…)                  optional: a forward without a tape
+//     validate(function, options…)      optional: refuses options that no call can have, before another
+//                                       variant of a blend has moved on, or a backward has added to a
+//                                       gradient
+//     check_backward(function, streams, options…)
+//                                       optional: refuses gradients that a backward's options ask for
 //     extend_cross(function, y, streams, parameters, tape, state, options…)
 //                                       the next positions over a memory that stays; where stream_state has
 //                                       a `memory` with forget(), called when another comes. The rest

@@ -43,6 +43,13 @@ struct exact_heads {
         attention_into(y, qkv[0], qkv[1], qkv[2], logsumexp(kept.logsumexp), options...);
     }
 
+    // Without a tape.
+    template <class T, class... Options>
+    static void attend(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                       const parameters<T>&, const Options&... options) {
+        attention_into(y, qkv[0], qkv[1], qkv[2], options...);
+    }
+
     template <class T, class... Options>
     static void backward(std::string_view, const std::array<view<T>, 3>& d, const view<const T>& dy,
                          const std::array<view<const T>, 3>& qkv, const view<const T>& y,

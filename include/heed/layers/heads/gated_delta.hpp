@@ -142,6 +142,13 @@ struct gated_delta_heads {
     }
 
     template <class T, class... Options>
+    static void check_backward(std::string_view f, const std::array<view<const T>, 5>& x,
+                               const Options&... options) {
+        detail::check_state_extents<T>(f, {x[1].batch(), x[1].heads(), x[1].features(), x[2].features()},
+                                       options...);
+    }
+
+    template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 5>& x,
                        const parameters<T>& w, stream_state<T>& s, const Options&... options) {
         detail::check_stream_options<Options...>();

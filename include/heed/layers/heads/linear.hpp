@@ -65,6 +65,26 @@ struct linear_heads {
                                                   options...);
     }
 
+    // The gradients of states, whose extents the feature map decides.
+    template <class T, class... Options>
+    static void check_backward(std::string_view f, const std::array<view<const T>, 3>& qkv,
+                               const Options&... options) {
+        const auto validate = [&](const auto&... o) {
+            using all_options = std::remove_const_t<decltype(detail::all_options(o...))>;
+            if constexpr (detail::tuple_has<option_kind::initial_state_gradient, all_options> ||
+                          detail::tuple_has<option_kind::final_state_gradient, all_options>) {
+                auto all = detail::all_options(o...);
+                const auto& leaves = detail::linear_leaves_on_target<T>();
+                const detail::linear_setup<T, all_options> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
+                const auto& p = setup.problem;
+                detail::check_state_extents<T>(
+                    f, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)}, o...);
+            }
+        };
+        detail::without<option_kind::final_state>(
+            [&](const auto&... o) { with_one_causal(f, validate, o...); }, options...);
+    }
+
     template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& carried, const Options&... options) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/layers/rep_batch_norm_parts.hpp: the passes that heed/layers/rep_batch_norm.hpp is made of
+// heed/layers/rep_batch_norm_passes.hpp: the passes that heed/layers/rep_batch_norm.hpp is made of
 //
 // The batch's statistics take two passes: means of the features, then the sums of d = x - mean and of d^2,
 // which correct what the means were rounded by (see heed/kernel/layers/norm-inl.hpp).
@@ -49,7 +49,7 @@ struct rep_batch_norm_tape {
 
 namespace detail {
 
-// Of each feature: mean, what it was rounded by, 1 / deviation, and gain / deviation.
+// Of each feature: mean, what it was rounded by, 1 / deviation, and weight / deviation.
 template <class T>
 struct feature_statistics {
     static constexpr index count = 4;
@@ -68,7 +68,7 @@ element_rows<const T> for_all_rows(const T* numbers) {
 }
 
 template <class T>
-struct rep_batch_norm_parts {
+struct rep_batch_norm_passes {
     using parameters = rep_batch_norm_parameters<T>;
     using features = feature_statistics<T>;
     using rows = dense_rows<T>;
@@ -128,7 +128,7 @@ struct rep_batch_norm_parts {
             const double inverse = 1 / std::sqrt(variance + epsilon);
             to.rest[i] = static_cast<T>(rest);
             to.inverse[i] = static_cast<T>(inverse);
-            to.scale[i] = static_cast<T>(static_cast<double>(w.batch.gain(i)) * inverse);
+            to.scale[i] = static_cast<T>(static_cast<double>(w.batch.weight(i)) * inverse);
             const auto move = [&](T& kept, double value) {
                 kept = static_cast<T>(static_cast<double>(kept) * (1 - momentum) + value * momentum);
             };
@@ -144,7 +144,7 @@ struct rep_batch_norm_parts {
             to.mean[i] = running.mean(i);
             to.rest[i] = 0;
             to.inverse[i] = static_cast<T>(inverse);
-            to.scale[i] = static_cast<T>(static_cast<double>(w.batch.gain(i)) * inverse);
+            to.scale[i] = static_cast<T>(static_cast<double>(w.batch.weight(i)) * inverse);
         }
     }
 
@@ -158,7 +158,7 @@ struct rep_batch_norm_parts {
             const T* const from = x.data + first * width;
             T* const to = y.data + first * width;
             if (lambda > 0)
-                normalise(from, count, width, w.layer.gain.data(), w.layer.offset.data(),
+                normalise(from, count, width, w.layer.weight.data(), w.layer.bias.data(),
                           static_cast<T>(epsilon), to, of_rows.from(first));
             if (lambda >= 1) return;
             const element_rows<const T> in[] = {
@@ -166,7 +166,7 @@ struct rep_batch_norm_parts {
                 for_all_rows<T>(f.mean),
                 for_all_rows<T>(f.rest),
                 for_all_rows<T>(f.scale),
-                for_all_rows<T>(w.batch.offset.data()),
+                for_all_rows<T>(w.batch.bias.data()),
                 {to, width},
             };
             const element_rows<T> out[] = {{to, width}};
@@ -187,7 +187,7 @@ struct rep_batch_norm_parts {
         T* const gain = room;
         T* const sums[] = {room + width, room + 2 * width};
         for (index i = 0; i < width; ++i)
-            gain[i] = static_cast<T>(lambda * static_cast<double>(w.layer.gain(i)));
+            gain[i] = static_cast<T>(lambda * static_cast<double>(w.layer.weight(i)));
         clear(sums[0], 2 * width);
         const auto leaf = norm_leaves_on_target<T>().backward;
         add_over_rows(sums, x.rows(), width, device_, memory,
@@ -196,8 +196,8 @@ struct rep_batch_norm_parts {
                           leaf(dy.data + at, x.data + at, of_rows.from(first), count, width, gain,
                                dx.data + at, add[0], add[1]);
                       });
-        add_scaled(lambda, sums[0], g.layer.gain);
-        add_scaled(lambda, sums[1], g.layer.offset);
+        add_scaled(lambda, sums[0], g.layer.weight);
+        add_scaled(lambda, sums[1], g.layer.bias);
     }
 
     // dx = or += the part that came through the batch norm and around it; `room` holds 3 width numbers.
@@ -221,8 +221,8 @@ struct rep_batch_norm_parts {
                           const element_rows<T> out[] = {{add[0], 0}, {add[1], 0}};
                           leaf.sums(in, out, nullptr, count, width);
                       });
-        add_scaled(share, sums[0], g.batch.offset);
-        add_scaled(share, sums[1], g.batch.gain);
+        add_scaled(share, sums[0], g.batch.bias);
+        add_scaled(share, sums[1], g.batch.weight);
         double d_eta = 0;  // the sum of dy x = dy (x' deviation + mean)
         for (index i = 0; i < width; ++i) {
             const double mean = static_cast<double>(f.mean[i]) + static_cast<double>(f.rest[i]);
