@@ -84,14 +84,14 @@ auto forward_options(const Options&... options) {
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::write_result(detail::linear_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(q, k, v),
+    detail::write_result(detail::linear_call{}, detail::tensors(std::forward<Y>(y)), detail::tensors(q, k, v),
                          options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::linear_call{}, std::tie(q, k, v), options...);
+    return detail::make_result(detail::linear_call{}, detail::tensors(q, k, v), options...);
 }
 
 // Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
@@ -102,16 +102,15 @@ auto linear_attention(const Q& q, const K& k, const V& v, const Options&... opti
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
                                     const V& v, const Options&... options) {
-    detail::write_result(
-        detail::linear_backward_call{},
-        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-        std::tie(q, k, v, dy), options...);
+    detail::write_result(detail::linear_backward_call{},
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+                         detail::tensors(q, k, v, dy), options...);
 }
 
 // The gradients of q, k and v where dy is that of the output.
 template <class DY, class Q, class K, class V, class... Options>
 auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::linear_backward_call{}, std::tie(q, k, v, dy), options...);
+    return detail::make_result(detail::linear_backward_call{}, detail::tensors(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -9,8 +9,8 @@
 //         static auto shapes(function, q, k, v);                               the extents of what is written
 //         void run(function, call_memory&, y, q, k, v, options…) const;
 //     };
-//     make_result(linear_call{}, std::tie(q, k, v), options…)                  f
-//     write_result(linear_call{}, std::forward_as_tuple(y), std::tie(q, k, v), options…)    f_into
+//     make_result(linear_call{}, tensors(q, k, v), options…)                   f
+//     write_result(linear_call{}, tensors(y), tensors(q, k, v), options…)      f_into
 //
 // Both make views of the tensors, check their element types and the options when they are compiled, and then,
 // before anything is written, shapes, memory and what is written; run() gets all of it under the name that
@@ -84,45 +84,45 @@ struct query_backward_call : call_base {
     }
 };
 
-template <class X>
-using read_view = view<const element_of_argument<X>>;
+// The tensors of a call, kept for one moment: f(x...) gets them as they were given.
+template <class... X>
+auto tensors(X&&... x) {
+    return [&](const auto& f) -> decltype(auto) { return f(std::forward<X>(x)...); };
+}
+
 template <class Y>
 using written_element = stored_t<decltype(as_view(std::declval<Y&>()))>;
 template <class Y>
 inline constexpr bool is_read_only = std::is_const_v<written_element<Y>>;
 
-// T, or what sums of T are kept in.
-template <class X, class T>
-inline constexpr bool is_stored_or_sum = std::is_same_v<X, T> || std::is_same_v<X, sum_t<T>>;
-
-// Element types of a call whose first `Alike` inputs X hold the same one.
-template <std::size_t Alike, class... X>
-struct call_elements {
-    template <std::size_t I>
-    using of = element_of_argument<std::tuple_element_t<I, std::tuple<X...>>>;
-    using type = of<0>;
-
-    static constexpr bool alike = []<std::size_t... I>(std::index_sequence<I...>) {
-        return (std::is_same_v<of<I>, type> && ...);
-    }(std::make_index_sequence<Alike>());
-    static constexpr bool beside = []<std::size_t... I>(std::index_sequence<I...>) {
-        return (is_stored_or_sum<of<Alike + I>, type> && ...);
-    }(std::make_index_sequence<sizeof...(X) - Alike>());
-
-    // Outputs Y: those of the inputs alike hold one type.
-    template <bool Sums, class... Y>
-    static constexpr bool fit_outputs() {
-        using outputs = std::tuple<std::remove_const_t<written_element<Y>>...>;
-        return []<std::size_t... I>(std::index_sequence<I...>) {
-            return ((std::is_same_v<std::tuple_element_t<I, outputs>, of<I>> ||
-                     (Sums && std::is_same_v<std::tuple_element_t<I, outputs>, sum_t<type>>)) &&
-                    ...) &&
-                   ((I >= Alike ||
-                     std::is_same_v<std::tuple_element_t<I, outputs>, std::tuple_element_t<0, outputs>>) &&
-                    ...);
-        }(std::make_index_sequence<sizeof...(Y)>());
-    }
-};
+// Element types as numbers, so that one function compares those of every call.
+enum class element_code { of_float, of_double, of_half, of_bfloat16, of_another };
+template <class T>
+inline constexpr element_code element_code_of =
+    std::is_same_v<T, float>             ? element_code::of_float
+    : std::is_same_v<T, double>          ? element_code::of_double
+    : std::is_same_v<T, Eigen::half>     ? element_code::of_half
+    : std::is_same_v<T, Eigen::bfloat16> ? element_code::of_bfloat16
+                                         : element_code::of_another;
+constexpr element_code sum_of(element_code stored) {
+    return stored == element_code::of_double ? stored : element_code::of_float;
+}
+// Do inputs [first, last) hold the first one's type, or (sums) what its sums are kept in?
+template <std::size_t N>
+constexpr bool are_alike(const element_code (&in)[N], std::size_t first, std::size_t last, bool sums) {
+    for (std::size_t i = first; i < last; ++i)
+        if (!(in[i] == in[0] || (sums && in[i] == sum_of(in[0])))) return false;
+    return true;
+}
+// Is each output of its input's type, or (sums) what sums are kept in; those of the inputs alike all one?
+template <std::size_t N, std::size_t M>
+constexpr bool are_outputs(const element_code (&out)[N], const element_code (&in)[M], std::size_t alike,
+                           bool sums) {
+    for (std::size_t i = 0; i < N; ++i)
+        if (!(out[i] == in[i] || (sums && out[i] == sum_of(in[0]))) || (i < alike && out[i] != out[0]))
+            return false;
+    return true;
+}
 
 using call_extents = std::array<index, 4>;
 
@@ -146,7 +146,7 @@ auto shapes_of(const Call& call, const char* function, const First& first, const
 template <std::size_t Inputs>
 void check_output(const char* function, const name_list& outputs, std::size_t i, const call_extents& extents,
                   const byte_span& memory, const call_extents& needed, const name_list& inputs,
-                  const std::array<call_extents, Inputs>& from) {
+                  const call_extents (&from)[Inputs]) {
     check_extents(function, outputs[i], extents, memory);
     for (std::size_t axis = 0; axis < 4; ++axis) {
         if (extents[axis] == needed[axis]) continue;
@@ -160,63 +160,80 @@ void check_output(const char* function, const name_list& outputs, std::size_t i,
     }
 }
 
-// Outputs `to` and inputs `from` as views, of shapes that were checked.
-template <class Call, class To, class From, class... Options, std::size_t... O, std::size_t... I>
-void run_call(const Call& call, const char* function, const To& to, const From& from,
-              std::index_sequence<O...>, std::index_sequence<I...>, const Options&... options) {
-    call_memory used(function);
-    (used.reads(Call::inputs[I], bytes_of(std::get<I>(from))), ...);
-    if constexpr (Call::replaces != nullptr)
-        (used.replaces(Call::outputs[O], bytes_of(std::get<O>(to)), Call::replaces), ...);
-    else
-        (used.writes(Call::outputs[O], bytes_of(std::get<O>(to))), ...);
-    call.run(function, used, std::get<O>(to)..., std::get<I>(from)..., options...);
+// What a call of these views reads and writes, but for its options.
+template <class Call>
+void list_tensors(call_memory& used, std::initializer_list<byte_span> outputs,
+                  std::initializer_list<byte_span> inputs) {
+    std::size_t i = 0;
+    for (const byte_span& x : inputs) used.reads(Call::inputs[i++], x);
+    i = 0;
+    for (const byte_span& y : outputs)
+        Call::replaces != nullptr ? used.replaces(Call::outputs[i++], y, Call::replaces)
+                                  : used.writes(Call::outputs[i++], y);
 }
 
 // New tensors for what a call writes: one, or Call::results of several.
-template <class Call, class... X, class... Options>
-auto make_result(const Call& call, const std::tuple<X&...>& inputs, const Options&... options) {
-    if constexpr ((is_bundle<Options> || ...))
-        return std::apply([&](const auto&... all) { return make_result(call, inputs, all...); },
-                          all_options(options...));
-    else if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>())
-        return [&]<std::size_t... O, std::size_t... I>(std::index_sequence<O...> outs,
-                                                       std::index_sequence<I...> ins) {
-            const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);
-            const auto needed = shapes_of(call, Call::name, std::get<I>(from)...);
-            auto made =
-                std::tuple(result_of<std::remove_const_t<std::tuple_element_t<O, std::tuple<X...>>>>::make(
-                    needed[O])...);
-            run_call(call, Call::name, std::tuple(result_view(std::get<O>(made))...), from, outs, ins,
-                     options...);
-            if constexpr (sizeof...(O) == 1)
-                return std::get<0>(std::move(made));
-            else
-                return typename Call::template results<std::tuple_element_t<O, decltype(made)>...>{
-                    std::get<O>(std::move(made))...};
-        }(std::make_index_sequence<Call::outputs.count>(), std::index_sequence_for<X...>());
+template <class Call, class Inputs, class... Options>
+auto make_result(const Call& call, const Inputs& inputs, const Options&... options) {
+    return inputs([&]<class... X>(const X&... x) {
+        if constexpr ((is_bundle<Options> || ...))
+            return std::apply([&](const auto&... all) { return make_result(call, inputs, all...); },
+                              all_options(options...));
+        else if constexpr (Call::template check_inputs<const X...>() &&
+                           Call::template check_options<Options...>())
+            return [&](const auto&... from) {
+                const auto needed = shapes_of(call, Call::name, from...);
+                const auto run = [&](const auto&... to) {
+                    call_memory used(Call::name);
+                    list_tensors<Call>(used, {bytes_of(to)...}, {bytes_of(from)...});
+                    call.run(Call::name, used, to..., from..., options...);
+                };
+                return [&]<std::size_t... O>(std::index_sequence<O...>) {
+                    if constexpr (sizeof...(O) == 1) {
+                        auto y = result_of<std::tuple_element_t<0, std::tuple<X...>>>::make(needed[0]);
+                        run(result_view(y));
+                        return y;
+                    } else {
+                        return [&](auto... made) {
+                            run(result_view(made)...);
+                            return typename Call::template results<decltype(made)...>{std::move(made)...};
+                        }(result_of<std::tuple_element_t<O, std::tuple<X...>>>::make(needed[O])...);
+                    }
+                }(std::make_index_sequence<Call::outputs.count>());
+            }(view<const element_of_argument<const X>>(as_view(x))...);
+    });
 }
 
 // Into the caller's tensors.
-template <class Call, class... Y, class... X, class... Options>
-void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::tuple<X&...>& inputs,
-                  const Options&... options) {
-    if constexpr ((is_bundle<Options> || ...))
-        std::apply([&](const auto&... all) { return write_result(call, outputs, inputs, all...); },
-                   all_options(options...));
-    else if constexpr (Call::template check_inputs<X...>() && Call::template check_options<Options...>() &&
-                       Call::template check_outputs<std::tuple<X...>, Y...>())
-        [&]<std::size_t... O, std::size_t... I>(std::index_sequence<O...> outs,
-                                                std::index_sequence<I...> ins) {
-            const std::tuple<read_view<X>...> from(as_view(std::get<I>(inputs))...);
-            const std::tuple<view<written_element<Y>>...> to(as_view(std::get<O>(outputs))...);
-            const auto needed = shapes_of(call, Call::name_into, std::get<I>(from)...);
-            const std::array<call_extents, sizeof...(X)> read{std::get<I>(from).extents...};
-            (check_output(Call::name_into, Call::outputs, O, std::get<O>(to).extents,
-                          bytes_of(std::get<O>(to)), needed[O], Call::inputs, read),
-             ...);
-            run_call(call, Call::name_into, to, from, outs, ins, options...);
-        }(std::index_sequence_for<Y...>(), std::index_sequence_for<X...>());
+template <class Call, class Outputs, class Inputs, class... Options>
+void write_result(const Call& call, const Outputs& outputs, const Inputs& inputs, const Options&... options) {
+    inputs([&]<class... X>(const X&... x) {
+        if constexpr ((is_bundle<Options> || ...))
+            std::apply([&](const auto&... all) { write_result(call, outputs, inputs, all...); },
+                       all_options(options...));
+        else if constexpr (Call::template check_inputs<const X...>() &&
+                           Call::template check_options<Options...>())
+            outputs([&]<class... Y>(Y&&... y) {
+                constexpr bool fit =
+                    are_outputs({element_code_of<std::remove_const_t<written_element<Y>>>...},
+                                {element_code_of<element_of_argument<const X>>...}, Call::inputs_alike,
+                                Call::writes_sums);
+                if constexpr (Call::template check_outputs<fit, Y&&...>())
+                    [&](const auto&... from) {
+                        const auto needed = shapes_of(call, Call::name_into, from...);
+                        [&](const auto&... to) {
+                            std::size_t i = 0;
+                            ((check_output(Call::name_into, Call::outputs, i, to.extents, bytes_of(to),
+                                           needed[i], Call::inputs, {from.extents...}),
+                              ++i),
+                             ...);
+                            call_memory used(Call::name_into);
+                            list_tensors<Call>(used, {bytes_of(to)...}, {bytes_of(from)...});
+                            call.run(Call::name_into, used, to..., from..., options...);
+                        }(view<written_element<Y>>(as_view(y))...);
+                    }(view<const element_of_argument<const X>>(as_view(x))...);
+            });
+    });
 }
 
 }  // namespace heed::inline HEED_ABI::detail
@@ -233,13 +250,15 @@ void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::
     static constexpr std::size_t inputs_alike = ::heed::detail::name_list{same}.count;                     \
     template <class... X>                                                                                  \
     static constexpr bool check_inputs() {                                                                 \
-        using elements = ::heed::detail::call_elements<inputs_alike, X...>;                                \
-        static_assert(elements::alike,                                                                     \
+        constexpr ::heed::detail::element_code codes[] = {                                                 \
+            ::heed::detail::element_code_of<::heed::detail::element_of_argument<X>>...};                   \
+        constexpr bool alike = ::heed::detail::are_alike(codes, 0, inputs_alike, false);                   \
+        constexpr bool beside_them = ::heed::detail::are_alike(codes, inputs_alike, sizeof...(X), true);   \
+        static_assert(alike,                                                                               \
                       "heed::" function ": " same " hold different element types; convert them to one");   \
-        static_assert(elements::beside,                                                                    \
-                      "heed::" function ": " others " holds another element type than " same               \
-                      "; needs theirs, or float for those of half or bfloat16");                           \
-        return elements::alike && elements::beside;                                                        \
+        static_assert(beside_them, "heed::" function ": " others " holds another element type than " same  \
+                                   "; needs theirs, or float for those of half or bfloat16");              \
+        return alike && beside_them;                                                                       \
     }                                                                                                      \
     template <class... Options>                                                                            \
     static constexpr bool check_options() {                                                                \
@@ -257,21 +276,17 @@ void write_result(const Call& call, const std::tuple<Y...>& outputs, const std::
             return false;                                                                                  \
         }                                                                                                  \
     }                                                                                                      \
-    template <class Inputs, class... Y>                                                                    \
+    template <bool Fit, class... Y>                                                                        \
     static constexpr bool check_outputs() {                                                                \
         constexpr bool kept = (::heed::detail::table_may_be_kept<Y> && ...);                               \
         static_assert(kept, "heed::" function "_into: " outs                                               \
                             " is a temporary, and the result would be gone; give it a name");              \
         constexpr bool writable = !(::heed::detail::is_read_only<Y> || ...);                               \
         static_assert(writable, "heed::" function "_into: " outs " is written, and this tensor is const"); \
-        constexpr bool fit = []<class... X>(std::tuple<X...>*) {                                           \
-            return ::heed::detail::call_elements<inputs_alike, X...>::template fit_outputs<writes_sums,    \
-                                                                                           Y...>();        \
-        }(static_cast<Inputs*>(nullptr));                                                                  \
-        static_assert(fit || writes_sums, "heed::" function "_into: " outs                                 \
+        static_assert(Fit || writes_sums, "heed::" function "_into: " outs                                 \
                                           " holds another element type than " same "; needs theirs");      \
-        static_assert(fit || !writes_sums,                                                                 \
+        static_assert(Fit || !writes_sums,                                                                 \
                       "heed::" function "_into: " outs " holds another element type than " same            \
                       "; needs theirs, or float, all of them, for those of half or bfloat16");             \
-        return kept && writable && fit;                                                                    \
+        return kept && writable && Fit;                                                                    \
     }

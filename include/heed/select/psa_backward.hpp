@@ -92,16 +92,15 @@ struct psa_backward_call : query_backward_call {
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void psa_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k, const V& v,
                        const Options&... options) {
-    detail::write_result(
-        detail::psa_backward_call{},
-        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-        std::tie(q, k, v, dy), options...);
+    detail::write_result(detail::psa_backward_call{},
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+                         detail::tensors(q, k, v, dy), options...);
 }
 
 // New tensors.
 template <class DY, class Q, class K, class V, class... Options>
 auto psa_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::psa_backward_call{}, std::tie(q, k, v, dy), options...);
+    return detail::make_result(detail::psa_backward_call{}, detail::tensors(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

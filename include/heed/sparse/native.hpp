@@ -48,14 +48,14 @@ namespace heed::inline HEED_ABI {
 template <class Y, class Q, class K, class V, class G, class... Options>
 void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, const G& gates,
                                   const Options&... options) {
-    detail::write_result(detail::native_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(q, k, v, gates), options...);
+    detail::write_result(detail::native_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(q, k, v, gates), options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates, const Options&... options) {
-    return detail::make_result(detail::native_call{}, std::tie(q, k, v, gates), options...);
+    return detail::make_result(detail::native_call{}, detail::tensors(q, k, v, gates), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -47,9 +47,9 @@ void native_sparse_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, DG&& dgate
                                            const K& k, const V& v, const G& gates,
                                            const Options&... options) {
     detail::write_result(detail::native_backward_call{},
-                         std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk),
-                                               std::forward<DV>(dv), std::forward<DG>(dgates)),
-                         std::tie(q, k, v, gates, dy), options...);
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv),
+                                         std::forward<DG>(dgates)),
+                         detail::tensors(q, k, v, gates, dy), options...);
 }
 
 template <class Q, class K, class V, class G>
@@ -64,7 +64,8 @@ struct native_sparse_attention_gradients {
 template <class DY, class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const G& gates,
                                       const Options&... options) {
-    return detail::make_result(detail::native_backward_call{}, std::tie(q, k, v, gates, dy), options...);
+    return detail::make_result(detail::native_backward_call{}, detail::tensors(q, k, v, gates, dy),
+                               options...);
 }
 
 }  // namespace heed::inline HEED_ABI
