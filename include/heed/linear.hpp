@@ -12,7 +12,7 @@
 // head, query, d_v). Query head h reads key/value head h / (heads / kv_heads). Causal calls have as many
 // queries as keys; what came before them is a state.
 //
-// Options, in any order, each at most once:
+// Options, in any order, each at most once, but causal as often as wanted:
 //     causal                                    a query sees the keys up to its own position
 //     elu1, relu, identity, softmax_features, taylor, favor, feature_map        heed/linear/features.hpp
 //     normalised, unnormalised
@@ -94,8 +94,8 @@ auto linear_attention(const Q& q, const K& k, const V& v, const Options&... opti
     return detail::make_result(detail::linear_call{}, detail::tensors(q, k, v), options...);
 }
 
-// Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
-// forward (initial_state, not state), and
+// dy holds q's type or, where that is half or bfloat16, float. Writes dq, dk and dv, of q's type, or all
+// float there. Options are those of the forward (initial_state, not state), and
 //     decay_gradient(t), delta_gradient(t)                                      heed/linear/rules.hpp
 //     initial_state_gradient(t), final_state_gradient(t)                        heed/state/options.hpp
 // Memory: a state for each 64 positions of a head that is worked on. Cost: 2.5 times the forward.

@@ -10,7 +10,7 @@
 //     auto g = heed::cummax_attention_backward(dy, o, a1, a2);          g.o, g.a1, g.a2
 //
 // Shapes: o, a1, a2, y and their gradients (batch, head, position, feature); element types and layouts as for
-// heed::attention, one type for all. Options:
+// heed::attention, one type for all, but dy may be float beside half and bfloat16. Options:
 //     across_heads, heads_apart       heed/cummax/options.hpp
 //     hybrid(alpha)                   p = alpha cummax_heads(e) + (1 - alpha) softmax_heads(e)
 //     hybrid_gradient(t)              backward: also writes the gradient of alpha

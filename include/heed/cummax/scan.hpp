@@ -83,7 +83,7 @@ auto cummax_with_index(const X& x, const Options&... options) {
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};
 }
 
-// Writes the gradient of x; dy is that of the values.
+// Writes the gradient of x; dy is that of the values, of x's type or, where that is half or bfloat16, float.
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
     detail::write_result(detail::cummax_scan_backward_call{}, detail::tensors(std::forward<Dx>(dx)),

@@ -4,11 +4,11 @@
 //     auto g = heed::psa_backward(dy, q, k, v, heed::causal, heed::psa(0.25));          g.q, g.k, g.v
 //     heed::psa_backward_into(dq, dk, dv, dy, q, k, v, heed::causal, heed::psa(0.25));
 //
-// dy is the gradient of y = heed::attention(q, k, v, …, heed::psa(…)); dq, dk and dv have the extents of q, k
-// and v, and dk and dv are summed over the query heads of a group. Which keys and which features stay is
-// taken as constant: no gradient goes through the choice. In the intended reading a gradient goes through the
-// largest score too, which every weight is measured against; of equal ones the first gets it. Weights of 0
-// and clamped scores pass none on.
+// dy is the gradient of y = heed::attention(q, k, v, …, heed::psa(…)), of q's type or, where that is half or
+// bfloat16, float; dq, dk and dv have the extents of q, k and v, and dk and dv are summed over the query
+// heads of a group. Which keys and which features stay is taken as constant: no gradient goes through the
+// choice. In the intended reading a gradient goes through the largest score too, which every weight is
+// measured against; of equal ones the first gets it. Weights of 0 and clamped scores pass none on.
 //
 // Options: psa(…), the same as in the forward, which must be there; scale, masks, alibi, bias, on, use;
 // logsumexp_gradient(t), what flows back into the log-sum-exp that the forward wrote (score/gradients.hpp).

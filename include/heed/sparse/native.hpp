@@ -23,6 +23,7 @@
 //     compressed(keys)        compressed keys carried from call to call       heed/sparse/compressed_keys.hpp
 //     compressed(ck, cv)      the caller's own, float (double for double): one for each whole block of keys
 //     scale(x), on(device), use(workspace)
+//     causal                  changes nothing: a query sees no key behind p
 //
 // What stands behind p never enters arithmetic. Bits depend on neither threads nor batch.
 //

@@ -4,7 +4,8 @@
 //     auto g = heed::native_sparse_attention_backward(dy, q, k, v, gates);    g.q, g.k, g.v, g.gates
 //     heed::native_sparse_attention_backward_into(dq, dk, dv, dgates, dy, q, k, v, gates);
 //
-// Shapes as in the forward (heed/sparse/native.hpp); dy is that of y. Options are those of the forward, and
+// Shapes as in the forward (heed/sparse/native.hpp); dy is that of y, of q's type or, where that is half or
+// bfloat16, float. Options are those of the forward, and
 //
 //     compressed_gradient(dck, dcv)    where the caller's own compressed keys and values get their gradients,
 //                                      of float (double for double); k and v then get none by way of them

@@ -119,7 +119,8 @@ auto polynomial_softmax(const X& x, const Options&... options) {
     return detail::make_result(detail::polynomial_call{}, detail::tensors(x), options...);
 }
 
-// Writes the gradient of x; dy is that of the weights, and dx may be dy itself.
+// Writes the gradient of x; dy is that of the weights, of x's type or, where that is half or bfloat16, float.
+// dx may be dy itself.
 template <class DX, class DY, class X, class... Options>
 void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const Options&... options) {
     detail::write_result(detail::polynomial_backward_call{}, detail::tensors(std::forward<DX>(dx)),
