@@ -64,14 +64,14 @@ struct attention_call : query_call {
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::write_result(detail::attention_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(q, k, v), options...);
+    detail::write_result(detail::attention_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(q, k, v), options...);
 }
 
 // A new tensor of q's kind (heed/core/result.hpp).
 template <class Q, class K, class V, class... Options>
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::attention_call{}, std::tie(q, k, v), options...);
+    return detail::make_result(detail::attention_call{}, detail::tensors(q, k, v), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

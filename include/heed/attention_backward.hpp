@@ -89,17 +89,16 @@ template <class DQ, class DK, class DV, class DY, class Q, class K, class V, cla
           class... Options>
 void attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k, const V& v,
                              const Y& y, const L& lse, const Options&... options) {
-    detail::write_result(
-        detail::attention_backward_call<L>{{}, lse},
-        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-        std::tie(q, k, v, dy, y), options...);
+    detail::write_result(detail::attention_backward_call<L>{{}, lse},
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+                         detail::tensors(q, k, v, dy, y), options...);
 }
 
 // New tensors of the kinds of q, k and v.
 template <class DY, class Q, class K, class V, class Y, class L, class... Options>
 auto attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Y& y, const L& lse,
                         const Options&... options) {
-    return detail::make_result(detail::attention_backward_call<L>{{}, lse}, std::tie(q, k, v, dy, y),
+    return detail::make_result(detail::attention_backward_call<L>{{}, lse}, detail::tensors(q, k, v, dy, y),
                                options...);
 }
 

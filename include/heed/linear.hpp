@@ -12,7 +12,7 @@
 // head, query, d_v). Query head h reads key/value head h / (heads / kv_heads). Causal calls have as many
 // queries as keys; what came before them is a state.
 //
-// Options, in any order, each at most once:
+// Options, in any order, each at most once, but causal as often as wanted:
 //     causal                                    a query sees the keys up to its own position
 //     elu1, relu, identity, softmax_features, taylor, favor, feature_map        heed/linear/features.hpp
 //     normalised, unnormalised
@@ -84,34 +84,33 @@ auto forward_options(const Options&... options) {
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
 void linear_attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
-    detail::write_result(detail::linear_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(q, k, v),
+    detail::write_result(detail::linear_call{}, detail::tensors(std::forward<Y>(y)), detail::tensors(q, k, v),
                          options...);
 }
 
 // A new tensor of q's kind (heed/core/result.hpp).
 template <class Q, class K, class V, class... Options>
 auto linear_attention(const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::linear_call{}, std::tie(q, k, v), options...);
+    return detail::make_result(detail::linear_call{}, detail::tensors(q, k, v), options...);
 }
 
-// Writes dq, dk and dv, of q's type, or all float where q holds half or bfloat16. Options are those of the
-// forward (initial_state, not state), and
+// dy holds q's type or, where that is half or bfloat16, float. Writes dq, dk and dv, of q's type, or all
+// float there. Options are those of the forward (initial_state, not state), and
 //     decay_gradient(t), delta_gradient(t)                                      heed/linear/rules.hpp
 //     initial_state_gradient(t), final_state_gradient(t)                        heed/state/options.hpp
 // Memory: a state for each 64 positions of a head that is worked on. Cost: 2.5 times the forward.
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void linear_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k,
                                     const V& v, const Options&... options) {
-    detail::write_result(
-        detail::linear_backward_call{},
-        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-        std::tie(q, k, v, dy), options...);
+    detail::write_result(detail::linear_backward_call{},
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+                         detail::tensors(q, k, v, dy), options...);
 }
 
 // The gradients of q, k and v where dy is that of the output.
 template <class DY, class Q, class K, class V, class... Options>
 auto linear_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::linear_backward_call{}, std::tie(q, k, v, dy), options...);
+    return detail::make_result(detail::linear_backward_call{}, detail::tensors(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

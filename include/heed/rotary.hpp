@@ -92,26 +92,26 @@ struct rotary_backward_call : rotary_call_base<rotary_backward_call> {
 // Writes y, sized by the caller; y may be x.
 template <class Y, class X, class Cos, class Sin, class... Options>
 void rotary_into(Y&& y, const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::write_result(detail::rotary_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(x, cos, sin), options...);
+    detail::write_result(detail::rotary_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(x, cos, sin), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class Cos, class Sin, class... Options>
 auto rotary(const X& x, const Cos& cos, const Sin& sin, const Options&... options) {
-    return detail::make_result(detail::rotary_call{}, std::tie(x, cos, sin), options...);
+    return detail::make_result(detail::rotary_call{}, detail::tensors(x, cos, sin), options...);
 }
 
 // dx from dy: a rotation is orthogonal, so its transpose turns by the negative angle. dx may be dy.
 template <class Dx, class Dy, class Cos, class Sin, class... Options>
 void rotary_backward_into(Dx&& dx, const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    detail::write_result(detail::rotary_backward_call{}, std::forward_as_tuple(std::forward<Dx>(dx)),
-                         std::tie(dy, cos, sin), options...);
+    detail::write_result(detail::rotary_backward_call{}, detail::tensors(std::forward<Dx>(dx)),
+                         detail::tensors(dy, cos, sin), options...);
 }
 
 template <class Dy, class Cos, class Sin, class... Options>
 auto rotary_backward(const Dy& dy, const Cos& cos, const Sin& sin, const Options&... options) {
-    return detail::make_result(detail::rotary_backward_call{}, std::tie(dy, cos, sin), options...);
+    return detail::make_result(detail::rotary_backward_call{}, detail::tensors(dy, cos, sin), options...);
 }
 
 // cos and sin of the angles p base^(-2i / dim), (positions, dim / 2), worked out in double.

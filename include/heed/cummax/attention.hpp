@@ -10,7 +10,7 @@
 //     auto g = heed::cummax_attention_backward(dy, o, a1, a2);          g.o, g.a1, g.a2
 //
 // Shapes: o, a1, a2, y and their gradients (batch, head, position, feature); element types and layouts as for
-// heed::attention, one type for all. Options:
+// heed::attention, one type for all, but dy may be float beside half and bfloat16. Options:
 //     across_heads, heads_apart       heed/cummax/options.hpp
 //     hybrid(alpha)                   p = alpha cummax_heads(e) + (1 - alpha) softmax_heads(e)
 //     hybrid_gradient(t)              backward: also writes the gradient of alpha
@@ -51,14 +51,14 @@ struct cummax_gradients {
 // Writes y, which may be o, a1 or a2 itself.
 template <class Y, class O, class A1, class A2, class... Options>
 void cummax_attention_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    detail::write_result(detail::cummax_attention_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(o, a1, a2), options...);
+    detail::write_result(detail::cummax_attention_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(o, a1, a2), options...);
 }
 
 // A new tensor of o's kind.
 template <class O, class A1, class A2, class... Options>
 auto cummax_attention(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    return detail::make_result(detail::cummax_attention_call{}, std::tie(o, a1, a2), options...);
+    return detail::make_result(detail::cummax_attention_call{}, detail::tensors(o, a1, a2), options...);
 }
 
 // Writes the gradients of o, a1 and a2; each needs memory of its own.
@@ -67,15 +67,16 @@ void cummax_attention_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& 
                                     const A2& a2, const Options&... options) {
     detail::write_result(
         detail::cummax_attention_backward_call{},
-        std::forward_as_tuple(std::forward<Do>(d_o), std::forward<Da1>(d_a1), std::forward<Da2>(d_a2)),
-        std::tie(o, a1, a2, dy), options...);
+        detail::tensors(std::forward<Do>(d_o), std::forward<Da1>(d_a1), std::forward<Da2>(d_a2)),
+        detail::tensors(o, a1, a2, dy), options...);
 }
 
 // dy is the gradient of the output.
 template <class Dy, class O, class A1, class A2, class... Options>
 auto cummax_attention_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2,
                                const Options&... options) {
-    return detail::make_result(detail::cummax_attention_backward_call{}, std::tie(o, a1, a2, dy), options...);
+    return detail::make_result(detail::cummax_attention_backward_call{}, detail::tensors(o, a1, a2, dy),
+                               options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -54,14 +54,14 @@ struct maxstate_super_gradients {
 
 template <class Y, class O, class A1, class A2, class... Options>
 void maxstate_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    detail::write_result(detail::maxstate_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(o, a1, a2), options...);
+    detail::write_result(detail::maxstate_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(o, a1, a2), options...);
 }
 
 // A new tensor of o's kind.
 template <class O, class A1, class A2, class... Options>
 auto maxstate(const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    return detail::make_result(detail::maxstate_call{}, std::tie(o, a1, a2), options...);
+    return detail::make_result(detail::maxstate_call{}, detail::tensors(o, a1, a2), options...);
 }
 
 // Writes the gradients of o, a1 and a2; each needs memory of its own.
@@ -70,28 +70,29 @@ void maxstate_backward_into(Do&& d_o, Da1&& d_a1, Da2&& d_a2, const Dy& dy, cons
                             const A2& a2, const Options&... options) {
     detail::write_result(
         detail::maxstate_backward_call{},
-        std::forward_as_tuple(std::forward<Do>(d_o), std::forward<Da1>(d_a1), std::forward<Da2>(d_a2)),
-        std::tie(o, a1, a2, dy), options...);
+        detail::tensors(std::forward<Do>(d_o), std::forward<Da1>(d_a1), std::forward<Da2>(d_a2)),
+        detail::tensors(o, a1, a2, dy), options...);
 }
 
 template <class Dy, class O, class A1, class A2, class... Options>
 auto maxstate_backward(const Dy& dy, const O& o, const A1& a1, const A2& a2, const Options&... options) {
-    return detail::make_result(detail::maxstate_backward_call{}, std::tie(o, a1, a2, dy), options...);
+    return detail::make_result(detail::maxstate_backward_call{}, detail::tensors(o, a1, a2, dy), options...);
 }
 
 // y needs memory of its own.
 template <class Y, class A, class B, class C, class D, class... Options>
 void maxstate_super_into(Y&& y, const A& a, const B& b, const C& c, const D& d,
                          const std::array<double, 3>& alphas, const Options&... options) {
-    detail::write_result(detail::maxstate_super_call{{}, alphas}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(a, b, c, d), options...);
+    detail::write_result(detail::maxstate_super_call{{}, alphas}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(a, b, c, d), options...);
 }
 
 // A new tensor of a's kind.
 template <class A, class B, class C, class D, class... Options>
 auto maxstate_super(const A& a, const B& b, const C& c, const D& d, const std::array<double, 3>& alphas,
                     const Options&... options) {
-    return detail::make_result(detail::maxstate_super_call{{}, alphas}, std::tie(a, b, c, d), options...);
+    return detail::make_result(detail::maxstate_super_call{{}, alphas}, detail::tensors(a, b, c, d),
+                               options...);
 }
 
 template <class Da, class Db, class Dc, class Dd, class Dy, class A, class B, class C, class D,
@@ -100,9 +101,9 @@ void maxstate_super_backward_into(Da&& da, Db&& db, Dc&& dc, Dd&& dd, std::array
                                   const Dy& dy, const A& a, const B& b, const C& c, const D& d,
                                   const std::array<double, 3>& alphas, const Options&... options) {
     detail::write_result(detail::maxstate_super_backward_call{{}, alphas, d_alphas},
-                         std::forward_as_tuple(std::forward<Da>(da), std::forward<Db>(db),
-                                               std::forward<Dc>(dc), std::forward<Dd>(dd)),
-                         std::tie(a, b, c, d, dy), options...);
+                         detail::tensors(std::forward<Da>(da), std::forward<Db>(db), std::forward<Dc>(dc),
+                                         std::forward<Dd>(dd)),
+                         detail::tensors(a, b, c, d, dy), options...);
 }
 
 template <class Dy, class A, class B, class C, class D, class... Options>
@@ -110,7 +111,7 @@ auto maxstate_super_backward(const Dy& dy, const A& a, const B& b, const C& c, c
                              const std::array<double, 3>& alphas, const Options&... options) {
     std::array<double, 3> d_alphas{};
     auto g = detail::make_result(detail::maxstate_super_backward_call{{}, alphas, d_alphas},
-                                 std::tie(a, b, c, d, dy), options...);
+                                 detail::tensors(a, b, c, d, dy), options...);
     g.alphas = d_alphas;
     return g;
 }

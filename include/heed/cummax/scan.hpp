@@ -41,14 +41,14 @@ using index_kind = std::conditional_t<
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void cummax_into(Y&& y, const X& x, const Options&... options) {
-    detail::write_result(detail::cummax_scan_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(x),
+    detail::write_result(detail::cummax_scan_call{}, detail::tensors(std::forward<Y>(y)), detail::tensors(x),
                          options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto cummax(const X& x, const Options&... options) {
-    return detail::make_result(detail::cummax_scan_call{}, std::tie(x), options...);
+    return detail::make_result(detail::cummax_scan_call{}, detail::tensors(x), options...);
 }
 
 // Values, and the index of each along the axis.
@@ -68,8 +68,8 @@ void cummax_with_index_into(Y&& values, Int&& indices, const X& x, const Options
         "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const");
     static_assert(std::is_integral_v<Index> && sizeof(Index) >= 4,
                   "heed::cummax_with_index_into: indices are written as integers of 32 bits or more");
-    detail::write_result(detail::cummax_index_call<Index>{{}, to},
-                         std::forward_as_tuple(std::forward<Y>(values)), std::tie(x), options...);
+    detail::write_result(detail::cummax_index_call<Index>{{}, to}, detail::tensors(std::forward<Y>(values)),
+                         detail::tensors(x), options...);
 }
 
 // New tensors: values of x's kind, indices of std::int32_t, row-major, of x's rank (4 for a view).
@@ -79,21 +79,21 @@ auto cummax_with_index(const X& x, const Options&... options) {
     detail::check_extents("cummax_with_index", "x", from);
     auto indices = detail::result_of<detail::index_kind<X>>::make(from.extents);
     const detail::cummax_index_call<std::int32_t> call{{}, detail::as_table(indices)};
-    auto values = detail::make_result(call, std::tie(x), options...);
+    auto values = detail::make_result(call, detail::tensors(x), options...);
     return cummax_result<decltype(values), decltype(indices)>{std::move(values), std::move(indices)};
 }
 
-// Writes the gradient of x; dy is that of the values.
+// Writes the gradient of x; dy is that of the values, of x's type or, where that is half or bfloat16, float.
 template <class Dx, class Dy, class X, class... Options>
 void cummax_backward_into(Dx&& dx, const Dy& dy, const X& x, const Options&... options) {
-    detail::write_result(detail::cummax_scan_backward_call{}, std::forward_as_tuple(std::forward<Dx>(dx)),
-                         std::tie(x, dy), options...);
+    detail::write_result(detail::cummax_scan_backward_call{}, detail::tensors(std::forward<Dx>(dx)),
+                         detail::tensors(x, dy), options...);
 }
 
 // A new tensor of x's kind.
 template <class Dy, class X, class... Options>
 auto cummax_backward(const Dy& dy, const X& x, const Options&... options) {
-    return detail::make_result(detail::cummax_scan_backward_call{}, std::tie(x, dy), options...);
+    return detail::make_result(detail::cummax_scan_backward_call{}, detail::tensors(x, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -4,11 +4,11 @@
 //     auto g = heed::psa_backward(dy, q, k, v, heed::causal, heed::psa(0.25));          g.q, g.k, g.v
 //     heed::psa_backward_into(dq, dk, dv, dy, q, k, v, heed::causal, heed::psa(0.25));
 //
-// dy is the gradient of y = heed::attention(q, k, v, …, heed::psa(…)); dq, dk and dv have the extents of q, k
-// and v, and dk and dv are summed over the query heads of a group. Which keys and which features stay is
-// taken as constant: no gradient goes through the choice. In the intended reading a gradient goes through the
-// largest score too, which every weight is measured against; of equal ones the first gets it. Weights of 0
-// and clamped scores pass none on.
+// dy is the gradient of y = heed::attention(q, k, v, …, heed::psa(…)), of q's type or, where that is half or
+// bfloat16, float; dq, dk and dv have the extents of q, k and v, and dk and dv are summed over the query
+// heads of a group. Which keys and which features stay is taken as constant: no gradient goes through the
+// choice. In the intended reading a gradient goes through the largest score too, which every weight is
+// measured against; of equal ones the first gets it. Weights of 0 and clamped scores pass none on.
 //
 // Options: psa(…), the same as in the forward, which must be there; scale, masks, alibi, bias, on, use;
 // logsumexp_gradient(t), what flows back into the log-sum-exp that the forward wrote (score/gradients.hpp).
@@ -88,16 +88,15 @@ struct psa_backward_call : query_backward_call {
 template <class DQ, class DK, class DV, class DY, class Q, class K, class V, class... Options>
 void psa_backward_into(DQ&& dq, DK&& dk, DV&& dv, const DY& dy, const Q& q, const K& k, const V& v,
                        const Options&... options) {
-    detail::write_result(
-        detail::psa_backward_call{},
-        std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
-        std::tie(q, k, v, dy), options...);
+    detail::write_result(detail::psa_backward_call{},
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv)),
+                         detail::tensors(q, k, v, dy), options...);
 }
 
 // New tensors.
 template <class DY, class Q, class K, class V, class... Options>
 auto psa_backward(const DY& dy, const Q& q, const K& k, const V& v, const Options&... options) {
-    return detail::make_result(detail::psa_backward_call{}, std::tie(q, k, v, dy), options...);
+    return detail::make_result(detail::psa_backward_call{}, detail::tensors(q, k, v, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -107,15 +107,15 @@ struct linformer_call : query_call {
 template <class Y, class Q, class K, class V, class E, class F, class... Options>
 void linformer_into(Y&& y, const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
                     const Options&... options) {
-    detail::write_result(detail::linformer_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(q, k, v, k_projection, v_projection), options...);
+    detail::write_result(detail::linformer_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(q, k, v, k_projection, v_projection), options...);
 }
 
 // A new tensor of q's kind.
 template <class Q, class K, class V, class E, class F, class... Options>
 auto linformer(const Q& q, const K& k, const V& v, const E& k_projection, const F& v_projection,
                const Options&... options) {
-    return detail::make_result(detail::linformer_call{}, std::tie(q, k, v, k_projection, v_projection),
+    return detail::make_result(detail::linformer_call{}, detail::tensors(q, k, v, k_projection, v_projection),
                                options...);
 }
 

@@ -23,6 +23,7 @@
 //     compressed(keys)        compressed keys carried from call to call       heed/sparse/compressed_keys.hpp
 //     compressed(ck, cv)      the caller's own, float (double for double): one for each whole block of keys
 //     scale(x), on(device), use(workspace)
+//     causal                  changes nothing: a query sees no key behind p
 //
 // What stands behind p never enters arithmetic. Bits depend on neither threads nor batch.
 //
@@ -48,14 +49,14 @@ namespace heed::inline HEED_ABI {
 template <class Y, class Q, class K, class V, class G, class... Options>
 void native_sparse_attention_into(Y&& y, const Q& q, const K& k, const V& v, const G& gates,
                                   const Options&... options) {
-    detail::write_result(detail::native_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(q, k, v, gates), options...);
+    detail::write_result(detail::native_call{}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(q, k, v, gates), options...);
 }
 
 // A new tensor of q's kind: its rank and layout, a row-major matrix for a matrix, rank 4 for a view.
 template <class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention(const Q& q, const K& k, const V& v, const G& gates, const Options&... options) {
-    return detail::make_result(detail::native_call{}, std::tie(q, k, v, gates), options...);
+    return detail::make_result(detail::native_call{}, detail::tensors(q, k, v, gates), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

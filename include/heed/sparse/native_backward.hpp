@@ -4,7 +4,8 @@
 //     auto g = heed::native_sparse_attention_backward(dy, q, k, v, gates);    g.q, g.k, g.v, g.gates
 //     heed::native_sparse_attention_backward_into(dq, dk, dv, dgates, dy, q, k, v, gates);
 //
-// Shapes as in the forward (heed/sparse/native.hpp); dy is that of y. Options are those of the forward, and
+// Shapes as in the forward (heed/sparse/native.hpp); dy is that of y, of q's type or, where that is half or
+// bfloat16, float. Options are those of the forward, and
 //
 //     compressed_gradient(dck, dcv)    where the caller's own compressed keys and values get their gradients,
 //                                      of float (double for double); k and v then get none by way of them
@@ -47,9 +48,9 @@ void native_sparse_attention_backward_into(DQ&& dq, DK&& dk, DV&& dv, DG&& dgate
                                            const K& k, const V& v, const G& gates,
                                            const Options&... options) {
     detail::write_result(detail::native_backward_call{},
-                         std::forward_as_tuple(std::forward<DQ>(dq), std::forward<DK>(dk),
-                                               std::forward<DV>(dv), std::forward<DG>(dgates)),
-                         std::tie(q, k, v, gates, dy), options...);
+                         detail::tensors(std::forward<DQ>(dq), std::forward<DK>(dk), std::forward<DV>(dv),
+                                         std::forward<DG>(dgates)),
+                         detail::tensors(q, k, v, gates, dy), options...);
 }
 
 template <class Q, class K, class V, class G>
@@ -64,7 +65,8 @@ struct native_sparse_attention_gradients {
 template <class DY, class Q, class K, class V, class G, class... Options>
 auto native_sparse_attention_backward(const DY& dy, const Q& q, const K& k, const V& v, const G& gates,
                                       const Options&... options) {
-    return detail::make_result(detail::native_backward_call{}, std::tie(q, k, v, gates, dy), options...);
+    return detail::make_result(detail::native_backward_call{}, detail::tensors(q, k, v, gates, dy),
+                               options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -109,27 +109,28 @@ struct polynomial_backward_call : polynomial_call {
 // Writes y, which may be x itself.
 template <class Y, class X, class... Options>
 void polynomial_softmax_into(Y&& y, const X& x, const Options&... options) {
-    detail::write_result(detail::polynomial_call{}, std::forward_as_tuple(std::forward<Y>(y)), std::tie(x),
+    detail::write_result(detail::polynomial_call{}, detail::tensors(std::forward<Y>(y)), detail::tensors(x),
                          options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto polynomial_softmax(const X& x, const Options&... options) {
-    return detail::make_result(detail::polynomial_call{}, std::tie(x), options...);
+    return detail::make_result(detail::polynomial_call{}, detail::tensors(x), options...);
 }
 
-// Writes the gradient of x; dy is that of the weights, and dx may be dy itself.
+// Writes the gradient of x; dy is that of the weights, of x's type or, where that is half or bfloat16, float.
+// dx may be dy itself.
 template <class DX, class DY, class X, class... Options>
 void polynomial_softmax_backward_into(DX&& dx, const DY& dy, const X& x, const Options&... options) {
-    detail::write_result(detail::polynomial_backward_call{}, std::forward_as_tuple(std::forward<DX>(dx)),
-                         std::tie(x, dy), options...);
+    detail::write_result(detail::polynomial_backward_call{}, detail::tensors(std::forward<DX>(dx)),
+                         detail::tensors(x, dy), options...);
 }
 
 // A new tensor of x's kind.
 template <class DY, class X, class... Options>
 auto polynomial_softmax_backward(const DY& dy, const X& x, const Options&... options) {
-    return detail::make_result(detail::polynomial_backward_call{}, std::tie(x, dy), options...);
+    return detail::make_result(detail::polynomial_backward_call{}, detail::tensors(x, dy), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

@@ -133,14 +133,14 @@ struct quantise_call : call_base {
 template <class Y, class X, class... Options>
 void quantise_progressively_into(Y&& y, const X& x, index step, const progressive_grid& g,
                                  const Options&... options) {
-    detail::write_result(detail::quantise_call{{}, step, g}, std::forward_as_tuple(std::forward<Y>(y)),
-                         std::tie(x), options...);
+    detail::write_result(detail::quantise_call{{}, step, g}, detail::tensors(std::forward<Y>(y)),
+                         detail::tensors(x), options...);
 }
 
 // A new tensor of x's kind.
 template <class X, class... Options>
 auto quantise_progressively(const X& x, index step, const progressive_grid& g, const Options&... options) {
-    return detail::make_result(detail::quantise_call{{}, step, g}, std::tie(x), options...);
+    return detail::make_result(detail::quantise_call{{}, step, g}, detail::tensors(x), options...);
 }
 
 }  // namespace heed::inline HEED_ABI

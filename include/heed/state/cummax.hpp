@@ -45,14 +45,14 @@ public:
     template <class O, class A1, class A2, class... Options>
     auto attend(const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
-            return detail::make_result(detail::cummax_attend_call{}, std::tie(o, a1, a2), state(most_),
+            return detail::make_result(detail::cummax_attend_call{}, detail::tensors(o, a1, a2), state(most_),
                                        options...);
     }
     template <class Y, class O, class A1, class A2, class... Options>
     void attend_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
-            detail::write_result(detail::cummax_attend_call{}, std::forward_as_tuple(std::forward<Y>(y)),
-                                 std::tie(o, a1, a2), state(most_), options...);
+            detail::write_result(detail::cummax_attend_call{}, detail::tensors(std::forward<Y>(y)),
+                                 detail::tensors(o, a1, a2), state(most_), options...);
     }
 
     // Joins the state of a part that comes later; the empty state changes nothing.

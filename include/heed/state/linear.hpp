@@ -106,7 +106,7 @@ public:
         static_assert(std::is_same_v<detail::element_of_argument<const Q>, T>,
                       "heed::linear_state<T>::finish_into: q holds another element type than T");
         detail::write_result(detail::read_linear_state_call<T, sum_type>{{}, as_view(sums_)},
-                             std::forward_as_tuple(std::forward<Y>(y)), std::tie(q), options...);
+                             detail::tensors(std::forward<Y>(y)), detail::tensors(q), options...);
     }
 
     // (batch, kv_head, feature, value feature), z in the last column (zero after a delta rule); of favor,
