@@ -38,7 +38,7 @@ public:
     workspace(workspace&&) noexcept = default;
     workspace& operator=(workspace&&) noexcept = default;
 
-    // Bytes held now: the extra memory of the largest call so far.
+    // Bytes held now: the extra memory of the largest call so far, without what kept() holds.
     std::size_t bytes() const noexcept {
         std::size_t sum = blocks_[0].bytes + blocks_[1].bytes;
         for (const block& b : rows_) sum += b.bytes;

@@ -147,13 +147,10 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     template <class... Options>
     void check_options_back(std::string_view f, const backward_rows<T>& r, const tape& kept,
                             const Options&... options_) const {
-        const auto validate = [&](const auto&... o) {
-            check_gradient_options(f, r, config_, o...);
-            if constexpr (requires { Heads::validate(f, o...); }) Heads::validate(f, o...);
-            if constexpr (requires { Heads::check_backward(f, streams_of(kept), o...); })
-                Heads::check_backward(f, streams_of(kept), o...);
-        };
-        with_options_of<Heads>(validate, options_...);
+        with_options_of<Heads>([&](const auto&... o) { check_gradient_options(f, r, config_, o...); },
+                               options_...);
+        check_options_of<Heads>(f, options_...);
+        check_heads_backward<Heads>(f, streams_of(kept), options_...);
     }
 
     template <class... Options>

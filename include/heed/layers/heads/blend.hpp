@@ -142,6 +142,13 @@ struct blend_heads {
     }
 
     template <class T, class... Options>
+    static void check_backward(std::string_view function, const std::array<view<const T>, streams>& u,
+                               const Options&... options) {
+        detail::check_heads_backward<First>(function, part<0, First::streams>(u), options...);
+        detail::check_heads_backward<Second>(function, part<First::streams, Second::streams>(u), options...);
+    }
+
+    template <class T, class... Options>
     static void extend(std::string_view function, const view<T>& y,
                        const std::array<view<const T>, streams>& u, const parameters<T>& learned,
                        stream_state<T>& so_far, const Options&... options) {

@@ -90,6 +90,17 @@ void check_options_of(std::string_view function, const Options&... options) {
         options...);
 }
 
+// What a variant says of the gradients that options ask its backward for.
+template <class Heads, class Streams, class... Options>
+void check_heads_backward(std::string_view function, const Streams& streams, const Options&... options) {
+    with_options_of<Heads>(
+        [&](const auto&... o) {
+            if constexpr (requires { Heads::check_backward(function, streams, o...); })
+                Heads::check_backward(function, streams, o...);
+        },
+        options...);
+}
+
 // Does a stream keep something made of a memory's keys and values?
 template <class T, class Heads>
 concept keeps_memory = requires(typename Heads::template stream_state<T>& s) { s.memory.forget(); };

@@ -7,6 +7,7 @@
 // It takes features (d_v + 1) numbers a head, and is made anew by a call with another feature map.
 #pragma once
 
+#include <heed/core/resources.hpp>
 #include <heed/linear.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -31,14 +32,17 @@ public:
         linear_setup<T, std::tuple<Options...>> setup(function, options, qkv[0], qkv[1], qkv[2], leaves);
         linear_problem<T>& p = setup.problem;
         p.y = strided_of<T>(y);
+        const auto run = [&](const auto& body) {
+            std::apply([&](const auto&... o) { with_resources(body, o...); }, options);
+        };
         const origin now{p.key_map.map, p.features, p.seed, p.normalised};
         const bool keeps = p.keys > 0 && (is_known_map<Options> && ...);
         if (keeps && kept_ && now == made_by_) {
             p.initial = strided_of<const T>(as_view(std::as_const(sums_)));
             if (p.relative) p.initial_shift = strided_of<const T>(as_view(std::as_const(shifts_)));
             p.over_positions = false;  // what such a map asks of all keys stands in the sums
-            setup.run([&](const device_ref device, index lanes, workspace& memory) {
-                read_state(p, leaves, device, lanes, memory);
+            run([&](const device_ref device, workspace& memory) {
+                read_state(p, leaves, device, device.lanes(), memory);
             });
             return;
         }
@@ -51,8 +55,8 @@ public:
                 p.last_shift = strided_of<T>(as_view(shifts_));
             }
         }
-        setup.run([&](const device_ref device, index lanes, workspace& memory) {
-            run_linear(p, leaves, device, lanes, memory);
+        run([&](const device_ref device, workspace& memory) {
+            run_linear(p, leaves, device, device.lanes(), memory);
         });
         kept_ = keeps;
         made_by_ = now;

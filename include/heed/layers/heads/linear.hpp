@@ -83,6 +83,9 @@ struct linear_heads {
         };
         detail::without<option_kind::final_state>(
             [&](const auto&... o) { with_one_causal(f, validate, o...); }, options...);
+        const auto decays = [&](const auto&... o) { check_decay_gradient(f, qkv, o...); };
+        detail::without<option_kind::final_state>([&](const auto&... o) { with_one_causal(f, decays, o...); },
+                                                  options...);
     }
 
     template <class T, class... Options>
@@ -107,6 +110,26 @@ struct linear_heads {
     }
 
 private:
+    // Of a decay by feature, whose features are those of the map; the other one's shape is the layer's.
+    template <class T, class... Options>
+    static void check_decay_gradient(std::string_view f, const std::array<view<const T>, 3>& qkv,
+                                     const Options&... options) {
+        const auto& given = detail::pick<option_kind::decay_gradient>(options...);
+        if constexpr (!detail::is_absent<decltype(given)>) {
+            auto all = detail::all_options(options...);
+            const auto& leaves = detail::linear_leaves_on_target<T>();
+            const detail::linear_setup<T, decltype(all)> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
+            const auto& p = setup.problem;
+            const bool each = p.decays == detail::decay_of::feature;
+            if (each != (given.to.rank == 4))
+                detail::fail(
+                    f, {"the decay's gradient has ", given.to.rank, " axes, the decay has ", each ? 4 : 3});
+            if (each)
+                detail::exact_extents(f, "the decay's gradient", given.to,
+                                      {p.batch, p.kv_heads, p.keys, p.features}, 4);
+        }
+    }
+
     template <class T, class... Options>
     static void extend_once(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                             stream_state<T>& carried, const Options&... options) {
