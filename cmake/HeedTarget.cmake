@@ -26,7 +26,9 @@ endfunction()
 
 # Eigen's tensor header is most of what a small unit compiles: parsed once for the units of all targets that
 # say target_precompile_headers(… REUSE_FROM heed_eigen), which have the flags of heed_own and no others.
-file(CONFIGURE OUTPUT heed_eigen.hpp CONTENT [[
+if(HEED_TESTS OR HEED_BENCH OR HEED_EXAMPLES)
+  find_package(Threads REQUIRED)
+  file(CONFIGURE OUTPUT heed_eigen.hpp CONTENT [[
 #include <Eigen/Core>
 #if __has_include(<unsupported/Eigen/CXX11/Tensor>)
 #include <unsupported/Eigen/CXX11/Tensor>
@@ -34,9 +36,7 @@ file(CONFIGURE OUTPUT heed_eigen.hpp CONTENT [[
 #include <unsupported/Eigen/Tensor>
 #endif
 ]])
-set(HEED_EIGEN_HEADER "${CMAKE_CURRENT_BINARY_DIR}/heed_eigen.hpp")
-if(HEED_TESTS OR HEED_BENCH OR HEED_EXAMPLES)
-  find_package(Threads REQUIRED)
+  set(HEED_EIGEN_HEADER "${CMAKE_CURRENT_BINARY_DIR}/heed_eigen.hpp")
   file(CONFIGURE OUTPUT heed_eigen.cpp CONTENT "// what the header is precompiled for\n")
   add_library(heed_eigen OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_BINARY_DIR}/heed_eigen.cpp")
   heed_own(heed_eigen)
