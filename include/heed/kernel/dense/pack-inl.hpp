@@ -7,6 +7,7 @@
 #ifndef HEED_KERNEL_DENSE_PACK_INL
 #define HEED_KERNEL_DENSE_PACK_INL
 
+#include <heed/core/fetch.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/simd/pack-inl.hpp>
 

@@ -10,6 +10,7 @@
 #ifndef HEED_KERNEL_EXACT_ROW_INL
 #define HEED_KERNEL_EXACT_ROW_INL
 
+#include <heed/core/fetch.hpp>
 #include <heed/kernel/exact/problem.hpp>
 #include <heed/kernel/lanes-inl.hpp>
 

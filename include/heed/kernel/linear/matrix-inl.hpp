@@ -9,6 +9,7 @@
 #ifndef HEED_KERNEL_LINEAR_MATRIX_INL
 #define HEED_KERNEL_LINEAR_MATRIX_INL
 
+#include <heed/core/fetch.hpp>
 #include <heed/kernel/linear/problem.hpp>
 #include <heed/kernel/multiply_add-inl.hpp>
 

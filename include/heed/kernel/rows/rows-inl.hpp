@@ -4,6 +4,7 @@
 #ifndef HEED_KERNEL_ROWS_ROWS_INL
 #define HEED_KERNEL_ROWS_ROWS_INL
 
+#include <heed/core/fetch.hpp>
 #include <heed/kernel/rows/problem.hpp>
 #include <heed/simd/pack-inl.hpp>
 
