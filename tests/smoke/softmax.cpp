@@ -11,13 +11,11 @@ TEST_CASE("softmax attention") {
     for (const long queries : {1L, 70L}) {
         auto p = support::problem<float>(r, 2, 4, 2, queries, 150, 33, 20);
         support::check_call<float>(p);
-        // No key is left out where the best of all are taken.
-        const support::inputs<float> in(p);
-        const auto y = heed::attention(in.q, in.k, in.v, heed::causal);
-        CHECK(support::values(heed::attention(in.q, in.k, in.v, heed::causal, heed::top_k(150))) ==
-              support::values(y));
         p.visible = [queries](reference::place i) { return i.key <= i.query + 150 - queries; };
-        support::check<float>(p, y);
+        const support::inputs<float> in(p);
+        support::check<float>(p, heed::attention(in.q, in.k, in.v, heed::causal));
+        // No key is left out where the best of all are taken.
+        support::check<float>(p, heed::attention(in.q, in.k, in.v, heed::causal, heed::top_k(150)));
     }
 }
 
