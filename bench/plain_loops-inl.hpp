@@ -4,6 +4,19 @@
 // Plain C++ loops, nothing spelled out for the compiler but that arguments do not overlap. A kernel that
 // loses to one of them has no reason to be called.
 
+#ifndef HEED_BENCH_PLAIN_LOOPS_INL
+#define HEED_BENCH_PLAIN_LOOPS_INL
+
+#include <cmath>
+
+#include "plain_loops.hpp"
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH "plain_loops-inl.hpp"
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // One position of one head: S = e^g S + k u^T with u = v, or beta (v - (e^g S)^T k); y = scale S^T q.
@@ -84,3 +97,5 @@ inline const heed_bench::plain_loops& loops() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

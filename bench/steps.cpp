@@ -15,12 +15,9 @@
 #include <heed/linear.hpp>
 #include <heed/state/softmax.hpp>
 
+#include "plain_loops-inl.hpp"
 #include "plain_loops.hpp"
 #include "variant.hpp"
-
-#define HEED_REGION_OF_CALLABLES
-#define HEED_FOREACH "plain_loops-inl.hpp"
-#include <heed/simd/foreach_target.hpp>
 
 namespace heed_bench {
 

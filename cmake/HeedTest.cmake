@@ -11,8 +11,13 @@ target_link_libraries(heed_test_main PUBLIC Catch2::Catch2)
 target_compile_definitions(heed_test_main PRIVATE HEED_SKIPPED=${HEED_SKIPPED_CODE})
 
 # The counted and failing allocation functions, for the programs that want them in the place of the usual ones.
+# The flags of all test programs, so that these share its precompiled headers: Eigen's tensors and Catch2.
 add_library(heed_test_allocation OBJECT support/allocation.cpp)
 heed_own(heed_test_allocation)
+target_link_libraries(heed_test_allocation PRIVATE Catch2::Catch2)
+target_include_directories(heed_test_allocation PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_precompile_headers(heed_test_allocation PRIVATE "${HEED_EIGEN_HEADER}"
+  "${CMAKE_CURRENT_SOURCE_DIR}/support/catch.hpp")
 
 add_library(heed_test_leaves STATIC support/leaves.cpp)
 heed_own(heed_test_leaves)
@@ -24,6 +29,9 @@ else()
 endif()
 # Sanitizers are slow: their presets run fewer targets.
 set(HEED_TEST_TARGETS "${heed_all_targets}" CACHE STRING "SIMD targets the tests run on")
+
+# The few programs of `scripts/run test --smoke`.
+add_custom_target(heed_smoke)
 
 function(heed_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "TARGETS;ALLOCATIONS;EXCEPTIONS" "TIMEOUT" "LABELS;OPTIONS;LIBRARIES")
@@ -42,9 +50,15 @@ function(heed_test path)
     target_link_libraries(${program} PRIVATE heed_test_allocation)
   endif()
   target_compile_options(${program} PRIVATE ${arg_OPTIONS})
-  if(NOT arg_OPTIONS)  # other flags, other leaves
-    target_compile_definitions(${program} PRIVATE HEED_COMPILE_ONCE)
-    target_link_libraries(${program} PRIVATE heed_test_leaves)
+  if(NOT arg_OPTIONS)  # other flags, other leaves and other precompiled headers
+    target_precompile_headers(${program} REUSE_FROM heed_test_allocation)
+    if(NOT "smoke" IN_LIST arg_LABELS)  # which are not worth all leaves, just their own
+      target_compile_definitions(${program} PRIVATE HEED_COMPILE_ONCE)
+      target_link_libraries(${program} PRIVATE heed_test_leaves)
+    endif()
+  endif()
+  if("smoke" IN_LIST arg_LABELS)
+    add_dependencies(heed_smoke ${program})
   endif()
   if(HEED_CONFORMANCE_DATA)
     target_compile_definitions(${program} PRIVATE HEED_CONFORMANCE_DATA="${HEED_CONFORMANCE_DATA}")

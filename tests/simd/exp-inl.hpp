@@ -8,6 +8,16 @@
 // error below 3e-13, a 200,000th of a float's last place. It is written with what SSE2 can do two
 // at a time, because the portable and baseline targets have to get through as many floats.
 
+#ifndef HEED_TESTS_SIMD_EXP_INL
+#define HEED_TESTS_SIMD_EXP_INL
+
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH "simd/exp-inl.hpp"
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct exp_under_test {
@@ -106,3 +116,5 @@ inline float one_exp_of_negative(float x) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

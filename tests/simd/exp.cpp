@@ -4,14 +4,11 @@
 // heed has two: exp, good for every argument, and exp_of_negative, the softmax's own, which gives
 // 0 where the result would be denormal (below -87.34).
 #include <heed/simd/dispatch.hpp>
-#include <heed/simd/pack.hpp>
-
-#define HEED_FOREACH "simd/exp-inl.hpp"
-#include <heed/simd/foreach_target.hpp>
 
 #include <bit>
 #include <cmath>
 
+#include "simd/exp-inl.hpp"
 #include "support/catch.hpp"
 #include "support/traps.hpp"
 

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/carry-inl.hpp: sums of sums, with what their addition rounds off kept
 
+#ifndef HEED_KERNEL_CARRY_INL
+#define HEED_KERNEL_CARRY_INL
+
+#include <heed/core/index.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/carry-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // upper = keep upper + lower, and lower what that addition rounded off: nothing where it overflows.
@@ -24,3 +35,5 @@ HEED_NOINLINE void carry_sums(T* upper, T* lower, index rows, index row_stride, 
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

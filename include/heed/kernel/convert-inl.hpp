@@ -4,6 +4,20 @@
 // The 16-bit formats are widened with integer arithmetic alone, which every target vectorises and no
 // rounding mode touches. Narrowing rounds to nearest, ties to even; NaN stays NaN.
 
+#ifndef HEED_KERNEL_CONVERT_INL
+#define HEED_KERNEL_CONVERT_INL
+
+#include <heed/core/element.hpp>
+#include <heed/core/index.hpp>
+#include <heed/kernel/rounded-inl.hpp>
+#include <heed/simd/math-inl.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/convert-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 HEED_INLINE float widen(float x) { return x; }
@@ -122,3 +136,5 @@ HEED_NOINLINE bool all_finite(const T* rows, index row_stride, index count, inde
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

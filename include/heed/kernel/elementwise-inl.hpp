@@ -9,6 +9,17 @@
 // of few packs then keep those in registers: through memory each row would wait for the store of the one
 // before (measured, a running maximum of rows of 8 floats: 15 times the time).
 
+#ifndef HEED_KERNEL_ELEMENTWISE_INL
+#define HEED_KERNEL_ELEMENTWISE_INL
+
+#include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/lanes-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/elementwise-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class Operation>
@@ -148,3 +159,5 @@ HEED_NOINLINE void elementwise(const detail::element_rows<const T>* from, const 
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/lanes-inl.hpp: packs that are filled in part, and the sum of a pack's lanes
 
+#ifndef HEED_KERNEL_LANES_INL
+#define HEED_KERNEL_LANES_INL
+
+#include <heed/core/index.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/lanes-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A pack, filled up with `rest` where fewer than a pack's numbers are left.
@@ -83,3 +94,5 @@ HEED_INLINE pack<T> first_lanes(pack<T> x, index left, T rest) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

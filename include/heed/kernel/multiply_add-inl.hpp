@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/multiply_add-inl.hpp: the innermost step of every product: numbers times packs of lanes
 
+#ifndef HEED_KERNEL_MULTIPLY_ADD_INL
+#define HEED_KERNEL_MULTIPLY_ADD_INL
+
+#include <heed/core/index.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/multiply_add-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // sums[r][j] += a[r * row_stride] * panel[j]
@@ -27,3 +38,5 @@ HEED_INLINE void clear(V (&sums)[Rows][Packs]) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/rounded-inl.hpp: a value as it was computed, which the compiler looks no further into
 
+#ifndef HEED_KERNEL_ROUNDED_INL
+#define HEED_KERNEL_ROUNDED_INL
+
+#include <heed/core/config.hpp>
+
+#define HEED_FOREACH <heed/kernel/rounded-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // The value as rounded: the compiler may not contract the product that made it into a multiply-add. Targets
@@ -27,3 +37,5 @@ HEED_INLINE V rounded(V x) {
 #endif
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

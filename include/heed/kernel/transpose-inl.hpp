@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/transpose-inl.hpp: a square of one pack by one pack, rows to columns, in memory
 
+#ifndef HEED_KERNEL_TRANSPOSE_INL
+#define HEED_KERNEL_TRANSPOSE_INL
+
+#include <heed/core/index.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/transpose-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // to[j][i] = from[i][j] * factor[j]; rows are from_stride and to_stride apart.
@@ -37,3 +48,5 @@ HEED_NOINLINE bool transpose_finite(const T* from, index from_stride, T* to, ind
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

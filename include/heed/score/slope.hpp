@@ -2,6 +2,7 @@
 // heed/score/slope.hpp: the derivative of a caller's function: its own, or read off dual numbers
 #pragma once
 
+#include <heed/core/index.hpp>
 #include <heed/core/option.hpp>
 #include <heed/score/dual.hpp>
 

@@ -19,12 +19,12 @@
 #define HEED_ONCE(...) static_assert(true)
 #endif
 
-// f<E>() gives leaves: for every type that sums are kept in, or that elements are stored in
-// (core/element.hpp).
-#define HEED_ONCE_FOR_SUMS(f)                   \
-    HEED_ONCE(decltype(f<float>()) f<float>()); \
-    HEED_ONCE(decltype(f<double>()) f<double>())
-#define HEED_ONCE_FOR_ELEMENTS(f)                       \
-    HEED_ONCE_FOR_SUMS(f);                              \
-    HEED_ONCE(decltype(f<half_bits>()) f<half_bits>()); \
-    HEED_ONCE(decltype(f<bfloat16_bits>()) f<bfloat16_bits>())
+// f<E> gives leaves, or runs a call, whose arguments follow from E: for every type that sums are kept in, or
+// that elements are stored in (core/element.hpp).
+#define HEED_ONCE_FOR_SUMS(f)               \
+    HEED_ONCE(decltype(f<float>) f<float>); \
+    HEED_ONCE(decltype(f<double>) f<double>)
+#define HEED_ONCE_FOR_ELEMENTS(f)                   \
+    HEED_ONCE_FOR_SUMS(f);                          \
+    HEED_ONCE(decltype(f<half_bits>) f<half_bits>); \
+    HEED_ONCE(decltype(f<bfloat16_bits>) f<bfloat16_bits>)

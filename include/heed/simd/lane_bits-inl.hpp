@@ -6,6 +6,16 @@
 // a register first, since closing up straight into memory takes 100 cycles and more on some processors. The
 // others get a bit mask where there is an instruction, and go lane by lane without a branch.
 
+#ifndef HEED_SIMD_LANE_BITS_INL
+#define HEED_SIMD_LANE_BITS_INL
+
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/simd/lane_bits-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 using lane_bits = std::uint32_t;
@@ -166,3 +176,5 @@ HEED_INLINE void store_indices(std::int32_t* to, std::int32_t first, lane_bits b
 #endif
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -15,7 +15,19 @@
 // the series. Rounding goes through an integer conversion, not the add-a-large-number trick, which
 // -ffast-math would fold away.
 //
-// Expects in scope: element_of<V>, set, to_int, to_float, bits_of, float_of, choose, larger.
+// Written in element_of<V>, set, to_int, to_float, bits_of, float_of, choose and larger of its scope: that of
+// simd/pack-inl.hpp, which includes it in each region, or included alone that of simd/scalar.hpp.
+
+#if defined(HEED_REGION) || !defined(HEED_SIMD_MATH_INL)
+#ifdef HEED_REGION
+#define HEED_MATH_SCOPE HEED_SIMD
+#else
+#define HEED_SIMD_MATH_INL
+#define HEED_MATH_SCOPE detail::scalar
+#include <heed/simd/scalar.hpp>
+#endif
+
+namespace heed::inline HEED_ABI::HEED_MATH_SCOPE {
 
 template <class V>
 HEED_INLINE V power_of_two(decltype(to_int(V{})) n) {
@@ -175,3 +187,7 @@ HEED_INLINE V sqrt(V x) {
     r = choose(x == infinity, x, r);
     return choose(x < zero, float_of(bits_of(infinity) | (bits_of(infinity) >> 1)), r);
 }
+
+}  // namespace heed::inline HEED_ABI::HEED_MATH_SCOPE
+#undef HEED_MATH_SCOPE
+#endif

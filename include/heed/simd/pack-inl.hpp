@@ -5,6 +5,20 @@
 // number. Operators act lane by lane; a comparison gives a mask for choose(). Everything is
 // always_inline and free of std::, so that a debug build has no calls in here.
 
+#ifndef HEED_SIMD_PACK_INL
+#define HEED_SIMD_PACK_INL
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <heed/simd/scalar.hpp>
+
+#define HEED_FOREACH <heed/simd/pack-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 using detail::constants;
@@ -270,7 +284,11 @@ HEED_INLINE double multiply_add(double a, double b, double c) {
 #endif
 }
 
+}  // namespace heed::inline HEED_ABI::HEED_SIMD
+
 #include <heed/simd/math-inl.hpp>
+
+namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class V>
 HEED_INLINE auto is_minus_infinity(V x) {
@@ -278,3 +296,5 @@ HEED_INLINE auto is_minus_infinity(V x) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

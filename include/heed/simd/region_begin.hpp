@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // heed/simd/region_begin.hpp: from here to region_end.hpp, code is compiled for the target HEED_REGION
 //
-// No include guard: included once for each target. Only a plain level may stand in the optimize pragma;
-// floating-point flags there stop g++ from inlining callables that come from outside the region.
-// With it, kernels run at full speed in a debug build as well.
-// Kernels spell out their vectors and take O2, which compiles faster and, measured, runs 1 % faster; rows of
-// callables (HEED_REGION_OF_CALLABLES) are for the vectoriser to find and take O3. Kernels take no -mtune
-// either: for znver2 and 3 g++ 12 breaks up chains of multiply-adds, a quarter of the speed, and with
-// -march=native the bits would change. Callables keep it, for g++ inlines none that are tuned otherwise.
+// No include guard: included once for each target (foreach_target.hpp). Only a plain level may stand in the
+// optimize pragma; floating-point flags there stop g++ from inlining callables that come from outside the
+// region. With it, kernels run at full speed in a debug build as well. Kernels spell out their vectors and
+// take O2, which compiles faster and, measured, runs 1 % faster; rows of callables (HEED_REGION_OF_CALLABLES)
+// are for the vectoriser to find and take O3. Kernels take no -mtune either: for znver2 and 3 g++ 12 breaks
+// up chains of multiply-adds, a quarter of the speed, and with -march=native the bits would change. Callables
+// keep it, for g++ inlines none that are tuned otherwise.
 
 #if HEED_REGION == HEED_RANK_avx512
 #define HEED_SIMD avx512

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/simd/region_end.hpp: ends what region_begin.hpp began
+// heed/simd/region_end.hpp: ends what region_begin.hpp began; the last line of an *-inl.hpp
 
 #if defined(__clang__)
 #if HEED_REGION == HEED_RANK_avx512 || HEED_REGION == HEED_RANK_avx2
@@ -9,6 +9,7 @@
 #pragma GCC pop_options
 #endif
 
+#undef HEED_REGION
 #undef HEED_SIMD
 #undef HEED_SIMD_BYTES
 #undef HEED_SIMD_REGISTERS

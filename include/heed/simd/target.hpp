@@ -43,6 +43,17 @@
 #define HEED_COMPILES_AVX2 (HEED_HAS_X86 && HEED_COMPILES(HEED_RANK_avx2))
 #define HEED_COMPILES_AVX512 (HEED_HAS_X86 && HEED_COMPILES(HEED_RANK_avx512))
 
+// The best of those that are compiled.
+#if HEED_COMPILES_AVX512
+#define HEED_BEST_RANK HEED_RANK_avx512
+#elif HEED_COMPILES_AVX2
+#define HEED_BEST_RANK HEED_RANK_avx2
+#elif HEED_COMPILES_BASELINE
+#define HEED_BEST_RANK HEED_RANK_baseline
+#else
+#define HEED_BEST_RANK HEED_RANK_portable
+#endif
+
 #if HEED_HAS_X86
 #include <cpuid.h>
 #endif

@@ -27,7 +27,9 @@
 #include <optional>
 
 #include <heed/core/call.hpp>
+#include <heed/kernel/sparse/quantise-inl.hpp>
 #include <heed/kernel/sparse/rows.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI {
 
@@ -44,9 +46,6 @@ struct progressive_grid {
 namespace detail {
 
 inline constexpr int most_level = 60;
-
-template <class T>
-using quantise_leaf = void (*)(const T* x, index n, T* y, T up, T down, T already);
 
 }  // namespace detail
 
@@ -77,12 +76,6 @@ inline std::optional<int> level_of(index step, const progressive_grid& g) {
     return finer ? first + by : first - by;
 }
 
-}  // namespace heed::inline HEED_ABI
-
-#define HEED_FOREACH <heed/kernel/sparse/quantise-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
-
-namespace heed::inline HEED_ABI {
 namespace detail {
 
 template <class T>

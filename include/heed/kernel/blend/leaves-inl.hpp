@@ -1,6 +1,27 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/blend/leaves-inl.hpp: two tensors blended, the gradient of that, and the table of a target
 
+#ifndef HEED_KERNEL_BLEND_LEAVES_INL
+#define HEED_KERNEL_BLEND_LEAVES_INL
+
+#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/rounded-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct blend_leaves {
+    element_leaf<T> blend;      // {a, b}, {s, 1 - s} -> {s a + (1 - s) b}
+    element_leaf<T> gradients;  // {sum, g, a, b}, {s, 1 - s} -> {sum + g (a - b), s g, (1 - s) g}
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/blend/leaves-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct blend_two {
@@ -30,3 +51,5 @@ const detail::blend_leaves<T>& blend_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

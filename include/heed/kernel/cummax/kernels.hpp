@@ -4,10 +4,8 @@
 
 #include <heed/kernel/blend/kernels.hpp>
 #include <heed/kernel/cummax/problem.hpp>
-#include <heed/simd/lane_bits.hpp>
-
-#define HEED_FOREACH <heed/kernel/cummax/leaves-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/cummax/table-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

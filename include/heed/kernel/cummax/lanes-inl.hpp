@@ -7,6 +7,18 @@
 // memory is touched once, in the order that it lies in, whatever the distance between rows: columns of rows a
 // power of two apart would all fall into the same few cache lines.
 
+#ifndef HEED_KERNEL_CUMMAX_LANES_INL
+#define HEED_KERNEL_CUMMAX_LANES_INL
+
+#include <heed/kernel/cummax/leaves-inl.hpp>
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/simd/lane_bits-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/cummax/lanes-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Which lanes are a NaN; and is larger() what later() is where none is?
@@ -244,3 +256,5 @@ HEED_NOINLINE void scan_lanes(const detail::cummax_lanes<T>& all) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -2,6 +2,37 @@
 // heed/kernel/cummax/maxstate-inl.hpp: the operations of the published models' forms, and the table of a
 // target
 
+#ifndef HEED_KERNEL_CUMMAX_MAXSTATE_INL
+#define HEED_KERNEL_CUMMAX_MAXSTATE_INL
+
+#include <heed/kernel/cummax/problem.hpp>
+#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/rounded-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct maxstate_leaves {
+    cummax_leaf<T> source;     // {o, a1}, factor -> {(o + a1) factor}
+    cummax_leaf<T> output;     // {e, a1, a2} -> {(e + a2) e + a1}
+    cummax_leaf<T> gradients;  // {g, e, a2} -> {da2, de}
+    cummax_leaf<T> routed;     // {du, g}, factor -> {do, da1}
+
+    cummax_leaf<T> super_output;     // {a, b, c, d, e}, alphas -> {y}
+    cummax_leaf<T> super_gradients;  // {g, a, b, c, d, e}, alphas -> {da, db, dc, dd, de}
+    cummax_leaf<T> super_alphas;     // {s1, s2, s3, g, a, b, d, e} -> {s1, s2, s3}
+    cummax_leaf<T> add;              // {sum, x}, factor -> {sum + x factor}
+    cummax_leaf<T> multiply_add;     // {sum, x, y} -> {sum + x y}
+    cummax_leaf<T> multiply;         // {x, y} -> {x y}
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/cummax/maxstate-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct maxstate_source {
@@ -110,3 +141,5 @@ const detail::maxstate_leaves<T>& maxstate_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -6,6 +6,17 @@
 // has lanes, each from its start to its end, every line used whole. Column by column, rows a power of two
 // apart would push each other out of the cache before their lines were used up.
 
+#ifndef HEED_KERNEL_CUMMAX_TURN_INL
+#define HEED_KERNEL_CUMMAX_TURN_INL
+
+#include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/lanes-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/cummax/turn-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T, class E>
@@ -81,3 +92,5 @@ HEED_NOINLINE void turn_out(const T* from, index from_stride, index positions, i
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -5,6 +5,16 @@
 // in the first-level cache. Every sum takes its terms in the order of the register blocks, so it has their
 // bits.
 
+#ifndef HEED_KERNEL_DENSE_FEW_INL
+#define HEED_KERNEL_DENSE_FEW_INL
+
+#include <heed/kernel/dense/product-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/dense/few-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Terms [i, i + Terms) for rows [r, r + Rows), while the next as many are fetched.
@@ -71,3 +81,5 @@ HEED_NOINLINE void multiply_few(const detail::dense_block<T>& p) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

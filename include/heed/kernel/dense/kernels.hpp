@@ -2,11 +2,9 @@
 // heed/kernel/dense/kernels.hpp: the leaves of the dense product, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
 #include <heed/kernel/dense/problem.hpp>
-
-#define HEED_FOREACH <heed/kernel/dense/all-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/dense/table-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -4,6 +4,18 @@
 // A panel is (term, lane), a lane being a row of a or a column of b. Lanes that are neighbours in memory are
 // copied, terms that are neighbours are turned in squares of packs, all else goes number by number.
 
+#ifndef HEED_KERNEL_DENSE_PACK_INL
+#define HEED_KERNEL_DENSE_PACK_INL
+
+#include <heed/core/fetch.hpp>
+#include <heed/core/strided.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/dense/pack-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows and packs of a register block: 8 x 3 sums of 32 registers, 4 x 3 of 16.
@@ -85,3 +97,5 @@ HEED_NOINLINE void pack_panels(const T* from, index lane_stride, index term_stri
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -5,6 +5,18 @@
 // of a row are read where the caller has them if its terms are neighbours there; copying them first costs 2
 // to 5 % and gains nothing.
 
+#ifndef HEED_KERNEL_DENSE_PRODUCT_INL
+#define HEED_KERNEL_DENSE_PRODUCT_INL
+
+#include <heed/kernel/dense/pack-inl.hpp>
+#include <heed/kernel/dense/problem.hpp>
+#include <heed/kernel/multiply_add-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/dense/product-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A finished block of a sum, with the bias and what is in c.
@@ -101,3 +113,5 @@ HEED_NOINLINE void multiply_panels(const detail::dense_block<T>& p) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

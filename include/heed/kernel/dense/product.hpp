@@ -176,5 +176,6 @@ void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a
         product.run(task, base + each * static_cast<std::size_t>(lane));
     });
 }
+HEED_ONCE_FOR_SUMS(multiply);
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/dense/table-inl.hpp: the table of dense leaves that a target offers
 
+#ifndef HEED_KERNEL_DENSE_TABLE_INL
+#define HEED_KERNEL_DENSE_TABLE_INL
+
+#include <heed/kernel/dense/few-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/dense/table-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -17,3 +27,5 @@ const detail::dense_leaves<T>& dense_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -4,6 +4,20 @@
 // All five products of a tile are numbers of one operand times rows of the other, in blocks of as many sums
 // as the registers hold.
 
+#ifndef HEED_KERNEL_EXACT_BACKWARD_INL
+#define HEED_KERNEL_EXACT_BACKWARD_INL
+
+#include <heed/kernel/carry-inl.hpp>
+#include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/exact/backward_problem.hpp>
+#include <heed/kernel/multiply_add-inl.hpp>
+#include <heed/kernel/transpose-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/backward-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 inline constexpr int gradient_rows = detail::gradient_row_group;
@@ -169,3 +183,5 @@ const detail::gradient_leaves<E>& gradient_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

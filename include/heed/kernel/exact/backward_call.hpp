@@ -84,7 +84,7 @@ void exact_attention_backward(std::string_view function, call_memory& used, cons
         // Without batch entries or heads the sums over them, of a bias, of slopes and of sinks, are written
         // all the same, as zeros; and without a head of keys there are no keys to go through.
         if (k.heads() == 0) p.batch = 0;
-        backward_run(p, g, device_, memory).run();
+        run_backward(p, g, device_, memory);
     };
     under_masks(
         function, p, q, k, device_, memory, run,

@@ -2,15 +2,10 @@
 // heed/kernel/exact/backward_kernels.hpp: the backward's leaves and derivatives, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
+#include <heed/kernel/exact/backward-inl.hpp>
 #include <heed/kernel/exact/backward_problem.hpp>
-
-#define HEED_FOREACH <heed/kernel/exact/backward-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
-
-#define HEED_REGION_OF_CALLABLES
-#define HEED_FOREACH <heed/kernel/exact/backward_program-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/exact/backward_program-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/backward_program-inl.hpp: the derivative of a program's scores, compiled for a target
 
+#ifndef HEED_KERNEL_EXACT_BACKWARD_PROGRAM_INL
+#define HEED_KERNEL_EXACT_BACKWARD_PROGRAM_INL
+
+#include <heed/kernel/exact/backward_problem.hpp>
+#include <heed/mask/concept.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/exact/backward_program-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // ds *= d score / d raw. Where ds is 0 it stays: the score may be hidden, and its raw product anything.
@@ -79,3 +92,5 @@ detail::probability_function<T> compile_probability_gradient() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -134,5 +134,11 @@ private:
     T* upper_dq_;
     char* scratch_;
 };
+template <class E>
+void run_backward(const exact_problem<E>& p, const exact_gradients<E>& g, device_ref device,
+                  workspace& memory) {
+    backward_run(p, g, device, memory).run();
+}
+HEED_ONCE_FOR_ELEMENTS(run_backward);
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -2,17 +2,11 @@
 // heed/kernel/exact/kernels.hpp: the exact kernels and score programs, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
 #include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/exact/program-inl.hpp>
 #include <heed/kernel/exact/program.hpp>
-
-#define HEED_FOREACH <heed/kernel/exact/all-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
-
-// Callables' rows are compiled apart, at a higher level.
-#define HEED_REGION_OF_CALLABLES
-#define HEED_FOREACH <heed/kernel/exact/program-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/exact/table-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -4,6 +4,16 @@
 // Scores are (key, lane), outputs (value feature, lane), lanes being queries. Only the products are
 // written for each number of packs; everything else takes one pack at a time.
 
+#ifndef HEED_KERNEL_EXACT_PANEL_INL
+#define HEED_KERNEL_EXACT_PANEL_INL
+
+#include <heed/kernel/exact/product-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/panel-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Scores of keys [first, end) against a strip; most[lane] becomes the largest of it and them.
@@ -154,3 +164,5 @@ HEED_NOINLINE void panel_largest(T* s, index rows, int packs, const T* before, T
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -5,6 +5,17 @@
 // as the registers hold beside the operands. 4 x 3 sums in two
 // chains use 14 loads for 24 multiply-adds.
 
+#ifndef HEED_KERNEL_EXACT_PRODUCT_INL
+#define HEED_KERNEL_EXACT_PRODUCT_INL
+
+#include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/multiply_add-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/product-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // A product takes a group of 8 rows, or half of one where registers are few, or hold two chains of sums.
@@ -65,3 +76,5 @@ HEED_INLINE void product_of_chains(const T* a, index row_stride, index step, con
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

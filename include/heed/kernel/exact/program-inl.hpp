@@ -4,6 +4,19 @@
 // The inner loop has a fixed trip count of one pack and works on local copies, so that a callable without
 // branches becomes vector code: no remainder, and no doubt whether it writes to what it reads.
 
+#ifndef HEED_KERNEL_EXACT_PROGRAM_INL
+#define HEED_KERNEL_EXACT_PROGRAM_INL
+
+#include <heed/kernel/exact/problem.hpp>
+#include <heed/mask/concept.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/exact/program-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Flattened: a callable of more than a few operations would otherwise stay a call, and its row scalar.
@@ -107,3 +120,5 @@ void compile_program(Problem& p) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

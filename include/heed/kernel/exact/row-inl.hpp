@@ -7,6 +7,18 @@
 // Rows in front are fetched to the second-level cache, not the first, whose few miss buffers would bound
 // the speed (measured: 11 GB/s into the first, 17 into the second, of 19 for plain reading).
 
+#ifndef HEED_KERNEL_EXACT_ROW_INL
+#define HEED_KERNEL_EXACT_ROW_INL
+
+#include <heed/core/fetch.hpp>
+#include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/lanes-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/row-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Only rows that are known to exist: to look up an address without a page takes longer than a call over one
@@ -241,3 +253,5 @@ HEED_NOINLINE void row_softmax(T* s, index count, bool bounded, T& most, T& sum,
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -132,5 +132,6 @@ void run_exact(const exact_problem<E>& p, device_ref device_, workspace& memory)
     else
         run_tiled(p, leaves, device_, lanes, memory);
 }
+HEED_ONCE_FOR_ELEMENTS(run_exact);
 
 }  // namespace heed::inline HEED_ABI::detail

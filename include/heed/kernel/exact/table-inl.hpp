@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/table-inl.hpp: the table of leaves that a target offers
 
+#ifndef HEED_KERNEL_EXACT_TABLE_INL
+#define HEED_KERNEL_EXACT_TABLE_INL
+
+#include <heed/kernel/carry-inl.hpp>
+#include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/exact/panel-inl.hpp>
+#include <heed/kernel/exact/row-inl.hpp>
+#include <heed/kernel/transpose-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/table-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Packs so short that a strip of three wastes little on the last queries.
@@ -43,3 +57,5 @@ const detail::exact_leaves<E>& exact_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -1,6 +1,26 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/gates/gates-inl.hpp: sigmoids and decays of a row of numbers
 
+#ifndef HEED_KERNEL_GATES_GATES_INL
+#define HEED_KERNEL_GATES_GATES_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct gate_leaves {
+    void (*sigmoid)(T* x, index n);
+    void (*decay)(T* x, index n);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/gates/gates-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // ln(1 + x) for x in [0, 1]: what 1 + x loses of x, its logarithm loses in the same ratio.
@@ -45,3 +65,5 @@ const detail::gate_leaves<T>& gate_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -4,20 +4,9 @@
 #pragma once
 
 #include <heed/core/tensor.hpp>
+#include <heed/kernel/gates/gates-inl.hpp>
 #include <heed/kernel/sparse/rows.hpp>
-
-namespace heed::inline HEED_ABI::detail {
-
-template <class T>
-struct gate_leaves {
-    void (*sigmoid)(T* x, index n);
-    void (*decay)(T* x, index n);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/gates/gates-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

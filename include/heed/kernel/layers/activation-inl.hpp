@@ -12,6 +12,17 @@
 // One exponential and one division, and no 1 + tanh, in which a negative x would lose its digits. The power
 // of two needs neither a product with log2(e) nor two parts of ln 2: what is left of t is exact.
 
+#ifndef HEED_KERNEL_LAYERS_ACTIVATION_INL
+#define HEED_KERNEL_LAYERS_ACTIVATION_INL
+
+#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/layers/leaves.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/activation-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // 2 sqrt(2/pi) and 3 x 0.044715 of it, then a and b. Written out: a quotient of two would be rounded thrice.
@@ -143,3 +154,5 @@ const detail::activation_leaves<T>& activation_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

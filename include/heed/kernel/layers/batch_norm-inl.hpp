@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/batch_norm-inl.hpp: what batch norm does to a row, its statistics being rows of stride 0
 
+#ifndef HEED_KERNEL_LAYERS_BATCH_NORM_INL
+#define HEED_KERNEL_LAYERS_BATCH_NORM_INL
+
+#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/layers/leaves.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/batch_norm-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct batch_moments {
@@ -60,3 +71,5 @@ const detail::batch_norm_leaves<T>& batch_norm_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/branch-inl.hpp: a branch added to what it left, some of its numbers dropped
 
+#ifndef HEED_KERNEL_LAYERS_BRANCH_INL
+#define HEED_KERNEL_LAYERS_BRANCH_INL
+
+#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/layers/leaves.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/branch-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 struct add_value {
@@ -55,3 +66,5 @@ const detail::branch_leaves<T>& branch_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -2,11 +2,13 @@
 // heed/kernel/layers/kernels.hpp: the leaves of the layers around attention, compiled for every target
 #pragma once
 
-#include <heed/kernel/elementwise.hpp>
+#include <heed/kernel/layers/activation-inl.hpp>
+#include <heed/kernel/layers/batch_norm-inl.hpp>
+#include <heed/kernel/layers/branch-inl.hpp>
 #include <heed/kernel/layers/leaves.hpp>
-
-#define HEED_FOREACH <heed/kernel/layers/all-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/layers/loss-inl.hpp>
+#include <heed/kernel/layers/norm-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

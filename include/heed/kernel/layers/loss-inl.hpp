@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/layers/loss-inl.hpp: the softmax of a row of logits, less one at the target
 
+#ifndef HEED_KERNEL_LAYERS_LOSS_INL
+#define HEED_KERNEL_LAYERS_LOSS_INL
+
+#include <heed/kernel/layers/norm-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/loss-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -82,3 +92,5 @@ detail::softmax_loss_leaf<T> softmax_loss_of() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

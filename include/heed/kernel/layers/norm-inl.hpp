@@ -6,6 +6,17 @@
 // variance = mean(d^2) - mean(d)^2 loses nothing however large the mean is. A row whose sums are beyond what
 // T holds is measured once more, made smaller by a power of two.
 
+#ifndef HEED_KERNEL_LAYERS_NORM_INL
+#define HEED_KERNEL_LAYERS_NORM_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/kernel/layers/leaves.hpp>
+
+#define HEED_FOREACH <heed/kernel/layers/norm-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Four running sums, so that an addition need not wait for the one before.
@@ -186,3 +197,5 @@ const detail::norm_leaves<T>& norm_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -192,5 +192,6 @@ void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& 
     if (p.causal) return run_causal_backward(p, g, leaves, device, lanes, memory);
     run_full_backward(p, g, leaves, device, lanes, memory);
 }
+HEED_ONCE_FOR_ELEMENTS(run_linear_backward);
 
 }  // namespace heed::inline HEED_ABI::detail

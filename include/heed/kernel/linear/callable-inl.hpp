@@ -3,6 +3,18 @@
 //
 // As for score functions, the inner loop has a fixed trip count of one pack and works on local copies.
 
+#ifndef HEED_KERNEL_LINEAR_CALLABLE_INL
+#define HEED_KERNEL_LINEAR_CALLABLE_INL
+
+#include <heed/kernel/linear/problem.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_REGION_OF_CALLABLES
+#define HEED_FOREACH <heed/kernel/linear/callable-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class F, class T>
@@ -51,3 +63,5 @@ detail::feature_gradient_function<T> gradient_of_callable() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

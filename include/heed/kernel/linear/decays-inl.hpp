@@ -5,6 +5,17 @@
 // e^(high + low) = e^high (1 + low) where low is a rounding error of high, so a factor is as exact as a
 // single exponential however long the sum.
 
+#ifndef HEED_KERNEL_LINEAR_DECAYS_INL
+#define HEED_KERNEL_LINEAR_DECAYS_INL
+
+#include <heed/kernel/linear/problem.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/decays-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class V>
@@ -142,3 +153,5 @@ HEED_NOINLINE void scale_columns(T* x, index row, const T* factor, index rows, i
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/linear/exponents-inl.hpp: features that are exponentials, relative to the largest so far
 
+#ifndef HEED_KERNEL_LINEAR_EXPONENTS_INL
+#define HEED_KERNEL_LINEAR_EXPONENTS_INL
+
+#include <heed/kernel/linear/problem.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/exponents-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -85,3 +96,5 @@ HEED_NOINLINE void relative_queries(const T* x, const T* reference, const T* lev
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

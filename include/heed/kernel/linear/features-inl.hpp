@@ -6,6 +6,17 @@
 // Rows are padded to whole packs; what a map leaves in the padding is zero, so that later sums may run
 // over whole packs.
 
+#ifndef HEED_KERNEL_LINEAR_FEATURES_INL
+#define HEED_KERNEL_LINEAR_FEATURES_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/kernel/linear/problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/features-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -132,3 +143,5 @@ HEED_NOINLINE void columns_gradient(const void* context, const T*, index, const 
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -2,14 +2,10 @@
 // heed/kernel/linear/kernels.hpp: the linear leaves, compiled for every target
 #pragma once
 
+#include <heed/kernel/linear/callable-inl.hpp>
 #include <heed/kernel/linear/matrix.hpp>
-
-#define HEED_FOREACH <heed/kernel/linear/all-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
-
-#define HEED_REGION_OF_CALLABLES
-#define HEED_FOREACH <heed/kernel/linear/callable-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/linear/table-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -6,6 +6,18 @@
 // triangle the terms that are not its own are left out rather than multiplied by zero: an infinity or NaN
 // there reaches nothing.
 
+#ifndef HEED_KERNEL_LINEAR_MATRIX_INL
+#define HEED_KERNEL_LINEAR_MATRIX_INL
+
+#include <heed/core/fetch.hpp>
+#include <heed/kernel/linear/problem.hpp>
+#include <heed/kernel/multiply_add-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/matrix-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows and packs of a register block: 8 x 2 sums of 32 registers, 4 x 3 of 16.
@@ -186,3 +198,5 @@ HEED_NOINLINE void solve_upper(const detail::matrix_product<T>& p) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -2,11 +2,9 @@
 // heed/kernel/linear/matrix.hpp: small matrix products and triangular solves, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
+#include <heed/kernel/linear/matrix-inl.hpp>
 #include <heed/kernel/linear/problem.hpp>
-
-#define HEED_FOREACH <heed/kernel/linear/matrix-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

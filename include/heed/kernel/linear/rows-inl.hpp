@@ -4,6 +4,17 @@
 //
 // Rows are padded to whole packs, the padding is zero.
 
+#ifndef HEED_KERNEL_LINEAR_ROWS_INL
+#define HEED_KERNEL_LINEAR_ROWS_INL
+
+#include <heed/kernel/convert-inl.hpp>
+#include <heed/kernel/linear/problem.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/rows-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Rows times a number each, to rows of any element.
@@ -190,3 +201,5 @@ HEED_NOINLINE void add_element_products(const T* x, const T* y, index n, T sign,
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

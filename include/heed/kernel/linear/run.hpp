@@ -94,6 +94,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
                state_of(task / chunks(p.queries)));
     });
 }
+HEED_ONCE_FOR_ELEMENTS(run_linear);
 
 // Queries against a state that stands: p.initial.
 template <class E>

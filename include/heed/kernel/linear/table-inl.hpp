@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/linear/table-inl.hpp: the table of linear leaves that a target offers
 
+#ifndef HEED_KERNEL_LINEAR_TABLE_INL
+#define HEED_KERNEL_LINEAR_TABLE_INL
+
+#include <heed/kernel/linear/decays-inl.hpp>
+#include <heed/kernel/linear/exponents-inl.hpp>
+#include <heed/kernel/linear/features-inl.hpp>
+#include <heed/kernel/linear/matrix-inl.hpp>
+#include <heed/kernel/linear/walk-inl.hpp>
+#include <heed/kernel/transpose-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/table-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class E>
@@ -53,3 +68,5 @@ const detail::linear_leaves<E>& linear_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

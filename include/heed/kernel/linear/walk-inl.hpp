@@ -6,6 +6,19 @@
 // over features, and over positions, in their order from zero, as the products of a chunk do: the bits of a
 // position do not tell how many were in its call.
 
+#ifndef HEED_KERNEL_LINEAR_WALK_INL
+#define HEED_KERNEL_LINEAR_WALK_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/kernel/linear/rows-inl.hpp>
+#include <heed/kernel/multiply_add-inl.hpp>
+#include <heed/kernel/rounded-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/linear/walk-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Packs of columns side by side: with two rows eight sums.
@@ -203,3 +216,5 @@ HEED_NOINLINE void multiply_elements(const T* x, const T* y, index n, T* to) {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -296,5 +296,6 @@ void run_native_backward(const native_problem<E>& p, const native_gradient_probl
         kernel.run(task / p.kv_heads, task % p.kv_heads, base + each * static_cast<std::size_t>(lane));
     });
 }
+HEED_ONCE_FOR_ELEMENTS(run_native_backward);
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -3,6 +3,28 @@
 //
 // Rows are keys or blocks, lanes are queries, as in the panels of the exact kernel.
 
+#ifndef HEED_KERNEL_NATIVE_IMPORTANCE_INL
+#define HEED_KERNEL_NATIVE_IMPORTANCE_INL
+
+#include <heed/kernel/exact/product-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct native_leaves {
+    // For one, two and three packs of lanes.
+    void (*pool_weights[3])(const T* e, index first, index end, index chunks, index select_chunks,
+                            index block_begin, index block_end, T* to);
+    void (*add_weights)(const T* from, index rows, int packs, const T* factor, T* to);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/native/importance-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // to[j] = sum over the compressed keys i in [first, end) of e[i - first] * (chunks that i and block j share),
@@ -49,3 +71,5 @@ const detail::native_leaves<T>& native_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

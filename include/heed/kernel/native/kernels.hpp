@@ -3,21 +3,8 @@
 #pragma once
 
 #include <heed/kernel/exact/kernels.hpp>
-
-namespace heed::inline HEED_ABI::detail {
-
-template <class T>
-struct native_leaves {
-    // For one, two and three packs of lanes.
-    void (*pool_weights[3])(const T* e, index first, index end, index chunks, index select_chunks,
-                            index block_begin, index block_end, T* to);
-    void (*add_weights)(const T* from, index rows, int packs, const T* factor, T* to);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/native/importance-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/native/importance-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -112,5 +112,6 @@ void run_native(const native_problem<E>& p, device_ref device_, workspace& memor
                     reinterpret_cast<T*>(mine + scratch));
     });
 }
+HEED_ONCE_FOR_ELEMENTS(run_native);
 
 }  // namespace heed::inline HEED_ABI::detail

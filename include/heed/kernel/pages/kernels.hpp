@@ -3,6 +3,8 @@
 #pragma once
 
 #include <heed/kernel/exact/kernels.hpp>
+#include <heed/kernel/pages/leaves-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -23,21 +25,6 @@ struct page_table {
     const T* row(index head, index p) const { return rows + head * head_stride + p * 2 * features; }
     const T* largest_of(index head) const { return largest + head * features; }
 };
-
-template <class T>
-struct page_leaves {
-    void (*extremes)(const T* rows, index stride, index count, index features, T* high, T* low, T* largest);
-    void (*best)(const T* s, index row_stride, index rows, index count, const T* most, T* best);
-    T (*largest)(const T* s, index count);
-    void (*masses)(const T* s, index count, T shift, T most, T* to);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/pages/leaves-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
-
-namespace heed::inline HEED_ABI::detail {
 
 template <class T>
 const page_leaves<T>& page_leaves_on_target() {

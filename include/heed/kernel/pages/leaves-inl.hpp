@@ -3,6 +3,29 @@
 //
 // A NaN stays in a bound, so that its page never looks harmless.
 
+#ifndef HEED_KERNEL_PAGES_LEAVES_INL
+#define HEED_KERNEL_PAGES_LEAVES_INL
+
+#include <heed/core/index.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct page_leaves {
+    void (*extremes)(const T* rows, index stride, index count, index features, T* high, T* low, T* largest);
+    void (*best)(const T* s, index row_stride, index rows, index count, const T* most, T* best);
+    T (*largest)(const T* s, index count);
+    void (*masses)(const T* s, index count, T shift, T most, T* to);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/pages/leaves-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // The larger; NaN where either is NaN.
@@ -101,3 +124,5 @@ const detail::page_leaves<T>& page_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -197,5 +197,6 @@ void run_psa_backward(const psa_backward_plan<E>& plan, device_ref device_, work
         gradients.finish(b, kv_head);
     });
 }
+HEED_ONCE_FOR_ELEMENTS(run_psa_backward);
 
 }  // namespace heed::inline HEED_ABI::detail

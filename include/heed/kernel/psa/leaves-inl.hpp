@@ -4,6 +4,38 @@
 // What this adds to kernel/sparse/polynomial-inl.hpp: weights left undivided, the polynomial as an exponent,
 // the gradients of both, and products with the chosen rows of a table.
 
+#ifndef HEED_KERNEL_PSA_LEAVES_INL
+#define HEED_KERNEL_PSA_LEAVES_INL
+
+#include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/sparse/polynomial-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct psa_leaves {
+    T (*weigh)(T* s, index n, T m, const exponential_numbers<T>& e);
+    void (*exponents)(T* s, index n, bool hidden, const exponential_numbers<T>& e);
+    T(*weight_gradients)
+    (const T* s, const T* w, index n, T m, T dot, T inverse, T* d, const exponential_numbers<T>& e);
+    void (*exponent_gradients)(const T* s, const T* w, index n, T dot, T inverse, T* d,
+                               const exponential_numbers<T>& e);
+    T (*dot)(const T* a, const T* b, index n);
+    // out[i] = <x, rows[keys[i]]>; out has room for whole packs.
+    void (*chosen_dots)(const T* x, const number_rows<T>& rows, const std::int32_t* keys, index count,
+                        index n, T* out);
+    // to[keys[i]] += factors[i] x
+    void (*add_to_chosen)(const T* factors, const T* x, const std::int32_t* keys, index count, index n,
+                          T* to);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/psa/leaves-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Scores to their weights against m in place; gives the sum.
@@ -129,3 +161,5 @@ const detail::psa_leaves<T>& psa_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

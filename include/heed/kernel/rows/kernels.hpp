@@ -4,10 +4,9 @@
 
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/rows/problem.hpp>
+#include <heed/kernel/rows/rows-inl.hpp>
 #include <heed/kernel/select/kernels.hpp>
-
-#define HEED_FOREACH <heed/kernel/rows/rows-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

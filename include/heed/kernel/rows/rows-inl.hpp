@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/rows/rows-inl.hpp: the leaves of attention over whole rows of scores
 
+#ifndef HEED_KERNEL_ROWS_ROWS_INL
+#define HEED_KERNEL_ROWS_ROWS_INL
+
+#include <heed/core/fetch.hpp>
+#include <heed/kernel/rows/problem.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/rows/rows-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -147,3 +159,5 @@ const detail::row_leaves<T>& row_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -2,12 +2,9 @@
 // heed/kernel/select/kernels.hpp: the passes of selection, compiled for every target
 #pragma once
 
-#include <heed/kernel/basics.hpp>
+#include <heed/kernel/select/passes-inl.hpp>
 #include <heed/kernel/select/problem.hpp>
-#include <heed/simd/lane_bits.hpp>
-
-#define HEED_FOREACH <heed/kernel/select/passes-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/select/passes-inl.hpp: the passes over a row of numbers that selection is made of
 
+#ifndef HEED_KERNEL_SELECT_PASSES_INL
+#define HEED_KERNEL_SELECT_PASSES_INL
+
+#include <heed/kernel/select/problem.hpp>
+#include <heed/simd/lane_bits-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/select/passes-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Lanes from n on are left out.
@@ -217,3 +228,5 @@ const detail::select_leaves<T>& select_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

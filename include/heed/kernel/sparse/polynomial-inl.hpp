@@ -6,6 +6,29 @@
 //
 // Sums are made in blocks of 32 packs, so that their error does not grow with the row.
 
+#ifndef HEED_KERNEL_SPARSE_POLYNOMIAL_INL
+#define HEED_KERNEL_SPARSE_POLYNOMIAL_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/math.hpp>
+#include <heed/sparse/exponential.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+// Without and with the table.
+template <class T>
+struct polynomial_leaves {
+    void (*forward[2])(const T* x, index n, T* y, const exponential_numbers<T>& e);
+    void (*backward[2])(const T* dy, const T* x, index n, T* dx, T* weights, const exponential_numbers<T>& e);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/sparse/polynomial-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
@@ -164,3 +187,5 @@ detail::polynomial_leaves<T> polynomial_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

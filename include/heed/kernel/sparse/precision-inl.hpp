@@ -9,6 +9,39 @@
 // A tile of 64 keys holds four features of each key, then the next four: a pack of 32-bit lanes is four
 // features of 16 (8, 4) keys, taken apart by shifts, and no sum crosses lanes.
 
+#ifndef HEED_KERNEL_SPARSE_PRECISION_INL
+#define HEED_KERNEL_SPARSE_PRECISION_INL
+
+#include <heed/core/index.hpp>
+#include <heed/mask/concept.hpp>
+#include <heed/simd/pack-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+// A query in all its bits: whole numbers, and what a product of them is multiplied with.
+template <class T>
+struct split_query {
+    const T* numbers;
+    T factor;
+};
+
+template <class T>
+struct split_leaves {
+    T (*split)(const T* x, index n, index padded, signed char* high, signed char* low);
+    // Of a tile, from the high plane, and from both.
+    void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
+                      const T* steps, index padded, T* scores);
+    // The largest of a tile of scores and `most`.
+    T (*most)(const T* scores, T most);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/sparse/precision-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // Writes `padded` of each plane; gives the step: 0 for a row of zeros, NaN for one that is not finite.
@@ -109,3 +142,5 @@ detail::split_leaves<T> split_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

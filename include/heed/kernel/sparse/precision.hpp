@@ -11,30 +11,8 @@
 #include <heed/kernel/exact/finish.hpp>
 #include <heed/kernel/exact/kernels.hpp>
 #include <heed/kernel/scratch.hpp>
-
-namespace heed::inline HEED_ABI::detail {
-
-// A query in all its bits: whole numbers, and what a product of them is multiplied with.
-template <class T>
-struct split_query {
-    const T* numbers;
-    T factor;
-};
-
-template <class T>
-struct split_leaves {
-    T (*split)(const T* x, index n, index padded, signed char* high, signed char* low);
-    // Of a tile, from the high plane, and from both.
-    void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
-                      const T* steps, index padded, T* scores);
-    // The largest of a tile of scores and `most`.
-    T (*most)(const T* scores, T most);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/sparse/precision-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/sparse/precision-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

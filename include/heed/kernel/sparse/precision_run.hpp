@@ -41,5 +41,6 @@ index run_precision(const exact_problem<E>& p, double threshold, device_ref devi
     });
     return again.load();
 }
+HEED_ONCE_FOR_ELEMENTS(run_precision);
 
 }  // namespace heed::inline HEED_ABI::detail

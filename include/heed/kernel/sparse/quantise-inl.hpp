@@ -5,6 +5,24 @@
 // by adding and taking away a number so large that its last place is 1. The compiler must not see that the
 // two cancel, or it may fold them (-ffast-math).
 
+#ifndef HEED_KERNEL_SPARSE_QUANTISE_INL
+#define HEED_KERNEL_SPARSE_QUANTISE_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+#include <heed/kernel/rounded-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+using quantise_leaf = void (*)(const T* x, index n, T* y, T up, T down, T already);
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/sparse/quantise-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class V>
@@ -35,3 +53,5 @@ detail::quantise_leaf<T> quantise_leaf() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

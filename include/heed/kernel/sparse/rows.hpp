@@ -7,23 +7,9 @@
 
 #include <heed/core/check.hpp>
 #include <heed/core/resources.hpp>
-#include <heed/kernel/basics.hpp>
 #include <heed/kernel/scratch.hpp>
-
-namespace heed::inline HEED_ABI::detail {
-
-// A row of elements to the type sums are kept in, and back.
-template <class E>
-struct row_conversions {
-    using T = std::conditional_t<std::is_same_v<E, double>, double, float>;
-    void (*widen)(const E* from, index row_stride, index stride, index rows, index n, T* to, index to_stride);
-    void (*narrow)(const T* from, index n, E* to, index stride);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/sparse/rows-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/sparse/rows-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 

@@ -3,6 +3,26 @@
 //
 // A pack of rows at a time, whose sums are reduced together; behind the last row stands itself again.
 
+#ifndef HEED_KERNEL_UNIT_UNIT_INL
+#define HEED_KERNEL_UNIT_UNIT_INL
+
+#include <heed/kernel/lanes-inl.hpp>
+
+namespace heed::inline HEED_ABI::detail {
+
+template <class T>
+struct unit_leaves {
+    void (*rows)(const T* x, index x_row, T* y, index y_row, T* r, T least, index rows, index n);
+    void (*gradient)(T* d, index d_row, const T* y, index y_row, const T* r, index rows, index n);
+};
+
+}  // namespace heed::inline HEED_ABI::detail
+
+#define HEED_FOREACH <heed/kernel/unit/unit-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // <a_l, b_l> of a pack of rows.
@@ -83,3 +103,5 @@ const detail::unit_leaves<T>& unit_leaves() {
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif

@@ -10,19 +10,8 @@
 
 #include <heed/core/device.hpp>
 #include <heed/kernel/sparse/rows.hpp>
-
-namespace heed::inline HEED_ABI::detail {
-
-template <class T>
-struct unit_leaves {
-    void (*rows)(const T* x, index x_row, T* y, index y_row, T* r, T least, index rows, index n);
-    void (*gradient)(T* d, index d_row, const T* y, index y_row, const T* r, index rows, index n);
-};
-
-}  // namespace heed::inline HEED_ABI::detail
-
-#define HEED_FOREACH <heed/kernel/unit/unit-inl.hpp>
-#include <heed/simd/foreach_target.hpp>
+#include <heed/kernel/unit/unit-inl.hpp>
+#include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
