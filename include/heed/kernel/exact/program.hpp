@@ -23,8 +23,11 @@ struct kind_list {};
 using score_order =
     kind_list<option_kind::softcap, option_kind::score, option_kind::alibi, option_kind::bias>;
 
+template <option_kind... Kinds>
+auto no_steps(kind_list<Kinds...>) -> std::tuple<std::conditional_t<Kinds == Kinds, no_step, void>...>;
+
 // The steps of a call, bound; of those it does not have no_step, or absent.
-template <class Scores = std::tuple<no_step, no_step, no_step, no_step>, class Probability = absent,
+template <class Scores = decltype(no_steps(score_order())), class Probability = absent,
           class Dropout = absent, class Sinks = absent>
 struct score_steps {
     Scores scores;  // of score_order
