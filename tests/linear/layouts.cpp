@@ -13,8 +13,7 @@ struct dense {
     linear_problem p;
     support::linear_inputs<float> in;
     support::tensor<float> dy, y;
-    heed::attention_gradients<support::tensor<float>, support::tensor<float>, support::tensor<float>>
-        g;
+    heed::attention_gradients<support::tensor<float>, support::tensor<float>, support::tensor<float>> g;
     explicit dense(long batch = B, long heads = H, long kv_heads = G, long features = W)
         : p(make(batch, heads, kv_heads, features)),
           in(p),

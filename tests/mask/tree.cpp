@@ -74,8 +74,7 @@ TEST_CASE("parents that are not a tree of the queries are refused") {
     const auto p = support::problem<float>(r, 2, 1, 1, 3, 12, 4, 4);
     const support::inputs<float> in(p);
     const auto refused = [&](const std::vector<int>& parents, const char* text) {
-        CHECK_THROWS_WITH(heed::attention(in.q, in.k, in.v, heed::tree(parents)),
-                          heed_test::contains(text));
+        CHECK_THROWS_WITH(heed::attention(in.q, in.k, in.v, heed::tree(parents)), heed_test::contains(text));
     };
     refused({-1, 0}, "tree has 2 parents, needs 3 or 2 x 3, one for each query");
     refused({-1, 0, 2}, "parents[2] is 2, needs a query before it, or -1");

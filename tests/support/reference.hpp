@@ -4,7 +4,8 @@
 // The oracle of every test. It includes no heed header and no Eigen, so that it cannot share a
 // bug with what it judges. One score row at a time, three passes, nothing fused:
 //
-//     s = scale * q.k -> softcap -> score(s, at) -> + bias -> hidden? -> softmax -> probability -> keep -> * v
+//     s = scale * q.k -> softcap -> score(s, at) -> + bias -> hidden? -> softmax -> probability -> keep -> *
+//     v
 //
 // solve<double> is the oracle; solve<float> is the *naive float computation* that the accuracy
 // figures are relative to (the same loops in float with std::exp).
@@ -39,9 +40,9 @@ struct problem {
     std::function<double(double, place)> score;
     std::function<double(place)> bias;
     std::function<bool(place)> visible;
-    std::vector<double> sinks;          // (heads), or empty
+    std::vector<double> sinks;                         // (heads), or empty
     std::function<double(double, place)> probability;  // of a weight
-    std::function<double(place)> keep;  // dropout: the factor on a weight, 0 or 1/(1 - p)
+    std::function<double(place)> keep;                 // dropout: the factor on a weight, 0 or 1/(1 - p)
 
     std::size_t q_size() const { return static_cast<std::size_t>(batch * heads * queries * d_k); }
     std::size_t k_size() const { return static_cast<std::size_t>(batch * kv_heads * keys * d_k); }

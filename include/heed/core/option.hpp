@@ -151,52 +151,51 @@ constexpr bool is_positive_as(double x) {
 #define HEED_OPTION_ONCE(function, kind, sentence)                                      \
     static_assert(::heed::detail::count_of<::heed::option_kind::kind, Options...> <= 1, \
                   function ": " sentence)
-#define HEED_OPTIONS_ONCE(function)                                                                 \
-    HEED_OPTION_ONCE(function, scale, "scale is given twice");                                      \
-    HEED_OPTION_ONCE(function, softcap, "softcap is given twice");                                  \
-    HEED_OPTION_ONCE(function, score, "score is given twice; put both into one function");          \
-    HEED_OPTION_ONCE(function, alibi, "alibi is given twice");                                      \
-    HEED_OPTION_ONCE(function, bias, "bias is given twice; add the tensors");                       \
-    HEED_OPTION_ONCE(function, sinks, "sinks is given twice");                                      \
-    HEED_OPTION_ONCE(function, probability,                                                         \
-                     "probability is given twice; put both into one function");                     \
-    HEED_OPTION_ONCE(function, dropout, "dropout is given twice");                                  \
-    HEED_OPTION_ONCE(function, logsumexp, "logsumexp is given twice");                              \
-    HEED_OPTION_ONCE(function, maximum_and_sum, "maximum_and_sum is given twice");                  \
-    HEED_OPTION_ONCE(function, weights, "weights is given twice");                                  \
-    HEED_OPTION_ONCE(function, scores, "scores is given twice");                                    \
-    HEED_OPTION_ONCE(function, select,                                                              \
-                     "two selectors of keys are given, needs one; masks and one selector combine"); \
-    HEED_OPTION_ONCE(function, coverage, "coverage is given twice");                                \
-    HEED_OPTION_ONCE(function, bias_gradient, "bias_gradient is given twice");                      \
-    HEED_OPTION_ONCE(function, slopes_gradient, "slopes_gradient is given twice");                  \
-    HEED_OPTION_ONCE(function, sinks_gradient, "sinks_gradient is given twice");                    \
-    HEED_OPTION_ONCE(function, logsumexp_gradient, "logsumexp_gradient is given twice");            \
-    HEED_OPTION_ONCE(function, on, "on(device) is given twice");                                    \
-    HEED_OPTION_ONCE(function, use, "use(workspace) is given twice");                               \
-    HEED_OPTION_ONCE(function, state, "state is given twice");                                      \
-    HEED_OPTION_ONCE(function, initial_state, "initial_state is given twice");                      \
-    HEED_OPTION_ONCE(function, final_state, "final_state is given twice");                          \
-    HEED_OPTION_ONCE(function, initial_state_gradient, "initial_state_gradient is given twice");    \
-    HEED_OPTION_ONCE(function, final_state_gradient, "final_state_gradient is given twice");        \
-    HEED_OPTION_ONCE(function, features, "two feature maps are given; needs one");                  \
-    HEED_OPTION_ONCE(function, normalisation,                                                       \
-                     "normalised and unnormalised are given; needs one of them, once");             \
-    HEED_OPTION_ONCE(function, decay, "a decay is given twice; add the logarithms");                \
-    HEED_OPTION_ONCE(function, decay_gradient, "decay_gradient is given twice");                    \
-    HEED_OPTION_ONCE(function, delta, "delta is given twice");                                      \
-    HEED_OPTION_ONCE(function, delta_gradient, "delta_gradient is given twice");                    \
-    HEED_OPTION_ONCE(function, heads_mode, "heads are across or apart; give one of them");          \
-    HEED_OPTION_ONCE(function, hybrid, "hybrid is given twice");                                    \
-    HEED_OPTION_ONCE(function, hybrid_gradient, "hybrid_gradient is given twice");                  \
-    HEED_OPTION_ONCE(function, along, "along is given twice");                                      \
-    HEED_OPTION_ONCE(function, pairing, "interleaved is given twice");                              \
-    HEED_OPTION_ONCE(function, positions, "positions is given twice");                              \
-    HEED_OPTION_ONCE(function, direction, "reverse is given twice");                                \
-    HEED_OPTION_ONCE(function, head_mix, "head_mix is given twice");                                \
-    HEED_OPTION_ONCE(function, head_mix_gradient, "head_mix_gradient is given twice");              \
-    HEED_OPTION_ONCE(function, exponential, "two exponentials are given, needs one");               \
-    HEED_OPTION_ONCE(function, native_blocks, "native_blocks is given twice");                      \
-    HEED_OPTION_ONCE(function, compressed, "compressed is given twice");                            \
-    HEED_OPTION_ONCE(function, compressed_gradient, "compressed_gradient is given twice");          \
+#define HEED_OPTIONS_ONCE(function)                                                                    \
+    HEED_OPTION_ONCE(function, scale, "scale is given twice");                                         \
+    HEED_OPTION_ONCE(function, softcap, "softcap is given twice");                                     \
+    HEED_OPTION_ONCE(function, score, "score is given twice; put both into one function");             \
+    HEED_OPTION_ONCE(function, alibi, "alibi is given twice");                                         \
+    HEED_OPTION_ONCE(function, bias, "bias is given twice; add the tensors");                          \
+    HEED_OPTION_ONCE(function, sinks, "sinks is given twice");                                         \
+    HEED_OPTION_ONCE(function, probability, "probability is given twice; put both into one function"); \
+    HEED_OPTION_ONCE(function, dropout, "dropout is given twice");                                     \
+    HEED_OPTION_ONCE(function, logsumexp, "logsumexp is given twice");                                 \
+    HEED_OPTION_ONCE(function, maximum_and_sum, "maximum_and_sum is given twice");                     \
+    HEED_OPTION_ONCE(function, weights, "weights is given twice");                                     \
+    HEED_OPTION_ONCE(function, scores, "scores is given twice");                                       \
+    HEED_OPTION_ONCE(function, select,                                                                 \
+                     "two selectors of keys are given, needs one; masks and one selector combine");    \
+    HEED_OPTION_ONCE(function, coverage, "coverage is given twice");                                   \
+    HEED_OPTION_ONCE(function, bias_gradient, "bias_gradient is given twice");                         \
+    HEED_OPTION_ONCE(function, slopes_gradient, "slopes_gradient is given twice");                     \
+    HEED_OPTION_ONCE(function, sinks_gradient, "sinks_gradient is given twice");                       \
+    HEED_OPTION_ONCE(function, logsumexp_gradient, "logsumexp_gradient is given twice");               \
+    HEED_OPTION_ONCE(function, on, "on(device) is given twice");                                       \
+    HEED_OPTION_ONCE(function, use, "use(workspace) is given twice");                                  \
+    HEED_OPTION_ONCE(function, state, "state is given twice");                                         \
+    HEED_OPTION_ONCE(function, initial_state, "initial_state is given twice");                         \
+    HEED_OPTION_ONCE(function, final_state, "final_state is given twice");                             \
+    HEED_OPTION_ONCE(function, initial_state_gradient, "initial_state_gradient is given twice");       \
+    HEED_OPTION_ONCE(function, final_state_gradient, "final_state_gradient is given twice");           \
+    HEED_OPTION_ONCE(function, features, "two feature maps are given; needs one");                     \
+    HEED_OPTION_ONCE(function, normalisation,                                                          \
+                     "normalised and unnormalised are given; needs one of them, once");                \
+    HEED_OPTION_ONCE(function, decay, "a decay is given twice; add the logarithms");                   \
+    HEED_OPTION_ONCE(function, decay_gradient, "decay_gradient is given twice");                       \
+    HEED_OPTION_ONCE(function, delta, "delta is given twice");                                         \
+    HEED_OPTION_ONCE(function, delta_gradient, "delta_gradient is given twice");                       \
+    HEED_OPTION_ONCE(function, heads_mode, "heads are across or apart; give one of them");             \
+    HEED_OPTION_ONCE(function, hybrid, "hybrid is given twice");                                       \
+    HEED_OPTION_ONCE(function, hybrid_gradient, "hybrid_gradient is given twice");                     \
+    HEED_OPTION_ONCE(function, along, "along is given twice");                                         \
+    HEED_OPTION_ONCE(function, pairing, "interleaved is given twice");                                 \
+    HEED_OPTION_ONCE(function, positions, "positions is given twice");                                 \
+    HEED_OPTION_ONCE(function, direction, "reverse is given twice");                                   \
+    HEED_OPTION_ONCE(function, head_mix, "head_mix is given twice");                                   \
+    HEED_OPTION_ONCE(function, head_mix_gradient, "head_mix_gradient is given twice");                 \
+    HEED_OPTION_ONCE(function, exponential, "two exponentials are given, needs one");                  \
+    HEED_OPTION_ONCE(function, native_blocks, "native_blocks is given twice");                         \
+    HEED_OPTION_ONCE(function, compressed, "compressed is given twice");                               \
+    HEED_OPTION_ONCE(function, compressed_gradient, "compressed_gradient is given twice");             \
     HEED_OPTION_ONCE(function, memory, "for_memory is given twice")

@@ -189,7 +189,8 @@ public:
     template <class X, class... Options>
     auto forward(const X& x, tape& kept, const Options&... options) {
         auto y = detail::rows_like(x, this->output_width());
-        calls::template write<"::forward">(*this, detail::result_of<X>::view_of(y), x, nullptr, &kept, options...);
+        calls::template write<"::forward">(*this, detail::result_of<X>::view_of(y), x, nullptr, &kept,
+                                           options...);
         return y;
     }
     template <class Y, class X, class... Options>

@@ -246,7 +246,8 @@ private:
         check_rows(function, view<const detail::gathered_element<X>>(as_view(x)), axis, list);
         extents[axis] = list.left();
         auto y = detail::result_of<X>::make(extents);
-        copy(detail::result_of<X>::view_of(y), view<const detail::gathered_element<X>>(as_view(x)), axis, list);
+        copy(detail::result_of<X>::view_of(y), view<const detail::gathered_element<X>>(as_view(x)), axis,
+             list);
         return y;
     }
     template <class Y, class X>
