@@ -9,8 +9,7 @@
 //     layer.backward_into(dx, dy, x, tape, gradients, options…);
 //     auto y = layer.extend(x_next, stream, options…);   the next positions of a stream
 //     layer.extend_into(y, x_next, stream, options…);
-//     auto call = layer.with(options…);                  all of these with the options bound
-//     (bound_layer.hpp)
+//     auto call = layer.with(options…);                  these calls, options bound (bound_layer.hpp)
 //
 // A layer that reads a second tensor, a memory or a table of positions, takes it behind x, and its backward
 // the gradient of it behind dx, or behind gradients where dx is returned. A backward takes the options of the

@@ -28,6 +28,7 @@ struct layer_facts {
     static constexpr const char* second_name = "memory";
     static constexpr const char* d_second_name = "d_memory";
 };
+
 // Layers run on a device and in a workspace; they take no other option but those they name themselves.
 template <class... Options>
 constexpr bool only_resources() {
