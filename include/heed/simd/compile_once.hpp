@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // heed/simd/compile_once.hpp: for programs of many units, code that only one of them compiles
 //
-// A unit compiles the leaves it uses for every target, and that is a good part of its time. With
-// -DHEED_COMPILE_ONCE it only names them, and one unit more of the program, with the same flags,
+// A unit compiles the leaves it uses for every target and the walks that call them, and that is a good part
+// of its time. With -DHEED_COMPILE_ONCE it only names them, and one unit more of the program, with the same
+// flags,
 //
 //     #define HEED_COMPILE_HERE
 //     #include <heed/heed.hpp>
 //
-// compiles them, for all element types. They are called through tables, so the code is the same. A unit whose
-// flags differ has other names (core/config.hpp) and would not link: it compiles its own.
+// compiles them, for all element types. Neither depends on a call's options, so the code is the same. A unit
+// whose flags differ has other names (core/config.hpp) and would not link: it compiles its own.
 #pragma once
 
 #if defined(HEED_COMPILE_HERE)
