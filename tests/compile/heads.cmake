@@ -17,3 +17,4 @@ heed_must_not_compile(psa_with_dropout MESSAGE "the attention inside does not ta
 heed_must_not_compile(exact_with_retention MESSAGE "the attention inside does not take one of these options")
 heed_must_not_compile(chosen_with_mask MESSAGE "heed::attention_layer: takes the options on.device., use.workspace. and dropout.p, seed., and no other")
 heed_must_not_compile(chosen_stream_with_dropout MESSAGE "heed::attention_layer::extend: dropout.p, seed. is an option of training")
+heed_must_not_compile(heads_of_nothing MESSAGE "heed::multi_head_attention: the attention inside needs streams, stream_of")

@@ -113,6 +113,11 @@ inline void check_same_sizes(std::string_view f, const attention_config& theirs,
 
 template <class T, class Heads>
 struct multi_head_shape {
+    static_assert(
+        concepts::heads<Heads>,
+        "heed::multi_head_attention: the attention inside needs streams, stream_of, value_dim, takes, "
+        "crosses, parameters<T>, tape<T> and stream_state<T>; heed/layers/heads/concept.hpp lists what "
+        "each of them is");
     static constexpr int streams = Heads::streams;
     template <class U>
     using stream_views = std::array<view<U>, streams>;

@@ -2,8 +2,8 @@
 // heed/layers/heads/concept.hpp: what a multi-head layer asks of the attention inside it
 //
 // A multi-head layer projects its input to the streams of a variant (queries, keys and values; or o, a1 and
-// a2 of cummax), lets the variant turn them into one output a head, and projects that. A variant is a type
-// with nothing but static members:
+// a2 of cummax), lets the variant turn them into one output a head, and projects that. A variant, ours or
+// your own (examples/14_own_heads.cpp), is a type with nothing but static members, heed::concepts::heads:
 //
 //     streams                           how many
 //     stream_of(config, i)              heads, features and whether rotary positions turn it
@@ -29,9 +29,12 @@
 //                                       a `memory` with forget(), called when another comes. The rest
 //                                       calls forward
 //
+// What heads_base says need not be said again: crosses is false, and nothing is learned or kept on a tape.
+//
 // y is (batch, head, position, value_dim), stream i (batch, heads, position, dim), views into fused rows.
 #pragma once
 
+#include <concepts>
 #include <tuple>
 
 #include <heed/core/option.hpp>
@@ -116,5 +119,35 @@ struct no_parameters {
     static void each(F&&, P&...) {}
 };
 
+// A backward that reads nothing but the streams.
+template <class T>
+struct no_tape {};
+
 }  // namespace detail
+
+// What most variants have in common.
+struct heads_base {
+    static constexpr bool crosses = false;
+    template <class T>
+    using parameters = detail::no_parameters<T>;
+    template <class T>
+    using tape = detail::no_tape<T>;
+};
+
+namespace concepts {
+
+// An attention that stands inside of layers.
+template <class H>
+concept heads = requires(const attention_config& c) {
+    { H::streams } -> std::convertible_to<int>;
+    { H::stream_of(c, 0) } -> std::convertible_to<stream_shape>;
+    { H::value_dim(c) } -> std::convertible_to<index>;
+    { H::takes(option_kind::mask) } -> std::convertible_to<bool>;
+    { H::crosses } -> std::convertible_to<bool>;
+    typename H::template parameters<float>;
+    typename H::template tape<float>;
+    typename H::template stream_state<float>;
+};
+
+}  // namespace concepts
 }  // namespace heed::inline HEED_ABI

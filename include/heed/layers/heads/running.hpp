@@ -25,10 +25,6 @@ struct running_maxima {
     }
 };
 
-// A backward that reads nothing but the streams.
-template <class T>
-struct no_tape {};
-
 // Every stream has the features of the output; rotary positions turn none.
 template <int Streams>
 struct running_streams {
