@@ -44,6 +44,9 @@ struct call_base {
     static constexpr bool writes_sums = false;
     // The input that outputs may stand on, element on element: its name, "" for any, nullptr for none.
     static constexpr const char* replaces = nullptr;
+    // What holds several outputs; a single one is the result itself.
+    template <class... Outputs>
+    using results = std::tuple<Outputs...>;
     // The sentences about options that do not belong together.
     template <class... Options>
     static constexpr void beside() {}
@@ -115,18 +118,18 @@ auto make_result(const Call& call, const Inputs& inputs, const Options&... optio
                     list_tensors<Call>(used, {bytes_of(to)...}, {bytes_of(from)...});
                     call.run(Call::name, used, to..., from..., options...);
                 };
-                return [&]<std::size_t... O>(std::index_sequence<O...>) {
-                    if constexpr (sizeof...(O) == 1) {
-                        auto y = result_of<std::tuple_element_t<0, std::tuple<X...>>>::make(needed[0]);
-                        run(result_view(y));
-                        return y;
-                    } else {
+                if constexpr (Call::outputs.count == 1) {
+                    auto y = result_of<std::tuple_element_t<0, std::tuple<X...>>>::make(needed[0]);
+                    run(result_view(y));
+                    return y;
+                } else {
+                    return [&]<std::size_t... O>(std::index_sequence<O...>) {
                         return [&](auto... made) {
                             run(result_view(made)...);
                             return typename Call::template results<decltype(made)...>{std::move(made)...};
                         }(result_of<std::tuple_element_t<O, std::tuple<X...>>>::make(needed[O])...);
-                    }
-                }(std::make_index_sequence<Call::outputs.count>());
+                    }(std::make_index_sequence<Call::outputs.count>());
+                }
             }(view<const element_of_argument<const X>>(as_view(x))...);
     });
 }
