@@ -16,7 +16,7 @@ struct mean_heads : heed::heads_base {
     static constexpr bool takes(heed::option_kind kind) {
         return kind == heed::option_kind::on || kind == heed::option_kind::use;
     }
-    // What a stream carries: the sums, and of how many positions.
+    // What a stream carries.
     template <class T>
     struct stream_state {
         Eigen::Tensor<T, 3, Eigen::RowMajor> sums{0, 0, 0};

@@ -46,6 +46,9 @@ struct call_base {
     static constexpr const char* replaces = nullptr;
     // The input whose last axis an output has: the one that it is made after.
     static constexpr std::size_t last_axis_of(std::size_t output) { return output; }
+    // What holds several outputs; a single one is the result itself.
+    template <class... Outputs>
+    using results = std::tuple<Outputs...>;
     // The sentences about options that do not belong together.
     template <class... Options>
     static constexpr void beside() {}
@@ -122,19 +125,19 @@ auto make_result(const Call& call, const Inputs& inputs, const Options&... optio
                     list_tensors<Call>(used, {bytes_of(to)...}, {bytes_of(from)...});
                     call.run(Call::name, used, to..., from..., options...);
                 };
-                return [&]<std::size_t... O>(std::index_sequence<O...>) {
-                    if constexpr (sizeof...(O) == 1) {
-                        using result = call_result<Call, 0, X...>;
-                        auto y = result::make(needed[0]);
-                        run(result::view_of(y));
-                        return y;
-                    } else {
+                if constexpr (Call::outputs.count == 1) {
+                    using result = call_result<Call, 0, X...>;
+                    auto y = result::make(needed[0]);
+                    run(result::view_of(y));
+                    return y;
+                } else {
+                    return [&]<std::size_t... O>(std::index_sequence<O...>) {
                         return [&](auto... made) {
                             run(call_result<Call, O, X...>::view_of(made)...);
                             return typename Call::template results<decltype(made)...>{std::move(made)...};
                         }(call_result<Call, O, X...>::make(needed[O])...);
-                    }
-                }(std::make_index_sequence<Call::outputs.count>());
+                    }(std::make_index_sequence<Call::outputs.count>());
+                }
             }(view<const element_of_argument<const X>>(as_view(x))...);
     });
 }
