@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // examples/14_own_heads.cpp: an attention of one's own inside of heed's layers
 //
-// y at a position is the mean of all values so far: one stream, no weights, a state of one sum a channel.
+// The mean of all values so far: one stream, no weights, a state of one sum a channel.
 #include <cmath>
 #include <cstdio>
 
@@ -13,9 +13,7 @@ struct mean_heads : heed::heads_base {
         return {c.heads, c.head_dim, false};
     }
     static heed::index value_dim(const heed::attention_config& c) { return c.head_dim; }
-    static constexpr bool takes(heed::option_kind kind) {
-        return kind == heed::option_kind::on || kind == heed::option_kind::use;
-    }
+    static constexpr bool takes(heed::option_kind) { return false; }
     // What a stream carries.
     template <class T>
     struct stream_state {

@@ -149,6 +149,12 @@ TEST_CASE("a backward with other options than its forward's is refused before it
     std::vector<int> lengths{5, 3};
     const std::vector<int> other_lengths{5, 4};
     forward_with(heed::key_lengths(lengths))("mask is another", heed::key_lengths(other_lengths));
+    forward_with(heed::neighbourhood({n}, {3}))("mask is another", heed::neighbourhood({n}, {1}));
+    std::vector<int> chain(n), star(n, -1);
+    for (int i = 0; i < int(n); ++i) chain[static_cast<std::size_t>(i)] = i - 1;
+    forward_with(heed::tree(chain))("mask is another", heed::tree(star));
+    forward_with(heed::probability([](auto p, heed::at) { return p * p; }))(
+        "the tape's forward was given probability, this call is not");
     const rows bias = random_rows(n, 5), small(2, 1, 1);
     forward_with(heed::bias(small))("the tape's forward was given bias");
     const std::vector<double> slopes{0.5, 0.25};

@@ -39,6 +39,7 @@ inline constexpr marked_kind marked_kinds[] = {
     {option_kind::alibi, "alibi"},
     {option_kind::bias, "bias"},
     {option_kind::sinks, "sinks"},
+    {option_kind::probability, "probability"},
     {option_kind::dropout, "dropout"},
     {option_kind::select, "the selector of keys"},
     {option_kind::state, "state"},
@@ -113,9 +114,13 @@ void mark::add_members(const O& o) {
     if constexpr (requires { o.end + 1; }) each(o.end);                            // prefix
     if constexpr (requires { o.lengths; }) each(o.lengths);                        // key_lengths
     if constexpr (requires { o.queries, o.keys; }) each(o.queries, o.keys);        // documents, packed
-    if constexpr (requires { o.width, o.step; }) each(o.width, o.step);            // dilated
-    if constexpr (requires { o.stride + 1; }) each(o.stride);                      // strided
-    if constexpr (requires { o.length, o.last; }) each(o.length, o.last);          // fixed
+    if constexpr (requires { o.parents; }) each(o.parents);                        // tree
+    if constexpr (requires { o.dilation.value; })                                  // neighbourhood
+        for (const auto* axes : {&o.extents, &o.window, &o.dilation})
+            for (const index x : axes->value) add(x);
+    if constexpr (requires { o.width, o.step; }) each(o.width, o.step);    // dilated
+    if constexpr (requires { o.stride + 1; }) each(o.stride);              // strided
+    if constexpr (requires { o.length, o.last; }) each(o.length, o.last);  // fixed
     if constexpr (requires { o.side, o.block; }) each(o.side, o.block);
     if constexpr (requires { o.count, o.block, o.seed; }) each(o.block);  // random_blocks
     if constexpr (requires { o.count + 1; }) each(o.count);               // favor
