@@ -22,6 +22,7 @@
 #include <heed/kernel/blend/run.hpp>
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/rows.hpp>
+#include <heed/math.hpp>
 
 namespace heed::inline HEED_ABI {
 
