@@ -11,7 +11,6 @@ heed_must_not_compile(scan_temporary MESSAGE "heed::cummax_into: y is a temporar
 heed_must_not_compile(scan_of_other_element MESSAGE "heed::cummax_into: y holds another element type than x")
 heed_must_not_compile(scan_of_integers MESSAGE "T is float, double, Eigen::half or Eigen::bfloat16")
 heed_must_not_compile(scan_of_expression MESSAGE "an expression has none, so evaluate it")
-heed_must_not_compile(scan_column_major MESSAGE "this tensor is column-major")
 heed_must_not_compile(indices_of_floats MESSAGE "heed::cummax_with_index_into: indices are written as integers of 32 bits or more")
 heed_must_not_compile(indices_too_short MESSAGE "heed::cummax_with_index_into: indices are written as integers of 32 bits or more")
 heed_must_not_compile(indices_const MESSAGE "heed::cummax_with_index_into: indices are written, and this tensor is a temporary or const")

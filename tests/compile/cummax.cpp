@@ -75,12 +75,6 @@ void call(everything& e) {
 #ifdef HEED_CASE_scan_of_expression
     (void)heed::cummax(e.o + e.o);
 #endif
-#ifdef HEED_CASE_scan_column_major
-    {
-        Eigen::Tensor<float, 4> t(4, 3, 2, 1);
-        (void)heed::cummax(t);
-    }
-#endif
 #ifdef HEED_CASE_indices_of_floats
     heed::cummax_with_index_into(e.y, e.d_o, e.o);
 #endif

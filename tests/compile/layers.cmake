@@ -7,7 +7,7 @@ heed_must_not_compile(logsumexp MESSAGE "heed::multi_head_attention: the attenti
 heed_must_not_compile(option_twice MESSAGE "heed::attention: softcap is given twice")
 heed_must_not_compile(gradient_in_forward MESSAGE "bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient are options of")
 heed_must_not_compile(weights_in_backward MESSAGE "heed::attention_backward: weights.t. is an option of the forward")
-heed_must_not_compile(column_major MESSAGE "heed: this tensor is column-major")
+heed_must_not_compile(column_major MESSAGE "heed: a layer reads rows, [^\n]*and this tensor is column-major")
 heed_must_not_compile(other_element MESSAGE "heed: a tensor's elements are not those of the layer's parameters")
 heed_must_not_compile(expression MESSAGE "heed: needs an Eigen tensor or matrix that has its elements in memory")
 heed_must_not_compile(result_const MESSAGE "heed: a layer's result is written, and this tensor is const")
@@ -38,4 +38,3 @@ heed_must_not_compile(decoder_memory_of_another MESSAGE "heed::decoder_layer: th
 heed_must_not_compile(with_temporary MESSAGE "heed: layer.with.options. keeps a pointer to the layer, and this one is a temporary")
 heed_must_not_compile(with_option_of_another MESSAGE "heed::multi_head_attention: the attention inside does not take one of these options")
 heed_must_not_compile(with_option_again MESSAGE "heed::encoder_layer: dropout is given twice")
-heed_must_not_compile(column_major_rows MESSAGE "heed: a layer reads rows, [^\n]*and this tensor is column-major")

@@ -165,11 +165,5 @@ void call(everything& e) {
 #ifdef HEED_CASE_with_option_again
     (void)e.encoder.with(heed::dropout(0.1, 1))(e.x, heed::dropout(0.1, 2));
 #endif
-#ifdef HEED_CASE_column_major_rows
-    {
-        Eigen::Tensor<float, 3> x(2, 3, 8);
-        (void)e.encoder(x);
-    }
-#endif
     (void)e;
 }

@@ -19,7 +19,6 @@ heed_must_not_compile(device_twice MESSAGE "heed::attention: on.device. is given
 heed_must_not_compile(workspace_twice MESSAGE "heed::attention: use.workspace. is given twice")
 heed_must_not_compile(bias_temporary MESSAGE "heed::bias: the tensor is a temporary")
 heed_must_not_compile(bias_of_bool MESSAGE "a tensor of bool is heed::mask")
-heed_must_not_compile(bias_column_major MESSAGE "this tensor is column-major")
 heed_must_not_compile(mask_temporary MESSAGE "heed::mask: the tensor is a temporary")
 heed_must_not_compile(mask_of_numbers MESSAGE "heed::mask: needs a tensor of bool")
 heed_must_not_compile(mask_of_integers MESSAGE "heed::mask: needs a tensor of bool")

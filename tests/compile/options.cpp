@@ -96,9 +96,6 @@ void call(everything& e) {
 #ifdef HEED_CASE_bias_of_bool
     ATTEND(heed::bias(e.visible));
 #endif
-#ifdef HEED_CASE_bias_column_major
-    ATTEND(heed::bias(e.column_major));
-#endif
 #ifdef HEED_CASE_mask_temporary
     ATTEND(heed::mask(Eigen::Tensor<bool, 2, Eigen::RowMajor>(3, 5)));
 #endif

@@ -26,9 +26,6 @@ void cases() {
 #ifdef HEED_CASE_output_of_other_element
     pruner.observe_output(wide);
 #endif
-#ifdef HEED_CASE_gather_column_major
-    (void)pruner.gather(backwards);
-#endif
 #ifdef HEED_CASE_gather_into_const
     pruner.gather_into(fixed, x);
 #endif

@@ -252,7 +252,7 @@ protected:
         const backward_rows<T> r{written_rows<T, Dx>(f, "dx", dx), d_second, rows_of<const T>(f, "dy", dy),
                                  from, second};
         this->check_backward(f, weights, r, kept, gradients, options...);
-        if constexpr (remembers_options<tape>) kept.told.check(f, option_marks(options...));
+        if constexpr (remembers_options<tape>) kept.told.compare(f, option_marks(options...));
         workspace own;
         workspace& memory = memory_of(own, options...);
         const call_rows outermost(memory, &memory != &own);

@@ -192,7 +192,7 @@ public:
     }
 
     // Are `now` the options of the forward?
-    void check(std::string_view function, const option_marks& now) const {
+    void compare(std::string_view function, const option_marks& now) const {
         for (std::size_t i = 0; i < marks_.size(); ++i) {
             if (marks_[i] == now.marks_[i]) continue;
             const char* const name = marked_kinds[i].name;

@@ -103,9 +103,9 @@ struct residual_sequence {
     }
 
 private:
-    template <class Body, std::size_t... I>
-    static void each(const Body& body, std::index_sequence<I...>) {
-        (body(std::integral_constant<std::size_t, I>()), ...);
+    template <class Body, std::size_t... At>
+    static void each(const Body& body, std::index_sequence<At...>) {
+        (body(std::integral_constant<std::size_t, At>()), ...);
     }
 };
 

@@ -228,14 +228,14 @@ struct chosen_parts : layer_facts {
         const bool empty = std::visit([](const auto& held) { return held.streams.size() == 0; }, kept.of);
         if (!empty) check_same(f, "tape or stream", kept.of.index());
         const auto validate = [&](auto i, const auto&... taken) {
-            const auto check = [&](const auto& own) {
+            const auto ask = [&](const auto& own) {
                 std::get<i>(held_).check_backward(f, std::get<i>(w.of), r, own, std::get<i>(g.of), taken...);
-                own.told.check(f, option_marks(taken...));
+                own.told.compare(f, option_marks(taken...));
             };
             if (kept.of.index() == i)
-                check(std::get<i>(kept.of));
+                ask(std::get<i>(kept.of));
             else
-                check(std::variant_alternative_t<i, decltype(kept.of)>());
+                ask(std::variant_alternative_t<i, decltype(kept.of)>());
         };
         with_choice(validate, options_...);
     }
@@ -258,13 +258,13 @@ struct chosen_parts : layer_facts {
         const bool fresh = std::visit([](const auto& held) { return held.position == 0; }, s.of);
         if (!fresh) check_same(f, "tape or stream", s.of.index());
         at_place(held_.index(), [&](auto i) {
-            const auto check = [&](const auto& own) {
+            const auto ask = [&](const auto& own) {
                 std::get<i>(held_).check_extend(f, std::get<i>(w.of), r, own);
             };
             if (s.of.index() == i)
-                check(std::get<i>(s.of));
+                ask(std::get<i>(s.of));
             else
-                check(std::variant_alternative_t<i, decltype(s.of)>());
+                ask(std::variant_alternative_t<i, decltype(s.of)>());
         });
     }
     template <class... Options>

@@ -27,11 +27,11 @@ struct carried_state {
 // The gradients of the first and the last state, which a backward asks for, are of a state's extents.
 template <class T, class... Options>
 void check_state_extents(std::string_view f, const std::array<index, 4>& extents, const Options&... options) {
-    const auto check = [&](const char* name, const auto& given) {
+    const auto fits = [&](const char* name, const auto& given) {
         if constexpr (!is_absent<decltype(given)>) exact_extents(f, name, given.to, extents, 4);
     };
-    check("the initial state's gradient", pick<option_kind::initial_state_gradient>(options...));
-    check("the final state's gradient", pick<option_kind::final_state_gradient>(options...));
+    fits("the initial state's gradient", pick<option_kind::initial_state_gradient>(options...));
+    fits("the final state's gradient", pick<option_kind::final_state_gradient>(options...));
 }
 
 template <class... Options>
