@@ -3,6 +3,7 @@
 #include "support/attention_gradient_call.hpp"
 #include "support/pattern.hpp"
 #include "support/tiles.hpp"
+#include "support/traps.hpp"
 
 namespace {
 
@@ -100,6 +101,7 @@ TEST_CASE("a mask of one's own sees what it says, alone and joined") {
 }
 
 TEST_CASE("tiles that a mask of one's own hides are not read") {
+    const heed_test::without_traps quiet;
     support::random r(2402);
     auto p = support::problem<float>(r, 1, 2, 2, 300, 700, 8, 8);
     own_blocks own;

@@ -64,6 +64,7 @@ struct linformer_call : query_call {
                     const view<const T>& k, const view<const T>& v, const view<const T>& e,
                     const view<const T>& f, const Options&... options) {
         using E = storage_t<T>;
+        used.validate(options...);  // before keys and values are mixed
         workspace own;
         workspace& memory = memory_of(own, options...);
         // Without keys there is nothing to mix, and nothing to see.
