@@ -166,6 +166,12 @@ TEST_CASE("arrays give arrays, fixed sizes give fixed sizes") {
     const row_matrix as_rows = column;
     CHECK(same_entries(heed::attention(row, k, as_rows), heed::attention(row_matrix(row), k, as_rows)));
 
+    // A column vector is one position, also as values.
+    const Eigen::VectorXf vector = fv.col(5), one_key = k.matrix().row(0).transpose();
+    const row_matrix as_row = vector.transpose();
+    CHECK(same_entries(heed::attention(row, one_key, vector),
+                       heed::attention(row_matrix(row), row_matrix(one_key.transpose()), as_row)));
+
     Eigen::TensorFixedSize<float, Eigen::Sizes<2, 6, 4>, Eigen::RowMajor> tq;
     Eigen::TensorFixedSize<float, Eigen::Sizes<2, 9, 4>> tk;
     Eigen::TensorFixedSize<float, Eigen::Sizes<2, 9, 5>, Eigen::RowMajor> tv;

@@ -16,7 +16,10 @@ template <class X>
 inline constexpr std::ptrdiff_t last_extent = -1;
 template <class X>
 requires eigen_matrix<X>
-inline constexpr std::ptrdiff_t last_extent<X> = std::remove_cvref_t<X>::ColsAtCompileTime;
+inline constexpr std::ptrdiff_t last_extent<X> =
+    std::remove_cvref_t<X>::IsVectorAtCompileTime && !std::remove_cvref_t<X>::IsRowMajor
+        ? -1  // a column vector is read as one position
+        : std::remove_cvref_t<X>::ColsAtCompileTime;
 template <class Plain, int Options, template <class> class Pointer>
 inline constexpr std::ptrdiff_t last_extent<Eigen::TensorMap<Plain, Options, Pointer>> =
     last_extent<std::remove_const_t<Plain>>;

@@ -9,8 +9,8 @@
 //         heed::cover classify(const heed::tile& t) const { … empty, full or mixed … }
 //     };
 //
-// and stands in a call, and with &, | and !, as ours do (examples/own_mask.cpp). What depends on the call's
-// extents, or has arguments to check, answers through a bound form instead, made once a call:
+// and stands in a call, and with &, | and !, as ours do (examples/12_own_mask.cpp). What depends on the
+// call's extents, or has arguments to check, answers through a bound form instead, made once a call:
 //
 //     bound = mask.bind(function, shape)          checks its arguments, throws heed::error
 //     bound.classify(tile)   -> cover             empty, full or mixed, for a block of scores
