@@ -23,6 +23,15 @@ struct half_bits {
 struct bfloat16_bits {
     std::uint16_t bits;
 };
+// Numbers of a quantised row, which has a scale: one of 8 bits, and two of 4 bits, each with 8 added to it. A row
+// of these has them in blocks of 32: byte i of a block's 16 holds number i in its lower half, number i + 16 in
+// the upper one.
+struct int8_bits {
+    std::int8_t bits;
+};
+struct int4_bits {
+    std::uint8_t bits;
+};
 
 namespace detail {
 

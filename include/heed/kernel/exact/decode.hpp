@@ -88,6 +88,12 @@ private:
     using decode_rows<E>::place_of, decode_rows<E>::cover_of, decode_rows<E>::first_of, decode_rows<E>::seen,
         decode_rows<E>::trim, decode_rows<E>::block_of;
     static constexpr index span_keys = 8 * decode_keys;
+    // Keys of a step: so few that they and their values stay in the first-level cache while both are read.
+    const index step_ = step_keys(p_.features);
+    static index step_keys(index features) {
+        const index bytes = features * static_cast<index>(sizeof(E));
+        return bytes >= 512 ? 16 : bytes >= 256 ? 32 : decode_keys;
+    }
     static constexpr index piece_steps = decode_part_keys / decode_keys;
 
     struct room {
@@ -108,12 +114,18 @@ private:
         m.values = m.keys + decode_keys * p_.features;
         return m;
     }
-    // The part of a tile that anybody sees, added to the state.
+    // The part of a tile that anybody sees, added to the state in steps.
     void take(tile here, const room& m, T* state) const {
         const cover any = seen(here);
         if (any == cover::empty) return;
+        const index first = here.key_begin;
         if (any == cover::mixed && !p_.visit_all) trim(here);
-        if (here.key_begin < here.key_end) step(here, m, state);
+        const index end = here.key_end;
+        while (here.key_begin < end) {
+            here.key_end = least(first + (here.key_begin - first) / step_ * step_ + step_, end);
+            step(here, m, state);
+            here.key_begin = here.key_end;
+        }
     }
 
     // The keys of a tile for all rows; four rows at a time, the rest one by one.
@@ -121,8 +133,6 @@ private:
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
         scores_of(here, m);
-        const number_rows<T> v = rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns,
-                                         m.values, there(p_.v, here));
         bool changed = false;
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
@@ -132,6 +142,12 @@ private:
             changed = change_row(here, r, s) || changed;
         }
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
+        const bool as_stored = stands_in_rows<E>(p_.v) && (!changed || std::is_same_v<E, T>);
+        const stored_rows stored = as_stored ? values_of(here) : stored_rows{};
+        const number_rows<T> v = as_stored && !changed
+                                     ? number_rows<T>{}
+                                     : rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count,
+                                               columns, m.values);
         const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
         for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
         const T* const scale = state + 2 * rows_;
@@ -161,16 +177,39 @@ private:
                                           columns, output + r * columns, m.keep[r]);
             return;
         }
-        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
-            leaf_.row_outputs[r + 4 <= rows_](m.scores + r * decode_keys, v, count, columns,
-                                              output + r * columns, m.keep + r);
+        for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1) {
+            const bool four = r + 4 <= rows_;
+            if (as_stored)
+                leaf_.stored.outputs[four](m.scores + r * decode_keys, stored, count, columns,
+                                           output + r * columns, m.keep + r);
+            else
+                leaf_.row_outputs[four](m.scores + r * decode_keys, v, count, columns, output + r * columns,
+                                        m.keep + r);
+        }
     }
 
-    // Rows that follow the first key of a tile in memory: those of its head, and of later ones where heads
-    // follow each other.
-    index there(const strided<const E>& x, const tile& here) const {
-        const index later = x.stride[1] == p_.keys * x.stride[2] ? p_.kv_heads - 1 - here.head : 0;
-        return p_.keys - here.key_begin + later * p_.keys;
+    // The keys of a step where they stand, while its values are fetched; and its values, while the next keys are.
+    stored_rows keys_of(const tile& here) const {
+        stored_rows rows = rows_at(p_.k, here, here.key_begin);
+        if (stands_in_rows<E>(p_.v)) {
+            const stored_rows soon = rows_at(p_.v, here, here.key_begin);
+            rows.soon = soon.data;
+            rows.soon_stride = soon.stride;
+        }
+        return rows;
+    }
+    stored_rows values_of(const tile& here) const {
+        stored_rows rows = rows_at(p_.v, here, here.key_begin);
+        if (stands_in_rows<E>(p_.k) && here.key_end + step_ <= p_.keys) {
+            const stored_rows soon = rows_at(p_.k, here, here.key_end);
+            rows.soon = soon.data;
+            rows.soon_stride = soon.stride;
+        }
+        return rows;
+    }
+    stored_rows rows_at(const strided<const E>& x, const tile& here, index key) const {
+        return {reinterpret_cast<const std::byte*>(x.row(here.batch, here.head, key)),
+                x.stride[2] * static_cast<index>(sizeof(E))};
     }
 
     // Products of all rows with the keys of a tile, which are read where they stand if they can be.
@@ -183,8 +222,15 @@ private:
                                     p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
             return;
         }
-        const number_rows<T> k = rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count,
-                                         p_.features, m.keys, there(p_.k, here));
+        if (stands_in_rows<E>(p_.k)) {
+            const stored_rows k = keys_of(here);
+            for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
+                leaf_.stored.scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
+                                                    m.scores + r * decode_keys);
+            return;
+        }
+        const number_rows<T> k =
+            rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count, p_.features, m.keys);
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
             leaf_.row_scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                              m.scores + r * decode_keys);

@@ -9,6 +9,8 @@
 // loop over the block's scores.
 #pragma once
 
+#include <cstddef>
+
 #include <heed/core/fetch.hpp>
 #include <heed/core/strided.hpp>
 #include <heed/mask/concept.hpp>
@@ -50,6 +52,28 @@ struct number_rows {
     const T* data;
     index stride;
     index there = 0;  // rows from the first on that are known to exist, for leaves that fetch them ahead
+};
+
+// Rows as they are stored, of a tensor or of a page of a cache: numbers that are neighbours, rows `stride` bytes
+// apart. Rows of integers have a scale each. `soon`, rows `soon_stride` bytes apart, is read next: it is fetched
+// beside them, row by row.
+struct stored_rows {
+    const std::byte* data = nullptr;
+    index stride = 0;
+    const float* scales = nullptr;
+    const std::byte* soon = nullptr;
+    index soon_stride = 0;
+};
+
+// What reads such rows, compiled for what they hold and for a target.
+template <class T>
+struct row_leaves {
+    // Products of one or four query rows with them: out[r * decode_keys + i].
+    void (*scores[2])(const T* q, index q_stride, const stored_rows& k, index count, index features, T* out);
+    // o = keep o + p v for value features [0, columns) of one or four rows.
+    void (*outputs[2])(const T* p, const stored_rows& v, index count, index columns, T* output, const T* keep);
+    // To the type sums are kept in.
+    void (*widen)(const stored_rows& rows, index count, index features, T* to, index to_stride);
 };
 
 // A tile of keys and values of one head, and the room to work on it.
@@ -175,6 +199,8 @@ struct exact_leaves {
     // o = keep o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
                            const T* keep);
+    // The same from rows of E as they stand.
+    row_leaves<T> stored;
     void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count,
                                 index first, index columns, T* output, T keep);
 };

@@ -2,16 +2,19 @@
 // heed/kernel/exact/row-inl.hpp: the leaves of the decode kernel, on single rows of queries
 //
 // Lanes run over features. Four rows, or one, are multiplied with a few keys at a time and their sums are
-// reduced together.
+// reduced together. Keys and values are read as they are stored (exact/stored-inl.hpp).
 //
-// Rows in front are fetched to the second-level cache, not the first, whose few miss buffers would bound
-// the speed (measured: 11 GB/s into the first, 17 into the second, of 19 for plain reading).
+// What is read next is fetched meanwhile: rows further on to the second-level cache, since the first has too few
+// miss buffers for a stream that waits for nothing else; or, where a step reads few keys and then their values,
+// those of the step to the first-level cache while keys are multiplied, and the next keys while values are
+// added, so that neither stream pauses.
 
 #ifndef HEED_KERNEL_EXACT_ROW_INL
 #define HEED_KERNEL_EXACT_ROW_INL
 
 #include <heed/core/fetch.hpp>
 #include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/exact/stored-inl.hpp>
 #include <heed/kernel/lanes-inl.hpp>
 
 #define HEED_FOREACH <heed/kernel/exact/row-inl.hpp>
@@ -21,24 +24,56 @@
 #ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
-// Only rows that are known to exist: to look up an address without a page takes longer than a call over one
-// key.
+// Rows of S, and what is fetched while they are read.
+template <class S>
+struct rows_ahead {
+    const S* data;
+    index stride;
+    index ahead;  // elements
+
+    HEED_INLINE const S* row(index i) const { return data + i * stride; }
+    HEED_INLINE void fetch(index i, index f) const { detail::fetch_line(row(i) + f + ahead); }
+};
 template <class T>
-HEED_INLINE index fetched_ahead(const detail::number_rows<T>& x, index count) {
-    constexpr index rows_ahead = 32;
-    return count + rows_ahead <= x.there ? rows_ahead * x.stride : 0;
+HEED_INLINE rows_ahead<T> rows_to_read(const detail::number_rows<T>& x, index count) {
+    // Only rows that are known to exist: to look up an address without a page takes longer than a call over one
+    // key.
+    constexpr index rows = 32;
+    return {x.data, x.stride, count + rows <= x.there ? rows * x.stride : 0};
+}
+template <class S>
+struct rows_beside {
+    const S* data;
+    index stride;  // bytes, as the other
+    const S* soon;
+    index soon_stride;
+
+    HEED_INLINE const S* row(index i) const { return row_of(data, i * stride); }
+    HEED_INLINE void fetch(index i, index f) const {
+        detail::fetch_near(stored_place(row_of(soon, i * soon_stride), f));
+    }
+
+private:
+    static HEED_INLINE const S* row_of(const S* from, index bytes) {
+        return reinterpret_cast<const S*>(reinterpret_cast<const char*>(from) + bytes);
+    }
+};
+template <class S>
+HEED_INLINE rows_beside<S> rows_to_read(const detail::stored_rows& x) {
+    const auto* const data = reinterpret_cast<const S*>(x.data);
+    if (x.soon == nullptr) return {data, x.stride, data, x.stride};
+    return {data, x.stride, reinterpret_cast<const S*>(x.soon), x.soon_stride};
 }
 
 // Dots of Rows query rows with Keys keys, reduced together; out[r * detail::decode_keys + i]. Keys past the
 // end repeat the last; of one row a whole pack is written.
-template <int Rows, int Keys, class T>
-HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& k, index ahead, index key,
-                      index end, index features, T* out) {
+template <int Rows, int Keys, class T, class K>
+HEED_INLINE void dots(const T* q, index q_stride, const K& k, index key, index end, index features, T* out) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    const T* at_key[Keys];
+    decltype(k.row(0)) at_key[Keys];
     HEED_UNROLL
-    for (int i = 0; i < Keys; ++i) at_key[i] = k.data + (key + i < end ? key + i : end - 1) * k.stride;
+    for (int i = 0; i < Keys; ++i) at_key[i] = k.row(key + i < end ? key + i : end - 1);
     const index whole = features / w * w;
     V sums[Rows * Keys];
     HEED_UNROLL
@@ -47,8 +82,8 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
         V x[Keys];
         HEED_UNROLL
         for (int i = 0; i < Keys; ++i) {
-            x[i] = load(at_key[i] + f);
-            detail::fetch_line(at_key[i] + f + ahead);
+            x[i] = stored_pack(at_key[i], f);
+            k.fetch(key + i, f);
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
@@ -73,32 +108,43 @@ HEED_INLINE void dots(const T* q, index q_stride, const detail::number_rows<T>& 
         for (index i = 0; i < (Rows == 1 ? w : Keys); ++i) {
             if (i < there) s = reduced[r * Keys + i];
             for (index f = whole; f < features && i < there; ++f)
-                s = multiply_add(q[r * q_stride + f], at_key[i][f], s);
+                s = multiply_add(q[r * q_stride + f], stored_number(at_key[i], f), s);
             out[r * detail::decode_keys + i] = s;
         }
     }
 }
 
 // All keys of a step against Rows rows. The last few get a narrower reduction, with the same bits.
-template <int Rows, class T>
-HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_rows<T>& k, index count,
-                              index features, T* out) {
+template <int Rows, class T, class K>
+HEED_INLINE void scores_of_rows(const T* q, index q_stride, const K& k, index count, index features, T* out) {
     constexpr int together = Rows < lanes_of<T> ? Rows : lanes_of<T>;
     constexpr int n = lanes_of<T> / together;
     constexpr int few_keys = 4;
-    const index ahead = fetched_ahead(k, count);
     for (index key = 0; key < count; key += n) {
         if constexpr (n > few_keys) {
             if (count - key <= few_keys) {
-                dots<together, few_keys>(q, q_stride, k, ahead, key, count, features, out + key);
+                dots<together, few_keys>(q, q_stride, k, key, count, features, out + key);
                 return;
             }
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; r += together)
-            dots<together, n>(q + r * q_stride, q_stride, k, ahead, key, count, features,
+            dots<together, n>(q + r * q_stride, q_stride, k, key, count, features,
                               out + r * detail::decode_keys + key);
     }
+}
+template <int Rows, class T>
+HEED_NOINLINE void row_scores(const T* q, index q_stride, const detail::number_rows<T>& k, index count,
+                              index features, T* out) {
+    scores_of_rows<Rows>(q, q_stride, rows_to_read(k, count), count, features, out);
+}
+template <int Rows, class S, class T>
+HEED_NOINLINE void stored_scores(const T* q, index q_stride, const detail::stored_rows& k, index count,
+                                 index features, T* out) {
+    scores_of_rows<Rows>(q, q_stride, rows_to_read<S>(k), count, features, out);
+    if (k.scales == nullptr) return;
+    for (int r = 0; r < Rows; ++r)
+        for (index i = 0; i < count; ++i) out[r * detail::decode_keys + i] *= static_cast<T>(k.scales[i]);
 }
 
 // to[j] = p x[j] + from[j], or p x[j] + 0, for the packs of `count` keys.
@@ -156,12 +202,11 @@ HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T
 }
 
 // o = keep o + p v for Rows rows and Packs packs of value features from f on.
-template <int Rows, int Packs, class T>
-HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index count, index f, T* output,
-                              index output_stride, const T* keep) {
+template <int Rows, int Packs, class T, class R>
+HEED_INLINE void pack_outputs(const T* p, const R& v, index count, index f, T* output, index output_stride,
+                              const T* keep) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    const index ahead = fetched_ahead(v, count);
     V sums[Rows][Packs];
     HEED_UNROLL
     for (int r = 0; r < Rows; ++r) {
@@ -169,12 +214,12 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
         for (int j = 0; j < Packs; ++j) sums[r][j] = set<V>(0);
     }
     for (index i = 0; i < count; ++i) {
-        const T* const row = v.data + i * v.stride + f;
+        const auto* const row = v.row(i);
         V x[Packs];
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
-            detail::fetch_line(row + ahead + j * w);
-            x[j] = load(row + j * w);
+            v.fetch(i, f + j * w);
+            x[j] = stored_pack(row, f + j * w);
         }
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
@@ -193,8 +238,8 @@ HEED_INLINE void pack_outputs(const T* p, const detail::number_rows<T>& v, index
     }
 }
 
-// Value features [f, columns) of one row, one by one: those that fill no pack, or all of them where a
-// hidden value may be infinite or NaN and is not multiplied.
+// Value features [f, columns) of one row, one by one, where a hidden value may be infinite or NaN and is not
+// multiplied.
 template <class T>
 HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::number_rows<T>& v, index count,
                                   index f, index columns, T* output, T keep) {
@@ -202,16 +247,16 @@ HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::num
         T s = 0;
         for (index i = 0; i < count; ++i) {
             const T added = multiply_add(p[i], v.data[i * v.stride + f], s);
-            s = hidden != nullptr && detail::is_minus_infinity(hidden[i]) ? s : added;
+            s = detail::is_minus_infinity(hidden[i]) ? s : added;
         }
         output[f] = keep * output[f] + s;
     }
 }
 
 // All value features of Rows rows: four packs at a time, then one pack and one row, then single ones.
-template <int Rows, class T>
-HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, index count, index columns,
-                               T* output, const T* keep) {
+template <int Rows, class T, class R>
+HEED_INLINE void outputs_of_rows(const T* p, const R& v, index count, index columns, T* output,
+                                 const T* keep) {
     constexpr int w = lanes_of<T>;
     index f = 0;
     for (; f + 4 * w <= columns; f += 4 * w) pack_outputs<Rows, 4>(p, v, count, f, output, columns, keep);
@@ -219,10 +264,50 @@ HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, inde
         for (int r = 0; r < Rows; ++r)
             pack_outputs<1, 1>(p + r * detail::decode_keys, v, count, f, output + r * columns, columns,
                                keep + r);
-    for (int r = 0; r < Rows && f < columns; ++r)
-        single_outputs<T>(p + r * detail::decode_keys, nullptr, v, count, f, columns, output + r * columns,
-                          keep[r]);
+    for (; f < columns; ++f)
+        for (int r = 0; r < Rows; ++r) {
+            T s = 0;
+            for (index i = 0; i < count; ++i)
+                s = multiply_add(p[r * detail::decode_keys + i], stored_number(v.row(i), f), s);
+            output[r * columns + f] = keep[r] * output[r * columns + f] + s;
+        }
 }
+template <int Rows, class T>
+HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, index count, index columns,
+                               T* output, const T* keep) {
+    outputs_of_rows<Rows>(p, rows_to_read(v, count), count, columns, output, keep);
+}
+template <int Rows, class S, class T>
+HEED_NOINLINE void stored_outputs(const T* p, const detail::stored_rows& v, index count, index columns,
+                                  T* output, const T* keep) {
+    T scaled[Rows * detail::decode_keys];
+    if (v.scales != nullptr) {
+        for (int r = 0; r < Rows; ++r)
+            for (index i = 0; i < count; ++i)
+                scaled[r * detail::decode_keys + i] =
+                    p[r * detail::decode_keys + i] * static_cast<T>(v.scales[i]);
+        p = scaled;
+    }
+    outputs_of_rows<Rows>(p, rows_to_read<S>(v), count, columns, output, keep);
+}
+template <class S, class T>
+HEED_NOINLINE void widen_stored(const detail::stored_rows& rows, index count, index features, T* to,
+                                index to_stride) {
+    constexpr int w = lanes_of<T>;
+    const auto from = rows_to_read<S>(rows);
+    for (index r = 0; r < count; ++r, to += to_stride) {
+        const T scale = rows.scales == nullptr ? T(1) : static_cast<T>(rows.scales[r]);
+        index f = 0;
+        for (; f + w <= features; f += w) store(to + f, stored_pack(from.row(r), f) * set<pack<T>>(scale));
+        for (; f < features; ++f) to[f] = stored_number(from.row(r), f) * scale;
+    }
+}
+template <class S, class T>
+inline constexpr detail::row_leaves<T> row_leaves_of{
+    .scores = {&stored_scores<1, S, T>, &stored_scores<4, S, T>},
+    .outputs = {&stored_outputs<1, S, T>, &stored_outputs<4, S, T>},
+    .widen = &widen_stored<S, T>,
+};
 
 // Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as
 // in panel_largest.

@@ -51,6 +51,7 @@ const detail::exact_leaves<E>& exact_leaves() {
         .turned_scores = &turned_scores<T>,
         .row_softmax = &row_softmax<T>,
         .row_outputs = {&row_outputs<1, T>, &row_outputs<4, T>},
+        .stored = row_leaves_of<E, T>,
         .row_visible_outputs = &single_outputs<T>,
     };
     return table;
