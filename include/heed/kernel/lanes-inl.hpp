@@ -85,6 +85,42 @@ HEED_INLINE T largest_of_lanes(T x) {
 }
 #endif
 
+// The lanes of Count packs, a power of two, reduced by an operation on two packs: lane i is that of pack i, in
+// an order that does not depend on how many there are. The lanes behind repeat them.
+struct summed_lanes {
+    template <class V>
+    HEED_INLINE V operator()(V a, V b) const {
+        return a + b;
+    }
+};
+struct largest_lanes {
+    template <class V>
+    HEED_INLINE V operator()(V a, V b) const {
+        return larger(a, b);
+    }
+};
+template <class Operation, class T, int Count>
+HEED_INLINE pack<T> lanes_reduced(pack<T> (&r)[Count]) {
+    if constexpr (lanes_of<T> == 1) {
+        return r[0];
+    } else {
+        using lanes = std::make_index_sequence<static_cast<std::size_t>(lanes_of<T>)>;
+        const Operation operation;
+        HEED_UNROLL
+        for (int n = Count; n > 1; n /= 2) {
+            HEED_UNROLL
+            for (int i = 0; i < n / 2; ++i)
+                r[i] = operation(even_lanes(r[2 * i], r[2 * i + 1], lanes{}),
+                                 odd_lanes(r[2 * i], r[2 * i + 1], lanes{}));
+        }
+        pack<T> x = r[0];
+        HEED_UNROLL
+        for (int n = Count; n < lanes_of<T>; n *= 2)
+            x = operation(even_lanes(x, x, lanes{}), odd_lanes(x, x, lanes{}));
+        return x;
+    }
+}
+
 // The first `left` lanes of a pack, `rest` in the others.
 template <class T>
 HEED_INLINE pack<T> first_lanes(pack<T> x, index left, T rest) {

@@ -152,19 +152,18 @@ private:
         for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
         const T* const scale = state + 2 * rows_;
         bool again = false;
+        if (p_.probability == nullptr)
+            leaf_.rows_softmax(m.scores, rows_, count, !changed, state, state + rows_, m.keep);
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
-            if (p_.probability == nullptr) {
-                leaf_.row_softmax(s, count, !changed, state[r], state[rows_ + r], m.keep[r]);
-            } else {
-                const index lanes = rounded_up(count, leaf_.pack_lanes);
+            const index lanes = rounded_up(count, leaf_.pack_lanes);
+            if (p_.probability != nullptr) {
                 if (!changed) keep_seen(s, lanes);
                 p_.probability(p_.program, s, 0, block_of(here, r), lanes);
                 state[r] = 0;
                 state[rows_ + r] = m.keep[r] = 1;
             }
-            if (p_.drop != nullptr)
-                p_.drop(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
+            if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block_of(here, r), lanes);
             if (scale[r] == T(1)) continue;
             again = true;
             for (index i = 0; i < count; ++i) s[i] *= scale[r];

@@ -195,7 +195,8 @@ struct exact_leaves {
     // The same of up to four rows and keys that are neighbours, features a stride apart.
     void (*turned_scores)(const T* q, index q_stride, index rows, const T* k, index feature_stride,
                           index count, index features, T* out);
-    void (*row_softmax)(T* s, index count, bool bounded, T& most, T& sum, T& keep);
+    // Rows of decode_keys scores to e^(s - most), their sums, and what was summed up before is multiplied with.
+    void (*rows_softmax)(T* s, index rows, index count, bool bounded, T* most, T* sum, T* keep);
     // o = keep o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
                            const T* keep);

@@ -103,6 +103,14 @@ HEED_INLINE void dots(const T* q, index q_stride, const K& k, index key, index e
     T reduced[w];
     store(reduced, all);
     const index there = end - key < Keys ? end - key : Keys;
+    if (Rows > 1 && there == Keys && whole == features) {
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            HEED_UNROLL
+            for (int i = 0; i < Keys; ++i) out[r * detail::decode_keys + i] = reduced[r * Keys + i];
+        }
+        return;
+    }
     for (int r = 0; r < Rows; ++r) {
         T s = 0;
         for (index i = 0; i < (Rows == 1 ? w : Keys); ++i) {
@@ -309,32 +317,58 @@ inline constexpr detail::row_leaves<T> row_leaves_of{
     .widen = &widen_stored<S, T>,
 };
 
-// Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as
-// in panel_largest.
-template <class T>
-HEED_NOINLINE void row_softmax(T* s, index count, bool bounded, T& most, T& sum, T& keep) {
+// Scores of Rows rows to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as in
+// panel_largest. The rows' maxima and sums are reduced together, each with the bits it has alone.
+template <int Rows, class T>
+HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* most, T* sum, T* keep) {
     using V = pack<T>;
     constexpr int w = lanes_of<T>;
     const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
-    V largest = set<V>(detail::minus_infinity<T>());
+    V reduced[Rows];
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r) reduced[r] = set<V>(detail::minus_infinity<T>());
     for (index i = 0; i < count; i += w) {
-        const V x = first_lanes(larger(lowest, load(s + i)), count - i, detail::minus_infinity<T>());
-        store(s + i, x);
-        largest = larger(x, largest);
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            T* const at = s + r * detail::decode_keys + i;
+            const V x = first_lanes(larger(lowest, load(at)), count - i, detail::minus_infinity<T>());
+            store(at, x);
+            reduced[r] = larger(x, reduced[r]);
+        }
     }
-    const T found = largest_of_lanes<T>(largest);
-    const T m = found > most ? found : most;
-    const T safe = detail::is_minus_infinity(m) ? T(0) : m;
-    V total = set<V>(0);
+    T found[w];
+    store(found, lanes_reduced<largest_lanes, T>(reduced));
+    T safe[Rows];
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r) {
+        const T m = found[r] > most[r] ? found[r] : most[r];
+        safe[r] = detail::is_minus_infinity(m) ? T(0) : m;
+        keep[r] = most[r] == m ? T(1) : detail::scalar::exp_of_negative(most[r] - safe[r]);
+        most[r] = m;
+        reduced[r] = set<V>(0);
+    }
     for (index i = 0; i < count; i += w) {
-        const V e = exp_of_negative(load(s + i) - set<V>(safe));
-        total = total + e;
-        store(s + i, e);
+        HEED_UNROLL
+        for (int r = 0; r < Rows; ++r) {
+            T* const at = s + r * detail::decode_keys + i;
+            const V e = exp_of_negative(load(at) - set<V>(safe[r]));
+            reduced[r] = reduced[r] + e;
+            store(at, e);
+        }
     }
-    const T added = sum_of_lanes<T>(total);
-    keep = detail::scalar::exp_of_negative(most - safe);
-    most = m;
-    sum = sum * keep + added;
+    store(found, lanes_reduced<summed_lanes, T>(reduced));
+    HEED_UNROLL
+    for (int r = 0; r < Rows; ++r) sum[r] = sum[r] * keep[r] + found[r];
+}
+// Rows a row of decode_keys apart.
+template <class T>
+HEED_NOINLINE void rows_softmax(T* s, index rows, index count, bool bounded, T* most, T* sum, T* keep) {
+    constexpr int together = lanes_of<T> < 4 ? 1 : 4;
+    index r = 0;
+    for (; r + together <= rows; r += together)
+        softmax_of_rows<together>(s + r * detail::decode_keys, count, bounded, most + r, sum + r, keep + r);
+    for (; r < rows; ++r)
+        softmax_of_rows<1>(s + r * detail::decode_keys, count, bounded, most + r, sum + r, keep + r);
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -49,7 +49,7 @@ const detail::exact_leaves<E>& exact_leaves() {
         .carry = &carry_sums<T>,
         .row_scores = {&row_scores<1, T>, &row_scores<4, T>},
         .turned_scores = &turned_scores<T>,
-        .row_softmax = &row_softmax<T>,
+        .rows_softmax = &rows_softmax<T>,
         .row_outputs = {&row_outputs<1, T>, &row_outputs<4, T>},
         .stored = row_leaves_of<E, T>,
         .row_visible_outputs = &single_outputs<T>,
