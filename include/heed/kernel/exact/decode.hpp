@@ -83,7 +83,7 @@ public:
     }
 
 private:
-    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::rows_, decode_rows<E>::q_stride_;
+    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::asked_, decode_rows<E>::rows_, decode_rows<E>::q_stride_;
     using typename decode_rows<E>::place;
     using decode_rows<E>::place_of, decode_rows<E>::cover_of, decode_rows<E>::first_of, decode_rows<E>::seen,
         decode_rows<E>::trim, decode_rows<E>::block_of;
@@ -118,29 +118,33 @@ private:
     void take(tile here, const room& m, T* state) const {
         const cover any = seen(here);
         if (any == cover::empty) return;
+        // Does every row see all of it? Where one answers for all, it has said so.
+        const bool full = any == cover::full && asked_ == 1;
         const index first = here.key_begin;
         if (any == cover::mixed && !p_.visit_all) trim(here);
         const index end = here.key_end;
         while (here.key_begin < end) {
             here.key_end = least(first + (here.key_begin - first) / step_ * step_ + step_, end);
-            step(here, m, state);
+            step(here, full, m, state);
             here.key_begin = here.key_end;
         }
     }
 
-    // The keys of a tile for all rows; four rows at a time, the rest one by one.
-    void step(const tile& here, const room& m, T* state) const {
+    // The keys of a step for all rows, which may be known to see them all; four rows at a time, the rest one by one.
+    void step(const tile& here, bool full, const room& m, T* state) const {
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
         scores_of(here, m);
         bool changed = false;
-        for (index r = 0; r < rows_; ++r) {
-            T* const s = m.scores + r * decode_keys;
-            // Lanes past the last key repeat its score, as block_of repeats its place: a score function and
-            // dropout work on whole packs, and must not be given what nobody wrote.
-            for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
-            changed = change_row(here, r, s) || changed;
-        }
+        if (!full || p_.score != nullptr || p_.drop != nullptr || p_.probability != nullptr ||
+            p_.weights.data != nullptr)
+            for (index r = 0; r < rows_; ++r) {
+                T* const s = m.scores + r * decode_keys;
+                // Lanes past the last key repeat its score, as block_of repeats its place: a score function and
+                // dropout work on whole packs, and must not be given what nobody wrote.
+                for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
+                changed = change_row(here, r, s) || changed;
+            }
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
         const bool as_stored = stands_in_rows<E>(p_.v) && (!changed || std::is_same_v<E, T>);
         const stored_rows stored = as_stored ? values_of(here) : stored_rows{};
