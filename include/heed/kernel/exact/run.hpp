@@ -14,8 +14,14 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Up to this many queries, reading a key once for all rows beats turning the queries into lanes.
+// Up to this many queries, reading a key once for all rows beats turning the queries into lanes; up to the second
+// number where so many keys stand against them that they come from memory, and are parts for the threads.
 inline constexpr index decode_queries = 4;
+inline constexpr index draft_queries = 64;
+template <class E>
+bool is_decode(const exact_problem<E>& p) {
+    return p.queries <= (p.keys < decode_part_keys ? decode_queries : draft_queries);
+}
 
 template <class E>
 void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device_, index lanes,
@@ -127,7 +133,7 @@ void run_exact(const exact_problem<E>& p, device_ref device_, workspace& memory)
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const exact_leaves<E>& leaves = leaves_on_target<E>();
     const index lanes = device_.lanes();
-    if (p.queries <= decode_queries)
+    if (is_decode(p))
         run_decode(p, leaves, device_, lanes, memory);
     else
         run_tiled(p, leaves, device_, lanes, memory);
