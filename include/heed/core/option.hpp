@@ -37,6 +37,7 @@ enum class option_kind {
     slopes_gradient,
     sinks_gradient,
     logsumexp_gradient,
+    pages,  // given by attention over a cache alone
     on,
     use,
     // of the other variants

@@ -44,8 +44,8 @@ public:
         hidden_size_ = p.score_masked == nullptr && p.score == nullptr ? 0 : scores_size_;
         padded_size_ = rounded_up(row_group * p.features, w_);
         tail_size_ = p.value_features % row_group == 0 ? 0 : tile_rows * row_group;
-        key_size_ = direct(p.k) ? 0 : tile_rows * p.features;
-        value_size_ = direct(p.v) ? 0 : tile_rows * p.value_features;
+        key_size_ = p.pages == nullptr && direct(p.k) ? 0 : tile_rows * p.features;
+        value_size_ = p.pages == nullptr && direct(p.v) ? 0 : tile_rows * p.value_features;
         upper_size_ = p.keys > group_keys ? output_size_ + 2 * lanes_ : 0;
     }
 
@@ -170,8 +170,17 @@ private:
     void bring_keys(const tile& here, key_tile<T>& kv, T* keys, T* values, T* tail) const {
         const index count = here.key_end - here.key_begin;
         const index head = p_.kv_head(here.head);
-        kv.keys = rows_of(leaf_, p_.k, here.batch, head, here.key_begin, count, p_.features, keys);
-        kv.values = rows_of(leaf_, p_.v, here.batch, head, here.key_begin, count, p_.value_features, values);
+        if (p_.pages != nullptr) {
+            const key_pages<T>& from = *p_.pages;
+            kv.keys = {keys, p_.features};
+            kv.values = {values, p_.value_features};
+            from.widen(from.keys, here.batch, head, here.key_begin, count, p_.features, keys, p_.features);
+            from.widen(from.values, here.batch, head, here.key_begin, count, p_.value_features, values,
+                       p_.value_features);
+        } else {
+            kv.keys = rows_of(leaf_, p_.k, here.batch, head, here.key_begin, count, p_.features, keys);
+            kv.values = rows_of(leaf_, p_.v, here.batch, head, here.key_begin, count, p_.value_features, values);
+        }
         kv.finite = -1;
         kv.value_tail = {tail, row_group};
         const index whole = p_.value_features / row_group * row_group;

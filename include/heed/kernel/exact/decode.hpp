@@ -89,9 +89,9 @@ private:
         decode_rows<E>::trim, decode_rows<E>::block_of;
     static constexpr index span_keys = 8 * decode_keys;
     // Keys of a step: so few that they and their values stay in the first-level cache while both are read.
-    const index step_ = step_keys(p_.features);
-    static index step_keys(index features) {
-        const index bytes = features * static_cast<index>(sizeof(E));
+    const index step_ = step_keys(p_.pages != nullptr ? p_.pages->keys.row
+                                                      : p_.features * static_cast<index>(sizeof(E)));
+    static index step_keys(index bytes) {
         return bytes >= 512 ? 16 : bytes >= 256 ? 32 : decode_keys;
     }
     static constexpr index piece_steps = decode_part_keys / decode_keys;
@@ -146,12 +146,10 @@ private:
                 changed = change_row(here, r, s) || changed;
             }
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
-        const bool as_stored = stands_in_rows<E>(p_.v) && (!changed || std::is_same_v<E, T>);
+        const bool as_stored = stand(p_.v) && (!changed || (std::is_same_v<E, T> && p_.pages == nullptr));
         const stored_rows stored = as_stored ? values_of(here) : stored_rows{};
-        const number_rows<T> v = as_stored && !changed
-                                     ? number_rows<T>{}
-                                     : rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count,
-                                               columns, m.values);
+        number_rows<T> v{};
+        if (changed || !as_stored) v = widened_values(here, m.values);
         const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
         for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
         const T* const scale = state + 2 * rows_;
@@ -183,7 +181,7 @@ private:
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1) {
             const bool four = r + 4 <= rows_;
             if (as_stored)
-                leaf_.stored.outputs[four](m.scores + r * decode_keys, stored, count, columns,
+                stored_leaves().outputs[four](m.scores + r * decode_keys, stored, count, columns,
                                            output + r * columns, m.keep + r);
             else
                 leaf_.row_outputs[four](m.scores + r * decode_keys, v, count, columns, output + r * columns,
@@ -191,44 +189,61 @@ private:
         }
     }
 
+    // Can rows be read where they stand, in a tensor or in pages?
+    bool stand(const strided<const E>& x) const { return p_.pages != nullptr || stands_in_rows<E>(x); }
+    const row_leaves<T>& stored_leaves() const {
+        return p_.pages != nullptr ? *p_.pages->leaves : leaf_.stored;
+    }
     // The keys of a step where they stand, while its values are fetched; and its values, while the next keys are.
     stored_rows keys_of(const tile& here) const {
-        stored_rows rows = rows_at(p_.k, here, here.key_begin);
-        if (stands_in_rows<E>(p_.v)) {
-            const stored_rows soon = rows_at(p_.v, here, here.key_begin);
-            rows.soon = soon.data;
-            rows.soon_stride = soon.stride;
-        }
+        stored_rows rows = keys_at(here, here.key_begin);
+        if (stand(p_.v)) fetch_beside(rows, values_at(here, here.key_begin));
         return rows;
     }
     stored_rows values_of(const tile& here) const {
-        stored_rows rows = rows_at(p_.v, here, here.key_begin);
-        if (stands_in_rows<E>(p_.k) && here.key_end + step_ <= p_.keys) {
-            const stored_rows soon = rows_at(p_.k, here, here.key_end);
-            rows.soon = soon.data;
-            rows.soon_stride = soon.stride;
-        }
+        stored_rows rows = values_at(here, here.key_begin);
+        if (stand(p_.k) && here.key_end + step_ <= p_.keys) fetch_beside(rows, keys_at(here, here.key_end));
         return rows;
     }
-    stored_rows rows_at(const strided<const E>& x, const tile& here, index key) const {
+    static void fetch_beside(stored_rows& rows, const stored_rows& soon) {
+        rows.soon = soon.data;
+        rows.soon_stride = soon.stride;
+    }
+    stored_rows keys_at(const tile& here, index key) const {
+        if (p_.pages != nullptr) return p_.pages->rows(p_.pages->keys, here.batch, here.head, key);
+        return rows_at(p_.k, here, key);
+    }
+    stored_rows values_at(const tile& here, index key) const {
+        if (p_.pages != nullptr) return p_.pages->rows(p_.pages->values, here.batch, here.head, key);
+        return rows_at(p_.v, here, key);
+    }
+    static stored_rows rows_at(const strided<const E>& x, const tile& here, index key) {
         return {reinterpret_cast<const std::byte*>(x.row(here.batch, here.head, key)),
                 x.stride[2] * static_cast<index>(sizeof(E))};
+    }
+    number_rows<T> widened_values(const tile& here, T* to) const {
+        const index count = here.key_end - here.key_begin;
+        const index columns = p_.value_features;
+        if (p_.pages == nullptr)
+            return rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, to);
+        stored_leaves().widen(values_at(here, here.key_begin), count, columns, to, columns);
+        return {to, columns};
     }
 
     // Products of all rows with the keys of a tile, which are read where they stand if they can be.
     void scores_of(const tile& here, const room& m) const {
         const index count = here.key_end - here.key_begin;
-        if (std::is_same_v<E, T> && p_.k.stride[2] == 1 && p_.k.stride[3] != 1) {
+        if (std::is_same_v<E, T> && p_.pages == nullptr && p_.k.stride[2] == 1 && p_.k.stride[3] != 1) {
             const T* const k = reinterpret_cast<const T*>(p_.k.row(here.batch, here.head, here.key_begin));
             for (index r = 0; r < rows_; r += 4)
                 leaf_.turned_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
                                     p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
             return;
         }
-        if (stands_in_rows<E>(p_.k)) {
+        if (stand(p_.k)) {
             const stored_rows k = keys_of(here);
             for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
-                leaf_.stored.scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
+                stored_leaves().scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                                     m.scores + r * decode_keys);
             return;
         }

@@ -16,6 +16,12 @@ const exact_leaves<E>& leaves_on_target() {
 }
 HEED_ONCE_FOR_ELEMENTS(leaves_on_target);
 
+// What reads rows of S.
+template <class S, class T>
+const row_leaves<T>& row_leaves_on_target() {
+    HEED_RETURN_ON_TARGET((row_leaves_of<S, T>));
+}
+
 // The functions of a program on the active target.
 template <class Program, class E>
 void compile_program(exact_problem<E>& p) {

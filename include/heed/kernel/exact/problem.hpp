@@ -9,10 +9,9 @@
 // loop over the block's scores.
 #pragma once
 
-#include <cstddef>
-
 #include <heed/core/fetch.hpp>
 #include <heed/core/strided.hpp>
+#include <heed/kernel/exact/key_pages.hpp>
 #include <heed/mask/concept.hpp>
 #include <heed/math.hpp>
 
@@ -46,36 +45,6 @@ T logsumexp_of(T most, T sum) {
     return sum == T(0) ? minus_infinity<T>() : most + scalar::log(sum);
 }
 
-// Keys or values of a tile: numbers in rows.
-template <class T>
-struct number_rows {
-    const T* data;
-    index stride;
-    index there = 0;  // rows from the first on that are known to exist, for leaves that fetch them ahead
-};
-
-// Rows as they are stored, of a tensor or of a page of a cache: numbers that are neighbours, rows `stride` bytes
-// apart. Rows of integers have a scale each. `soon`, rows `soon_stride` bytes apart, is read next: it is fetched
-// beside them, row by row.
-struct stored_rows {
-    const std::byte* data = nullptr;
-    index stride = 0;
-    const float* scales = nullptr;
-    const std::byte* soon = nullptr;
-    index soon_stride = 0;
-};
-
-// What reads such rows, compiled for what they hold and for a target.
-template <class T>
-struct row_leaves {
-    // Products of one or four query rows with them: out[r * decode_keys + i].
-    void (*scores[2])(const T* q, index q_stride, const stored_rows& k, index count, index features, T* out);
-    // o = keep o + p v for value features [0, columns) of one or four rows.
-    void (*outputs[2])(const T* p, const stored_rows& v, index count, index columns, T* output, const T* keep);
-    // To the type sums are kept in.
-    void (*widen)(const stored_rows& rows, index count, index features, T* to, index to_stride);
-};
-
 // A tile of keys and values of one head, and the room to work on it.
 template <class T>
 struct key_tile {
@@ -102,6 +71,7 @@ struct exact_problem {
     strided<const E> v;
     strided<E> y;
     strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    const key_pages<T>* pages = nullptr;  // keys and values stand there instead of in k and v
     index batch = 0;
     index heads = 0;
     index kv_heads = 0;
@@ -109,6 +79,7 @@ struct exact_problem {
     index keys = 0;
     index features = 0;        // of q and k
     index value_features = 0;  // of v and y
+    index entry = -1;          // the batch entry that is run; -1: all
     T scale = 1;
 
     const void* program = nullptr;
@@ -145,6 +116,8 @@ struct exact_problem {
     index position(index query) const {
         return query + (shift_at == nullptr ? keys - queries : shift_at(places, query));
     }
+    index entries() const { return entry < 0 ? batch : 1; }
+    index entry_at(index i) const { return entry < 0 ? i : entry; }
     index kv_head(index head) const { return head / (heads / kv_heads); }
     cover cover_of(const tile& t) const {
         if (visit_all) return cover::mixed;

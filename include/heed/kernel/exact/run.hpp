@@ -37,7 +37,7 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_
     const index grain = grain_of_strips(p.grain, leaves.pack_lanes);
     if (grain > 0) block = block < grain ? grain : block / grain * grain;
     const index blocks = (p.queries + block - 1) / block;
-    const index tasks = p.batch * p.heads * blocks;
+    const index tasks = p.entries() * p.heads * blocks;
     if (lanes > tasks) lanes = tasks;
     const exact_block<E> kernel(p, leaves, p.queries < block ? p.queries : block);
     const std::size_t each = cache_lines(kernel.bytes());
@@ -47,7 +47,7 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_
         const index begin = (blocks - 1 - task % blocks) * block;
         const index head = task / blocks;
         const index end = begin + block < p.queries ? begin + block : p.queries;
-        kernel.run(head / p.heads, head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
+        kernel.run(p.entry_at(head / p.heads), head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
     });
 }
 
@@ -59,7 +59,7 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
     index part = (p.keys + 63) / 64;
     part = part < decode_part_keys ? decode_part_keys : rounded_up(part, tile_keys);
     const index parts = p.keys <= part ? 1 : (p.keys + part - 1) / part;
-    const index heads = p.batch * p.kv_heads;
+    const index heads = p.entries() * p.kv_heads;
     const std::size_t scratch = cache_lines(kernel.bytes());
     const std::size_t state = cache_lines(static_cast<std::size_t>(kernel.state_size()) * sizeof(T));
     const auto keys_of = [&](index i, index& begin, index& end) {
@@ -73,7 +73,7 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
         index begin = 0;
         index end = 0;
         keys_of(i, begin, end);
-        kernel.add_pieces(head / p.kv_heads, head % p.kv_heads, begin, end, to, state_at(mine + scratch),
+        kernel.add_pieces(p.entry_at(head / p.kv_heads), head % p.kv_heads, begin, end, to, state_at(mine + scratch),
                           mine);
     };
     // All parts of a head, one after the other.
@@ -93,11 +93,11 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
             char* const mine = base + each * static_cast<std::size_t>(lane);
             T* const sum = state_at(mine + lane_bytes);
             T* const next = state_at(mine + lane_bytes + state);
-            kernel.begin(head / p.kv_heads, head % p.kv_heads, mine);
+            kernel.begin(p.entry_at(head / p.kv_heads), head % p.kv_heads, mine);
             kernel.clear(sum);
             do add_all(head, sum, next, mine);
             while (kernel.scale_overflowed(sum));
-            kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
+            kernel.finish(p.entry_at(head / p.kv_heads), head % p.kv_heads, sum);
         });
         return;
     }
@@ -113,7 +113,7 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
         const index head = task / parts;
         char* const mine = states + all + lane_bytes * static_cast<std::size_t>(lane);
         T* const to = state_of(head, task % parts);
-        kernel.begin(head / p.kv_heads, head % p.kv_heads, mine);
+        kernel.begin(p.entry_at(head / p.kv_heads), head % p.kv_heads, mine);
         kernel.clear(to);
         add_part(head, task % parts, to, mine);
     });
@@ -121,16 +121,16 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
         T* const sum = state_of(head, 0);
         for (index i = 1; i < parts; ++i) kernel.merge(sum, state_of(head, i));
         if (kernel.scale_overflowed(sum)) {
-            kernel.begin(head / p.kv_heads, head % p.kv_heads, states + all);
+            kernel.begin(p.entry_at(head / p.kv_heads), head % p.kv_heads, states + all);
             add_all(head, sum, state_of(head, 1), states + all);
         }
-        kernel.finish(head / p.kv_heads, head % p.kv_heads, sum);
+        kernel.finish(p.entry_at(head / p.kv_heads), head % p.kv_heads, sum);
     }
 }
 
 template <class E>
 void run_exact(const exact_problem<E>& p, device_ref device_, workspace& memory) {
-    if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
+    if (p.entries() == 0 || p.heads == 0 || p.queries == 0) return;
     const exact_leaves<E>& leaves = leaves_on_target<E>();
     const index lanes = device_.lanes();
     if (is_decode(p))

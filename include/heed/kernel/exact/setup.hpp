@@ -33,6 +33,11 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     p.features = q.features();
     p.value_features = v.features();
 
+    const auto& pages_ = pick<option_kind::pages>(options...);
+    if constexpr (!is_absent<decltype(pages_)>) {
+        p.pages = &pages_.of;
+        p.entry = pages_.entry;
+    }
     p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& dropout_ = pick<option_kind::dropout>(options...);

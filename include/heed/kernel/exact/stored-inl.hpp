@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// heed/kernel/exact/stored-inl.hpp: packs of numbers as they are stored, in the type sums are kept in
+//
+// Reading converts: half precision by the processor's own instruction where it has one, the others by a shift or
+// from integers. So a row is read once, and nothing converted is written.
+
+#ifndef HEED_KERNEL_EXACT_STORED_INL
+#define HEED_KERNEL_EXACT_STORED_INL
+
+#include <heed/kernel/convert-inl.hpp>
+
+#define HEED_FOREACH <heed/kernel/exact/stored-inl.hpp>
+#include <heed/simd/foreach_target.hpp>
+#endif
+
+#ifdef HEED_REGION
+namespace heed::inline HEED_ABI::HEED_SIMD {
+
+// Number f of a row.
+template <class S>
+HEED_INLINE auto stored_number(const S* row, index f) {
+    return widen(row[f]);
+}
+HEED_INLINE float stored_number(const int8_bits* row, index f) { return static_cast<float>(row[f].bits); }
+HEED_INLINE float stored_number(const int4_bits* row, index f) {
+    const int both = row[f / 32 * 16 + f % 16].bits;
+    return static_cast<float>((f % 32 < 16 ? both & 15 : both >> 4) - 8);
+}
+// Where number f of a row stands, to fetch it.
+template <class S>
+HEED_INLINE const void* stored_place(const S* row, index f) {
+    return row + f;
+}
+HEED_INLINE const void* stored_place(const int4_bits* row, index f) { return row + f / 2; }
+
+// Numbers f, f + 1, … of a row, a pack of them; f is a multiple of the pack.
+HEED_INLINE pack<float> stored_pack(const float* row, index f) { return load(row + f); }
+HEED_INLINE pack<double> stored_pack(const double* row, index f) { return load(row + f); }
+
+#if HEED_SIMD_VECTORS
+template <class X, int Bytes>
+struct some_numbers {
+    typedef X type __attribute__((vector_size(Bytes), aligned(1), may_alias));
+};
+// As many numbers of X as a pack of floats has, each to 32 bits.
+template <class X, class S>
+HEED_INLINE auto stored_integers(const S* at) {
+    using loose = typename some_numbers<X, lanes_of<float> * static_cast<int>(sizeof(X))>::type;
+    return __builtin_convertvector(*reinterpret_cast<const loose*>(at), vectors<float>::integers);
+}
+HEED_INLINE pack<float> stored_pack(const bfloat16_bits* row, index f) {
+    return float_of(stored_integers<std::uint16_t>(row + f) << 16);
+}
+HEED_INLINE pack<float> stored_pack(const half_bits* row, index f) {
+#if HEED_REGION == HEED_RANK_avx512
+    using loose = some_numbers<short, 32>::type;
+    typedef short shorts __attribute__((vector_size(32)));
+    return __builtin_ia32_vcvtph2ps512_mask(static_cast<shorts>(*reinterpret_cast<const loose*>(row + f)),
+                                            pack<float>{}, static_cast<unsigned short>(-1), 4);
+#elif HEED_REGION == HEED_RANK_avx2
+    using loose = some_numbers<short, 16>::type;
+    typedef short shorts __attribute__((vector_size(16)));
+    return __builtin_ia32_vcvtph2ps256(static_cast<shorts>(*reinterpret_cast<const loose*>(row + f)));
+#else
+    const auto h = stored_integers<std::uint16_t>(row + f);
+    const auto magnitude = bits_of(float_of((h & 0x7fff) << 13) * 0x1p112f);
+    const auto infinite = ((h & 0x7c00) == 0x7c00) & 0x7f800000;
+    return float_of(magnitude | infinite | ((h & 0x8000) << 16));
+#endif
+}
+HEED_INLINE pack<float> stored_pack(const int8_bits* row, index f) {
+    return to_float(stored_integers<std::int8_t>(row + f));
+}
+HEED_INLINE pack<float> stored_pack(const int4_bits* row, index f) {
+    const auto both = stored_integers<std::uint8_t>(row + f / 32 * 16 + f % 16);
+    return to_float((f % 32 < 16 ? both & 15 : both >> 4) - 8);
+}
+#else
+template <class S>
+HEED_INLINE float stored_pack(const S* row, index f) {
+    return stored_number(row, f);
+}
+#endif
+
+}  // namespace heed::inline HEED_ABI::HEED_SIMD
+#include <heed/simd/region_end.hpp>
+#endif
