@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// heed/cache/element.hpp: what a cache of keys and values may hold
+//
+//     float, Eigen::half, Eigen::bfloat16      a number each
+//     int8                                     x = scale * value, one scale (float) for a row of features
+//     int4                                     the same, two values to a byte
+//
+// A row is the key or the value of one position and one head. Rows of int8 and int4 are made in
+// cache/quantise.hpp.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include <heed/core/element.hpp>
+#include <heed/core/index.hpp>
+
+namespace heed::inline HEED_ABI {
+
+// A value in [-127, 127].
+struct int8 {
+    std::int8_t bits;
+};
+
+// Two values in [-7, 7], each as value + 8 in four bits. Features stand in blocks of 32 to 16 bytes: byte i
+// of a block holds feature i in its low and feature i + 16 in its high half. What the last block has too many
+// holds the value 0.
+struct int4 {
+    std::uint8_t bits;
+};
+
+template <class T>
+concept cache_element = std::same_as<T, float> || std::same_as<T, Eigen::half> ||
+                        std::same_as<T, Eigen::bfloat16> || std::same_as<T, int8> || std::same_as<T, int4>;
+
+namespace detail {
+
+template <>
+struct storage<int8> {
+    using type = int8;
+};
+template <>
+struct storage<int4> {
+    using type = int4;
+};
+
+// A row of it has a scale.
+template <class T>
+inline constexpr bool is_scaled = std::is_same_v<T, int8> || std::is_same_v<T, int4>;
+
+inline constexpr index int4_block = 32;  // features
+
+template <class T>
+constexpr index row_bytes(index features) {
+    if constexpr (std::is_same_v<T, int4>)
+        return (features + int4_block - 1) / int4_block * (int4_block / 2);
+    else
+        return features * static_cast<index>(sizeof(storage_t<T>));
+}
+
+}  // namespace detail
+}  // namespace heed::inline HEED_ABI
