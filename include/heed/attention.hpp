@@ -39,7 +39,17 @@
 #include <heed/score.hpp>
 
 namespace heed::inline HEED_ABI {
+
+template <class T>
+class kv_cache;
+
 namespace detail {
+
+// Keys and values in one: attention over a cache is heed/kv_cache.hpp's.
+template <class X>
+inline constexpr bool is_cache = false;
+template <class T>
+inline constexpr bool is_cache<kv_cache<T>> = true;
 
 struct attention_call : query_call {
     HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
@@ -63,6 +73,7 @@ struct attention_call : query_call {
 // Writes y, which may be q itself; y is sized by the caller. Its elements are q's type, or float where q
 // holds half or bfloat16.
 template <class Y, class Q, class K, class V, class... Options>
+requires(!detail::is_cache<K>)
 void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&... options) {
     detail::write_result(detail::attention_call{}, detail::tensors(std::forward<Y>(y)),
                          detail::tensors(q, k, v), options...);
@@ -70,6 +81,7 @@ void attention_into(Y&& y, const Q& q, const K& k, const V& v, const Options&...
 
 // A new tensor of q's kind (heed/core/result.hpp).
 template <class Q, class K, class V, class... Options>
+requires(!detail::is_cache<K>)
 auto attention(const Q& q, const K& k, const V& v, const Options&... options) {
     return detail::make_result(detail::attention_call{}, detail::tensors(q, k, v), options...);
 }

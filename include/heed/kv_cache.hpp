@@ -286,3 +286,5 @@ private:
 };
 
 }  // namespace heed::inline HEED_ABI
+
+#include <heed/cache/attention.hpp>

@@ -10,24 +10,11 @@
 #pragma once
 
 #include <concepts>
-#include <cstdint>
 
 #include <heed/core/element.hpp>
 #include <heed/core/index.hpp>
 
 namespace heed::inline HEED_ABI {
-
-// A value in [-127, 127].
-struct int8 {
-    std::int8_t bits;
-};
-
-// Two values in [-7, 7], each as value + 8 in four bits. Features stand in blocks of 32 to 16 bytes: byte i
-// of a block holds feature i in its low and feature i + 16 in its high half. What the last block has too many
-// holds the value 0.
-struct int4 {
-    std::uint8_t bits;
-};
 
 template <class T>
 concept cache_element = std::same_as<T, float> || std::same_as<T, Eigen::half> ||

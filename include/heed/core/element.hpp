@@ -23,13 +23,16 @@ struct half_bits {
 struct bfloat16_bits {
     std::uint16_t bits;
 };
-// Numbers of a quantised row, which has a scale: one of 8 bits, and two of 4 bits, each with 8 added to it. A row
-// of these has them in blocks of 32: byte i of a block's 16 holds number i in its lower half, number i + 16 in
-// the upper one.
-struct int8_bits {
+
+// A value in [-127, 127].
+struct int8 {
     std::int8_t bits;
 };
-struct int4_bits {
+
+// Two values in [-7, 7], each as value + 8 in four bits. Features stand in blocks of 32 to 16 bytes: byte i
+// of a block holds feature i in its low and feature i + 16 in its high half. What the last block has too many
+// holds the value 0.
+struct int4 {
     std::uint8_t bits;
 };
 

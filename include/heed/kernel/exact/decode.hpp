@@ -181,7 +181,7 @@ private:
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1) {
             const bool four = r + 4 <= rows_;
             if (as_stored)
-                stored_leaves().outputs[four](m.scores + r * decode_keys, stored, count, columns,
+                reader().outputs[four](m.scores + r * decode_keys, stored, count, columns,
                                            output + r * columns, m.keep + r);
             else
                 leaf_.row_outputs[four](m.scores + r * decode_keys, v, count, columns, output + r * columns,
@@ -191,7 +191,7 @@ private:
 
     // Can rows be read where they stand, in a tensor or in pages?
     bool stand(const strided<const E>& x) const { return p_.pages != nullptr || stands_in_rows<E>(x); }
-    const row_leaves<T>& stored_leaves() const {
+    const stored_leaves<T>& reader() const {
         return p_.pages != nullptr ? *p_.pages->leaves : leaf_.stored;
     }
     // The keys of a step where they stand, while its values are fetched; and its values, while the next keys are.
@@ -226,7 +226,7 @@ private:
         const index columns = p_.value_features;
         if (p_.pages == nullptr)
             return rows_of(leaf_, p_.v, here.batch, here.head, here.key_begin, count, columns, to);
-        stored_leaves().widen(values_at(here, here.key_begin), count, columns, to, columns);
+        reader().widen(values_at(here, here.key_begin), count, columns, to, columns);
         return {to, columns};
     }
 
@@ -243,7 +243,7 @@ private:
         if (stand(p_.k)) {
             const stored_rows k = keys_of(here);
             for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
-                stored_leaves().scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
+                reader().scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
                                                     m.scores + r * decode_keys);
             return;
         }

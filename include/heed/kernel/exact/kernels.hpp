@@ -18,8 +18,8 @@ HEED_ONCE_FOR_ELEMENTS(leaves_on_target);
 
 // What reads rows of S.
 template <class S, class T>
-const row_leaves<T>& row_leaves_on_target() {
-    HEED_RETURN_ON_TARGET((row_leaves_of<S, T>));
+const stored_leaves<T>& stored_leaves_on_target() {
+    HEED_RETURN_ON_TARGET(stored_leaves_of<S, T>);
 }
 
 // The functions of a program on the active target.

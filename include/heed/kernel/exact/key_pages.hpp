@@ -25,7 +25,7 @@ struct key_pages {
     paged_numbers keys;
     paged_numbers values;
     bool scaled = false;  // a scale a row
-    const row_leaves<T>* leaves = nullptr;
+    const stored_leaves<T>* leaves = nullptr;
 
     // Rows [first, …) of a page. In the place of a forgotten page another one is read: nothing in it is seen.
     stored_rows rows(const paged_numbers& x, index b, index head, index first) const {

@@ -29,7 +29,7 @@ struct stored_rows {
 
 // What reads such rows, compiled for what they hold and for a target.
 template <class T>
-struct row_leaves {
+struct stored_leaves {
     // Products of one or four query rows with them: out[r * decode_keys + i].
     void (*scores[2])(const T* q, index q_stride, const stored_rows& k, index count, index features, T* out);
     // o = keep o + p v for value features [0, columns) of one or four rows.

@@ -174,7 +174,7 @@ struct exact_leaves {
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,
                            const T* keep);
     // The same from rows of E as they stand.
-    row_leaves<T> stored;
+    stored_leaves<T> stored;
     void (*row_visible_outputs)(const T* p, const T* hidden, const number_rows<T>& v, index count,
                                 index first, index columns, T* output, T keep);
 };

@@ -311,7 +311,7 @@ HEED_NOINLINE void widen_stored(const detail::stored_rows& rows, index count, in
     }
 }
 template <class S, class T>
-inline constexpr detail::row_leaves<T> row_leaves_of{
+inline constexpr detail::stored_leaves<T> stored_leaves_of{
     .scores = {&stored_scores<1, S, T>, &stored_scores<4, S, T>},
     .outputs = {&stored_outputs<1, S, T>, &stored_outputs<4, S, T>},
     .widen = &widen_stored<S, T>,

@@ -21,8 +21,8 @@ template <class S>
 HEED_INLINE auto stored_number(const S* row, index f) {
     return widen(row[f]);
 }
-HEED_INLINE float stored_number(const int8_bits* row, index f) { return static_cast<float>(row[f].bits); }
-HEED_INLINE float stored_number(const int4_bits* row, index f) {
+HEED_INLINE float stored_number(const int8* row, index f) { return static_cast<float>(row[f].bits); }
+HEED_INLINE float stored_number(const int4* row, index f) {
     const int both = row[f / 32 * 16 + f % 16].bits;
     return static_cast<float>((f % 32 < 16 ? both & 15 : both >> 4) - 8);
 }
@@ -31,7 +31,7 @@ template <class S>
 HEED_INLINE const void* stored_place(const S* row, index f) {
     return row + f;
 }
-HEED_INLINE const void* stored_place(const int4_bits* row, index f) { return row + f / 2; }
+HEED_INLINE const void* stored_place(const int4* row, index f) { return row + f / 2; }
 
 // Numbers f, f + 1, … of a row, a pack of them; f is a multiple of the pack.
 HEED_INLINE pack<float> stored_pack(const float* row, index f) { return load(row + f); }
@@ -68,10 +68,10 @@ HEED_INLINE pack<float> stored_pack(const half_bits* row, index f) {
     return float_of(magnitude | infinite | ((h & 0x8000) << 16));
 #endif
 }
-HEED_INLINE pack<float> stored_pack(const int8_bits* row, index f) {
+HEED_INLINE pack<float> stored_pack(const int8* row, index f) {
     return to_float(stored_integers<std::int8_t>(row + f));
 }
-HEED_INLINE pack<float> stored_pack(const int4_bits* row, index f) {
+HEED_INLINE pack<float> stored_pack(const int4* row, index f) {
     const auto both = stored_integers<std::uint8_t>(row + f / 32 * 16 + f % 16);
     return to_float((f % 32 < 16 ? both & 15 : both >> 4) - 8);
 }

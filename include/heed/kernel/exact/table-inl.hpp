@@ -51,7 +51,7 @@ const detail::exact_leaves<E>& exact_leaves() {
         .turned_scores = &turned_scores<T>,
         .rows_softmax = &rows_softmax<T>,
         .row_outputs = {&row_outputs<1, T>, &row_outputs<4, T>},
-        .stored = row_leaves_of<E, T>,
+        .stored = stored_leaves_of<E, T>,
         .row_visible_outputs = &single_outputs<T>,
     };
     return table;
