@@ -200,7 +200,7 @@ private:
     void add(const view<const K>& k, const Values& v, const Counts& counts) {
         constexpr const char* function = "kv_cache::append";
         constexpr bool with_values = !std::is_same_v<Values, none>;
-        detail::check_rows(function, "k", k.extents, bytes_of(k), shape_, head_dim());
+        detail::check_rows(function, "k", k.extents, detail::bytes_of(k), shape_, head_dim());
         if (with_values == shared())
             detail::fail(function,
                          {with_values ? "v is given, and this cache shares its values with its keys; needs k "
@@ -208,7 +208,7 @@ private:
                                       : "needs v too, since this cache does not share its values with its "
                                         "keys (config.shared)"});
         if constexpr (with_values) {
-            detail::check_rows(function, "v", v.extents, bytes_of(v), shape_, value_dim());
+            detail::check_rows(function, "v", v.extents, detail::bytes_of(v), shape_, value_dim());
             if (v.positions() != k.positions())
                 detail::fail(function, {"v has ", v.positions(), " positions, k has ", k.positions()});
         }

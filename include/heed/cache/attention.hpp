@@ -28,11 +28,12 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-// The pages of a cache, given to exact attention as an option; the entry that is run, -1 for all.
+// The pages of a cache, given to exact attention as an option, and the batch entries that are run, -1 for all.
 template <class T>
 struct pages_option : option<option_kind::pages> {
     key_pages<T> of;
-    index entry;
+    index first_entry = 0;
+    index entry_count = -1;
 };
 
 template <class C>
@@ -133,20 +134,24 @@ private:
                     {l.value_at, l.value_row, l.value_scale_at},
                     is_scaled<C>,
                     &stored_leaves_on_target<storage_t<C>, float>()};
-        const auto run_entry = [&]<class Q>(const view<const Q>& queries, index entry) {
-            pages.entry = entry;
-            const index keys = cache.batch() == 0 ? 0 : cache.length(entry < 0 ? 0 : entry);
+        // Entries that are all of this length; the call's list of memory is as it was for each of them.
+        const auto run = [&]<class Q>(const view<const Q>& queries, index keys, index first, index count) {
+            call_memory listed = used;
+            pages.first_entry = first;
+            pages.entry_count = count;
             // Their extents are those of the cache; nobody reads them.
             const view<const Q> k(nullptr, {cache.batch(), cache.kv_heads(), keys, cache.head_dim()});
             const view<const Q> v(nullptr, {cache.batch(), cache.kv_heads(), keys, cache.value_dim()});
             if (cache.window() == 0)
-                exact_attention(function, used, y, queries, k, v, pages, options...);
+                exact_attention(function, listed, y, queries, k, v, pages, options...);
             else
-                exact_attention(function, used, y, queries, k, v, pages,
+                exact_attention(function, listed, y, queries, k, v, pages,
                                 cache_window{cache.window(), cache.sinks()}, options...);
         };
-        if (alike) return run_entry(q, -1);
-        for (index b = 0; b < cache.batch(); ++b) run_entry(q, b);
+        if (alike) return run(q, cache.batch() == 0 ? 0 : cache.length(0), 0, -1);
+        // What an entry refuses is refused before another one is written.
+        for (index b = 0; b < cache.batch(); ++b) run(q, cache.length(b), b, 0);
+        for (index b = 0; b < cache.batch(); ++b) run(q, cache.length(b), b, 1);
     }
 };
 

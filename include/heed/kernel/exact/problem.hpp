@@ -79,7 +79,8 @@ struct exact_problem {
     index keys = 0;
     index features = 0;        // of q and k
     index value_features = 0;  // of v and y
-    index entry = -1;          // the batch entry that is run; -1: all
+    index first_entry = 0;     // of the batch: those that are run
+    index entry_count = -1;    // -1: all
     T scale = 1;
 
     const void* program = nullptr;
@@ -116,8 +117,8 @@ struct exact_problem {
     index position(index query) const {
         return query + (shift_at == nullptr ? keys - queries : shift_at(places, query));
     }
-    index entries() const { return entry < 0 ? batch : 1; }
-    index entry_at(index i) const { return entry < 0 ? i : entry; }
+    index entries() const { return entry_count < 0 ? batch : entry_count; }
+    index entry_at(index i) const { return first_entry + i; }
     index kv_head(index head) const { return head / (heads / kv_heads); }
     cover cover_of(const tile& t) const {
         if (visit_all) return cover::mixed;

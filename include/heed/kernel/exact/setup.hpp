@@ -36,7 +36,8 @@ exact_problem<E> problem_of(std::string_view function, const view<const T>& q, c
     const auto& pages_ = pick<option_kind::pages>(options...);
     if constexpr (!is_absent<decltype(pages_)>) {
         p.pages = &pages_.of;
-        p.entry = pages_.entry;
+        p.first_entry = pages_.first_entry;
+        p.entry_count = pages_.entry_count;
     }
     p.scale = scale_of<S>(function, usual_scale(p.features), options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
