@@ -14,13 +14,14 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Up to this many queries, reading a key once for all rows beats turning the queries into lanes; up to the second
-// number where so many keys stand against them that they come from memory, and are parts for the threads.
+// Up to this many queries, reading a key once for all rows beats turning the queries into lanes; over the pages of a
+// cache up to more, so that a query has the same bits alone and among drafts or in a piece of a prompt. It is the
+// number of queries alone that decides, for a causal row has the bits of attention over its prefix.
 inline constexpr index decode_queries = 4;
-inline constexpr index draft_queries = 64;
+inline constexpr index paged_queries = 64;
 template <class E>
 bool is_decode(const exact_problem<E>& p) {
-    return p.queries <= (p.keys < decode_part_keys ? decode_queries : draft_queries);
+    return p.queries <= (p.pages == nullptr ? decode_queries : paged_queries);
 }
 
 template <class E>
