@@ -79,11 +79,11 @@ struct cache_attention_call : call_base {
         if (cache.key_block() == 0 && cache.value_block() == 0) return attend(function, used, y, q, options...);
         // Queries are rotated as the keys are, and results are rotated back.
         std::vector<float> queries = rows_of(q);
-        std::vector<float> results(static_cast<std::size_t>(y.size()));
+        std::vector<float> rows(static_cast<std::size_t>(y.size()));
         if (cache.key_block() > 0) rotate(queries, q.features(), cache.key_block());
-        const view<float> to(results.data(), y.extents);
+        const view<float> to(rows.data(), y.extents);
         attend(function, used, to, view<const float>(queries.data(), q.extents), options...);
-        if (cache.value_block() > 0) rotate(results, y.features(), cache.value_block());
+        if (cache.value_block() > 0) rotate(rows, y.features(), cache.value_block());
         for_each_number(y.extents, [&](index b, index h, index i, index f) {
             y(b, h, i, f) = static_cast<Y>(to(b, h, i, f));
         });

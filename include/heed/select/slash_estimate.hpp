@@ -174,8 +174,8 @@ private:
             if (bring_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) {
                     T keep;
-                    leaf_.row_softmax(m.scores + r * decode_keys, decode_keys, false, m.most[r], m.sum[r],
-                                      keep);
+                    leaf_.rows_softmax(m.scores + r * decode_keys, 1, decode_keys, false, m.most + r, m.sum + r,
+                                       &keep);
                 }
         for (index key = 0; key < p_.keys; key += decode_keys)
             if (bring_scores(b, h, kv, key, m))

@@ -119,7 +119,7 @@ private:
             most[i] = minus_infinity<T>();
             sum[i] = mean[i] = 0;
         }
-        const auto& softmax = leaves_on_target<E>().row_softmax;
+        const auto& softmax = leaves_on_target<E>().rows_softmax;
         const query_rows<T> q =
             tile_.bring_queries(b, h, first + begin, end - begin, numbers.from(begin), m_);
         for (index key = 0; key < p_.keys; key += panel_keys) {
@@ -135,7 +135,7 @@ private:
                 const index used = lost[i] ? keys : 0;
                 T added = 0;
                 T keep = 1;
-                if (lost[i]) softmax(s, keys, !may_hide, most[i], added, keep);
+                if (lost[i]) softmax(s, 1, keys, !may_hide, most + i, &added, &keep);
                 clear(s + used, panel_keys - used);
                 clear(flow + used, panel_keys - used);  // no number was written there
                 sum[i] = sum[i] * static_cast<double>(keep) + static_cast<double>(added);

@@ -209,7 +209,7 @@ private:
                 if (!lost[r]) continue;
                 T* const weight = m.weights + r * decode_keys;
                 T keep = 1;
-                leaf_.row_softmax(weight, end - begin, true, m.maximum[r], m.sum[r], keep);
+                leaf_.rows_softmax(weight, 1, end - begin, true, m.maximum + r, m.sum + r, &keep);
                 T mean = 0;
                 for (index i = 0; i < end - begin; ++i) mean += weight[i] * m.slopes[r * decode_keys + i];
                 m.delta[r] = m.delta[r] * keep + mean;

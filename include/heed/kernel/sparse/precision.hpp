@@ -171,7 +171,7 @@ private:
             // To a whole pack, which is what the softmax reads.
             copy(r.scores + key, r.weights + key, rounded_up(count, leaf_.pack_lanes));
             T keep = 1;
-            leaf_.row_softmax(r.weights + key, count, !changed, most, group, keep);
+            leaf_.rows_softmax(r.weights + key, 1, count, !changed, &most, &group, &keep);
             if ((key / tile_keys + 1) % group_tiles != 0 && key + count < p_.keys) continue;
             sum += group;
             group = 0;
