@@ -166,8 +166,7 @@ private:
         : shape_(shape),
           layout_(shape.layout<T>(function)),
           pages_(shape.batch, {shape.config.page, shape.kv_heads * layout_.head_bytes, shape.config.window,
-                               shape.config.sinks}),
-          scratch_(static_cast<std::size_t>(shape.scratch())) {}
+                               shape.config.sinks}) {}
 
     template <class... X>
     static constexpr bool check_elements() {
@@ -225,6 +224,7 @@ private:
             detail::cache_pages& pages;
             ~taken_back() { pages.trim(); }
         } unless_extended{pages_};
+        scratch_.resize(static_cast<std::size_t>(shape_.scratch()));
         for (index b = 0; b < batch(); ++b) pages_.prepare(b, counts[b]);
         for (index b = 0; b < batch(); ++b) {
             detail::write_rows<T>(k, b, counts[b], pages_, layout_,
@@ -239,6 +239,7 @@ private:
     }
 
     void fill(kv_cache<int4>& twin) const {
+        twin.scratch_.resize(static_cast<std::size_t>(shape_.scratch()));
         for (index b = 0; b < batch(); ++b) {
             for (index i = 0; i < pages_.pages_of(length(b)); ++i) {
                 const std::byte* const from = pages_.table(b)[i];
