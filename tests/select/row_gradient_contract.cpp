@@ -120,7 +120,7 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
     support::random r(3305);
     const long heads = 2, queries = 90, keys = 150, words = 3;
     std::vector<heed::detail::bit_word> bits(heads * queries * words, ~heed::detail::bit_word{0});
-    const heed::detail::kept_keys kept{bits.data(), heads, queries, words};
+    const heed::detail::key_bits kept{bits.data(), heads, queries, words};
     std::vector<char> want(heads * queries * keys, 0);
     for (int row = 0; row < heads * queries; ++row) {
         std::vector<std::int32_t> chosen;
@@ -147,7 +147,7 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
         const auto visible = kept.lanes(block);
         for (int row = 0; row < rows; ++row)
             for (int lane = 0; lane < 64; ++lane) {
-                const heed::at place = block.at_place({lane, row});
+                const heed::at place = block.at_pos({lane, row});
                 wrong += visible(place, {lane, row}) != at(h, place.query, place.key);
             }
         const int height = over_queries ? lanes : rows, width = over_queries ? rows : lanes;

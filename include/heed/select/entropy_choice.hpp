@@ -11,8 +11,8 @@
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/scratch.hpp>
-#include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/mask_ref.hpp>
 #include <heed/select/seen_table.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -21,17 +21,17 @@ inline constexpr index budget_block = decode_keys;  // keys of a block
 inline constexpr index budget_chunk = 64;           // queries that are estimated together
 
 struct entropy_budget_rule {
-    index least_keys;
-    index most_keys;
+    index min_keys;
+    index max_keys;
     double kappa;
 
     // Keys for a row whose e^H is this.
     index keys_of(double spread) const {
         const double by = kappa < 1e30 ? kappa : 1e30;  // all the same to any number of keys
         const double wanted = std::ceil(by * spread * 0.999);
-        if (!(wanted < static_cast<double>(most_keys))) return most_keys;
+        if (!(wanted < static_cast<double>(max_keys))) return max_keys;
         const index k = static_cast<index>(wanted);
-        return k > least_keys ? k : least_keys;
+        return k > min_keys ? k : min_keys;
     }
 };
 
@@ -39,9 +39,9 @@ struct entropy_budget_rule {
 template <class E>
 class entropy_choice {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
-    entropy_choice(const exact_problem<E>& p, const asked_mask& mask, const entropy_budget_rule& rule,
+    entropy_choice(const exact_inputs<E>& p, const mask_ref& mask, const entropy_budget_rule& rule,
                    const bound_blocks& found)
         : p_(p),
           leaf_(leaves_on_target<E>()),
@@ -69,8 +69,8 @@ public:
         clear(m.known, blocks_);
         for (index query = 0; query < p_.queries; query += budget_chunk) {
             const index count = least(budget_chunk, p_.queries - query);
-            bring_queries(b, kv, query, count, m);
-            bring_estimates(b, kv, query, count, m);
+            load_queries(b, kv, query, count, m);
+            load_estimates(b, kv, query, count, m);
             for (index r = 0; r < count; ++r)
                 choose_row(query + r, m, r, bits + (task * p_.queries + query + r) * found_.row_words);
         }
@@ -113,7 +113,7 @@ private:
     }
     index length(index block) const { return least(budget_block, p_.keys - block * budget_block); }
 
-    void bring_queries(index b, index kv, index query, index count, const work& m) const {
+    void load_queries(index b, index kv, index query, index count, const work& m) const {
         const T factor = p_.scale / static_cast<T>(group_);
         clear(m.query, budget_chunk * stride_);
         for (index r = 0; r < count; ++r) {
@@ -132,7 +132,7 @@ private:
     }
 
     // s and n of all blocks for the queries of a chunk.
-    void bring_estimates(index b, index kv, index query, index count, const work& m) const {
+    void load_estimates(index b, index kv, index query, index count, const work& m) const {
         for (index first = 0; first < blocks_; first += decode_keys) {
             const index end = least(first + decode_keys, blocks_);
             bit_word part = 0;
@@ -146,17 +146,17 @@ private:
                 if (seen == cover::mixed) part |= bit_word{1} << (block - first);
                 if (seen != cover::full) continue;
                 whole |= bit_word{1} << (block - first);
-                if (m.known[block] == 0) bring_mean(b, kv, block, m);
+                if (m.known[block] == 0) load_mean(b, kv, block, m);
             }
             if (whole != 0)
                 multiply(m, count, {m.means + first * stride_, stride_, blocks_ - first}, end - first,
                          score_at(m, 0, first));
             for (index block = first; part != 0; ++block, part >>= 1)
-                if ((part & 1) != 0) bring_part(b, kv, query, count, block, m);
+                if ((part & 1) != 0) load_part(b, kv, query, count, block, m);
         }
     }
 
-    void bring_mean(index b, index kv, index block, const work& m) const {
+    void load_mean(index b, index kv, index block, const work& m) const {
         const index count = length(block);
         const number_rows<T> k =
             rows_of(leaf_, p_.k, b, kv, block * budget_block, count, p_.features, m.keys);
@@ -169,7 +169,7 @@ private:
 
     // A block that queries of the chunk see in part: the mean of the scores of its keys, which is the score
     // of their mean.
-    void bring_part(index b, index kv, index query, index count, index block, const work& m) const {
+    void load_part(index b, index kv, index query, index count, index block, const work& m) const {
         const index key = block * budget_block;
         const number_rows<T> k = rows_of(leaf_, p_.k, b, kv, key, length(block), p_.features, m.keys);
         multiply(m, count, k, length(block), m.single);
@@ -248,9 +248,9 @@ private:
     }
     static T least_of(T a, T b) { return a < b ? a : b; }
 
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const exact_leaves<E>& leaf_;
-    const asked_mask& mask_;
+    const mask_ref& mask_;
     const entropy_budget_rule& rule_;
     const bound_blocks& found_;
     index group_;

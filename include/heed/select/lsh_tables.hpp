@@ -9,9 +9,9 @@
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/scratch.hpp>
-#include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/lsh_mask.hpp>
+#include <heed/select/mask_ref.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -19,11 +19,11 @@ namespace heed::inline HEED_ABI::detail {
 template <class E>
 class lsh_tables {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
     // directions: (round, column, feature), rows of stride() numbers.
-    lsh_tables(const exact_problem<E>& p, const asked_mask& mask, const lsh_rule& rule,
-               const bound_lsh& found, const T* directions)
+    lsh_tables(const exact_inputs<E>& p, const mask_ref& mask, const lsh_rule& rule, const bound_lsh& found,
+               const T* directions)
         : p_(p),
           leaf_(leaves_on_target<E>()),
           mask_(mask),
@@ -237,9 +237,9 @@ private:
         high = order[to - 1];
     }
 
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const exact_leaves<E>& leaf_;
-    const asked_mask& mask_;
+    const mask_ref& mask_;
     const lsh_rule& rule_;
     const bound_lsh& found_;
     const T* directions_;

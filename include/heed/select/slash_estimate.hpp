@@ -10,8 +10,8 @@
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/scratch.hpp>
-#include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/mask_ref.hpp>
 #include <heed/select/seen_table.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -72,29 +72,29 @@ struct bound_vertical_slash {
 };
 
 // Sets the bits begin + i of the `count` largest values above 0, the lower i of equal ones; values has
-// n numbers, room as many.
+// n numbers, scratch as many.
 template <class T>
-void set_largest(const T* values, index n, index count, T* room, bit_word* bits, index begin) {
+void set_largest(const T* values, index n, index count, T* scratch, bit_word* bits, index begin) {
     index left = 0;
     for (index i = 0; i < n; ++i)
-        if (values[i] > T(0)) room[left++] = values[i];
+        if (values[i] > T(0)) scratch[left++] = values[i];
     if (count > left) count = left;
     if (count <= 0) return;
-    std::nth_element(room, room + (count - 1), room + left, std::greater<T>());
-    const T least_kept = room[count - 1];
-    for (index i = 0; i < n; ++i) count -= values[i] > least_kept;
-    // count is now what is left for those that equal the least
+    std::nth_element(scratch, scratch + (count - 1), scratch + left, std::greater<T>());
+    const T smallest = scratch[count - 1];
+    for (index i = 0; i < n; ++i) count -= values[i] > smallest;
+    // count is now what is left for those that equal the smallest
     for (index i = 0; i < n; ++i)
-        if (values[i] > least_kept || (values[i] == least_kept && count-- > 0)) set_bit(bits, begin + i);
+        if (values[i] > smallest || (values[i] == smallest && count-- > 0)) set_bit(bits, begin + i);
 }
 
 // The sums of one key head, and what is kept of them.
 template <class E>
 class slash_estimate {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
-    slash_estimate(const exact_problem<E>& p, const asked_mask& mask, const bound_vertical_slash& found)
+    slash_estimate(const exact_inputs<E>& p, const mask_ref& mask, const bound_vertical_slash& found)
         : p_(p),
           leaf_(leaves_on_target<E>()),
           mask_(mask),
@@ -171,19 +171,19 @@ private:
             m.sum[r] = 0;
         }
         for (index key = 0; key < p_.keys; key += decode_keys)
-            if (bring_scores(b, h, kv, key, m))
+            if (load_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) {
                     T keep;
                     leaf_.row_softmax(m.scores + r * decode_keys, decode_keys, false, m.most[r], m.sum[r],
                                       keep);
                 }
         for (index key = 0; key < p_.keys; key += decode_keys)
-            if (bring_scores(b, h, kv, key, m))
+            if (load_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) add_row(r, key, m);
     }
 
     // The masked scores of the next keys in m.scores; false when nobody sees one.
-    bool bring_scores(index b, index h, index kv, index key, const work& m) const {
+    bool load_scores(index b, index h, index kv, index key, const work& m) const {
         const index count = least(decode_keys, p_.keys - key);
         const cover seen = mask_.classify({b, h, first_, p_.queries, key, key + count});
         if (seen == cover::empty) return false;
@@ -222,9 +222,9 @@ private:
         }
     }
 
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const exact_leaves<E>& leaf_;
-    const asked_mask& mask_;
+    const mask_ref& mask_;
     const bound_vertical_slash& found_;
     index rows_;
     index first_;

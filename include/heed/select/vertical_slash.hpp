@@ -34,7 +34,7 @@ struct vertical_slash_option : selector_base {
     vertical_slash_option(index v, index s) : vertical(v), slash(s) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (!(vertical >= 0 && slash >= 0))
             fail(function, {"vertical_slash got (", vertical, ", ", slash,
                             "), needs counts of columns and diagonals that are not negative"});
@@ -43,7 +43,7 @@ struct vertical_slash_option : selector_base {
     }
 
     template <class E, class Mask>
-    bound_vertical_slash choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
+    bound_vertical_slash choose(const exact_inputs<E>& p, const Mask& mask, device_ref device,
                                 workspace& memory) const {
         const index tasks = p.batch * p.kv_heads;
         bound_vertical_slash found{nullptr,
@@ -61,12 +61,12 @@ struct vertical_slash_option : selector_base {
         found.columns = columns;
         found.diagonals = diagonals;
 
-        const asked_mask asked(mask);
-        const slash_estimate<E> estimate(p, asked, found);
-        const index lanes = least(device_.lanes(), tasks);
+        const mask_ref visible(mask);
+        const slash_estimate<E> estimate(p, visible, found);
+        const index lanes = least(device.lanes(), tasks);
         const std::size_t each = cache_lines(estimate.bytes());
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        for_each_task(device, lanes, tasks, [&](index lane, index task) {
             estimate.run(task, vertical, slash, base + each * static_cast<std::size_t>(lane), columns,
                          diagonals);
         });

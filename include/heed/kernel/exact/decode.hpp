@@ -179,8 +179,8 @@ private:
         if (std::is_same_v<E, T> && p_.k.stride[2] == 1 && p_.k.stride[3] != 1) {
             const T* const k = reinterpret_cast<const T*>(p_.k.row(here.batch, here.head, here.key_begin));
             for (index r = 0; r < rows_; r += 4)
-                leaf_.turned_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
-                                    p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
+                leaf_.transposed_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
+                                        p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
             return;
         }
         const number_rows<T> k = rows_of(leaf_, p_.k, here.batch, here.head, here.key_begin, count,

@@ -117,8 +117,8 @@ HEED_INLINE void add_feature(T p, const T* x, index count, pack<T>* sums) {
 // is read once: of features that are pages apart, few fit a cache set, and what is fetched in front would be
 // gone.
 template <class T>
-HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
-                                 index count, index features, T* out) {
+HEED_NOINLINE void transposed_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
+                                     index count, index features, T* out) {
     constexpr int w = lanes_of<T>;
     constexpr int packs = static_cast<int>(detail::decode_keys) / w;
     constexpr index page = 4096 / static_cast<index>(sizeof(T));
@@ -225,7 +225,7 @@ HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, inde
 }
 
 // Scores of one row to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as
-// in panel_largest.
+// in panel_max.
 template <class T>
 HEED_NOINLINE void row_softmax(T* s, index count, bool bounded, T& most, T& sum, T& keep) {
     using V = pack<T>;

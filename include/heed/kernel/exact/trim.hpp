@@ -29,8 +29,8 @@ bool trim_queries(const exact_problem<E>& p, const exact_leaves<E>& leaf, tile& 
         t.begin += w;
         t.query += w;
         t.output += w;
-        t.most += w;
-        t.sum += w;
+        t.row_max += w;
+        t.row_sum += w;
         t.scale += w;
     }
     here.query_begin = t.begin;

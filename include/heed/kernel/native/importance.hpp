@@ -36,7 +36,7 @@ struct block_importance {
           queries_(queries),
           whole_(whole) {}
 
-    index most_notes(index keys, index strips) const {
+    index max_notes(index keys, index strips) const {
         const index each = whole_ ? tile_keys : decode_keys;
         return (keys + each - 1) / each * strips;
     }

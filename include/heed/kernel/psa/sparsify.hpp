@@ -31,17 +31,18 @@ struct sparse_copy {
         return cache_lines(static_cast<std::size_t>(features + select_slack) *
                            (3 * sizeof(T) + sizeof(std::int32_t)));
     }
-    // The features of a row that stay, ascending, in the room of a row.
+    // The features of a row that stay, ascending, in the scratch of a row.
     std::int32_t* kept(const exact_leaves<E>& leaf, const select_leaves<T>& select, const E* row,
                        void* memory, index& count) const {
         T* const size = static_cast<T*>(memory);
-        T* const room = size + features + select_slack;
-        std::int32_t* const indices = reinterpret_cast<std::int32_t*>(room + 2 * (features + select_slack));
+        T* const scratch = size + features + select_slack;
+        std::int32_t* const indices =
+            reinterpret_cast<std::int32_t*>(scratch + 2 * (features + select_slack));
         leaf.widen(row, 0, from.stride[3], 1, features, size, 0);
         for (index f = 0; f < features; ++f)
             size[f] = scalar::float_of(scalar::bits_of(size[f]) & ~constants<T>::sign_bit);
         const threshold<T> t =
-            find_threshold(select, size, features, share_of(fraction, features), features, room);
+            find_threshold(select, size, features, share_of(fraction, features), features, scratch);
         count = emit_chosen(select, t, size, 0, features, 0, indices, static_cast<T*>(nullptr),
                             features + select_slack);
         return indices;
@@ -72,7 +73,7 @@ struct sparse_copy {
 
 // The problem with sparser queries and keys, where a fraction below 1 asks for them.
 template <class E>
-exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double of_keys, device_ref device_,
+exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double of_keys, device_ref device,
                             workspace& memory) {
     exact_problem<E> q = p;
     if (of_queries >= 1 && of_keys >= 1) return q;
@@ -91,17 +92,17 @@ exact_problem<E> sparsified(const exact_problem<E>& p, double of_queries, double
     const index together = 64;
     const index query_tasks = (query_rows + together - 1) / together;
     const index key_tasks = (key_rows + together - 1) / together;
-    const index lanes = device_.lanes();
+    const index lanes = device.lanes();
     const std::size_t each = copy_of::row_bytes(p.features);
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     const exact_leaves<E>& leaf = leaves_on_target<E>();
     const auto& select = select_leaves_on_target<typename exact_problem<E>::T>();
-    for_each_task(device_, lanes, query_tasks + key_tasks, [&](index lane, index task) {
-        char* const room = base + each * static_cast<std::size_t>(lane);
+    for_each_task(device, lanes, query_tasks + key_tasks, [&](index lane, index task) {
+        char* const scratch = base + each * static_cast<std::size_t>(lane);
         const bool query = task < query_tasks;
         const index first = (query ? task : task - query_tasks) * together;
         const index end = least(first + together, query ? query_rows : key_rows);
-        for (index r = first; r < end; ++r) (query ? queries : keys).row(leaf, select, r, room);
+        for (index r = first; r < end; ++r) (query ? queries : keys).row(leaf, select, r, scratch);
     });
     if (query_rows > 0) q.q = queries.result();
     if (key_rows > 0) q.k = keys.result();

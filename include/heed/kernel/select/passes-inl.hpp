@@ -174,23 +174,23 @@ HEED_NOINLINE index behind_equal(const T* x, index n, T c, index count) {
 
 template <bool Greater, bool Values, class T>
 HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t first, std::int32_t* indices,
-                             T* values, index room) {
+                             T* values, index capacity) {
     constexpr int w = lanes_of<T>;
     index found = 0;
     index i = 0;
-    for (; i + w <= n && found + w <= room; i += w) {
+    for (; i + w <= n && found + w <= capacity; i += w) {
         const pack<T> y = load(x + i);
         const lane_bits chosen = Greater ? above(y, limit) : not_below(y, limit);
         store_indices<T>(indices + found, first + static_cast<std::int32_t>(i), chosen);
         if constexpr (Values) store_chosen(values + found, y, chosen);
         found += count_bits(chosen);
     }
-    for (; i < n && found < room; i += w) {
+    for (; i < n && found < capacity; i += w) {
         const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
         const lane_bits chosen = (Greater ? above(y, limit) : not_below(y, limit)) & first_bits<T>(n - i);
         T lane[w];
         store(lane, y);
-        for (int l = 0; l < w && found < room; ++l) {
+        for (int l = 0; l < w && found < capacity; ++l) {
             if ((chosen >> l & 1) == 0) continue;
             indices[found] = first + static_cast<std::int32_t>(i) + l;
             if constexpr (Values) values[found] = lane[l];
@@ -202,13 +202,13 @@ HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t fi
 
 template <class T>
 HEED_NOINLINE index write_chosen(const T* x, index n, T c, bool above, std::int32_t first,
-                                 std::int32_t* indices, T* values, index room) {
+                                 std::int32_t* indices, T* values, index capacity) {
     const pack<T> limit = set<pack<T>>(c);
     if (values == nullptr)
-        return above ? emit_where<true, false>(x, n, limit, first, indices, values, room)
-                     : emit_where<false, false>(x, n, limit, first, indices, values, room);
-    return above ? emit_where<true, true>(x, n, limit, first, indices, values, room)
-                 : emit_where<false, true>(x, n, limit, first, indices, values, room);
+        return above ? emit_where<true, false>(x, n, limit, first, indices, values, capacity)
+                     : emit_where<false, false>(x, n, limit, first, indices, values, capacity);
+    return above ? emit_where<true, true>(x, n, limit, first, indices, values, capacity)
+                 : emit_where<false, true>(x, n, limit, first, indices, values, capacity);
 }
 
 template <class T>

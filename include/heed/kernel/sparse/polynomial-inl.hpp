@@ -61,8 +61,8 @@ HEED_INLINE void table_entry(V u, const detail::exponential_numbers<element_of<V
 template <bool Table, class V>
 HEED_INLINE V polynomial_weight(V t, const detail::exponential_numbers<element_of<V>>& e) {
     const V zero = set<V>(0);
-    const V least = set<V>(e.least);
-    const V x = larger(least, t);
+    const V low = set<V>(e.min);
+    const V x = larger(low, t);
     V w;
     if constexpr (Table) {
         V whole;
@@ -72,13 +72,13 @@ HEED_INLINE V polynomial_weight(V t, const detail::exponential_numbers<element_o
     } else {
         w = cubic_of(x, e.a);
     }
-    return choose(t < least, zero, larger(zero, w));
+    return choose(t < low, zero, larger(zero, w));
 }
 
 // Its derivative; 0 where the weight is 0.
 template <bool Table, class V>
 HEED_INLINE V polynomial_slope(V t, V weight, const detail::exponential_numbers<element_of<V>>& e) {
-    const V x = larger(set<V>(e.least), t);
+    const V x = larger(set<V>(e.min), t);
     V d;
     if constexpr (Table) {
         V whole;
@@ -135,7 +135,7 @@ HEED_NOINLINE void polynomial_row(const T* x, index n, T* y, const detail::expon
     for (index i = 0; i < n; i += w) store_some(y + i, n - i, load_or(y + i, n - i, T(0)) * set<V>(inverse));
 }
 
-// The gradient of x from that of y. `weights` is room for a row; dx may be dy.
+// The gradient of x from that of y. `weights` is scratch for a row; dx may be dy.
 template <bool Table, class T>
 HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* dx, T* weights,
                                            const detail::exponential_numbers<T>& e) {

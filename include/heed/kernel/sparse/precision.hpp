@@ -47,13 +47,13 @@ public:
     // Scratch of a lane.
     std::size_t bytes() const {
         arena counted;
-        room_in(counted);
+        layout_in(counted);
         return counted.bytes();
     }
 
     // The keys of a tile to their planes; those behind the last are zeros.
-    void split_keys(index b, index kv_head, index first, void* memory) const {
-        const room r = room_in(memory);
+    void split_keys(index b, index kv_head, index first, void* scratch) const {
+        const layout r = layout_in(scratch);
         const index at = (b * p_.kv_heads + kv_head) * keys_ + first;
         clear(high_ + at * padded_, most_lanes * padded_);
         clear(low_ + at * padded_, most_lanes * padded_);
@@ -71,8 +71,8 @@ public:
     }
 
     // One row from its query to its output. True when it was made again with all bits.
-    bool row(index b, index head, index query, void* memory) const {
-        const room r = room_in(memory);
+    bool row(index b, index head, index query, void* scratch) const {
+        const layout r = layout_in(scratch);
         const number_rows<T> q = rows_of(leaf_, p_.q, b, head, query, 1, p_.features, r.query);
         const T step = split_.split(q.data, p_.features, padded_, r.high, r.low);
         for (index f = 0; f < padded_; ++f) r.numbers[f] = static_cast<T>(16 * r.high[f] + r.low[f]);
@@ -89,7 +89,7 @@ public:
     }
 
 private:
-    struct room {
+    struct layout {
         T* query;
         T* scores;   // after masks and steps, -inf where hidden
         T* weights;  // their exponentials
@@ -100,22 +100,22 @@ private:
         signed char* high;  // a row's halves
         signed char* low;
     };
-    room room_in(arena& memory) const {
-        room r;
-        memory.take(r.query, p_.features);
-        memory.take(r.numbers, p_.features);
-        memory.take(r.scores, keys_);
-        memory.take(r.weights, keys_);
-        memory.take(r.output, rounded_up(p_.value_features, 64));
-        memory.take(r.upper, rounded_up(p_.value_features, 64));
-        memory.take(r.values, tile_keys * p_.value_features);
-        memory.take(r.high, padded_);
-        memory.take(r.low, padded_);
+    layout layout_in(arena& scratch) const {
+        layout r;
+        scratch.take(r.query, p_.features);
+        scratch.take(r.numbers, p_.features);
+        scratch.take(r.scores, keys_);
+        scratch.take(r.weights, keys_);
+        scratch.take(r.output, rounded_up(p_.value_features, 64));
+        scratch.take(r.upper, rounded_up(p_.value_features, 64));
+        scratch.take(r.values, tile_keys * p_.value_features);
+        scratch.take(r.high, padded_);
+        scratch.take(r.low, padded_);
         return r;
     }
-    room room_in(void* memory) const {
-        arena from(memory);
-        return room_in(from);
+    layout layout_in(void* scratch) const {
+        arena from(scratch);
+        return layout_in(from);
     }
     void take_planes(arena& memory) {
         const index rows = p_.batch * p_.kv_heads * keys_;
@@ -135,7 +135,7 @@ private:
 
     // Scores of the high plane, or of both, to weights against their maximum.
     // True when keys may be hidden.
-    bool softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
+    bool softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const layout& r,
                  T& most, T& sum) const {
         const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * keys_;
         bool changed = false;
@@ -190,7 +190,7 @@ private:
         return part / sum;
     }
 
-    void outputs(index b, index head, index query, bool hidden, const room& r, T factor) const {
+    void outputs(index b, index head, index query, bool hidden, const layout& r, T factor) const {
         const index columns = p_.value_features;
         for (index first = 0; p_.drop != nullptr && first < p_.keys; first += most_lanes) {
             const index last = least(first + most_lanes, p_.keys);
@@ -207,14 +207,11 @@ private:
             add_values(b, head, query, hidden, r);
             for (index f = 0; f < columns; ++f) r.output[f] = unscaled_mean(r.upper[f], factor);
         }
-        if (p_.y_sum.data != nullptr)
-            write_row(leaf_, r.output, columns, p_.y_sum.row(b, head, query), p_.y_sum.stride[3]);
-        else
-            write_row(leaf_, r.output, columns, p_.y.row(b, head, query), p_.y.stride[3]);
+        write_row(leaf_, r.output, columns, p_.y, b, head, query);
     }
 
     // The sums of weights times values, group by group of keys, in r.upper.
-    void add_values(index b, index head, index query, bool hidden, const room& r) const {
+    void add_values(index b, index head, index query, bool hidden, const layout& r) const {
         const index columns = p_.value_features;
         const index n = rounded_up(columns, 64);
         const T keep = 1;
