@@ -24,7 +24,7 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 enum class terms { all, lower, upper };
 
 // How a product is cut: rows and packs of a register block, and the terms that are added up from zero before
-// they join what was there, 0 for all of them.
+// they join what was there, 0 for all of them. A product in such runs neither subtracts nor fetches.
 template <int Rows, int Packs, index Run = 0, terms Which = terms::all>
 struct product_blocks {
     static constexpr int rows = Rows;
@@ -60,7 +60,7 @@ HEED_INLINE void multiply_block(const detail::matrix_product<T>& p, index r, ind
     const T* const a = p.a + r * p.a_row;
     const T* const b = p.b + column * lanes_of<T>;
     T* const c = p.c + r * p.c_row + column * lanes_of<T>;
-    int add = p.add;
+    bool add = p.add > 0;
     index i = 0;
     index last = p.count;
     if constexpr (Blocks::which == terms::lower) last = r < p.count ? r : p.count;
@@ -80,12 +80,12 @@ HEED_INLINE void multiply_block(const detail::matrix_product<T>& p, index r, ind
             for (int j = 0; j < Packs; ++j) {
                 T* const to = c + q * p.c_row + j * lanes_of<T>;
                 pack<T> sum = sums[q][j];
-                if (add > 0) sum = load(to) + sum;
-                if (add < 0) sum = load(to) - sum;
+                if (Blocks::run == 0 ? p.add > 0 : add) sum = load(to) + sum;
+                if (Blocks::run == 0 && p.add < 0) sum = load(to) - sum;
                 store(to, sum);
             }
         }
-        if (add == 0) add = 1;
+        add = true;
     } while (Blocks::run != 0 && i < last);
 }
 
@@ -105,9 +105,9 @@ HEED_INLINE void fetch_soon(const detail::matrix_product<T>& p, index number) {
 template <class Blocks, int Packs, class T>
 HEED_INLINE void multiply_columns(const detail::matrix_product<T>& p, index column) {
     index r = 0;
-    index number = column / Packs * (p.rows / Blocks::rows);
+    [[maybe_unused]] index number = column / Packs * (p.rows / Blocks::rows);
     for (; r + Blocks::rows <= p.rows; r += Blocks::rows) {
-        fetch_soon(p, number++);
+        if constexpr (Blocks::run == 0) fetch_soon(p, number++);
         multiply_block<Blocks, Blocks::rows, Packs>(p, r, column);
     }
     for (; r < p.rows; ++r) multiply_block<Blocks, 1, Packs>(p, r, column);

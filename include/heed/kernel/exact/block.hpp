@@ -33,9 +33,9 @@ public:
         : c_{p, leaves}, cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs) {
         strips_ = cuts_.count(queries);
         tile_rows_ = rounded_up(least(p.keys, tile_keys), row_group);
-        arena counted;
-        strip_in(counted, {});
-        strip_bytes_ = static_cast<index>(counted.bytes());
+        query_size_ = rounded_up(p.features, c_.w) * c_.lanes;
+        output_size_ = strip_output_size(c_);
+        padded_size_ = rounded_up(row_group * p.features, c_.w);
     }
 
     std::size_t bytes() const {
@@ -69,7 +69,7 @@ public:
 
 private:
     struct layout {
-        char* strips;  // strip_bytes_ each
+        strip<T>* strips;
         key_tile<T> kv;
         T *keys, *values;  // of a tile, where they are converted
         T* value_tail;     // (key, feature of a group)
@@ -77,31 +77,30 @@ private:
     layout layout_in(arena& scratch) const {
         const problem& p = c_.p;
         layout m{};
-        scratch.take(m.strips, strips_ * strip_bytes_);
+        scratch.take(m.strips, strips_);
+        for (index i = 0; i < strips_; ++i) {
+            const strip<T> t = strip_in(scratch);
+            if (m.strips != nullptr) m.strips[i] = t;
+        }
         scratch.take(m.kv.scores, tile_rows_ * c_.lanes);
         scratch.take(m.kv.hidden,
                      p.score_masked == nullptr && p.score == nullptr ? 0 : tile_rows_ * c_.lanes);
-        scratch.take(m.kv.padded, rounded_up(row_group * p.features, c_.w));
+        scratch.take(m.kv.padded, padded_size_);
         scratch.take(m.value_tail, p.value_features % row_group == 0 ? 0 : tile_rows_ * row_group);
         scratch.take(m.keys, stands_in_rows<T>(p.k) ? 0 : tile_rows_ * p.features);
         scratch.take(m.values, stands_in_rows<T>(p.v) ? 0 : tile_rows_ * p.value_features);
         return m;
     }
     bool has_groups() const { return c_.p.keys > group_keys; }
-    // Queries `piece` of a block, and where their sums stand.
-    strip<T> strip_in(arena& scratch, const strip_cuts::piece& piece, index query_begin = 0) const {
-        const index output_size = strip_output_size(c_);
+    strip<T> strip_in(arena& scratch) const {
         strip<T> t{};
-        t.begin = query_begin + piece.begin;
-        t.end = query_begin + piece.end;
-        t.packs = piece.packs;
-        scratch.take(t.query, rounded_up(c_.p.features, c_.w) * c_.lanes);
-        scratch.take(t.output, output_size);
+        scratch.take(t.query, query_size_);
+        scratch.take(t.output, output_size_);
         scratch.take(t.row_max, c_.lanes);
         scratch.take(t.row_sum, c_.lanes);
         scratch.take(t.scale, c_.lanes);
         if (has_groups()) {
-            scratch.take(t.upper, output_size);
+            scratch.take(t.upper, output_size_);
             scratch.take(t.upper_max, c_.lanes);
             scratch.take(t.upper_sum, c_.lanes);
         }
@@ -114,17 +113,18 @@ private:
         arena pieces(scratch);
         layout m = layout_in(pieces);
         const index count = cuts_.count(query_end - query_begin);
-        const auto strip_at = [&](index i) {
-            arena mine(m.strips + i * strip_bytes_);
-            return strip_in(mine, cuts_.piece_at(i, query_end - query_begin), query_begin);
-        };
-        for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(i));
+        for (index i = 0; i < count; ++i) {
+            strip<T>& t = m.strips[i];
+            const strip_cuts::piece piece = cuts_.piece_at(i, query_end - query_begin);
+            t.begin = query_begin + piece.begin;
+            t.end = query_begin + piece.end;
+            t.packs = piece.packs;
+            begin_strip(b, h, t);
+        }
         bool again = false;
         const auto each_strip = [&](const auto& f) {
-            for (index i = 0; i < count; ++i) {
-                const strip<T> t = strip_at(i);
-                if (!again || is_scaled(t)) f(t);
-            }
+            for (index i = 0; i < count; ++i)
+                if (!again || is_scaled(m.strips[i])) f(m.strips[i]);
         };
         bool grouped = false;
         bool overflowed = false;
@@ -258,7 +258,9 @@ private:
     strip_cuts cuts_;
     index strips_;
     index tile_rows_;  // of scores, whole groups
-    index strip_bytes_;
+    index query_size_;
+    index output_size_;
+    index padded_size_;
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -16,8 +16,9 @@ index strip_output_size(const strip_context<E>& c) {
 
 template <class E, class T>
 void clear_strip(const strip_context<E>& c, const strip<T>& t) {
+    const index n = strip_output_size(c);
     const auto empty = [&](T* output, T* row_max, T* row_sum) {
-        for (index x = 0; x < strip_output_size(c); ++x) output[x] = 0;
+        for (index x = 0; x < n; ++x) output[x] = 0;
         for (index l = 0; l < c.lanes; ++l) {
             row_max[l] = minus_infinity<T>();
             row_sum[l] = 0;
