@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/call.hpp: from a call's tensors and options to a checked problem
+// heed/kernel/exact/call.hpp: heed::attention as a call (core/call.hpp): its tensors and options to a checked
+// problem, and on to the kernel
 //
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
+#include <heed/core/call.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/exact/setup.hpp>
 
@@ -11,13 +13,13 @@ namespace heed::inline HEED_ABI::detail {
 
 // Is an option that writes (or an absent one) of the type sums are kept in?
 template <class O, class S>
-inline constexpr bool writes_sums = true;
+inline constexpr bool are_sums = true;
 template <class O, class S>
 requires requires(const O& o) { o.to.data; }
-inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
+inline constexpr bool are_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
 template <class O, class S>
 requires requires(const O& o) { o.sum.data; }
-inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
+inline constexpr bool are_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
 
 // f needs the sum of a row, so the rows are gone through without their values first: all that a call writes
 // but y is written then.
@@ -105,42 +107,54 @@ auto captures_of(std::string_view function, const problem_shape& shape, const au
     }
 }
 
-// Of tensors that fit together; y holds T, or the type sums are kept in.
-template <class T, class Y>
-void exact_attention(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
-                     const view<const T>& k, const view<const T>& v, const auto&... options) {
-    using S = sum_t<T>;
-    static_assert((writes_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
-                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
-    const auto positions = positions_in(joined_masks(options...));
-    const auto inputs = inputs_of(function, q, k, v, positions, options...);
-    const problem_shape shape = shape_of(inputs);
-    const auto outputs = outputs_of<T>(function, used, shape, y, options...);
-    used.validate(options...);
+struct attention_call : query_call {
+    HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
+    static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
+    template <class... Options>
+    static constexpr void beside() {
+        check_exact_options<Options...>();
+        static_assert(
+            !(gradient_kind(Options::kind) || ...),
+            "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
+            "are options of heed::attention_backward");
+    }
+    template <class T, class Y>
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
+                    const view<const T>& k, const view<const T>& v, const auto&... options) {
+        using S = sum_t<T>;
+        static_assert(
+            (are_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
+            "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
+        const auto positions = positions_in(joined_masks(options...));
+        const auto inputs = inputs_of(function, q, k, v, positions, options...);
+        const problem_shape shape = shape_of(inputs);
+        const auto outputs = outputs_of<T>(function, used, shape, y, options...);
+        used.validate(options...);
 
-    const auto captures = captures_of(function, shape, options...);
-    const auto steps = bind_steps<S>(function, shape, positions, options...);
-    constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
-    workspace own;
-    workspace& memory = memory_of(own, options...);
-    const device_ref device = device_of(options...);
-    const auto run = [&](const auto& visible) {
-        score_program program{steps, visible, captures};
-        const auto problem = problem_of(inputs, outputs, program);
-        if constexpr (weighs_twice)
-            run_with_probability(problem, program.steps.probability, device, memory);
-        else
-            run_exact(problem, device, memory);
-    };
-    const auto run_selector = [&](const auto& selector, const auto& visible) {
-        if constexpr (weighs_twice) {
-            under_kept_keys(inputs, steps, selector, visible, device, memory, run);
-        } else {
-            const score_program program{steps, visible, captures};
-            selector.run(problem_of(inputs, outputs, program), visible, device, memory);
-        }
-    };
-    under_masks(function, inputs, q, k, device, memory, run, run_selector, options...);
-}
+        const auto captures = captures_of(function, shape, options...);
+        const auto steps = bind_steps<S>(function, shape, positions, options...);
+        constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        const device_ref device = device_of(options...);
+        const auto run_under = [&](const auto& visible) {
+            score_program program{steps, visible, captures};
+            const auto problem = problem_of(inputs, outputs, program);
+            if constexpr (weighs_twice)
+                run_with_probability(problem, program.steps.probability, device, memory);
+            else
+                run_exact(problem, device, memory);
+        };
+        const auto run_selector = [&](const auto& selector, const auto& visible) {
+            if constexpr (weighs_twice) {
+                under_kept_keys(inputs, steps, selector, visible, device, memory, run_under);
+            } else {
+                const score_program program{steps, visible, captures};
+                selector.run(problem_of(inputs, outputs, program), visible, device, memory);
+            }
+        };
+        under_masks(function, inputs, q, k, device, memory, run_under, run_selector, options...);
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail
