@@ -105,15 +105,15 @@ public:
 
     std::size_t bytes() const {
         arena m;
-        take(m);
+        layout_in(m);
         return m.bytes();
     }
 
     // Task (batch, key head): sets the bits of its rows.
-    void run(index task, index vertical, index slash, void* memory, bit_word* columns,
+    void run(index task, index vertical, index slash, void* scratch, bit_word* columns,
              bit_word* diagonals) const {
-        arena room_(memory);
-        const work m = take(room_);
+        arena pieces(scratch);
+        const layout m = layout_in(pieces);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
         const index group = p_.heads / p_.kv_heads;
@@ -139,22 +139,22 @@ public:
     }
 
 private:
-    struct work {
+    struct layout {
         T* query;      // (row, feature), scaled
         T* scores;     // (row, key of a step)
         T* keys;       // a step's keys, where they are converted
-        T* most;       // of a row
+        T* row_max;    // of a row
         T* sum;        // of a row
         T* columns;    // sums
         T* diagonals;  // sums
         T* values;     // the sums once more, to choose from
     };
-    work take(arena& m) const {
-        work w;
+    layout layout_in(arena& m) const {
+        layout w;
         w.query = m.take<T>(rows_ * q_stride_);
         w.scores = m.take<T>(rounded_up(rows_, 4) * decode_keys);
         w.keys = m.take<T>(decode_keys * p_.features);
-        w.most = m.take<T>(slash_rows);
+        w.row_max = m.take<T>(slash_rows);
         w.sum = m.take<T>(slash_rows);
         w.columns = m.take<T>(p_.keys);
         w.diagonals = m.take<T>(p_.keys + rows_);
@@ -162,20 +162,20 @@ private:
         return w;
     }
 
-    void add_head(index b, index h, index kv, const work& m) const {
+    void add_head(index b, index h, index kv, const layout& m) const {
         leaf_.widen(p_.q.row(b, h, first_), p_.q.stride[2], p_.q.stride[3], rows_, p_.features, m.query,
                     q_stride_);
         for (index r = 0; r < rows_; ++r) {
             for (index f = 0; f < p_.features; ++f) m.query[r * q_stride_ + f] *= p_.scale;
-            m.most[r] = minus_infinity<T>();
+            m.row_max[r] = minus_infinity<T>();
             m.sum[r] = 0;
         }
         for (index key = 0; key < p_.keys; key += decode_keys)
             if (load_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) {
-                    T keep;
-                    leaf_.row_softmax(m.scores + r * decode_keys, decode_keys, false, m.most[r], m.sum[r],
-                                      keep);
+                    T rescale;
+                    leaf_.row_softmax(m.scores + r * decode_keys, decode_keys, false, m.row_max[r], m.sum[r],
+                                      rescale);
                 }
         for (index key = 0; key < p_.keys; key += decode_keys)
             if (load_scores(b, h, kv, key, m))
@@ -183,7 +183,7 @@ private:
     }
 
     // The masked scores of the next keys in m.scores; false when nobody sees one.
-    bool load_scores(index b, index h, index kv, index key, const work& m) const {
+    bool load_scores(index b, index h, index kv, index key, const layout& m) const {
         const index count = least(decode_keys, p_.keys - key);
         const cover seen = mask_.classify({b, h, first_, p_.queries, key, key + count});
         if (seen == cover::empty) return false;
@@ -209,10 +209,10 @@ private:
         return true;
     }
 
-    void add_row(index r, index key, const work& m) const {
+    void add_row(index r, index key, const layout& m) const {
         if (!(m.sum[r] > T(0))) return;  // sees nothing, or has a NaN
         T* const s = m.scores + r * decode_keys;
-        leaf_.weights(s, 1, decode_keys, m.most[r], 1 / m.sum[r]);
+        leaf_.weights(s, 1, decode_keys, m.row_max[r], 1 / m.sum[r]);
         const index count = least(decode_keys, p_.keys - key);
         // distance = (row of the last ones) + keys - rows - key, and sums start at -(rows - 1)
         T* const diagonal = m.diagonals + (r + p_.keys - key - 1);

@@ -209,11 +209,11 @@ private:
             for (index r = 0; r < rows; ++r) {
                 if (!lost[r]) continue;
                 T* const weight = m.weights + r * decode_keys;
-                T keep = 1;
-                leaf_.row_softmax(weight, end - begin, true, m.maximum[r], m.sum[r], keep);
+                T rescale = 1;
+                leaf_.row_softmax(weight, end - begin, true, m.maximum[r], m.sum[r], rescale);
                 T mean = 0;
                 for (index i = 0; i < end - begin; ++i) mean += weight[i] * m.slopes[r * decode_keys + i];
-                m.delta[r] = m.delta[r] * keep + mean;
+                m.delta[r] = m.delta[r] * rescale + mean;
             }
         });
         for (index r = 0; r < rows; ++r)

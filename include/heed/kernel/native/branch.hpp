@@ -49,17 +49,17 @@ public:
 
     // All rows against the keys that tiles(take) hands out.
     template <class Tiles>
-    void run(void* memory, const Tiles& tiles) const {
-        if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, memory, tiles);
-        T* const state = reinterpret_cast<T*>(static_cast<char*>(memory) + cache_lines(rows_.bytes()));
-        rows_.run(0, 0, state, state + rows_.state_size(), memory, tiles);
+    void run(void* scratch, const Tiles& tiles) const {
+        if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, scratch, tiles);
+        T* const state = reinterpret_cast<T*>(static_cast<char*>(scratch) + cache_lines(rows_.bytes()));
+        rows_.run(0, 0, state, state + rows_.state_size(), scratch, tiles);
         rows_.finish(0, 0, state);
     }
 
     // All rows against those of keys [0, keys) that stand in the chosen blocks, of `block` keys each. A tile
     // behind the one whose lines are fetched: blocks stand anywhere in memory.
-    void run_chosen(void* memory, const chosen_blocks& chosen, index block, index keys) const {
-        run(memory, [&](const auto& take) {
+    void run_chosen(void* scratch, const chosen_blocks& chosen, index block, index keys) const {
+        run(scratch, [&](const auto& take) {
             index begin = 0;
             index end = 0;
             for_chosen_keys(chosen, block, keys, tile(), [&](index next, index next_end) {

@@ -33,12 +33,12 @@ struct call_bounds {
 
     static constexpr index pages_of_task = 64;
 
-    call_bounds(const exact_inputs<E>& p, index page, index lanes, arena& memory) : lanes_(lanes) {
+    call_bounds(const exact_inputs<E>& p, index page, index lanes, arena& pieces) : lanes_(lanes) {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         tasks_of_head = pages == 0 ? 1 : (pages + pages_of_task - 1) / pages_of_task;
-        rows = memory.take<T>(heads * pages * 2 * p.features);
-        largest = memory.take<T>(heads * tasks_of_head * p.features);
-        scratch = memory.take<T>(lanes * page_scratch_keys * p.features);
+        rows = pieces.take<T>(heads * pages * 2 * p.features);
+        largest = pieces.take<T>(heads * tasks_of_head * p.features);
+        scratch = pieces.take<T>(lanes * page_scratch_keys * p.features);
     }
 
     template <class M>
@@ -50,8 +50,8 @@ struct call_bounds {
             const index head = task / tasks_of_head, b = head / p.kv_heads, kv = head % p.kv_heads;
             const index first = task % tasks_of_head * pages_of_task;
             const page_readers readers = readers_of(mask, b, kv, p.heads / p.kv_heads, p.keys, page);
-            T* const most = largest + task * p.features;
-            for (index f = 0; f < p.features; ++f) most[f] = 0;
+            T* const head_max = largest + task * p.features;
+            for (index f = 0; f < p.features; ++f) head_max[f] = 0;
             for (index i = first; i < pages && i < first + pages_of_task; ++i) {
                 T* const row = rows + (head * pages + i) * 2 * p.features;
                 const index end = (i + 1) * page < p.keys ? (i + 1) * page : p.keys;
@@ -66,8 +66,8 @@ struct call_bounds {
                         seen >>= skip;
                         const int run = std::countr_one(seen);
                         seen = run == word_bits ? 0 : seen >> run;
-                        widen_page(leaf, leaf_of_pages, p.k, b, kv, at_key + skip, run, p.features, row, most,
-                                   scratch + lane * page_scratch_keys * p.features);
+                        widen_page(leaf, leaf_of_pages, p.k, b, kv, at_key + skip, run, p.features, row,
+                                   head_max, scratch + lane * page_scratch_keys * p.features);
                         at_key += skip + run;
                     }
                 }
@@ -79,8 +79,8 @@ struct call_bounds {
             for (index task = 0; task < tasks_of_head; ++task)
                 for (index f = 0; f < p.features; ++f) {
                     const T x = largest[(head * tasks_of_head + task) * p.features + f];
-                    T& most = largest[head * p.features + f];
-                    most = task == 0 || x > most || x != x ? x : most;
+                    T& head_max = largest[head * p.features + f];
+                    head_max = task == 0 || x > head_max || x != x ? x : head_max;
                 }
         return {rows, largest, pages * 2 * p.features, p.features, page, pages};
     }
@@ -130,12 +130,12 @@ public:
     }
     // How much the scores of a row may exceed its bounds by rounding.
     double margin(index r) const {
-        const T* const most = table_.largest_of(head_);
+        const T* const head_max = table_.largest_of(head_);
         const T* const q = q_ + r * stride_;
         double sum = 0;
         for (index f = 0; f < p_.features; ++f)
             sum += (static_cast<double>(q[f]) - static_cast<double>(q[p_.features + f])) *
-                   static_cast<double>(most[f]);
+                   static_cast<double>(head_max[f]);
         return 2 * static_cast<double>(p_.features + 8) * std::numeric_limits<T>::epsilon() * sum;
     }
 

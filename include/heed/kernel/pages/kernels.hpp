@@ -49,9 +49,9 @@ template <class E, class T>
 void widen_page(const exact_leaves<E>& leaf, const page_leaves<T>& pages, const strided<const E>& k, index b,
                 index kv_head, index first, index count, index features, T* row, T* largest, T* scratch) {
     const bool direct = std::is_same_v<E, T> && k.stride[3] == 1;
-    const index most = direct ? count : page_scratch_keys;
-    for (index i = 0; i < count; i += most) {
-        const index n = count - i < most ? count - i : most;
+    const index together = direct ? count : page_scratch_keys;
+    for (index i = 0; i < count; i += together) {
+        const index n = count - i < together ? count - i : together;
         const number_rows<T> keys = rows_of(leaf, k, b, kv_head, first + i, n, features, scratch);
         pages.extremes(keys.data, keys.stride, n, features, row, row + features, largest);
     }

@@ -51,9 +51,9 @@ class psa_gradient_rows {
 public:
     using T = typename exact_problem<E>::T;
 
-    psa_gradient_rows(const psa_backward_plan<E>& plan, void* memory) : plan_(plan) {
+    psa_gradient_rows(const psa_backward_plan<E>& plan, void* scratch) : plan_(plan) {
         const exact_problem<E>& p = plan.p;
-        arena pieces(memory);
+        arena pieces(scratch);
         dk_ = pieces.take<T>(p.keys * p.features);
         dv_ = pieces.take<T>(p.keys * p.value_features);
         keys_ = pieces.take<T>(p.keys * p.features);

@@ -26,41 +26,52 @@ struct sparse_copy {
     strided<const E> result() const {
         return {to, {heads * positions * features, positions * features, features, 1}};
     }
-    // Room of a row: its magnitudes, scratch, and the features that stay.
+    // Scratch of a row: its magnitudes, that of the selection, and the features that stay.
+    struct layout {
+        T* size;
+        T* selection;
+        std::int32_t* indices;
+    };
+    static layout layout_in(arena& scratch, index features) {
+        layout m;
+        scratch.take(m.size, features + select_slack);
+        scratch.take(m.selection, 2 * (features + select_slack));
+        scratch.take(m.indices, features + select_slack);
+        return m;
+    }
     static std::size_t row_bytes(index features) {
-        return cache_lines(static_cast<std::size_t>(features + select_slack) *
-                           (3 * sizeof(T) + sizeof(std::int32_t)));
+        arena counted;
+        layout_in(counted, features);
+        return counted.bytes();
     }
     // The features of a row that stay, ascending, in the scratch of a row.
     std::int32_t* kept(const exact_leaves<E>& leaf, const select_leaves<T>& select, const E* row,
-                       void* memory, index& count) const {
-        T* const size = static_cast<T*>(memory);
-        T* const scratch = size + features + select_slack;
-        std::int32_t* const indices =
-            reinterpret_cast<std::int32_t*>(scratch + 2 * (features + select_slack));
-        leaf.widen(row, 0, from.stride[3], 1, features, size, 0);
+                       void* scratch, index& count) const {
+        arena pieces(scratch);
+        const layout m = layout_in(pieces, features);
+        leaf.widen(row, 0, from.stride[3], 1, features, m.size, 0);
         for (index f = 0; f < features; ++f)
-            size[f] = scalar::float_of(scalar::bits_of(size[f]) & ~constants<T>::sign_bit);
+            m.size[f] = scalar::float_of(scalar::bits_of(m.size[f]) & ~constants<T>::sign_bit);
         const threshold<T> t =
-            find_threshold(select, size, features, share_of(fraction, features), features, scratch);
-        count = emit_chosen(select, t, size, 0, features, 0, indices, static_cast<T*>(nullptr),
+            find_threshold(select, m.size, features, share_of(fraction, features), features, m.selection);
+        count = emit_chosen(select, t, m.size, 0, features, 0, m.indices, static_cast<T*>(nullptr),
                             features + select_slack);
-        return indices;
+        return m.indices;
     }
-    void row(const exact_leaves<E>& leaf, const select_leaves<T>& select, index r, void* memory) const {
+    void row(const exact_leaves<E>& leaf, const select_leaves<T>& select, index r, void* scratch) const {
         const E* const source = from.row(r / positions / heads, r / positions % heads, r % positions);
         E* const row_to = to + r * features;
         index count = 0;
-        const std::int32_t* const indices = kept(leaf, select, source, memory, count);
+        const std::int32_t* const indices = kept(leaf, select, source, scratch, count);
         for (index f = 0; f < features; ++f) row_to[f] = E{};
         for (index i = 0; i < count; ++i) row_to[indices[i]] = source[indices[i] * from.stride[3]];
     }
     // Gradients of the features that were taken as 0 are 0.
     void clear_others(const exact_leaves<E>& leaf, const select_leaves<T>& select, index b, index h, index p,
-                      T* gradient, void* memory) const {
+                      T* gradient, void* scratch) const {
         if (fraction >= 1) return;
         index count = 0;
-        const std::int32_t* next = kept(leaf, select, from.row(b, h, p), memory, count);
+        const std::int32_t* next = kept(leaf, select, from.row(b, h, p), scratch, count);
         const std::int32_t* const end = next + count;
         for (index f = 0; f < features; ++f) {
             if (next != end && *next == f)
