@@ -142,7 +142,7 @@ struct and_mask : mask_pair<A, B> {
     static_assert(!(gives_positions<A> && gives_positions<B>),
                   "heed::packed: two packed(query_offsets, key_offsets) are joined, and each says where the "
                   "queries stand; needs one, of the documents that both make");
-    // What one of the two says of the queries' places holds for both.
+    // Where queries stand, as one of the two says, holds for both.
     template <class Outer = common_end>
     auto bind(std::string_view function, const problem_shape& shape, const Outer& outer = {}) const {
         if constexpr (gives_positions<and_mask>)

@@ -75,7 +75,7 @@ struct lane_pos {
 
 // A block of scores, rows of lanes. Along one axis a lane is a step, along the other a row is:
 // query_step is ~0 and key_step 0 where lanes are queries, the other way round where they are keys.
-// Lanes past the last valid one repeat it, so that nothing is asked about a query or key that is not there.
+// Lanes past the last valid one repeat it, so that a mask is never called for a query or key out of range.
 struct lane_block {
     at first;
     std::int32_t query_step;

@@ -30,7 +30,7 @@ struct bound_steps {
     }
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
-        // A tile holds every distance p - key from least to most.
+        // A tile holds every distance p - key from min_distance to max_distance.
         const index min_distance = t.query_begin + shift - (t.key_end - 1);
         const index max_distance = t.query_end - 1 + shift - t.key_begin;
         const bool any_inner = min_distance <= inner && max_distance >= -inner && inner >= 0;

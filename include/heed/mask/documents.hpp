@@ -127,7 +127,7 @@ void check_offsets(std::string_view function, std::string_view argument, const n
                             ", needs offsets that do not fall, up to the ", positions, " positions"});
 }
 
-// Of two lists it says where queries stand; of one, the places of all are those they have anyway.
+// Of two lists it says where queries stand; of one, they stand where they do without it.
 template <class Q, class K, bool Two>
 struct packed_mask : mask_base {
     number_span<Q> queries;

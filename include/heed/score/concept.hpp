@@ -14,8 +14,8 @@
 // derivative(s, at) is called with plain numbers alone (examples/12_own_mask.cpp). It is compiled into the
 // kernel and vectorised as score(f)'s function is (heed/score/custom.hpp).
 //
-// Ours are told the call's extents. Each option is bound to the
-// call's extents once, and then asked for its function on a block of up to 16 rows of lanes:
+// Ours depend on the call's extents. An option is bound to them once, and then gives its function on a block
+// of up to 16 rows of lanes:
 //
 //     bound = option.bind(function, shape)              checks its arguments, throws heed::error
 //     bound.lanes<T>(block) -> f(T score, at, lane_pos) -> T  reads what the block needs, once
@@ -74,7 +74,7 @@ HEED_INLINE T bounded_sum(T s, T added) {
     return scalar::choose(hidden, scalar::float_of(constants<T>::minus_infinity_bits), bounded);
 }
 
-// A caller's step: it is asked one score after the other.
+// A caller's step: called for one score after the other.
 template <class O>
 struct bound_own_step {
     const O* step;

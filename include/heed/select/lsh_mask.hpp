@@ -71,7 +71,7 @@ struct bound_lsh {
         return cover::empty;
     }
 
-    // Lanes past the last one read numbers that nobody looks at.
+    // Lanes past the last one read numbers that are not used.
     seen_table lanes(const lane_block& block) const {
         seen_table s;
         const at& first = block.first;

@@ -199,7 +199,7 @@ private:
         hash_rows(m);
         for (index round = 0; round < rule_.rounds; ++round) {
             const index row = found_.queries_of(b, h, round) * found_.query_row + query;
-            // Past the last query: lanes that nobody looks at.
+            // Past the last query: these lanes are not used.
             const index end = query + count == p_.queries ? found_.query_row - query : count;
             for (index i = 0; i < end; ++i) {
                 found_.query_bucket[row + i] = i < count ? m.hash[round * lsh_block + i] : 0;

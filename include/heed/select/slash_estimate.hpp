@@ -55,7 +55,7 @@ struct bound_vertical_slash {
         const bit_word* const column = columns + r * column_words;
         const bit_word* const slash = diagonals + r * diagonal_words;
         for (std::int32_t x = 0; x < block.rows; ++x) {
-            // Lanes past the last one read bits that nobody looks at.
+            // Lanes past the last one read bits that are not used.
             if (block.lanes_are_queries()) {
                 const index key = first.key + x;
                 const bit_word all = bit_at(column, key) ? ~bit_word{0} : 0;
@@ -182,7 +182,7 @@ private:
                 for (index r = 0; r < rows_; ++r) add_row(r, key, m);
     }
 
-    // The masked scores of the next keys in m.scores; false when nobody sees one.
+    // The masked scores of the next keys in m.scores; false when no query sees one.
     bool load_scores(index b, index h, index kv, index key, const layout& m) const {
         const index count = least(decode_keys, p_.keys - key);
         const cover seen = mask_.classify({b, h, first_, p_.queries, key, key + count});

@@ -36,7 +36,7 @@ using probability_function = void (*)(const void* program, T* s, index s_row, T*
                                       const lane_block& block, index lanes, const row_numbers<T>& numbers,
                                       bool may_hide);
 
-// What is kept of every row, (batch, head, query):
+// Three numbers of every row, (batch, head, query):
 //     P = e^(S - shift) factor        dS = P (dP - delta)
 // A row that sees nothing has the shift +inf, with which every weight is 0.
 template <class T>

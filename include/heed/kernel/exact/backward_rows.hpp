@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/backward_rows.hpp: what the backward keeps of every row, before it starts
+// heed/kernel/exact/backward_rows.hpp: the numbers of every row that the backward needs before it starts
 //
 //     shift = L        factor = 1          delta = rowsum(dO O) - dL
 //     shift = max S    factor = 1 / sum    delta = sum of P dP - dL        where L says too little
@@ -76,7 +76,7 @@ private:
     // Keys are counted in steps of this many; one that the mask hides in part counts whole.
     static constexpr index step = 8;
 
-    // As many keys as every row of a block sees for certain.
+    // A number of keys that every row of the block sees.
     index keys_of_all(index b, index h, index first, index count) const {
         if (p_.classify == nullptr || p_.keys == 0) return p_.keys;
         const index keys = least(p_.keys, panel_keys);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/finish.hpp: what both kernels do with keys before and with a row after
+// heed/kernel/exact/finish.hpp: what both kernels share: rows of keys and values for the products, and
+// finished rows to the results
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>

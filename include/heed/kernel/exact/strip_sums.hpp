@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/strip_sums.hpp: the sums of a strip: cleared, added up in groups of tiles, and made once
-// more with smaller weights where they overflow
+// heed/kernel/exact/strip_sums.hpp: the sums of a strip: cleared, added up in groups of tiles, and added up
+// again with smaller weights where they overflow
 #pragma once
 
 #include <heed/kernel/exact/finish.hpp>

@@ -38,7 +38,7 @@ bool trim_queries(const exact_problem<E>& p, const exact_leaves<E>& leaf, tile& 
     return t.packs < packs;
 }
 
-// Keys [first, end) of a mixed tile, counted from its first: narrowed to groups that somebody sees.
+// Keys [first, end) of a mixed tile, counted from its first: narrowed to groups that some query sees.
 template <class E>
 void trim_keys(const exact_problem<E>& p, tile t, index& first, index& end) {
     const index origin = t.key_begin;

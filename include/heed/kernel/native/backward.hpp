@@ -186,8 +186,8 @@ private:
                 *s = *s < constants<T>::lowest ? constants<T>::lowest : *s;
     }
 
-    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these
-    // very scores.
+    // Maximum, sum and D of the rows whose scores are above 2 sqrt(keys) or that see few keys, from the
+    // scores of the backward.
     template <class ForKeys>
     void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const layout& m,
                   const ForKeys& for_keys) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/native/run.hpp: native sparse attention cut into tasks, in which memory
 //
-// Compressed keys that nobody carries are made first, some blocks of one head at a time. Then every task is a
-// block of queries of one group of heads. Blocks depend on the number of queries alone, so the bits of a row
-// depend on neither threads nor batch.
+// Compressed keys are made first unless the caller carries them, some blocks of one head at a time. Then
+// every task is a block of queries of one group of heads. Blocks depend on the number of queries alone, so
+// the bits of a row depend on neither threads nor batch.
 #pragma once
 
 #include <heed/kernel/native/block.hpp>

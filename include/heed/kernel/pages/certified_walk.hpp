@@ -97,7 +97,7 @@ private:
         }
     }
 
-    // The bound of every row and page, -inf for pages that nobody sees, and each row's largest.
+    // The bound of every row and page, -inf for pages that no row sees, and each row's largest.
     void bound_rows(index b, index kv_head, index query) {
         estimate_.load(b, kv_head, query, 1, q_);
         for (index first = 0; first < padded_; first += decode_keys) {
@@ -233,7 +233,7 @@ private:
     T* bounds_ = nullptr;             // (row, page)
     T* best_ = nullptr;               // (page)
     std::uint64_t* order_ = nullptr;  // pages, behind what sorts them
-    bit_word* seen_ = nullptr;        // pages that somebody sees
+    bit_word* seen_ = nullptr;        // pages that some row sees
     bit_word* round_ = nullptr;       // pages of a round
     double* margin_ = nullptr;        // (row)
     T* largest_bound_ = nullptr;      // (row): the largest bound

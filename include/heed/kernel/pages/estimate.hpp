@@ -71,7 +71,7 @@ struct call_bounds {
                         at_key += skip + run;
                     }
                 }
-                // Nobody will ask for a page that nobody sees, but it is multiplied beside its neighbours.
+                // A page that no query sees is never chosen, but it is multiplied beside its neighbours.
                 for (index f = 0; !any && f < 2 * p.features; ++f) row[f] = 0;
             }
         });

@@ -88,7 +88,7 @@ public:
     }
 
 private:
-    // e to this is far from overflow; a mass above it stops nobody.
+    // e to this is far from overflow; above such a mass no row stops.
     static constexpr T largest_exponent = std::is_same_v<T, double> ? T(600) : T(80);
     static constexpr T largest_mass = std::is_same_v<T, double> ? T(1e260) : T(5e34);
 

@@ -68,7 +68,7 @@ public:
         bytes_ = pieces.bytes();
     }
     std::size_t bytes() const { return bytes_; }
-    // Where the rows kernel writes the output that nobody wants.
+    // Where the rows kernel writes its output, which is not used.
     strided<T> nothing() const { return {nothing_, {0, 0, 0, 1}}; }
 
     void begin(index b, index kv_head) {

@@ -19,7 +19,7 @@
 //
 //     void weigher.record(const at& row_id, const std::int32_t* keys, index count) const
 //
-// which is told the keys of each row; then no value is read. All are called from many threads at once.
+// which gets the keys of each row; then no value is read. All are called from many threads at once.
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/select/problem.hpp: what the passes over a row of numbers are told, and what they find
+// heed/kernel/select/problem.hpp: what the passes over a row of numbers take and give
 //
 // The order is that of the numbers, -0 being equal to +0, with NaN above all of them. Every comparison is
 // one of floating-point numbers: nothing is turned into keys.

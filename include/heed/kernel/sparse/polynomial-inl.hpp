@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/sparse/polynomial-inl.hpp: rows of polynomial weights and their gradients
 //
-// t = s - m is brought into the range of the polynomial before it is raised to any power, so that nothing
+// t = s - m is clamped to the range of the polynomial before it is raised to any power, so that nothing
 // overflows; what lay below gets weight 0 by a selection. A NaN fails the comparison and stays.
 //
 // Sums are made in blocks of 32 packs, so that their error does not grow with the row.
@@ -152,7 +152,7 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
         V part = zero;
         for (index i = begin; i < end; i += w) {
             const V p = load_or(weights + i, end - i, T(0));
-            // What has no weight brings no gradient, were it NaN.
+            // What has no weight has no gradient, even where it is NaN.
             part = part + choose(p == zero, zero, load_or(dy + i, end - i, T(0)) * p);
         }
         dot += sum_of_lanes<T>(part);
