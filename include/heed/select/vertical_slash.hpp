@@ -54,10 +54,15 @@ struct vertical_slash_option : selector_base {
                                    p.heads / p.kv_heads,
                                    p.keys};
         if (tasks == 0 || p.queries == 0 || p.keys == 0 || p.heads == 0) return found;
-        bit_word* const columns = static_cast<bit_word*>(memory.reserve(
-            static_cast<std::size_t>(tasks * (found.column_words + found.diagonal_words)) * sizeof(bit_word),
-            workspace::part::selection));
-        bit_word* const diagonals = columns + tasks * found.column_words;
+        bit_word *columns, *diagonals;
+        const auto take = [&](arena& pieces) {
+            pieces.take(columns, tasks * found.column_words);
+            pieces.take(diagonals, tasks * found.diagonal_words);
+        };
+        arena counted;
+        take(counted);
+        arena pieces(memory.reserve(counted.bytes(), workspace::part::selection));
+        take(pieces);
         found.columns = columns;
         found.diagonals = diagonals;
 

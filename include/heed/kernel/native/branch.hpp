@@ -6,6 +6,7 @@
 // choice depends on the number of rows alone.
 #pragma once
 
+#include <heed/core/arena.hpp>
 #include <heed/core/fetch.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/native/choose.hpp>
@@ -40,9 +41,10 @@ public:
           rows_(p, leaves) {}
 
     std::size_t bytes() const {
-        return by_row_
-                   ? cache_lines(rows_.bytes()) + 2 * static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
-                   : lanes_.bytes();
+        if (!by_row_) return lanes_.bytes();
+        arena counted;
+        layout_in(counted);
+        return counted.bytes();
     }
     // The most keys that a tile may have.
     index tile() const { return by_row_ ? decode_keys : tile_keys; }
@@ -51,9 +53,10 @@ public:
     template <class Tiles>
     void run(void* scratch, const Tiles& tiles) const {
         if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, scratch, tiles);
-        T* const state = reinterpret_cast<T*>(static_cast<char*>(scratch) + cache_lines(rows_.bytes()));
-        rows_.run(0, 0, state, state + rows_.state_size(), scratch, tiles);
-        rows_.finish(0, 0, state);
+        arena pieces(scratch);
+        const layout m = layout_in(pieces);
+        rows_.run(0, 0, m.state, m.piece, m.rows, tiles);
+        rows_.finish(0, 0, m.state);
     }
 
     // All rows against those of keys [0, keys) that stand in the chosen blocks, of `block` keys each. A tile
@@ -74,6 +77,19 @@ public:
     }
 
 private:
+    struct layout {
+        char* rows;
+        T* state;
+        T* piece;
+    };
+    layout layout_in(arena& scratch) const {
+        layout m;
+        scratch.take(m.rows, static_cast<index>(rows_.bytes()));
+        scratch.take(m.state, rows_.state_size());
+        scratch.take(m.piece, rows_.state_size());
+        return m;
+    }
+
     const exact_problem<E>& p_;
     bool by_row_;
     exact_block<E> lanes_;

@@ -52,10 +52,15 @@ void make_compressed(native_problem<E>& p, device_ref device, workspace& memory)
     using T = typename native_problem<E>::T;
     const index count = p.blocks.compressed_of(p.keys);
     const index rows = p.batch * p.kv_heads * count;
-    T* const k = static_cast<T*>(
-        memory.reserve(static_cast<std::size_t>(rows * (p.features + p.value_features)) * sizeof(T),
-                       workspace::part::selection));
-    T* const v = k + rows * p.features;
+    T *k, *v;
+    const auto take = [&](arena& pieces) {
+        pieces.take(k, rows * p.features);
+        pieces.take(v, rows * p.value_features);
+    };
+    arena counted;
+    take(counted);
+    arena pieces(memory.reserve(counted.bytes(), workspace::part::selection));
+    take(pieces);
     pool_keys(p.k, p.batch, p.kv_heads, p.keys, p.features, p.blocks, k, device, memory);
     pool_keys(p.v, p.batch, p.kv_heads, p.keys, p.value_features, p.blocks, v, device, memory);
     const auto dense = [&](const T* data, index features) {
@@ -95,7 +100,7 @@ void run_native(const native_problem<E>& p, device_ref device, workspace& memory
     const index tasks = p.batch * p.kv_heads * blocks;
     index lanes = device.lanes();
     lanes = lanes < tasks ? lanes : tasks;
-    const std::size_t scratch = kernel.bytes();
+    const std::size_t scratch = cache_lines(kernel.bytes());
     const std::size_t each = scratch + cache_lines(static_cast<std::size_t>(p.value_features) * sizeof(T));
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
     for_each_task(device, lanes, tasks, [&](index lane, index task) {
