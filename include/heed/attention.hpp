@@ -33,7 +33,6 @@
 // scratch of less than 2 MiB a thread up to 512 features unless use(workspace) gives it.
 #pragma once
 
-#include <heed/core/call.hpp>
 #include <heed/kernel/exact/call.hpp>
 #include <heed/mask.hpp>
 #include <heed/score.hpp>
@@ -50,23 +49,6 @@ template <class X>
 inline constexpr bool is_cache = false;
 template <class T>
 inline constexpr bool is_cache<kv_cache<T>> = true;
-
-struct attention_call : query_call {
-    HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
-    static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
-    template <class... Options>
-    static constexpr void beside() {
-        check_exact_options<Options...>();
-        static_assert(
-            !(gradient_kind(Options::kind) || ...),
-            "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
-            "are options of heed::attention_backward");
-    }
-    static void run(const char* function, call_memory& used, const auto& y, const auto& q, const auto& k,
-                    const auto& v, const auto&... options) {
-        exact_attention(function, used, y, q, k, v, options...);
-    }
-};
 
 }  // namespace detail
 

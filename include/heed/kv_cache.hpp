@@ -215,7 +215,7 @@ private:
             if (counts[b] > longest_axis - pages_.length(b))
                 detail::fail(function, {"entry ", b, " has ", pages_.length(b), " positions and gets ",
                                         counts[b], " more, needs at most 2^31 - 1"});
-        if constexpr (detail::is_scaled<T>) {
+        if constexpr (detail::has_scales<T>) {
             detail::check_finite(function, "k", k, counts, key_block());
             if constexpr (with_values) detail::check_finite(function, "v", v, counts, value_block());
         }
@@ -277,7 +277,7 @@ private:
                                     pages_.safe_begin(b)});
     }
     detail::row_areas areas() const {
-        return {layout_, detail::is_scaled<T> ? index{1} : static_cast<index>(sizeof(storage_t<T>))};
+        return {layout_, detail::has_scales<T> ? index{1} : static_cast<index>(sizeof(storage_t<T>))};
     }
 
     detail::cache_shape shape_;

@@ -10,7 +10,7 @@ struct signs {
     const bool* of_queries;  // (batch, head, query)
     const bool* of_keys;     // (batch, kv_head, key)
     heed::index heads, kv_heads, queries, keys;
-    bool operator()(heed::at i, heed::detail::place) const {
+    bool operator()(heed::at i, heed::detail::lane_pos) const {
         return of_queries[(i.batch * heads + i.head) * queries + i.query] ==
                of_keys[(i.batch * kv_heads + i.head / (heads / kv_heads)) * keys + i.key];
     }
@@ -20,7 +20,7 @@ struct signs {
 // workspace.
 struct same_sign : heed::detail::option<heed::option_kind::select> {
     template <class E>
-    void validate(std::string_view, const heed::detail::exact_problem<E>&) const {}
+    void validate(std::string_view, const heed::detail::exact_inputs<E>&) const {}
 
     struct bound {
         signs all;
@@ -28,7 +28,7 @@ struct same_sign : heed::detail::option<heed::option_kind::select> {
         signs lanes(const heed::detail::lane_block&) const { return all; }
     };
     template <class E, class Mask>
-    bound choose(const heed::detail::exact_problem<E>& p, const Mask&, heed::detail::device_ref,
+    bound choose(const heed::detail::exact_inputs<E>& p, const Mask&, heed::detail::device_ref,
                  heed::workspace& memory) const {
         const heed::index rows = p.batch * p.heads * p.queries;
         auto* const to =

@@ -3,7 +3,7 @@
 //
 // Sweeps ask about tiles at multiples of their lanes. The answers must hold from any key on, also where the
 // bits of a row go on in its next word.
-#include <heed/kernel/rows/kept.hpp>
+#include <heed/kernel/rows/key_bits.hpp>
 #include <heed/mask/blocks.hpp>
 #include <heed/select/seen_table.hpp>
 
@@ -53,7 +53,7 @@ TEST_CASE("the keys that rows keep, across words and at the end of a row") {
         for (long row = 0; row < kept.size() / keys; ++row)
             for (long key = 0; key < keys; ++key)
                 if (kept.data()[row * keys + key]) heed::detail::set_bit(bits.data() + row * words, key);
-        const part_of_keys<heed::detail::kept_keys> choice{{bits.data(), shape.heads, shape.queries, words},
+        const part_of_keys<heed::detail::key_bits> choice{{bits.data(), shape.heads, shape.queries, words},
                                                            from};
         INFO(from);
         support::exact_tiles(choice, [&](long b, long h, long q, long k) { return kept(b, h, q, from + k); });

@@ -120,7 +120,7 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
     support::random r(3305);
     const long heads = 2, queries = 90, keys = 150, words = 3;
     std::vector<heed::detail::bit_word> bits(heads * queries * words, ~heed::detail::bit_word{0});
-    const heed::detail::kept_keys kept{bits.data(), heads, queries, words};
+    const heed::detail::key_bits kept{bits.data(), heads, queries, words};
     std::vector<char> want(heads * queries * keys, 0);
     for (int row = 0; row < heads * queries; ++row) {
         std::vector<std::int32_t> chosen;
@@ -128,7 +128,7 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
         const double share = row % 30 < 8 ? 0 : row % 30 < 16 ? 1 : 0.5;
         for (int j = 0; j < keys; ++j)
             if (r.chance(share)) chosen.push_back(j), want[std::size_t(row * keys + j)] = 1;
-        kept.keep({0, row / int(queries), row % int(queries), 0}, chosen.data(), heed::index(chosen.size()));
+        kept.record({0, row / int(queries), row % int(queries), 0}, chosen.data(), heed::index(chosen.size()));
     }
     const auto at = [&](long h, long i, long j) {
         return want[std::size_t((h * queries + i) * keys + j)] != 0;
@@ -147,7 +147,7 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
         const auto visible = kept.lanes(block);
         for (int row = 0; row < rows; ++row)
             for (int lane = 0; lane < 64; ++lane) {
-                const heed::at place = block.at_place({lane, row});
+                const heed::at place = block.at_pos({lane, row});
                 wrong += visible(place, {lane, row}) != at(h, place.query, place.key);
             }
         const int height = over_queries ? lanes : rows, width = over_queries ? rows : lanes;

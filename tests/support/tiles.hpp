@@ -71,9 +71,9 @@ long wrong_lanes(const Mask& mask, const See& see, const heed::problem_shape& s 
                         for (int row = 0; row < rows; ++row)
                             for (int lane = 0; lane < last + 3; ++lane) {
                                 const int l = lane < last ? lane : last;
-                                const heed::detail::place at{lane, row};
+                                const heed::detail::lane_pos at{lane, row};
                                 wrong +=
-                                    bool(f(block.at_place(at), at)) !=
+                                    bool(f(block.at_pos(at), at)) !=
                                     bool(see(b, h, q + (over_keys ? row : l), k + (over_keys ? l : row)));
                             }
                     }

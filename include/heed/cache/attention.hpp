@@ -132,7 +132,7 @@ private:
                     l.head_bytes,
                     {0, l.key_row, l.key_scale_at},
                     {l.value_at, l.value_row, l.value_scale_at},
-                    is_scaled<C>,
+                    has_scales<C>,
                     &stored_leaves_on_target<storage_t<C>, float>()};
         // Entries that are all of this length; the call's list of memory is as it was for each of them.
         const auto run = [&]<class Q>(const view<const Q>& queries, index keys, index first, index count) {
@@ -143,9 +143,9 @@ private:
             const view<const Q> k(nullptr, {cache.batch(), cache.kv_heads(), keys, cache.head_dim()});
             const view<const Q> v(nullptr, {cache.batch(), cache.kv_heads(), keys, cache.value_dim()});
             if (cache.window() == 0)
-                exact_attention(function, listed, y, queries, k, v, pages, options...);
+                attention_call::run(function, listed, y, queries, k, v, pages, options...);
             else
-                exact_attention(function, listed, y, queries, k, v, pages,
+                attention_call::run(function, listed, y, queries, k, v, pages,
                                 cache_window{cache.window(), cache.sinks()}, options...);
         };
         if (alike) return run(q, cache.batch() == 0 ? 0 : cache.length(0), 0, -1);

@@ -33,7 +33,7 @@ struct storage<int4> {
 
 // A row of it has a scale.
 template <class T>
-inline constexpr bool is_scaled = std::is_same_v<T, int8> || std::is_same_v<T, int4>;
+inline constexpr bool has_scales = std::is_same_v<T, int8> || std::is_same_v<T, int4>;
 
 inline constexpr index int4_block = 32;  // features
 

@@ -60,7 +60,7 @@ struct cache_shape {
     template <class T>
     page_layout layout(std::string_view function) const {
         const page_layout l = lay_out(function, config.page, row_bytes<T>(head_dim),
-                                      row_bytes<T>(config.value_dim), config.shared, is_scaled<T>);
+                                      row_bytes<T>(config.value_dim), config.shared, has_scales<T>);
         checked_product(function, kv_heads, l.head_bytes);
         return l;
     }

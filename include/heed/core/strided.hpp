@@ -24,18 +24,18 @@ auto strided_of(const view<T>& v) {
 
 // A tensor of storage elements, or of the type sums are kept in: one of the two has memory.
 template <class E, class T>
-struct either_tensor {
+struct stored_or_sum {
     strided<E> stored;
     strided<T> sums;
 };
 
 // x as one of T's storage elements or of the type T's sums are kept in; const where X is.
 template <class T, class X>
-auto either_of(const view<X>& x) {
+auto stored_or_sum_of(const view<X>& x) {
     using E = storage_t<T>;
     using S = sum_t<T>;
     constexpr bool read = std::is_const_v<X>;
-    either_tensor<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
+    stored_or_sum<std::conditional_t<read, const E, E>, std::conditional_t<read, const S, S>> t;
     if constexpr (std::is_same_v<std::remove_const_t<X>, T>)
         t.stored = strided_of<E>(x);
     else
@@ -45,7 +45,7 @@ auto either_of(const view<X>& x) {
 
 // `count` rows of such a tensor in the type sums are kept in; widen is the leaf that converts stored ones.
 template <class E, class T, class Widen>
-void read_rows(const either_tensor<const E, const T>& x, const Widen& widen, index b, index h, index first,
+void read_rows(const stored_or_sum<const E, const T>& x, const Widen& widen, index b, index h, index first,
                index count, index n, T* to, index to_row) {
     if (x.sums.data == nullptr)
         return widen(x.stored.row(b, h, first), x.stored.stride[2], x.stored.stride[3], count, n, to, to_row);

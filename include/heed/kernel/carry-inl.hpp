@@ -14,12 +14,12 @@
 #ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
-// upper = keep upper + lower, and lower what that addition rounded off: nothing where it overflows.
+// upper = rescale upper + lower, and lower what that addition rounded off: nothing where it overflows.
 template <class T>
-HEED_NOINLINE void carry_sums(T* upper, T* lower, index rows, index row_stride, index n, const T* keep) {
+HEED_NOINLINE void carry_sums(T* upper, T* lower, index rows, index row_stride, index n, const T* rescale) {
     using V = pack<T>;
     for (index j = 0; j < n; j += lanes_of<T>) {
-        const V k = keep == nullptr ? set<V>(1) : load(keep + j);
+        const V k = rescale == nullptr ? set<V>(1) : load(rescale + j);
         for (index r = 0; r < rows; ++r) {
             T* const to = upper + r * row_stride + j;
             T* const from = lower + r * row_stride + j;

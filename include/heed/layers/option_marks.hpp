@@ -143,7 +143,7 @@ void mark::add_members(const O& o) {
     if constexpr (requires { o.to.extents; }) each(o.to);
     if constexpr (requires { o.rule.x; }) each(o.rule.x);  // lightning
     if constexpr (requires { o.rule.rounds; }) each(o.rule.rounds, o.rule.buckets, o.rule.seed);
-    if constexpr (requires { o.rule.kappa; }) each(o.rule.least_keys, o.rule.most_keys, o.rule.kappa);
+    if constexpr (requires { o.rule.kappa; }) each(o.rule.min_keys, o.rule.max_keys, o.rule.kappa);
     if constexpr (requires { o.settings.sparsify_keys; })  // psa
         each(o.settings.fraction, o.settings.reading, o.settings.clamp, o.settings.sparsify_queries,
              o.settings.sparsify_keys);

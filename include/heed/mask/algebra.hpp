@@ -6,7 +6,7 @@
 // The whole is asked about tiles as its parts are (mask/concept.hpp), so work follows what it lets through.
 #pragma once
 
-#include <heed/mask/places.hpp>
+#include <heed/mask/positions.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -45,7 +45,7 @@ private:
     struct both {
         X x;
         Y y;
-        HEED_INLINE bool operator()(at i, place where) const {
+        HEED_INLINE bool operator()(at i, lane_pos where) const {
             return (int{x(i, where)} & int{y(i, where)}) != 0;
         }
     };
@@ -83,7 +83,7 @@ private:
     struct either {
         X x;
         Y y;
-        HEED_INLINE bool operator()(at i, place where) const {
+        HEED_INLINE bool operator()(at i, lane_pos where) const {
             return (int{x(i, where)} | int{y(i, where)}) != 0;
         }
     };
@@ -106,7 +106,7 @@ private:
     template <class X>
     struct inverse {
         X x;
-        HEED_INLINE bool operator()(at i, place where) const { return !x(i, where); }
+        HEED_INLINE bool operator()(at i, lane_pos where) const { return !x(i, where); }
     };
     template <class X>
     inverse(X) -> inverse<X>;
@@ -139,31 +139,31 @@ struct mask_pair : mask_base {
 template <class A, class B>
 struct and_mask : mask_pair<A, B> {
     using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
-    static_assert(!(places_queries<A> && places_queries<B>),
+    static_assert(!(gives_positions<A> && gives_positions<B>),
                   "heed::packed: two packed(query_offsets, key_offsets) are joined, and each says where the "
                   "queries stand; needs one, of the documents that both make");
-    // What one of the two says of the queries' places holds for both.
+    // Where queries stand, as one of the two says, holds for both.
     template <class Outer = common_end>
     auto bind(std::string_view function, const problem_shape& shape, const Outer& outer = {}) const {
-        if constexpr (places_queries<and_mask>)
-            return bind_both(function, shape, places());
+        if constexpr (gives_positions<and_mask>)
+            return bind_both(function, shape, positions());
         else
             return bind_both(function, shape, outer);
     }
-    auto places() const
-    requires(places_queries<A> || places_queries<B>)
+    auto positions() const
+    requires(gives_positions<A> || gives_positions<B>)
     {
-        if constexpr (places_queries<A>)
-            return a.places();
+        if constexpr (gives_positions<A>)
+            return a.positions();
         else
-            return b.places();
+            return b.positions();
     }
 
 private:
-    template <class Places>
-    auto bind_both(std::string_view function, const problem_shape& shape, const Places& places) const {
-        auto x = bind_at(a, function, shape, places);
-        auto y = bind_at(b, function, shape, places);
+    template <class Positions>
+    auto bind_both(std::string_view function, const problem_shape& shape, const Positions& positions) const {
+        auto x = bind_at(a, function, shape, positions);
+        auto y = bind_at(b, function, shape, positions);
         return bound_and<decltype(x), decltype(y)>{x, y};
     }
 };
@@ -171,10 +171,10 @@ private:
 template <class A, class B>
 struct or_mask : mask_pair<A, B> {
     using mask_pair<A, B>::mask_pair, mask_pair<A, B>::a, mask_pair<A, B>::b;
-    template <class Places = common_end>
-    auto bind(std::string_view function, const problem_shape& shape, const Places& places = {}) const {
-        auto x = bind_at(a, function, shape, places);
-        auto y = bind_at(b, function, shape, places);
+    template <class Positions = common_end>
+    auto bind(std::string_view function, const problem_shape& shape, const Positions& positions = {}) const {
+        auto x = bind_at(a, function, shape, positions);
+        auto y = bind_at(b, function, shape, positions);
         return bound_or<decltype(x), decltype(y)>{x, y};
     }
 };
@@ -185,9 +185,9 @@ struct not_mask : mask_base {
     A a;
     explicit not_mask(const A& a_) : a(a_) {}
     const char* overlapped(const byte_span& output) const { return overlapped_by(a, output); }
-    template <class Places = common_end>
-    auto bind(std::string_view function, const problem_shape& shape, const Places& places = {}) const {
-        auto x = bind_at(a, function, shape, places);
+    template <class Positions = common_end>
+    auto bind(std::string_view function, const problem_shape& shape, const Positions& positions = {}) const {
+        auto x = bind_at(a, function, shape, positions);
         return bound_not<decltype(x)>{x};
     }
 };

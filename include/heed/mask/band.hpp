@@ -5,12 +5,12 @@
 //     p - left <= key <= p + right,   p = r + (keys - queries),   or p = r + offset
 // The first p lines the last query up with the last key, so one mask serves a whole prompt and one new
 // token over a cache; beside packed(query_offsets, key_offsets) it does so in each document
-// (mask/places.hpp). A query may see no key at all.
+// (mask/positions.hpp). A query may see no key at all.
 //
 // Cost: no storage, O(1) for a tile.
 #pragma once
 
-#include <heed/mask/places.hpp>
+#include <heed/mask/positions.hpp>
 
 namespace heed::inline HEED_ABI {
 
@@ -26,7 +26,7 @@ inline std::int32_t clamped_coordinate(index x) {
 struct bound_band_row {
     std::int32_t low;   // key - query >= low
     std::int32_t high;  // key - query <= high
-    HEED_INLINE bool operator()(at i, place) const {
+    HEED_INLINE bool operator()(at i, lane_pos) const {
         const std::int32_t d = i.key - i.query;
         return (d >= low) & (d <= high);
     }
@@ -46,17 +46,17 @@ struct bound_band {
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
         const bound_band_row r = row(t.batch);
-        const index least = t.key_begin - (t.query_end - 1);
-        const index most = t.key_end - 1 - t.query_begin;
-        if (most < r.low || least > r.high) return cover::empty;
-        return least >= r.low && most <= r.high ? cover::full : cover::mixed;
+        const index min_distance = t.key_begin - (t.query_end - 1);
+        const index max_distance = t.key_end - 1 - t.query_begin;
+        if (max_distance < r.low || min_distance > r.high) return cover::empty;
+        return min_distance >= r.low && max_distance <= r.high ? cover::full : cover::mixed;
     }
     // The keys of the first query begin first, those of the last end last.
     index first_key(const tile& t) const {
         const bound_band_row r = row(t.batch);
-        const index least = t.query_begin + r.low;
-        if (t.query_end - 1 + r.high < t.key_begin || least >= t.key_end) return t.key_end;
-        return least > t.key_begin ? least : t.key_begin;
+        const index first = t.query_begin + r.low;
+        if (t.query_end - 1 + r.high < t.key_begin || first >= t.key_end) return t.key_end;
+        return first > t.key_begin ? first : t.key_begin;
     }
     bound_band_row lanes(const lane_block& block) const { return row(block.first.batch); }
 };
@@ -91,11 +91,12 @@ struct band_mask : mask_base {
     }
     // Among documents that say where their queries stand.
     template <class Q, class K>
-    auto bind(std::string_view function, const problem_shape&, const document_places<Q, K>& places) const
+    auto bind(std::string_view function, const problem_shape&,
+              const document_positions<Q, K>& positions) const
     requires is_absent<Offset>
     {
         check_sides(function);
-        return bound_placed_band<document_places<Q, K>>{left, right, places};
+        return bound_document_band<document_positions<Q, K>>{left, right, positions};
     }
 
 private:

@@ -85,7 +85,7 @@ struct seen_blocks {
             }
         }
     }
-    HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+    HEED_INLINE bool operator()(at, lane_pos x) const { return visible[x.row][x.lane] != 0; }
 };
 
 struct bound_blocks {

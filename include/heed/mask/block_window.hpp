@@ -20,16 +20,16 @@ struct bound_block_window {
     index block_of(index query) const { return floor_divided(query + shift, block); }
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
-        const index least = t.key_begin / block - block_of(t.query_end - 1);
-        const index most = (t.key_end - 1) / block - block_of(t.query_begin);
-        if (most < -side || least > side) return cover::empty;
-        return least >= -side && most <= side ? cover::full : cover::mixed;
+        const index min_distance = t.key_begin / block - block_of(t.query_end - 1);
+        const index max_distance = (t.key_end - 1) / block - block_of(t.query_begin);
+        if (max_distance < -side || min_distance > side) return cover::empty;
+        return min_distance >= -side && max_distance <= side ? cover::full : cover::mixed;
     }
     index first_key(const tile& t) const {
-        const index least = (block_of(t.query_begin) - side) * block;
+        const index first = (block_of(t.query_begin) - side) * block;
         const index end = (block_of(t.query_end - 1) + side + 1) * block;
-        if (end <= t.key_begin || least >= t.key_end) return t.key_end;
-        return least > t.key_begin ? least : t.key_begin;
+        if (end <= t.key_begin || first >= t.key_end) return t.key_end;
+        return first > t.key_begin ? first : t.key_begin;
     }
     index grain() const { return shift % block == 0 ? block : 0; }
     seen_blocks lanes(const lane_block& lanes_) const {

@@ -15,7 +15,7 @@
 //     bound = mask.bind(function, shape)          checks its arguments, throws heed::error
 //     bound.classify(tile)   -> cover             empty, full or mixed, for a block of scores
 //     bound(at)              -> bool              or, for what is cheaper for many scores at once,
-//     bound.lanes(block)     -> f(at, place)      the mask on a block of up to 16 rows of lanes
+//     bound.lanes(block)     -> f(at, lane_pos)      the mask on a block of up to 16 rows of lanes
 //
 // classify may answer `mixed` whenever it does not know, but never `empty` or `full` wrongly: empty tiles
 // are skipped and full ones run unmasked, which is where static sparsity comes from. bound(at) is asked for
@@ -68,14 +68,14 @@ using mask_base = detail::option<option_kind::mask>;
 namespace detail {
 
 // Where a score stands in a block of lanes.
-struct place {
+struct lane_pos {
     std::int32_t lane;
     std::int32_t row;
 };
 
 // A block of scores, rows of lanes. Along one axis a lane is a step, along the other a row is:
 // query_step is ~0 and key_step 0 where lanes are queries, the other way round where they are keys.
-// Lanes past the last valid one repeat it, so that nothing is asked about a query or key that is not there.
+// Lanes past the last valid one repeat it, so that a mask is never called for a query or key out of range.
 struct lane_block {
     at first;
     std::int32_t query_step;
@@ -84,7 +84,7 @@ struct lane_block {
     std::int32_t rows;
 
     std::int32_t clamped(std::int32_t lane) const { return lane < last ? lane : last; }
-    HEED_INLINE at at_place(place x) const {
+    HEED_INLINE at at_pos(lane_pos x) const {
         const std::int32_t l = x.lane < last ? x.lane : last;
         return {first.batch, first.head, first.query + ((l & query_step) | (x.row & key_step)),
                 first.key + ((l & key_step) | (x.row & query_step))};
@@ -105,16 +105,16 @@ inline constexpr int most_rows = 16;
 
 // The mask on a block: its own answer, or one score after the other.
 template <class M>
-struct asked_each {
+struct each_score {
     const M* mask;
-    HEED_INLINE bool operator()(at i, place) const { return static_cast<bool>((*mask)(i)); }
+    HEED_INLINE bool operator()(at i, lane_pos) const { return static_cast<bool>((*mask)(i)); }
 };
 template <class M>
 auto lanes_of(const M& mask, const lane_block& block) {
     if constexpr (requires { mask.lanes(block); })
         return mask.lanes(block);
     else
-        return asked_each<M>{&mask};
+        return each_score<M>{&mask};
 }
 
 // What a bound mask may leave unsaid: the first key that is seen, and the grain.
@@ -148,7 +148,7 @@ struct no_mask : mask_base {
         bool alike(index) const { return true; }
         cover classify(const tile&) const { return cover::full; }
         struct all {
-            HEED_INLINE bool operator()(at, place) const { return true; }
+            HEED_INLINE bool operator()(at, lane_pos) const { return true; }
         };
         all lanes(const lane_block&) const { return {}; }
     };

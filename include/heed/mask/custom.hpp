@@ -23,7 +23,7 @@ struct custom_mask : mask_base {
         cover classify(const tile&) const { return cover::mixed; }
         struct call {
             const F* f;
-            HEED_INLINE bool operator()(at i, place) const { return static_cast<bool>((*f)(i)); }
+            HEED_INLINE bool operator()(at i, lane_pos) const { return static_cast<bool>((*f)(i)); }
         };
         call lanes(const lane_block&) const { return {f}; }
     };

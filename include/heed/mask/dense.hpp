@@ -37,7 +37,7 @@ struct bound_dense {
 
     struct block_bits {
         std::int32_t visible[most_rows][most_lanes];  // bools would not become vector code
-        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+        HEED_INLINE bool operator()(at, lane_pos x) const { return visible[x.row][x.lane] != 0; }
     };
     block_bits lanes(const lane_block& block) const {
         std::uint8_t bytes[most_rows][most_lanes];

@@ -30,24 +30,25 @@ struct bound_steps {
     }
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
-        // A tile holds every distance p - key from least to most.
-        const index least = t.query_begin + shift - (t.key_end - 1);
-        const index most = t.query_end - 1 + shift - t.key_begin;
-        const bool any_inner = least <= inner && most >= -inner && inner >= 0;
-        const index low = least < -outer ? -outer : least;
-        const index high = most > outer ? outer : most;
+        // A tile holds every distance p - key from min_distance to max_distance.
+        const index min_distance = t.query_begin + shift - (t.key_end - 1);
+        const index max_distance = t.query_end - 1 + shift - t.key_begin;
+        const bool any_inner = min_distance <= inner && max_distance >= -inner && inner >= 0;
+        const index low = min_distance < -outer ? -outer : min_distance;
+        const index high = max_distance > outer ? outer : max_distance;
         const bool any_outer = outer >= 0 && low <= high && floor_divided(high, step) * step >= low;
         if (!any_inner && !any_outer) return cover::empty;
-        const bool all = (least >= -inner && most <= inner) || (least == most && sees(least)) ||
-                         (step == 1 && least >= -outer && most <= outer);
+        const bool all = (min_distance >= -inner && max_distance <= inner) ||
+                         (min_distance == max_distance && sees(min_distance)) ||
+                         (step == 1 && min_distance >= -outer && max_distance <= outer);
         return all ? cover::full : cover::mixed;
     }
     index first_key(const tile& t) const {
         const index reach = inner > outer ? inner : outer;
-        const index least = t.query_begin + shift - reach;
-        if (reach < 0 || t.query_end - 1 + shift + reach < t.key_begin || least >= t.key_end)
+        const index first = t.query_begin + shift - reach;
+        if (reach < 0 || t.query_end - 1 + shift + reach < t.key_begin || first >= t.key_end)
             return t.key_end;
-        return least > t.key_begin ? least : t.key_begin;
+        return first > t.key_begin ? first : t.key_begin;
     }
 
     // Equal remainders are a multiple apart.
@@ -57,7 +58,7 @@ struct bound_steps {
         std::int32_t shift;
         std::int32_t inner;
         std::int32_t outer;
-        HEED_INLINE bool operator()(at i, place x) const {
+        HEED_INLINE bool operator()(at i, lane_pos x) const {
             const std::int32_t d = i.query + shift - i.key;
             const std::int32_t distance = d < 0 ? -d : d;
             const int multiple = int{of_lane[x.lane] == of_row[x.row]} & int{distance <= outer};
@@ -98,8 +99,8 @@ struct dilated_mask : mask_base {
                             "), needs a count of keys that is not negative and a step of 1 or more"});
         // No distance is longer than an axis.
         const index s = step < longest_axis ? step : longest_axis;
-        const index most = longest_axis / s;
-        const index outer = width == 0 ? -1 : (width - 1 < most ? width - 1 : most) * s;
+        const index steps = longest_axis / s;
+        const index outer = width == 0 ? -1 : (width - 1 < steps ? width - 1 : steps) * s;
         return bound_steps{-1, outer, s, shape.keys - shape.queries};
     }
 };

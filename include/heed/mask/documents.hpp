@@ -4,13 +4,13 @@
 //     documents(query_ids, key_ids)   the document of every query and of every key
 //     packed(offsets)                 documents one behind the other; d is [offsets[d], offsets[d + 1])
 //     packed(query_offsets, key_offsets)   the same with other lengths of keys; also says where queries stand
-//                                     for what they are joined with (mask/places.hpp)
+//                                     for what they are joined with (mask/positions.hpp)
 //
 // Cost: for a tile O(1) where the ids do not fall, O(log documents) for offsets, O(queries + keys of the
 // tile) for ids in any order. No storage.
 #pragma once
 
-#include <heed/mask/places.hpp>
+#include <heed/mask/positions.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
@@ -39,16 +39,16 @@ struct id_axis {
     const Int* row(index batch) const { return data + batch * batch_stride; }
 
     struct range {
-        Int least;
-        Int most;
+        Int min;
+        Int max;
     };
     range range_of(index batch, index begin, index end) const {
         const Int* ids = row(batch);
         range r{ids[begin], ids[end - 1]};
         if (!sorted)
             for (index p = begin; p < end; ++p) {
-                if (ids[p] < r.least) r.least = ids[p];
-                if (ids[p] > r.most) r.most = ids[p];
+                if (ids[p] < r.min) r.min = ids[p];
+                if (ids[p] > r.max) r.max = ids[p];
             }
         return r;
     }
@@ -75,8 +75,8 @@ struct bound_documents {
         const auto q = queries.range_of(t.batch, t.query_begin, t.query_end);
         const auto k = keys.range_of(t.batch, t.key_begin, t.key_end);
         // + makes an int of bool and characters, which cmp_less does not take.
-        if (std::cmp_less(+q.most, +k.least) || std::cmp_less(+k.most, +q.least)) return cover::empty;
-        const bool one = q.least == q.most && k.least == k.most;
+        if (std::cmp_less(+q.max, +k.min) || std::cmp_less(+k.max, +q.min)) return cover::empty;
+        const bool one = q.min == q.max && k.min == k.max;
         return one ? cover::full : cover::mixed;
     }
 
@@ -84,7 +84,7 @@ struct bound_documents {
     struct block_ids {
         std::int64_t of_lane[most_lanes];
         std::int64_t of_row[most_rows];
-        HEED_INLINE bool operator()(at, place x) const { return of_lane[x.lane] == of_row[x.row]; }
+        HEED_INLINE bool operator()(at, lane_pos x) const { return of_lane[x.lane] == of_row[x.row]; }
     };
     block_ids lanes(const lane_block& block) const {
         block_ids ids;
@@ -127,7 +127,7 @@ void check_offsets(std::string_view function, std::string_view argument, const n
                             ", needs offsets that do not fall, up to the ", positions, " positions"});
 }
 
-// Of two lists it says where queries stand; of one, the places of all are those they have anyway.
+// Of two lists it says where queries stand; of one, they stand where they do without it.
 template <class Q, class K, bool Two>
 struct packed_mask : mask_base {
     number_span<Q> queries;
@@ -142,9 +142,9 @@ struct packed_mask : mask_base {
                             " key offsets, needs as many of both"});
         check_offsets(function, "packed: query offsets", queries, shape.queries);
         check_offsets(function, "packed: key offsets", keys, shape.keys);
-        return bound_placed_band<document_places<Q, K>>{longest_axis, longest_axis, {queries, keys}};
+        return bound_document_band<document_positions<Q, K>>{longest_axis, longest_axis, {queries, keys}};
     }
-    document_places<Q, K> places() const
+    document_positions<Q, K> positions() const
     requires Two
     {
         return {queries, keys};

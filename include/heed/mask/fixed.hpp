@@ -66,7 +66,7 @@ struct bound_fixed {
         std::int32_t of_row[most_rows];
         std::int32_t last_lane[most_lanes];  // integers and not bools: rows of these become vector code
         std::int32_t last_row[most_rows];
-        HEED_INLINE bool operator()(at, place x) const {
+        HEED_INLINE bool operator()(at, lane_pos x) const {
             return (int{of_lane[x.lane] == of_row[x.row]} | last_lane[x.lane] | last_row[x.row]) != 0;
         }
     };

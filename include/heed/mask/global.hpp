@@ -112,7 +112,7 @@ struct bound_global {
     struct marks {
         std::int32_t of_lane[most_lanes];
         std::int32_t of_row[most_rows];
-        HEED_INLINE bool operator()(at, place x) const { return (of_lane[x.lane] | of_row[x.row]) != 0; }
+        HEED_INLINE bool operator()(at, lane_pos x) const { return (of_lane[x.lane] | of_row[x.row]) != 0; }
     };
     marks lanes(const lane_block& block) const {
         marks m;

@@ -113,7 +113,7 @@ struct bound_neighbourhood {
         std::int32_t row[2 * axes][most_rows];
         std::int32_t lane_remainder[most_lanes];
         std::int32_t row_remainder[most_rows];
-        HEED_INLINE bool operator()(at, place x) const {
+        HEED_INLINE bool operator()(at, lane_pos x) const {
             std::int32_t sign = 0;
             for (std::size_t i = 0; i < 2 * axes; ++i) sign |= lane[i][x.lane] + row[i][x.row];
             return (int{sign >= 0} & int{lane_remainder[x.lane] == row_remainder[x.row]}) != 0;

@@ -15,7 +15,7 @@ namespace detail {
 
 struct key_below {
     std::int32_t end;
-    HEED_INLINE bool operator()(at i, place) const { return i.key < end; }
+    HEED_INLINE bool operator()(at i, lane_pos) const { return i.key < end; }
 };
 
 template <class End>

@@ -34,7 +34,7 @@ struct bound_tree {
 
     struct seen_pairs {
         std::int32_t visible[most_rows][most_lanes];  // 0 or ~0; bools would not become vector code
-        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+        HEED_INLINE bool operator()(at, lane_pos x) const { return visible[x.row][x.lane] != 0; }
     };
     seen_pairs lanes(const lane_block& block) const {
         seen_pairs s;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/score/alibi.hpp: a penalty that grows with distance, s = s - slope |p - key|
 //
-// p as for window (mask/places.hpp). Without slopes of the caller's, head h of H (a power of
+// p as for window (mask/positions.hpp). Without slopes of the caller's, head h of H (a power of
 // two) has 2^(-8 (h + 1) / H); for other H the first heads take the slopes of the power of two below, the
 // rest every second one of the power of two above. A penalty too large for the type is the largest number.
 // Source: Press et al., arXiv 2108.12409.
@@ -10,7 +10,7 @@
 #include <cmath>
 
 #include <heed/core/broadcast.hpp>
-#include <heed/mask/places.hpp>
+#include <heed/mask/positions.hpp>
 #include <heed/math.hpp>
 #include <heed/score/concept.hpp>
 
@@ -31,22 +31,24 @@ struct common_shift {
 
     struct of_block {
         std::int32_t shift;
-        HEED_INLINE std::int32_t operator()(place) const { return shift; }
+        HEED_INLINE std::int32_t operator()(lane_pos) const { return shift; }
     };
     of_block lanes(const lane_block&) const { return {static_cast<std::int32_t>(shift)}; }
 };
-template <class Places>
+template <class Positions>
 struct document_shift {
-    Places places;
+    Positions positions;
 
     struct of_block {
         query_numbers shift;
-        HEED_INLINE std::int32_t operator()(place x) const { return shift.lane[x.lane] + shift.row[x.row]; }
+        HEED_INLINE std::int32_t operator()(lane_pos x) const {
+            return shift.lane[x.lane] + shift.row[x.row];
+        }
     };
     of_block lanes(const lane_block& block) const {
         of_block s;
-        fill_numbers(places, block, 0, s.shift,
-                     [&](index, index d) { return static_cast<std::int32_t>(places.shift(d)); });
+        fill_numbers(positions, block, 0, s.shift,
+                     [&](index, index d) { return static_cast<std::int32_t>(positions.shift(d)); });
         return s;
     }
 };
@@ -62,7 +64,7 @@ struct bound_alibi {
     struct penalised {
         T slope;
         typename Shift::of_block shift;
-        HEED_INLINE T operator()(T s, at i, place x) const {
+        HEED_INLINE T operator()(T s, at i, lane_pos x) const {
             const std::int32_t d = i.query + shift(x) - i.key;
             constexpr T most = -constants<T>::lowest;
             T reward = -slope * static_cast<T>(d < 0 ? -d : d);
@@ -94,8 +96,8 @@ struct alibi_option : option<option_kind::alibi> {
     }
     template <class Q, class K>
     auto bind(std::string_view function, const problem_shape& shape,
-              const document_places<Q, K>& places) const {
-        return bound(function, shape, document_shift<document_places<Q, K>>{places});
+              const document_positions<Q, K>& positions) const {
+        return bound(function, shape, document_shift<document_positions<Q, K>>{positions});
     }
 
 private:

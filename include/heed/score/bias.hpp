@@ -19,7 +19,7 @@ struct bound_bias {
     template <class T>
     struct added {
         T values[most_rows][most_lanes];
-        HEED_INLINE T operator()(T s, at, place x) const { return bounded_sum(s, values[x.row][x.lane]); }
+        HEED_INLINE T operator()(T s, at, lane_pos x) const { return bounded_sum(s, values[x.row][x.lane]); }
     };
     template <class T>
     added<T> lanes(const lane_block& block) const {

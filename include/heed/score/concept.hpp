@@ -14,11 +14,11 @@
 // derivative(s, at) is called with plain numbers alone (examples/12_own_mask.cpp). It is compiled into the
 // kernel and vectorised as score(f)'s function is (heed/score/custom.hpp).
 //
-// Ours are told the call's extents. Each option is bound to the
-// call's extents once, and then asked for its function on a block of up to 16 rows of lanes:
+// Ours depend on the call's extents. An option is bound to them once, and then gives its function on a block
+// of up to 16 rows of lanes:
 //
 //     bound = option.bind(function, shape)              checks its arguments, throws heed::error
-//     bound.lanes<T>(block) -> f(T score, at, place) -> T  reads what the block needs, once
+//     bound.lanes<T>(block) -> f(T score, at, lane_pos) -> T  reads what the block needs, once
 //
 // The functions of all steps are chained into one and inlined into the kernel's loop over a row. A step gives
 // a finite score for a finite one, so that no size of a number hides a key or empties a row: sums that
@@ -42,7 +42,7 @@ namespace detail {
 struct no_step {
     template <class T>
     struct same {
-        HEED_INLINE T operator()(T s, at, place) const { return s; }
+        HEED_INLINE T operator()(T s, at, lane_pos) const { return s; }
     };
     template <class T>
     same<T> lanes(const lane_block&) const {
@@ -55,7 +55,7 @@ struct chained {
     A first;
     B second;
     template <class T>
-    HEED_INLINE T operator()(T s, at i, place x) const {
+    HEED_INLINE T operator()(T s, at i, lane_pos x) const {
         return second(first(s, i, x), i, x);
     }
 };
@@ -74,14 +74,14 @@ HEED_INLINE T bounded_sum(T s, T added) {
     return scalar::choose(hidden, scalar::float_of(constants<T>::minus_infinity_bits), bounded);
 }
 
-// A caller's step: it is asked one score after the other.
+// A caller's step: called for one score after the other.
 template <class O>
 struct bound_own_step {
     const O* step;
     template <class T>
     struct call {
         const O* step;
-        HEED_INLINE T operator()(T s, at i, place) const { return static_cast<T>((*step)(s, i)); }
+        HEED_INLINE T operator()(T s, at i, lane_pos) const { return static_cast<T>((*step)(s, i)); }
     };
     template <class T>
     call<T> lanes(const lane_block&) const {

@@ -29,7 +29,7 @@ struct bound_score {
             "heed::score: needs a callable f(score, heed::at) that gives the new score; write "
             "[](auto s, heed::at i) { return ...; }, and heed::mask_if(f) for one that gives a bool");
         const F* f;
-        HEED_INLINE T operator()(T s, at i, place) const { return static_cast<T>((*f)(s, i)); }
+        HEED_INLINE T operator()(T s, at i, lane_pos) const { return static_cast<T>((*f)(s, i)); }
     };
     template <class T>
     call<T> lanes(const lane_block&) const {

@@ -62,7 +62,7 @@ struct bound_capture {
         index lane_stride;
         index row_stride;
         std::int32_t last;
-        HEED_INLINE T operator()(T s, at, place x) const {
+        HEED_INLINE T operator()(T s, at, lane_pos x) const {
             if (first != nullptr && x.lane <= last)
                 first[x.lane * lane_stride + x.row * row_stride] = static_cast<S>(s);
             return s;

@@ -16,7 +16,7 @@ struct bound_softcap {
     template <class T>
     struct capped {
         T cap;
-        HEED_INLINE T operator()(T s, at, place) const { return cap * math::tanh(s / cap); }
+        HEED_INLINE T operator()(T s, at, lane_pos) const { return cap * math::tanh(s / cap); }
     };
     template <class T>
     capped<T> lanes(const lane_block&) const {

@@ -49,16 +49,16 @@ struct certified_option : selector_base {
                       "there");
     }
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>& p) const {
+    void validate(std::string_view function, const exact_inputs<E>& p) const {
         if (!(tau > 0 && tau <= 1))
             fail(function, {"certified got ", tau, ", needs a share of the mass above 0 and at most 1"});
         pages.validate(function, "certified", p);
     }
     template <class E, class M>
-    void run(const exact_problem<E>& p, const M& mask, device_ref device_, workspace& memory) const {
+    void run(const exact_problem<E>& p, const M& mask, device_ref device, workspace& memory) const {
         using T = typename exact_problem<E>::T;
         with_table<T>(pages, [&](const page_table<T>* table) {
-            run_certified(p, table, pages.page(), tau, mask, device_, memory);
+            run_certified(p, table, pages.page(), tau, mask, device, memory);
         });
     }
 };

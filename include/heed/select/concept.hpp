@@ -13,14 +13,15 @@
 // (examples/13_own_selector.cpp). It sees what masks hide too: what enters the choice of a row must not
 // depend on keys that the row may not look at. attention_backward asks once more.
 //
-// Ours work on what the kernels are told. A selector checks its numbers and what it needs of the problem,
+// Ours work on what the kernels are given (kernel/exact/problem.hpp). A selector checks its numbers and what
+// it needs of the inputs,
 //
-//     selector.validate(function, problem)                 throws heed::error
+//     selector.validate(function, inputs)                  throws heed::error
 //
 // and then does one of two things. One that can tell before the scores are known, from a cheap estimate,
 // makes a mask out of the data, and the exact kernels run under both:
 //
-//     bound = selector.choose(problem, mask, device, workspace)
+//     bound = selector.choose(inputs, mask, device, workspace)
 //
 // bound answers classify(tile) and lanes(block) as every bound mask does (mask/concept.hpp), and holds
 // pointers into workspace::part::selection at most. One that needs the scores themselves runs the problem
@@ -33,11 +34,11 @@
 //
 //     bound = selector.keep(problem, device, workspace)
 //
-// All see `problem` checked and complete but for, in validate and choose, its score program; `mask` is the
-// bound mask of the call, which that program holds too. What a mask hides from every query of a call enters
-// no estimate. Choices depend on the row (or the group of heads that shares keys), never on threads. A
-// selector that some options would prove wrong has beside<Options...>() with a static_assert for each; one
-// that writes coverage(t) says `guarantees_mass = true`.
+// Inputs and problem are checked and complete; `mask` is the bound mask of the call, which the problem's
+// score program holds too. What a mask hides from every query of a call enters no estimate. Choices depend on
+// the row (or the group of heads that shares keys), never on threads. A selector that some options would
+// prove wrong has beside<Options...>() with a static_assert for each; one that writes coverage(t) says
+// `guarantees_mass = true`.
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>
@@ -55,7 +56,7 @@ concept selector =
     detail::option_of_kind<S, option_kind::select> &&
     (requires(const S& s, const view<const float>& x) {
         { detail::bind_mask(s.select(x, x), std::string_view(), problem_shape()) } -> bound_mask;
-    } || requires(const S& s, std::string_view function, const detail::exact_problem<float>& p) {
+    } || requires(const S& s, std::string_view function, const detail::exact_inputs<float>& p) {
         s.validate(function, p);
     });
 

@@ -35,16 +35,16 @@ struct entropy_budget_option : selector_base {
     explicit entropy_budget_option(const entropy_budget_rule& r) : rule(r) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
-        if (!(rule.least_keys >= 1 && rule.most_keys >= rule.least_keys))
-            fail(function, {"entropy_budget got (", rule.least_keys, ", ", rule.most_keys,
+    void validate(std::string_view function, const exact_inputs<E>&) const {
+        if (!(rule.min_keys >= 1 && rule.max_keys >= rule.min_keys))
+            fail(function, {"entropy_budget got (", rule.min_keys, ", ", rule.max_keys,
                             "), needs counts of keys with 1 <= k_min <= k_max"});
         if (!(rule.kappa > 0 && rule.kappa <= (std::numeric_limits<double>::max)()))
             fail(function, {"entropy_budget got a kappa of ", rule.kappa, ", needs a finite number above 0"});
     }
 
     template <class E, class Mask>
-    bound_query_blocks choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
+    bound_query_blocks choose(const exact_inputs<E>& p, const Mask& mask, device_ref device,
                               workspace& memory) const {
         const index words = words_of((p.keys + budget_block - 1) / budget_block);
         const index tasks = p.batch * p.kv_heads;
@@ -57,12 +57,12 @@ struct entropy_budget_option : selector_base {
                            workspace::part::selection));
         found.bits = bits;
 
-        const asked_mask asked(mask);
-        const entropy_choice<E> choice(p, asked, rule, found);
-        const index lanes = least(device_.lanes(), tasks);
+        const mask_ref visible(mask);
+        const entropy_choice<E> choice(p, visible, rule, found);
+        const index lanes = least(device.lanes(), tasks);
         const std::size_t each = cache_lines(choice.bytes());
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        for_each_task(device, lanes, tasks, [&](index lane, index task) {
             choice.run(task, base + each * static_cast<std::size_t>(lane), bits);
         });
         return bound_query_blocks{found};

@@ -22,7 +22,7 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
     local_plus_top_option(index width, double share) : window(width), fraction(share) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (window < 1)
             fail(function, {"local_plus_top is given a window of ", window, " keys, needs at least 1"});
         check_fraction(function, "local_plus_top", fraction);
@@ -36,8 +36,8 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
         const index end = within(origin, row.count);
         const index size = end - begin;
         // Its scores stand aside while the others compete.
-        T* const aside = row.room;
-        T* const room = row.room + size;
+        T* const aside = row.scratch;
+        T* const scratch = row.scratch + size;
         for (index i = 0; i < size; ++i) {
             aside[i] = row.scores[begin + i];
             row.scores[begin + i] = minus_infinity<T>();
@@ -45,7 +45,8 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
         const index others = row.leaf.count_not_below(row.scores, row.count, constants<T>::lowest);
         threshold<T> best{T(0), 0, 0};
         if (others > 0)
-            best = find_threshold(row.leaf, row.scores, row.count, share_of(fraction, others), others, room);
+            best =
+                find_threshold(row.leaf, row.scores, row.count, share_of(fraction, others), others, scratch);
         for (index i = 0; i < size; ++i) row.scores[begin + i] = aside[i];
         const threshold<T> visible{constants<T>::lowest, row.count, row.count};
         index kept = write_chosen(row, best, 0, begin, 0);

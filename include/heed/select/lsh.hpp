@@ -46,7 +46,7 @@ struct lsh_option : selector_base {
     explicit lsh_option(const lsh_rule& r) : rule(r) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (!(rule.rounds >= 1 && rule.rounds <= 1024))
             fail(function, {"lsh got ", rule.rounds, " rounds, needs 1 to 1024"});
         if (!(rule.buckets >= 2 && rule.buckets <= 1 << 20 && rule.buckets % 2 == 0))
@@ -54,9 +54,8 @@ struct lsh_option : selector_base {
     }
 
     template <class E, class Mask>
-    bound_lsh choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
-                     workspace& memory) const {
-        using T = typename exact_problem<E>::T;
+    bound_lsh choose(const exact_inputs<E>& p, const Mask& mask, device_ref device, workspace& memory) const {
+        using T = typename exact_inputs<E>::T;
         const index tasks = p.batch * p.kv_heads;
         bound_lsh found{};
         if (tasks == 0 || p.queries == 0 || p.keys == 0 || p.heads == 0) return found;
@@ -86,14 +85,14 @@ struct lsh_option : selector_base {
         const index stride = lsh_tables<E>::stride(p.features);
         const std::size_t drawn =
             cache_lines(static_cast<std::size_t>(rule.rounds * (rule.buckets / 2) * stride) * sizeof(T));
-        const asked_mask asked(mask);
-        const index lanes = least(device_.lanes(), tasks);
-        const std::size_t each = cache_lines(lsh_tables<E>(p, asked, rule, found, nullptr).bytes());
+        const mask_ref visible(mask);
+        const index lanes = least(device.lanes(), tasks);
+        const std::size_t each = cache_lines(lsh_tables<E>(p, visible, rule, found, nullptr).bytes());
         char* const base = static_cast<char*>(memory.reserve(drawn + each * static_cast<std::size_t>(lanes)));
         T* const directions = reinterpret_cast<T*>(base);
         lsh_tables<E>::draw(rule, p.features, directions);
-        const lsh_tables<E> tables(p, asked, rule, found, directions);
-        for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        const lsh_tables<E> tables(p, visible, rule, found, directions);
+        for_each_task(device, lanes, tasks, [&](index lane, index task) {
             tables.run(task, base + drawn + each * static_cast<std::size_t>(lane));
         });
         return found;

@@ -71,23 +71,24 @@ struct bound_lsh {
         return cover::empty;
     }
 
-    // Lanes past the last one read numbers that nobody looks at.
+    // Lanes past the last one read numbers that are not used.
     seen_table lanes(const lane_block& block) const {
         seen_table s;
         const at& first = block.first;
-        const bool turned = !block.lanes_are_queries();
+        const bool lanes_are_keys = !block.lanes_are_queries();
         for (std::int32_t x = 0; x < block.rows; ++x) {
-            const index query = first.query + (turned ? x : 0);
-            const index key = first.key + (turned ? 0 : x);
+            const index query = first.query + (lanes_are_keys ? x : 0);
+            const index key = first.key + (lanes_are_keys ? 0 : x);
             std::int32_t found[most_lanes];
             const auto apart = static_cast<std::int32_t>(query + shift - key);
-            for (std::int32_t l = 0; l < most_lanes; ++l) found[l] = turned ? l == apart : l == -apart;
+            for (std::int32_t l = 0; l < most_lanes; ++l)
+                found[l] = lanes_are_keys ? l == apart : l == -apart;
             for (index round = 0; round < rounds; ++round) {
                 const std::int32_t* const k =
                     key_bucket + keys_of(first.batch, first.head, round) * key_row + key;
                 const index q = queries_of(first.batch, first.head, round) * query_row + query;
                 const std::int32_t* const bucket = query_bucket + q;
-                if (turned) {
+                if (lanes_are_keys) {
                     const auto from = static_cast<std::int32_t>(low[q] - key);
                     const auto to = static_cast<std::int32_t>(high[q] - key);
                     const std::int32_t wanted = bucket[0];

@@ -9,9 +9,9 @@
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/scratch.hpp>
-#include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
 #include <heed/select/lsh_mask.hpp>
+#include <heed/select/mask_ref.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -19,11 +19,11 @@ namespace heed::inline HEED_ABI::detail {
 template <class E>
 class lsh_tables {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
     // directions: (round, column, feature), rows of stride() numbers.
-    lsh_tables(const exact_problem<E>& p, const asked_mask& mask, const lsh_rule& rule,
-               const bound_lsh& found, const T* directions)
+    lsh_tables(const exact_inputs<E>& p, const mask_ref& mask, const lsh_rule& rule, const bound_lsh& found,
+               const T* directions)
         : p_(p),
           leaf_(leaves_on_target<E>()),
           mask_(mask),
@@ -43,14 +43,14 @@ public:
 
     std::size_t bytes() const {
         arena m;
-        take(m);
+        layout_in(m);
         return m.bytes();
     }
 
     // Task (batch, key head).
-    void run(index task, void* memory) const {
-        arena room_(memory);
-        const work m = take(room_);
+    void run(index task, void* scratch) const {
+        arena pieces(scratch);
+        const layout m = layout_in(pieces);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
         clear(m.start, rule_.rounds * (rule_.buckets + 1));
@@ -62,15 +62,15 @@ public:
     }
 
 private:
-    struct work {
+    struct layout {
         T* rows;              // (vector, feature), of length 1
         T* products;          // (vector, column)
         std::int32_t* hash;   // (round, vector)
         std::int32_t* order;  // (round, rank): positions of keys sorted by (bucket, position)
         std::int32_t* start;  // (round, bucket): ranks; first the keys of the buckets before
     };
-    work take(arena& m) const {
-        work w;
+    layout layout_in(arena& m) const {
+        layout w;
         w.rows = m.take<T>(lsh_block * stride_);
         w.products = m.take<T>(lsh_block * decode_keys);
         w.hash = m.take<std::int32_t>(rule_.rounds * lsh_block);
@@ -80,35 +80,35 @@ private:
     }
 
     // Row i of m.rows over its length; in two steps, so that no square overflows. Zero stays zero.
-    void normalise(const work& m, index i) const {
+    void normalise(const layout& m, index i) const {
         T* const x = m.rows + i * stride_;
-        double most = 0;
+        double largest = 0;
         for (index f = 0; f < p_.features; ++f) {
             const double a = (std::abs)(static_cast<double>(x[f]));
-            if (!(a <= most)) most = a;
+            if (!(a <= largest)) largest = a;
         }
-        if (most == 0) return;
+        if (largest == 0) return;
         double sum = 0;
         for (index f = 0; f < p_.features; ++f) {
-            const double a = static_cast<double>(x[f]) / most;
+            const double a = static_cast<double>(x[f]) / largest;
             sum += a * a;
         }
         const double root = std::sqrt(sum);
         for (index f = 0; f < p_.features; ++f)
-            x[f] = static_cast<T>(static_cast<double>(x[f]) / most / root);
+            x[f] = static_cast<T>(static_cast<double>(x[f]) / largest / root);
     }
 
     // The buckets of the rows, all rounds, to m.hash.
-    void hash_rows(const work& m) const {
+    void hash_rows(const layout& m) const {
         for (index round = 0; round < rule_.rounds; ++round) {
-            T most[lsh_block];
-            T least_[lsh_block];
-            std::int32_t at_most[lsh_block];
-            std::int32_t at_least[lsh_block];
+            T max[lsh_block];
+            T min[lsh_block];
+            std::int32_t at_max[lsh_block];
+            std::int32_t at_min[lsh_block];
             for (index i = 0; i < lsh_block; ++i) {
-                most[i] = constants<T>::lowest;
-                least_[i] = -constants<T>::lowest;
-                at_most[i] = at_least[i] = 0;
+                max[i] = constants<T>::lowest;
+                min[i] = -constants<T>::lowest;
+                at_max[i] = at_min[i] = 0;
             }
             for (index first = 0; first < half_; first += decode_keys) {
                 const index count = least(decode_keys, half_ - first);
@@ -119,18 +119,18 @@ private:
                 for (index i = 0; i < lsh_block; ++i)
                     for (index c = 0; c < count; ++c) {
                         const T x = m.products[i * decode_keys + c];
-                        if (x > most[i]) {
-                            most[i] = x;
-                            at_most[i] = static_cast<std::int32_t>(first + c);
+                        if (x > max[i]) {
+                            max[i] = x;
+                            at_max[i] = static_cast<std::int32_t>(first + c);
                         }
-                        if (x < least_[i]) {
-                            least_[i] = x;
-                            at_least[i] = static_cast<std::int32_t>(half_ + first + c);
+                        if (x < min[i]) {
+                            min[i] = x;
+                            at_min[i] = static_cast<std::int32_t>(half_ + first + c);
                         }
                     }
             }
             for (index i = 0; i < lsh_block; ++i)
-                m.hash[round * lsh_block + i] = -least_[i] > most[i] ? at_least[i] : at_most[i];
+                m.hash[round * lsh_block + i] = -min[i] > max[i] ? at_min[i] : at_max[i];
         }
     }
 
@@ -147,7 +147,7 @@ private:
         return seen;
     }
 
-    void take_keys(index b, index kv, index key, const work& m) const {
+    void take_keys(index b, index kv, index key, const layout& m) const {
         const index count = least(lsh_block, p_.keys - key);
         const bit_word seen = seen_keys(b, kv, key, count);
         clear(m.rows, lsh_block * stride_);
@@ -174,7 +174,7 @@ private:
     }
 
     // By counting, which keeps the positions of a bucket in order.
-    void sort_keys(index b, index kv, index round, const work& m) const {
+    void sort_keys(index b, index kv, index round, const layout& m) const {
         std::int32_t* const start = m.start + round * (rule_.buckets + 1);
         std::int32_t* const order = m.order + round * p_.keys;
         std::int32_t* const buckets =
@@ -188,7 +188,7 @@ private:
         start[0] = 0;
     }
 
-    void take_queries(index b, index h, index query, const work& m) const {
+    void take_queries(index b, index h, index query, const layout& m) const {
         const index count = least(lsh_block, p_.queries - query);
         clear(m.rows, lsh_block * stride_);
         for (index i = 0; i < count; ++i) {
@@ -199,7 +199,7 @@ private:
         hash_rows(m);
         for (index round = 0; round < rule_.rounds; ++round) {
             const index row = found_.queries_of(b, h, round) * found_.query_row + query;
-            // Past the last query: lanes that nobody looks at.
+            // Past the last query: these lanes are not used.
             const index end = query + count == p_.queries ? found_.query_row - query : count;
             for (index i = 0; i < end; ++i) {
                 found_.query_bucket[row + i] = i < count ? m.hash[round * lsh_block + i] : 0;
@@ -237,9 +237,9 @@ private:
         high = order[to - 1];
     }
 
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const exact_leaves<E>& leaf_;
-    const asked_mask& mask_;
+    const mask_ref& mask_;
     const lsh_rule& rule_;
     const bound_lsh& found_;
     const T* directions_;

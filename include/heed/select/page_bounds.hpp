@@ -38,7 +38,7 @@ public:
         const index numbers = detail::checked_product("page_bounds", {batch_, kv_heads_, head_dim_});
         largest_.resize(static_cast<std::size_t>(numbers));
         room_.resize(static_cast<std::size_t>(
-            detail::checked_product("page_bounds", detail::page_room_keys, head_dim_)));
+            detail::checked_product("page_bounds", detail::page_scratch_keys, head_dim_)));
     }
 
     // Adds keys (batch, kv_head, key, feature) behind those there are. Throws heed::error when they do not

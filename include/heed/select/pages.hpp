@@ -19,7 +19,7 @@ struct own_pages {
 
     index page() const { return page_; }
     template <class E>
-    void validate(std::string_view function, std::string_view selector, const exact_problem<E>&) const {
+    void validate(std::string_view function, std::string_view selector, const exact_inputs<E>&) const {
         if (!(page_ >= 1 && page_ <= longest_axis))
             fail(function,
                  {selector, " got pages of ", page_, " keys, needs at least 1 and at most 2^31 - 1"});
@@ -34,9 +34,9 @@ struct carried_pages {
 
     index page() const { return bounds->page(); }
     template <class E>
-    void validate(std::string_view function, std::string_view selector, const exact_problem<E>& p) const {
+    void validate(std::string_view function, std::string_view selector, const exact_inputs<E>& p) const {
         static_assert(
-            std::is_same_v<typename exact_problem<E>::T, T>,
+            std::is_same_v<typename exact_inputs<E>::T, T>,
             "heed: the page bounds are not of the type that sums of these keys are kept in; "
             "page_bounds<float> goes with float, half and bfloat16, page_bounds<double> with double");
         const page_bounds<T>& b = *bounds;

@@ -55,7 +55,7 @@ struct psa_option : selector_base {
     explicit psa_option(const psa_settings& s) : settings(s) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         const auto share = [&](const char* name, double x) {
             if (!(x > 0 && x <= 1))
                 fail(function, {"psa has a ", name, " of ", x, ", needs a number above 0, at most 1"});
@@ -73,7 +73,7 @@ struct psa_option : selector_base {
     exponential_numbers<T> numbers() const {
         exponential_numbers<T> n{};
         for (std::size_t i = 0; i < 4; ++i) n.a[i] = static_cast<T>(settings.coefficients[i]);
-        n.least = static_cast<T>(-settings.clamp);
+        n.min = static_cast<T>(-settings.clamp);
         return n;
     }
     template <class T>
@@ -85,14 +85,14 @@ struct psa_option : selector_base {
         return {&psa_leaves_on_target<T>(), settings.reading, numbers<T>()};
     }
     template <class E, class M>
-    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
+    void run(const exact_problem<E>& p, const M&, device_ref device, workspace& memory) const {
         using T = typename exact_problem<E>::T;
         const exact_problem<E> sparse =
-            sparsified(p, settings.sparsify_queries, settings.sparsify_keys, device_, memory);
+            sparsified(p, settings.sparsify_queries, settings.sparsify_keys, device, memory);
         if (settings.reading == psa_reading::literal)
-            run_literal(sparse, numbers<T>(), device_, memory);
+            run_literal(sparse, numbers<T>(), device, memory);
         else
-            run_rows(sparse, chooser<T>(), weigher<T>(), device_, memory);
+            run_rows(sparse, chooser<T>(), weigher<T>(), device, memory);
     }
 };
 

@@ -48,37 +48,36 @@ struct psa_backward_call : query_backward_call {
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;
-        exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
-        const problem_shape shape = shape_of(p);
+        const auto joined = joined_masks(options...);
+        const auto positions = positions_in(joined);
+        const auto inputs = inputs_of(function, q, k, v, positions, options...);
+        const problem_shape shape = shape_of(inputs);
         const psa_option& psa_ = pick<option_kind::select>(options...);
-        psa_.validate(function, p);
+        psa_.validate(function, inputs);
 
         const auto of_logsumexp = rows_into_logsumexp<S>(function, used, shape, options...);
         used.validate(options...);
         if (k.heads() == 0) return;  // nor any of q: nothing to write
 
-        const auto joined = joined_masks(options...);
-        const auto places = places_in(joined);
-        set_places(p, places);
-        const score_program program{bind_steps<S>(function, shape, places, options...),
+        const score_program program{bind_steps<S>(function, shape, positions, options...),
                                     bind_mask(joined, function, shape)};
-        set_program(p, program);
+        const exact_problem<E> p = problem_of(inputs, {}, program);
 
         workspace own;
         workspace& memory = memory_of(own, options...);
-        const device_ref device_ = device_of(options...);
+        const device_ref device = device_of(options...);
         const psa_settings& s = psa_.settings;
-        const psa_backward_plan<E> plan{
-            sparsified(p, s.sparsify_queries, s.sparsify_keys, device_, memory),
-            {either_of<T>(dy), of_logsumexp, either_of<T>(dq), either_of<T>(dk), either_of<T>(dv)},
-            psa_.template chooser<S>(),
-            psa_.template weigher<S>(),
-            {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
-            {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
-            leaves_on_target<E>(),
-            select_leaves_on_target<S>(),
-            psa_leaves_on_target<S>()};
-        run_psa_backward(plan, device_, memory);
+        const psa_backward_plan<E> plan{sparsified(p, s.sparsify_queries, s.sparsify_keys, device, memory),
+                                        {stored_or_sum_of<T>(dy), of_logsumexp, stored_or_sum_of<T>(dq),
+                                         stored_or_sum_of<T>(dk), stored_or_sum_of<T>(dv)},
+                                        psa_.template chooser<S>(),
+                                        psa_.template weigher<S>(),
+                                        {p.q, p.heads, p.queries, p.features, s.sparsify_queries, nullptr},
+                                        {p.k, p.kv_heads, p.keys, p.features, s.sparsify_keys, nullptr},
+                                        leaves_on_target<E>(),
+                                        select_leaves_on_target<S>(),
+                                        psa_leaves_on_target<S>()};
+        run_psa_backward(plan, device, memory);
     }
 };
 

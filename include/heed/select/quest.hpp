@@ -33,16 +33,15 @@ struct quest_option : selector_base {
     quest_option(const Pages& p, index b) : pages(p), budget(b) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>& p) const {
+    void validate(std::string_view function, const exact_inputs<E>& p) const {
         if (budget < 1) fail(function, {"quest got a budget of ", budget, " keys, needs at least 1"});
         pages.validate(function, "quest", p);
     }
     template <class E, class M>
-    bound_blocks choose(const exact_problem<E>& p, const M& mask, device_ref device_,
-                        workspace& memory) const {
-        using T = typename exact_problem<E>::T;
+    bound_blocks choose(const exact_inputs<E>& p, const M& mask, device_ref device, workspace& memory) const {
+        using T = typename exact_inputs<E>::T;
         return with_table<T>(pages, [&](const page_table<T>* table) {
-            return choose_pages(p, table, pages.page(), budget, mask, device_, memory);
+            return choose_pages(p, table, pages.page(), budget, mask, device, memory);
         });
     }
 };

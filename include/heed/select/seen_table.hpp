@@ -10,7 +10,7 @@ namespace heed::inline HEED_ABI::detail {
 // mixes widths stays scalar (measured: 2.8 times the time of a whole call on AVX-512).
 struct seen_table {
     std::int32_t visible[most_rows][most_lanes];
-    HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+    HEED_INLINE bool operator()(at, lane_pos x) const { return visible[x.row][x.lane] != 0; }
 
     // Bit l to lane l of a row.
     HEED_INLINE void spread(bit_word bits, std::int32_t row) {

@@ -42,16 +42,17 @@ template <class R>
 using number_of_row = std::remove_cv_t<std::remove_pointer_t<decltype(number_row(std::declval<R&>()).first)>>;
 
 template <class T>
-index select_top_k(const T* scores, index n, index k, std::int32_t* indices, index room, workspace& memory) {
+index select_top_k(const T* scores, index n, index k, std::int32_t* indices, index capacity,
+                   workspace& memory) {
     const select_leaves<T>& leaf = select_leaves_on_target<T>();
     const index candidates = leaf.count_not_below(scores, n, constants<T>::lowest);
     const index found = k < candidates ? k : candidates;
-    if (found > room) fail("select_top_k", {"indices has room for ", room, ", needs ", found});
+    if (found > capacity) fail("select_top_k", {"indices has room for ", capacity, ", needs ", found});
     if (found == 0) return 0;
     T* const own = static_cast<T*>(
         memory.reserve(static_cast<std::size_t>(n + select_slack) * sizeof(T), workspace::part::selection));
     const threshold<T> t = find_threshold(leaf, scores, n, k, candidates, own);
-    return emit_chosen(leaf, t, scores, 0, n, 0, indices, static_cast<T*>(nullptr), room);
+    return emit_chosen(leaf, t, scores, 0, n, 0, indices, static_cast<T*>(nullptr), capacity);
 }
 
 }  // namespace detail
@@ -77,7 +78,7 @@ index select_top_k(const Scores& scores, K k, Indices&& indices, workspace& memo
             std::is_integral_v<Int> && sizeof(Int) == sizeof(std::int32_t),
             "heed::select_top_k: indices are a contiguous range of 32-bit integers, which is written");
         const auto [from, n] = detail::number_row(scores);
-        const auto [to, room] = detail::number_row(indices);
+        const auto [to, capacity] = detail::number_row(indices);
         static_assert(!std::is_const_v<std::remove_pointer_t<decltype(detail::number_row(indices).first)>>,
                       "heed::select_top_k: indices are written, and these are const");
         const index wanted = detail::index_of(k);
@@ -85,7 +86,8 @@ index select_top_k(const Scores& scores, K k, Indices&& indices, workspace& memo
             detail::fail("select_top_k", {"k is ", wanted, ", needs a number that is not negative"});
         if (n > longest_axis)
             detail::fail("select_top_k", {"scores has ", n, " numbers, needs at most 2^31 - 1"});
-        return detail::select_top_k<T>(from, n, wanted, reinterpret_cast<std::int32_t*>(to), room, memory);
+        return detail::select_top_k<T>(from, n, wanted, reinterpret_cast<std::int32_t*>(to), capacity,
+                                       memory);
     } else {
         return 0;
     }

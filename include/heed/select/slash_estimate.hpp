@@ -10,8 +10,8 @@
 #include <heed/core/numbers.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/scratch.hpp>
-#include <heed/select/asked_mask.hpp>
 #include <heed/select/concept.hpp>
+#include <heed/select/mask_ref.hpp>
 #include <heed/select/seen_table.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -55,7 +55,7 @@ struct bound_vertical_slash {
         const bit_word* const column = columns + r * column_words;
         const bit_word* const slash = diagonals + r * diagonal_words;
         for (std::int32_t x = 0; x < block.rows; ++x) {
-            // Lanes past the last one read bits that nobody looks at.
+            // Lanes past the last one read bits that are not used.
             if (block.lanes_are_queries()) {
                 const index key = first.key + x;
                 const bit_word all = bit_at(column, key) ? ~bit_word{0} : 0;
@@ -72,29 +72,29 @@ struct bound_vertical_slash {
 };
 
 // Sets the bits begin + i of the `count` largest values above 0, the lower i of equal ones; values has
-// n numbers, room as many.
+// n numbers, scratch as many.
 template <class T>
-void set_largest(const T* values, index n, index count, T* room, bit_word* bits, index begin) {
+void set_largest(const T* values, index n, index count, T* scratch, bit_word* bits, index begin) {
     index left = 0;
     for (index i = 0; i < n; ++i)
-        if (values[i] > T(0)) room[left++] = values[i];
+        if (values[i] > T(0)) scratch[left++] = values[i];
     if (count > left) count = left;
     if (count <= 0) return;
-    std::nth_element(room, room + (count - 1), room + left, std::greater<T>());
-    const T least_kept = room[count - 1];
-    for (index i = 0; i < n; ++i) count -= values[i] > least_kept;
-    // count is now what is left for those that equal the least
+    std::nth_element(scratch, scratch + (count - 1), scratch + left, std::greater<T>());
+    const T smallest = scratch[count - 1];
+    for (index i = 0; i < n; ++i) count -= values[i] > smallest;
+    // count is now what is left for those that equal the smallest
     for (index i = 0; i < n; ++i)
-        if (values[i] > least_kept || (values[i] == least_kept && count-- > 0)) set_bit(bits, begin + i);
+        if (values[i] > smallest || (values[i] == smallest && count-- > 0)) set_bit(bits, begin + i);
 }
 
 // The sums of one key head, and what is kept of them.
 template <class E>
 class slash_estimate {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
-    slash_estimate(const exact_problem<E>& p, const asked_mask& mask, const bound_vertical_slash& found)
+    slash_estimate(const exact_inputs<E>& p, const mask_ref& mask, const bound_vertical_slash& found)
         : p_(p),
           leaf_(leaves_on_target<E>()),
           mask_(mask),
@@ -105,15 +105,15 @@ public:
 
     std::size_t bytes() const {
         arena m;
-        take(m);
+        layout_in(m);
         return m.bytes();
     }
 
     // Task (batch, key head): sets the bits of its rows.
-    void run(index task, index vertical, index slash, void* memory, bit_word* columns,
+    void run(index task, index vertical, index slash, void* scratch, bit_word* columns,
              bit_word* diagonals) const {
-        arena room_(memory);
-        const work m = take(room_);
+        arena pieces(scratch);
+        const layout m = layout_in(pieces);
         const index b = task / p_.kv_heads;
         const index kv = task % p_.kv_heads;
         const index group = p_.heads / p_.kv_heads;
@@ -139,22 +139,22 @@ public:
     }
 
 private:
-    struct work {
+    struct layout {
         T* query;      // (row, feature), scaled
         T* scores;     // (row, key of a step)
         T* keys;       // a step's keys, where they are converted
-        T* most;       // of a row
+        T* row_max;    // of a row
         T* sum;        // of a row
         T* columns;    // sums
         T* diagonals;  // sums
         T* values;     // the sums once more, to choose from
     };
-    work take(arena& m) const {
-        work w;
+    layout layout_in(arena& m) const {
+        layout w;
         w.query = m.take<T>(rows_ * q_stride_);
         w.scores = m.take<T>(rounded_up(rows_, 4) * decode_keys);
         w.keys = m.take<T>(decode_keys * p_.features);
-        w.most = m.take<T>(slash_rows);
+        w.row_max = m.take<T>(slash_rows);
         w.sum = m.take<T>(slash_rows);
         w.columns = m.take<T>(p_.keys);
         w.diagonals = m.take<T>(p_.keys + rows_);
@@ -162,28 +162,28 @@ private:
         return w;
     }
 
-    void add_head(index b, index h, index kv, const work& m) const {
+    void add_head(index b, index h, index kv, const layout& m) const {
         leaf_.widen(p_.q.row(b, h, first_), p_.q.stride[2], p_.q.stride[3], rows_, p_.features, m.query,
                     q_stride_);
         for (index r = 0; r < rows_; ++r) {
             for (index f = 0; f < p_.features; ++f) m.query[r * q_stride_ + f] *= p_.scale;
-            m.most[r] = minus_infinity<T>();
+            m.row_max[r] = minus_infinity<T>();
             m.sum[r] = 0;
         }
         for (index key = 0; key < p_.keys; key += decode_keys)
-            if (bring_scores(b, h, kv, key, m))
+            if (load_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) {
-                    T keep;
-                    leaf_.rows_softmax(m.scores + r * decode_keys, 1, decode_keys, false, m.most + r, m.sum + r,
-                                       &keep);
+                    T rescale;
+                    leaf_.rows_softmax(m.scores + r * decode_keys, 1, decode_keys, false, m.row_max + r,
+                                       m.sum + r, &rescale);
                 }
         for (index key = 0; key < p_.keys; key += decode_keys)
-            if (bring_scores(b, h, kv, key, m))
+            if (load_scores(b, h, kv, key, m))
                 for (index r = 0; r < rows_; ++r) add_row(r, key, m);
     }
 
-    // The masked scores of the next keys in m.scores; false when nobody sees one.
-    bool bring_scores(index b, index h, index kv, index key, const work& m) const {
+    // The masked scores of the next keys in m.scores; false when no query sees one.
+    bool load_scores(index b, index h, index kv, index key, const layout& m) const {
         const index count = least(decode_keys, p_.keys - key);
         const cover seen = mask_.classify({b, h, first_, p_.queries, key, key + count});
         if (seen == cover::empty) return false;
@@ -209,10 +209,10 @@ private:
         return true;
     }
 
-    void add_row(index r, index key, const work& m) const {
+    void add_row(index r, index key, const layout& m) const {
         if (!(m.sum[r] > T(0))) return;  // sees nothing, or has a NaN
         T* const s = m.scores + r * decode_keys;
-        leaf_.weights(s, 1, decode_keys, m.most[r], 1 / m.sum[r]);
+        leaf_.weights(s, 1, decode_keys, m.row_max[r], 1 / m.sum[r]);
         const index count = least(decode_keys, p_.keys - key);
         // distance = (row of the last ones) + keys - rows - key, and sums start at -(rows - 1)
         T* const diagonal = m.diagonals + (r + p_.keys - key - 1);
@@ -222,9 +222,9 @@ private:
         }
     }
 
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const exact_leaves<E>& leaf_;
-    const asked_mask& mask_;
+    const mask_ref& mask_;
     const bound_vertical_slash& found_;
     index rows_;
     index first_;

@@ -20,7 +20,7 @@
 #pragma once
 
 #include <heed/core/numbers.hpp>
-#include <heed/kernel/rows/kept.hpp>
+#include <heed/kernel/rows/key_bits.hpp>
 #include <heed/kernel/select/threshold.hpp>
 #include <heed/select/concept.hpp>
 
@@ -30,7 +30,7 @@ namespace detail {
 // The k best of a row.
 template <class T>
 index keep_best(score_row<T>& row, index k) {
-    const threshold<T> t = find_threshold(row.leaf, row.scores, row.count, k, row.visible, row.room);
+    const threshold<T> t = find_threshold(row.leaf, row.scores, row.count, k, row.visible, row.scratch);
     return emit_chosen(row.leaf, t, row.scores, 0, row.count, static_cast<std::int32_t>(row.first), row.keys,
                        row.scores, row.count + select_slack);
 }
@@ -51,12 +51,12 @@ inline void check_fraction(std::string_view function, std::string_view selector,
 template <class Self>
 struct row_selector : selector_base {
     template <class E, class M>
-    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
-        run_rows(p, self(), softmax_weights{}, device_, memory);
+    void run(const exact_problem<E>& p, const M&, device_ref device, workspace& memory) const {
+        run_rows(p, self(), softmax_weights{}, device, memory);
     }
     template <class E>
-    kept_keys keep(const exact_problem<E>& p, device_ref device_, workspace& memory) const {
-        return kept_rows(p, self(), device_, memory);
+    key_bits keep(const exact_problem<E>& p, device_ref device, workspace& memory) const {
+        return key_bits_of(p, self(), device, memory);
     }
 
 private:
@@ -67,7 +67,7 @@ struct top_k_option : row_selector<top_k_option> {
     index k;
     explicit top_k_option(index n) : k(n) {}
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (k < 1) fail(function, {"top_k is given ", k, " keys, needs at least 1"});
     }
     template <class T>
@@ -80,7 +80,7 @@ struct top_fraction_option : row_selector<top_fraction_option> {
     double fraction;
     explicit top_fraction_option(double share) : fraction(share) {}
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         check_fraction(function, "top_fraction", fraction);
     }
     template <class T>

@@ -34,7 +34,7 @@ struct vertical_slash_option : selector_base {
     vertical_slash_option(index v, index s) : vertical(v), slash(s) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (!(vertical >= 0 && slash >= 0))
             fail(function, {"vertical_slash got (", vertical, ", ", slash,
                             "), needs counts of columns and diagonals that are not negative"});
@@ -43,7 +43,7 @@ struct vertical_slash_option : selector_base {
     }
 
     template <class E, class Mask>
-    bound_vertical_slash choose(const exact_problem<E>& p, const Mask& mask, device_ref device_,
+    bound_vertical_slash choose(const exact_inputs<E>& p, const Mask& mask, device_ref device,
                                 workspace& memory) const {
         const index tasks = p.batch * p.kv_heads;
         bound_vertical_slash found{nullptr,
@@ -54,19 +54,24 @@ struct vertical_slash_option : selector_base {
                                    p.heads / p.kv_heads,
                                    p.keys};
         if (tasks == 0 || p.queries == 0 || p.keys == 0 || p.heads == 0) return found;
-        bit_word* const columns = static_cast<bit_word*>(memory.reserve(
-            static_cast<std::size_t>(tasks * (found.column_words + found.diagonal_words)) * sizeof(bit_word),
-            workspace::part::selection));
-        bit_word* const diagonals = columns + tasks * found.column_words;
+        bit_word *columns, *diagonals;
+        const auto take = [&](arena& pieces) {
+            pieces.take(columns, tasks * found.column_words);
+            pieces.take(diagonals, tasks * found.diagonal_words);
+        };
+        arena counted;
+        take(counted);
+        arena pieces(memory.reserve(counted.bytes(), workspace::part::selection));
+        take(pieces);
         found.columns = columns;
         found.diagonals = diagonals;
 
-        const asked_mask asked(mask);
-        const slash_estimate<E> estimate(p, asked, found);
-        const index lanes = least(device_.lanes(), tasks);
+        const mask_ref visible(mask);
+        const slash_estimate<E> estimate(p, visible, found);
+        const index lanes = least(device.lanes(), tasks);
         const std::size_t each = cache_lines(estimate.bytes());
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+        for_each_task(device, lanes, tasks, [&](index lane, index task) {
             estimate.run(task, vertical, slash, base + each * static_cast<std::size_t>(lane), columns,
                          diagonals);
         });

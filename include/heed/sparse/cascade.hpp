@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include <heed/core/index.hpp>
+#include <heed/core/view.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -35,6 +35,18 @@ public:
     // those stand that are left? (batch, left)
     bool has_rows(index count) const { return count == before_ || count == all_; }
     std::span<const index> rows_among(index count) const { return count == before_ ? now_.from : now_.kept; }
+    // Those rows of x to y: axis 1 (heads) or 2 (positions) of both counts them.
+    template <class E>
+    void gather(const view<const E>& x, const view<E>& y, std::size_t axis) const {
+        const index* const rows = rows_among(x.extents[axis]).data();
+        for (index b = 0; b < y.batch(); ++b)
+            for (index h = 0; h < y.heads(); ++h)
+                for (index p = 0; p < y.positions(); ++p) {
+                    const index row = rows[b * left_ + (axis == 2 ? p : h)];
+                    const index head = axis == 2 ? h : row, position = axis == 2 ? row : p;
+                    for (index f = 0; f < y.features(); ++f) y(b, h, p, f) = x(b, head, position, f);
+                }
+    }
 
     // New ones come behind the others.
     void append(index count) {

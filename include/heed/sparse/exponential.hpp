@@ -36,15 +36,15 @@ struct table_exponential {
 
 namespace detail {
 
-inline constexpr int most_table_entries = 16;
+inline constexpr int max_table_entries = 16;
 
 // Either form as a kernel reads it.
 template <class T>
 struct exponential_numbers {
     T a[4];
-    T least;  // the smallest t that has a weight
+    T min;    // the smallest t that has a weight
     int cut;  // of the table; 0: no table
-    T table[most_table_entries];
+    T table[max_table_entries];
 };
 
 // Numbers of this size keep every power of a cubic finite in float.
@@ -71,7 +71,7 @@ exponential_numbers<T> numbers_of_exponential(std::string_view function, const c
     check_weight_of_largest(function, e.coefficients);
     exponential_numbers<T> n{};
     for (std::size_t i = 0; i < 4; ++i) n.a[i] = static_cast<T>(e.coefficients[i]);
-    n.least = static_cast<T>(-e.clamp);
+    n.min = static_cast<T>(-e.clamp);
     return n;
 }
 
@@ -79,11 +79,11 @@ template <class T>
 exponential_numbers<T> numbers_of_exponential(std::string_view function, const table_exponential& e) {
     check_cubic<T>(function, e.coefficients, 1);
     check_weight_of_largest(function, e.coefficients);
-    if (!(e.cut >= 1 && e.cut < most_table_entries))
+    if (!(e.cut >= 1 && e.cut < max_table_entries))
         fail(function, {"cut is ", e.cut, ", needs a whole number from 1 to 15"});
     exponential_numbers<T> n{};
     for (std::size_t i = 0; i < 4; ++i) n.a[i] = static_cast<T>(e.coefficients[i]);
-    n.least = static_cast<T>(-e.cut);
+    n.min = static_cast<T>(-e.cut);
     n.cut = e.cut;
     // By products of the rounded e^-1 in double: 15 of them are wrong by less than 2^-48.
     double x = 1;

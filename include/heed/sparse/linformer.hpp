@@ -96,8 +96,8 @@ struct linformer_call : query_call {
                                  {k.batch(), k.heads(), rank, features},
                                  {k.heads() * head, head, features, 1}};
         };
-        exact_attention<T, Y>(function, used, y, q, dense(mixed, k.features()),
-                              dense(mixed + key_size, v.features()), options...);
+        attention_call::run<T, Y>(function, used, y, q, dense(mixed, k.features()),
+                                  dense(mixed + key_size, v.features()), options...);
     }
 };
 

@@ -66,10 +66,10 @@ struct polynomial_call : call_base {
         const index n = x.features();
         for_each_row<S>(
             x.extents, 1,
-            [&](index b, index h, index p, S* room) {
-                const S* const row = read_row(convert, from, b, h, p, n, room);
-                leaf(row, n, row_to_write(to, b, h, p, room), e);
-                put_row(convert, to, b, h, p, n, room);
+            [&](index b, index h, index p, S* scratch) {
+                const S* const row = read_row(convert, from, b, h, p, n, scratch);
+                leaf(row, n, row_to_write(to, b, h, p, scratch), e);
+                put_row(convert, to, b, h, p, n, scratch);
             },
             options...);
     }
@@ -88,17 +88,17 @@ struct polynomial_backward_call : polynomial_call {
         const auto leaf = polynomial_leaves_on_target<S>().backward[e.cut > 0];
         const row_conversions<E> convert = row_conversions_on_target<E>();
         const auto from = strided_of<E>(x);
-        const either_tensor<const E, const S> gradient = either_of<T>(dy);
+        const stored_or_sum<const E, const S> gradient = stored_or_sum_of<T>(dy);
         const auto to = strided_of<E>(dx);
         const index n = x.features();
         const index row = rounded_up(n, 64 / static_cast<index>(sizeof(S)));
         for_each_row<S>(
             x.extents, 3,
-            [&](index b, index h, index p, S* room) {
-                const S* const scores = read_row(convert, from, b, h, p, n, room);
-                const S* const g = read_row(convert, gradient, b, h, p, n, room + row);
-                leaf(g, scores, n, row_to_write(to, b, h, p, room + row), room + 2 * row, e);
-                put_row(convert, to, b, h, p, n, room + row);
+            [&](index b, index h, index p, S* scratch) {
+                const S* const scores = read_row(convert, from, b, h, p, n, scratch);
+                const S* const g = read_row(convert, gradient, b, h, p, n, scratch + row);
+                leaf(g, scores, n, row_to_write(to, b, h, p, scratch + row), scratch + 2 * row, e);
+                put_row(convert, to, b, h, p, n, scratch + row);
             },
             options...);
     }

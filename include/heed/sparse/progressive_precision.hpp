@@ -57,14 +57,14 @@ struct precision_option : selector_base {
     precision_option(double threshold_, precision_report* report_) : threshold(threshold_), report(report_) {}
 
     template <class E>
-    void validate(std::string_view function, const exact_problem<E>&) const {
+    void validate(std::string_view function, const exact_inputs<E>&) const {
         if (!(threshold >= 0 && threshold <= 1))
             fail(function, {"progressive_precision has a threshold of ", threshold,
                             ", needs a probability from 0 to 1"});
     }
     template <class E, class M>
-    void run(const exact_problem<E>& p, const M&, device_ref device_, workspace& memory) const {
-        const index again = run_precision(p, threshold, device_, memory);
+    void run(const exact_problem<E>& p, const M&, device_ref device, workspace& memory) const {
+        const index again = run_precision(p, threshold, device, memory);
         if (report != nullptr) *report = {p.batch * p.heads * p.queries, again};
     }
 };

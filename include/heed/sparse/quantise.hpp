@@ -111,10 +111,10 @@ struct quantise_call : call_base {
         const S already = level ? std::ldexp(S(1), constants<S>::mantissa - *level) : S(0);
         for_each_row<S>(
             x.extents, 1,
-            [&](index b, index h, index p, S* room) {
-                const S* const row = read_row(convert, from, b, h, p, n, room);
-                leaf(row, n, row_to_write(to, b, h, p, room), up, down, already);
-                put_row(convert, to, b, h, p, n, room);
+            [&](index b, index h, index p, S* scratch) {
+                const S* const row = read_row(convert, from, b, h, p, n, scratch);
+                leaf(row, n, row_to_write(to, b, h, p, scratch), up, down, already);
+                put_row(convert, to, b, h, p, n, scratch);
             },
             options...);
     }

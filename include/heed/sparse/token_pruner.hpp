@@ -193,9 +193,9 @@ public:
     }
 
 private:
-    static index checked(index number, const char* name, index least, const char* function = "token_pruner") {
-        if (!(number >= least && number <= longest_axis))
-            detail::fail(function, {name, " is ", number, ", needs a number from ", least, " to 2^31 - 1"});
+    static index checked(index number, const char* name, index min, const char* function = "token_pruner") {
+        if (!(number >= min && number <= longest_axis))
+            detail::fail(function, {name, " is ", number, ", needs a number from ", min, " to 2^31 - 1"});
         return number;
     }
 
@@ -242,12 +242,12 @@ private:
 
     template <class X>
     auto gathered(const char* function, const X& x, std::size_t axis, const detail::cascade& list) const {
-        std::array<index, 4> extents = as_view(x).extents;
-        check_rows(function, view<const detail::gathered_element<X>>(as_view(x)), axis, list);
+        const view<const detail::gathered_element<X>> from(as_view(x));
+        check_rows(function, from, axis, list);
+        std::array<index, 4> extents = from.extents;
         extents[axis] = list.left();
         auto y = detail::result_of<X>::make(extents);
-        copy(detail::result_of<X>::view_of(y), view<const detail::gathered_element<X>>(as_view(x)), axis,
-             list);
+        list.gather(from, detail::result_of<X>::view_of(y), axis);
         return y;
     }
     template <class Y, class X>
@@ -270,7 +270,7 @@ private:
         used.reads("x", detail::bytes_of(from));
         used.writes("y", detail::bytes_of(to));
         used.validate();
-        copy(to, from, axis, list);
+        list.gather(from, to, axis);
     }
 
     template <class E>
@@ -281,18 +281,6 @@ private:
             detail::fail(function,
                          {"x has ", x.extents[axis], axis == 2 ? " positions" : " heads", ", needs the ",
                           list.before(), " before the latest pruning or all ", list.all()});
-    }
-
-    template <class E>
-    void copy(const view<E>& y, const view<const E>& x, std::size_t axis, const detail::cascade& list) const {
-        const index* const rows = list.rows_among(x.extents[axis]).data();
-        for (index b = 0; b < y.batch(); ++b)
-            for (index h = 0; h < y.heads(); ++h)
-                for (index p = 0; p < y.positions(); ++p) {
-                    const index row = rows[b * list.left() + (axis == 2 ? p : h)];
-                    const index head = axis == 2 ? h : row, position = axis == 2 ? row : p;
-                    for (index f = 0; f < y.features(); ++f) y(b, h, p, f) = x(b, head, position, f);
-                }
     }
 
     index batch_;

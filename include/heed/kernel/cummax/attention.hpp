@@ -20,7 +20,7 @@ struct cummax_attention_form : cummax_form<E> {
     using cummax_form<E>::io;
 
     strided<const E> o, a1, a2;
-    either_tensor<const E, const T> g;
+    stored_or_sum<const E, const T> g;
     strided<E> y, d_o, d_a1, d_a2;
 
     in_rows source(const cummax_place& at, index head, index t, index n, T* room) const {

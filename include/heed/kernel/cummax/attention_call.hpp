@@ -140,7 +140,7 @@ struct cummax_attention_backward_call : cummax_call {
         form.o = strided_of<E>(source);
         form.a1 = strided_of<E>(of(a1));
         form.a2 = strided_of<E>(of(a2));
-        form.g = either_of<T>(of(dy));
+        form.g = stored_or_sum_of<T>(of(dy));
         form.d_o = strided_of<E>(of(d_o));
         form.d_a1 = strided_of<E>(of(d_a1));
         form.d_a2 = strided_of<E>(of(d_a2));

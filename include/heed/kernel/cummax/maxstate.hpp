@@ -18,7 +18,7 @@ struct maxstate_form : cummax_form<E> {
 
     const maxstate_leaves<T>* leaf = nullptr;
     strided<const E> o, a1, a2;
-    either_tensor<const E, const T> g;
+    stored_or_sum<const E, const T> g;
     strided<E> y, d_o, d_a1, d_a2;
     T factor = 1;
 

@@ -77,7 +77,7 @@ struct maxstate_backward_call : cummax_call {
         used.validate(options...);
         const cummax_plan plan = apart_plan(o, a1, a2, dy, d_o, d_a1, d_a2);
         auto form = maxstate_form_of<E>(plan, o, a1, a2);
-        form.g = either_of<T>(dy);
+        form.g = stored_or_sum_of<T>(dy);
         form.d_o = strided_of<E>(d_o);
         form.d_a1 = strided_of<E>(d_a1);
         form.d_a2 = strided_of<E>(d_a2);
@@ -191,7 +191,7 @@ struct maxstate_super_backward_call : cummax_call {
         used.validate(options...);
         form.wants_mix = wants_mix;
         form.sums = 3 + (wants_mix ? 5 * heads * heads : 0);
-        form.g = either_of<T>(dy);
+        form.g = stored_or_sum_of<T>(dy);
         for (std::size_t i = 0; i < 4; ++i) form.du[i] = strided_of<E>(du[i]);
         with_resources(
             [&](const device_ref device_, workspace& w) {

@@ -20,7 +20,7 @@ struct maxstate_super_form : cummax_form<E> {
 
     const maxstate_leaves<T>* leaf = nullptr;
     strided<const E> u[4];  // a, b, c, d
-    either_tensor<const E, const T> g;
+    stored_or_sum<const E, const T> g;
     strided<E> y, du[4];
     T alphas[3] = {};
     const T* mix = nullptr;  // (head, 5 heads), its strides

@@ -206,13 +206,13 @@ struct cummax_io {
         return {room, pad};
     }
     // The same of gradients that come in, which may be kept as sums are.
-    cummax_rows<const T> read(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+    cummax_rows<const T> read(const stored_or_sum<const E, const T>& x, const cummax_place& at, index head,
                               index position, index rows, T* room) const {
         if (x.sums.data == nullptr) return read(x.stored, at, head, position, rows, room);
         if (x.sums.stride[3] != 1) return copy(x, at, head, position, rows, room);
         return {x.sums.row(at.batch, at.head + head, position) + at.feature, x.sums.stride[2]};
     }
-    cummax_rows<T> copy(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+    cummax_rows<T> copy(const stored_or_sum<const E, const T>& x, const cummax_place& at, index head,
                         index position, index rows, T* room) const {
         if (x.sums.data == nullptr) return copy(x.stored, at, head, position, rows, room);
         for (index r = 0; r < rows; ++r) {

@@ -25,7 +25,7 @@ struct cummax_scan_form : cummax_form<E> {
     using cummax_form<E>::io;
 
     strided<const E> x;
-    either_tensor<const E, const T> g;
+    stored_or_sum<const E, const T> g;
     strided<E> y, dx;
     bool by_lanes = false;  // a forward whose positions are neighbours
 
@@ -162,7 +162,7 @@ struct cummax_scan_backward_call : cummax_scan_call {
         join_rows(from, g, to);
         cummax_plan plan;
         auto form = scan_form<E>(from, features_together(128, from, g, to), plan);
-        form.g = either_of<T>(g);
+        form.g = stored_or_sum_of<T>(g);
         form.dx = strided_of<E>(to);
         with_resources(
             [&](const device_ref device_, workspace& w) {

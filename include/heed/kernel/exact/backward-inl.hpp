@@ -10,7 +10,7 @@
 #include <heed/kernel/carry-inl.hpp>
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/exact/backward_problem.hpp>
-#include <heed/kernel/multiply_add-inl.hpp>
+#include <heed/kernel/matrix_product-inl.hpp>
 #include <heed/kernel/transpose-inl.hpp>
 
 #define HEED_FOREACH <heed/kernel/exact/backward-inl.hpp>
@@ -20,53 +20,16 @@
 #ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
-inline constexpr int gradient_rows = detail::gradient_row_group;
-inline constexpr int gradient_packs = HEED_SIMD_REGISTERS == 32 ? 4 : 3;
+using gradient_blocks =
+    product_blocks<detail::gradient_row_group, HEED_SIMD_REGISTERS == 32 ? 4 : 3, detail::gradient_run>;
 
-template <int Rows, int Packs, class T>
-HEED_INLINE void gradient_block(const detail::gradient_product<T>& p, index r, index column) {
-    constexpr int w = lanes_of<T>;
-    const T* const a = p.a + r * p.a_row;
-    const T* const b = p.b + column * w;
-    T* const c = p.c + r * p.c_row + column * w;
-    bool add = p.add;
-    index i = 0;
-    do {
-        const index end = p.count - i < detail::gradient_run ? p.count : i + detail::gradient_run;
-        pack<T> sums[Rows][Packs];
-        clear(sums);
-        for (; i < end; ++i) add_products<T>(a + i * p.a_step, p.a_row, b + i * p.b_row, sums);
-        HEED_UNROLL
-        for (int q = 0; q < Rows; ++q) {
-            HEED_UNROLL
-            for (int j = 0; j < Packs; ++j) {
-                T* const to = c + q * p.c_row + j * w;
-                store(to, add ? load(to) + sums[q][j] : sums[q][j]);
-            }
-        }
-        add = true;
-    } while (i < p.count);
-}
-
-template <int Packs, class T>
-HEED_INLINE void gradient_columns(const detail::gradient_product<T>& p, index column) {
-    index r = 0;
-    for (; r + gradient_rows <= p.rows; r += gradient_rows)
-        gradient_block<gradient_rows, Packs>(p, r, column);
-    for (; r < p.rows; ++r) gradient_block<1, Packs>(p, r, column);
+template <class T>
+HEED_NOINLINE void multiply_gradient(const detail::matrix_product<T>& p) {
+    multiply_in_blocks<gradient_blocks>(p);
 }
 
 template <class T>
-HEED_NOINLINE void multiply_gradient(const detail::gradient_product<T>& p) {
-    index column = 0;
-    for (; column + gradient_packs <= p.columns; column += gradient_packs)
-        gradient_columns<gradient_packs>(p, column);
-    for (; column + 2 <= p.columns; column += 2) gradient_columns<2>(p, column);
-    if (column < p.columns) gradient_columns<1>(p, column);
-}
-
-template <class T>
-HEED_NOINLINE void multiply_seen_lanes(const detail::gradient_product<T>& p) {
+HEED_NOINLINE void multiply_seen_lanes(const detail::matrix_product<T>& p, const T* scores, index score_row) {
     constexpr int w = lanes_of<T>;
     for (index r = 0; r < p.rows; ++r)
         for (index j = 0; j < p.columns * w; j += w) {
@@ -74,24 +37,24 @@ HEED_NOINLINE void multiply_seen_lanes(const detail::gradient_product<T>& p) {
             for (index i = 0; i < p.count; ++i) {
                 const pack<T> added =
                     set<pack<T>>(p.a[r * p.a_row + i * p.a_step]) * load(p.b + i * p.b_row + j) + sum;
-                sum = choose(is_minus_infinity(load(p.hidden + i * p.hidden_row + j)), sum, added);
+                sum = choose(is_minus_infinity(load(scores + i * score_row + j)), sum, added);
             }
             T* const to = p.c + r * p.c_row + j;
-            store(to, p.add ? load(to) + sum : sum);
+            store(to, p.add > 0 ? load(to) + sum : sum);
         }
 }
 
 template <class T>
-HEED_NOINLINE void multiply_seen_terms(const detail::gradient_product<T>& p) {
+HEED_NOINLINE void multiply_seen_terms(const detail::matrix_product<T>& p, const T* scores, index score_row) {
     constexpr int w = lanes_of<T>;
     for (index r = 0; r < p.rows; ++r)
         for (index j = 0; j < p.columns * w; j += w) {
             pack<T> sum = set<pack<T>>(0);
             for (index i = 0; i < p.count; ++i)
-                if (!detail::is_minus_infinity(p.hidden[r * p.hidden_row + i]))
+                if (!detail::is_minus_infinity(scores[r * score_row + i]))
                     sum = set<pack<T>>(p.a[r * p.a_row + i * p.a_step]) * load(p.b + i * p.b_row + j) + sum;
             T* const to = p.c + r * p.c_row + j;
-            store(to, p.add ? load(to) + sum : sum);
+            store(to, p.add > 0 ? load(to) + sum : sum);
         }
 }
 

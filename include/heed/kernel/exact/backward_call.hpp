@@ -25,17 +25,18 @@ void exact_attention_backward(std::string_view function, call_memory& used, cons
                               const view<const T>& k, const view<const T>& v, const view<DY>& dy,
                               const view<Y>& y, const table<S>& lse, const auto&... options) {
     using E = storage_t<T>;
-    exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
-    const problem_shape shape = shape_of(p);
+    const auto positions = positions_in(joined_masks(options...));
+    auto inputs = inputs_of(function, q, k, v, positions, options...);
+    const problem_shape shape = shape_of(inputs);
     const auto rows = exact_extents(function, "lse", lse, {1, shape.batch, shape.heads, shape.queries}, 3);
 
     exact_gradients<E> g;
-    g.dy = either_of<T>(dy);
-    g.y = either_of<T>(y);
+    g.dy = stored_or_sum_of<T>(dy);
+    g.y = stored_or_sum_of<T>(y);
     g.lse = {rows.data, {rows.strides[1], rows.strides[2], rows.strides[3], 0}};
-    g.q = either_of<T>(dq);
-    g.k = either_of<T>(dk);
-    g.v = either_of<T>(dv);
+    g.q = stored_or_sum_of<T>(dq);
+    g.k = stored_or_sum_of<T>(dk);
+    g.v = stored_or_sum_of<T>(dv);
 
     used.reads("lse", bytes_of(rows));
     g.of_logsumexp = rows_into_logsumexp<sum_t<T>>(function, used, shape, options...);
@@ -60,10 +61,7 @@ void exact_attention_backward(std::string_view function, call_memory& used, cons
     if constexpr (!is_absent<decltype(sinks_to)>)
         g.sink = strided_of_numbers(into("the sinks' gradient", sinks_to, {1, 1, 1, shape.heads}));
     used.validate(options...);
-
-    const auto places = places_in(joined_masks(options...));
-    set_places(p, places);
-    const auto steps = bind_steps<sum_t<T>>(function, shape, places, options...);
+    const auto steps = bind_steps<sum_t<T>>(function, shape, positions, options...);
     const auto& score_ = pick<option_kind::score>(options...);
     const auto& softcap_ = std::get<0>(steps.scores);
     const score_derivative<std::remove_cvref_t<decltype(softcap_)>, std::remove_cvref_t<decltype(score_)>>
@@ -74,25 +72,22 @@ void exact_attention_backward(std::string_view function, call_memory& used, cons
     }
     workspace own;
     workspace& memory = memory_of(own, options...);
-    const device_ref device_ = device_of(options...);
+    const device_ref device = device_of(options...);
     const auto run = [&](const auto& visible) {
         const score_program program{steps, visible};
-        set_program(p, program);
         if constexpr (decltype(program)::has_probability)
             g.probability =
                 probability_gradient_on_target<std::remove_const_t<decltype(program)>, sum_t<T>>();
         // Without batch entries or heads the sums over them, of a bias, of slopes and of sinks, are written
         // all the same, as zeros; and without a head of keys there are no keys to go through.
-        if (k.heads() == 0) p.batch = 0;
-        run_backward(p, g, device_, memory);
+        if (k.heads() == 0) inputs.batch = 0;
+        run_backward(problem_of(inputs, {}, program), g, device, memory);
     };
-    under_masks(
-        function, p, q, k, device_, memory, run,
-        [&](const auto& selector, const auto& visible) {
-            // Of the forward's program, so that the choice is the forward's.
-            under_kept_keys(p, steps, selector, visible, device_, memory, run);
-        },
-        options...);
+    // Of the forward's program, so that the choice is the forward's.
+    const auto run_selector = [&](const auto& selector, const auto& visible) {
+        under_kept_keys(inputs, steps, selector, visible, device, memory, run);
+    };
+    under_masks(function, inputs, q, k, device, memory, run, run_selector, options...);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/backward_problem.hpp: what the backward of exact attention is told beside the problem,
+// heed/kernel/exact/backward_problem.hpp: what the backward of exact attention is given beside the problem,
 // and the leaves that a target compiles for it
 #pragma once
 
 #include <heed/core/tensor.hpp>
 #include <heed/kernel/exact/problem.hpp>
+#include <heed/kernel/matrix_product.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -15,7 +16,7 @@ inline constexpr index panel_keys = most_lanes;
 inline constexpr index gradient_panels = 2;
 inline constexpr index gradient_keys = gradient_panels * panel_keys;
 // Rows that a product takes together, from the first of a tile on.
-inline constexpr index gradient_row_group = 4;
+inline constexpr int gradient_row_group = 4;
 // Terms that are summed from zero before they are added to what was there.
 inline constexpr index gradient_run = 128;
 // Blocks of keys, and of queries, whose sums are a group, as in the forward.
@@ -35,7 +36,7 @@ using probability_function = void (*)(const void* program, T* s, index s_row, T*
                                       const lane_block& block, index lanes, const row_numbers<T>& numbers,
                                       bool may_hide);
 
-// What is kept of every row, (batch, head, query):
+// Three numbers of every row, (batch, head, query):
 //     P = e^(S - shift) factor        dS = P (dP - delta)
 // A row that sees nothing has the shift +inf, with which every weight is 0.
 template <class T>
@@ -51,38 +52,19 @@ template <class E>
 struct exact_gradients {
     using T = typename exact_problem<E>::T;
 
-    either_tensor<const E, const T> dy;
-    either_tensor<const E, const T> y;
+    stored_or_sum<const E, const T> dy;
+    stored_or_sum<const E, const T> y;
     strided<const T> lse;           // (batch, head, query)
     strided<const T> of_logsumexp;  // likewise: the gradient that reaches it; without memory there is none
-    either_tensor<E, T> q;
-    either_tensor<E, T> k;
-    either_tensor<E, T> v;
+    stored_or_sum<E, T> q;
+    stored_or_sum<E, T> k;
+    stored_or_sum<E, T> v;
     table<T> bias;    // written where there is memory: strides 0 along the axes that are summed
     strided<T> sink;  // (., ., ., head)
     strided<T> slope;
     const void* derivative_context = nullptr;
     derivative_function<T> derivative = nullptr;  // nullptr: 1
     probability_function<T> probability = nullptr;
-};
-
-// c = a b or c += a b: numbers of a, rows of b in packs. Where scores are given, the terms that they hide
-// (-inf) are left out rather than multiplied by zero.
-template <class T>
-struct gradient_product {
-    const T* a;
-    index a_row;
-    index a_step;
-    const T* b;
-    index b_row;
-    T* c;
-    index c_row;
-    index rows;
-    index count;    // terms of a sum
-    index columns;  // of b and c, in packs
-    bool add;
-    const T* hidden = nullptr;
-    index hidden_row = 0;
 };
 
 template <class E>
@@ -96,10 +78,12 @@ struct gradient_leaves {
     bool (*all_finite)(const T* rows, index row_stride, index count, index features);
     void (*transpose)(const T* from, index from_stride, T* to, index to_stride, const T* factor);
 
-    void (*multiply)(const gradient_product<T>&);
-    // The same where a hidden term may be infinite or NaN: by scores (term, lane), or (row, term).
-    void (*multiply_seen_lanes)(const gradient_product<T>&);
-    void (*multiply_seen_terms)(const gradient_product<T>&);
+    // c = a b or c += a b.
+    void (*multiply)(const matrix_product<T>&);
+    // The same where a hidden term may be infinite or NaN: the terms whose scores, (term, lane) or (row,
+    // term), are -inf are left out rather than multiplied by zero.
+    void (*multiply_seen_lanes)(const matrix_product<T>&, const T* scores, index score_row);
+    void (*multiply_seen_terms)(const matrix_product<T>&, const T* scores, index score_row);
     // Scores to p and dp to ds, in place.
     void (*softmax)(T* s, index s_row, T* dp, index dp_row, index rows, int packs,
                     const row_numbers<T>& numbers, bool may_hide);

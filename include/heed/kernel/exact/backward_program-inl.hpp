@@ -5,6 +5,7 @@
 #define HEED_KERNEL_EXACT_BACKWARD_PROGRAM_INL
 
 #include <heed/kernel/exact/backward_problem.hpp>
+#include <heed/kernel/exact/program-inl.hpp>
 #include <heed/mask/concept.hpp>
 #include <heed/simd/pack-inl.hpp>
 
@@ -28,12 +29,11 @@ HEED_FLATTEN void run_derivative(const void* context, const T* raw, index raw_ro
         for (std::int32_t begin = 0; begin < lanes; begin += w) {
             T before[w];
             T after[w];
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) before[l] = raw[begin + l];
+            load_lanes(raw + begin, before);
             HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
                 const T s = detail::scalar::choose(before[l] < lowest, lowest, before[l]);
-                after[l] = slope(s, block.at_place({begin + l, row}));
+                after[l] = slope(s, block.at_pos({begin + l, row}));
             }
             HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
@@ -62,13 +62,11 @@ HEED_FLATTEN void run_probability_gradient(const void* context, T* s, index s_ro
             T score[w];
             T flow[w];
             T weight[w];
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) score[l] = s[begin + l];
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) flow[l] = dp[begin + l];
+            load_lanes(s + begin, score);
+            load_lanes(dp + begin, flow);
             HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
-                const at i = block.at_place({begin + l, row});
+                const at i = block.at_pos({begin + l, row});
                 const bool hidden = (int{may_hide} & int{detail::is_minus_infinity(score[l])}) != 0;
                 // Above 0 are lanes past the last key alone.
                 const T x = score[l] - shift;
@@ -78,10 +76,8 @@ HEED_FLATTEN void run_probability_gradient(const void* context, T* s, index s_ro
                 weight[l] = detail::scalar::choose(hidden, T(0), probability(p, i));
                 flow[l] = detail::scalar::choose(hidden, T(0), ds);
             }
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) s[begin + l] = weight[l];
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) dp[begin + l] = flow[l];
+            store_lanes(weight, s + begin);
+            store_lanes(flow, dp + begin);
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/backward_rows.hpp: what the backward keeps of every row, before it starts
+// heed/kernel/exact/backward_rows.hpp: the numbers of every row that the backward needs before it starts
 //
 //     shift = L        factor = 1          delta = rowsum(dO O) - dL
 //     shift = max S    factor = 1 / sum    delta = sum of P dP - dL        where L says too little
@@ -30,25 +30,25 @@ public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    // Memory for it is bytes() long and aligned to a cache line.
+    // Scratch for it is bytes() long and aligned to a cache line.
     gradient_rows(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
-                  void* memory = nullptr)
-        : p_(p), g_(g), leaf_(leaves), tile_(p, g, leaves), room_(memory) {
-        dy_ = room_.take<T>(gradient_queries * tile_.value_row());
-        y_ = room_.take<T>(gradient_queries * tile_.value_row());
-        panel_ = tile_.panel_memory(room_, room_.take<T>(panel_keys * tile_.key_row()));
-        values_ = room_.take<T>(panel_keys * tile_.value_row());
-        m_ = tile_.memory_of(room_);
-        flow_ = room_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
+                  void* scratch = nullptr)
+        : p_(p), g_(g), leaf_(leaves), tile_(p, g, leaves), arena_(scratch) {
+        dy_ = arena_.take<T>(gradient_queries * tile_.value_row());
+        y_ = arena_.take<T>(gradient_queries * tile_.value_row());
+        panel_ = tile_.panel_in(arena_, arena_.take<T>(panel_keys * tile_.key_row()));
+        values_ = arena_.take<T>(panel_keys * tile_.value_row());
+        m_ = tile_.scratch_in(arena_);
+        flow_ = arena_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
     }
-    std::size_t bytes() const { return room_.bytes(); }
+    std::size_t bytes() const { return arena_.bytes(); }
 
     // The block of queries from `first` on, and its numbers.
     void run(index b, index h, index first, const row_numbers<T>& numbers) {
         const index count = least(p_.queries - first, gradient_queries);
         const index row = tile_.value_row();
-        tile_.bring_rows(g_.dy, b, h, first, count, p_.value_features, row, dy_);
-        tile_.bring_rows(g_.y, b, h, first, count, p_.value_features, row, y_);
+        tile_.load_rows(g_.dy, b, h, first, count, p_.value_features, row, dy_);
+        tile_.load_rows(g_.y, b, h, first, count, p_.value_features, row, y_);
         leaf_.dots(dy_, y_, row, count, numbers.delta);
         bool lost[gradient_queries];
         index begin = count;
@@ -76,7 +76,7 @@ private:
     // Keys are counted in steps of this many; one that the mask hides in part counts whole.
     static constexpr index step = 8;
 
-    // As many keys as every row of a block sees for certain.
+    // A number of keys that every row of the block sees.
     index keys_of_all(index b, index h, index first, index count) const {
         if (p_.classify == nullptr || p_.keys == 0) return p_.keys;
         const index keys = least(p_.keys, panel_keys);
@@ -111,22 +111,21 @@ private:
         // Products take the same rows together as in the tiles of the sweep.
         begin = begin / gradient_row_group * gradient_row_group;
         end = least(rounded_up(end, gradient_row_group), count);
-        T most[gradient_queries];
+        T row_max[gradient_queries];
         double sum[gradient_queries];
         double mean[gradient_queries];
         T of_panel[gradient_queries];
         for (index i = begin; i < end; ++i) {
-            most[i] = minus_infinity<T>();
+            row_max[i] = minus_infinity<T>();
             sum[i] = mean[i] = 0;
         }
         const auto& softmax = leaves_on_target<E>().rows_softmax;
-        const query_rows<T> q =
-            tile_.bring_queries(b, h, first + begin, end - begin, numbers.from(begin), m_);
+        const query_rows<T> q = tile_.load_queries(b, h, first + begin, end - begin, numbers.from(begin), m_);
         for (index key = 0; key < p_.keys; key += panel_keys) {
             const index keys = least(p_.keys - key, panel_keys);
             const cover seen = p_.cover_of({b, h, first, first + count, key, key + keys});
             if (seen == cover::empty) continue;
-            tile_.bring_keys(b, p_.kv_head(h), key, keys, panel_, values_);
+            tile_.load_keys(b, p_.kv_head(h), key, keys, panel_, values_);
             const bool may_hide = tile_.score(b, h, seen, q, panel_, m_);
             tile_.flow(b, h, q, panel_, flow_, panel_keys);
             for (index i = begin; i < end; ++i) {
@@ -134,12 +133,12 @@ private:
                 T* const flow = flow_ + (i - begin) * panel_keys;
                 const index used = lost[i] ? keys : 0;
                 T added = 0;
-                T keep = 1;
-                if (lost[i]) softmax(s, 1, keys, !may_hide, most + i, &added, &keep);
+                T rescale = 1;
+                if (lost[i]) softmax(s, 1, keys, !may_hide, row_max + i, &added, &rescale);
                 clear(s + used, panel_keys - used);
                 clear(flow + used, panel_keys - used);  // no number was written there
-                sum[i] = sum[i] * static_cast<double>(keep) + static_cast<double>(added);
-                mean[i] *= static_cast<double>(keep);
+                sum[i] = sum[i] * static_cast<double>(rescale) + static_cast<double>(added);
+                mean[i] *= static_cast<double>(rescale);
             }
             leaf_.dots(flow_, m_.s, panel_keys, end - begin, of_panel);
             for (index i = begin; i < end; ++i) mean[i] += static_cast<double>(of_panel[i - begin]);
@@ -147,11 +146,11 @@ private:
         for (index i = begin; i < end; ++i) {
             if (!lost[i]) continue;
             T total = static_cast<T>(sum[i]);
-            const T kept = p_.has_sinks ? join_sink(p_, h, most[i], total) : T(1);
+            const T share = p_.has_sinks ? join_sink(p_, h, row_max[i], total) : T(1);
             const bool empty = total == T(0);
-            numbers.shift[i] = empty ? -minus_infinity<T>() : most[i];
+            numbers.shift[i] = empty ? -minus_infinity<T>() : row_max[i];
             numbers.factor[i] = empty ? T(1) : T(1) / total;
-            numbers.delta[i] = empty ? T(0) : static_cast<T>(mean[i]) * kept / total;
+            numbers.delta[i] = empty ? T(0) : static_cast<T>(mean[i]) * share / total;
         }
     }
 
@@ -159,12 +158,12 @@ private:
     void sum_flows(index b, index h, index first, index count, const row_numbers<T>& numbers) {
         double sum[gradient_queries] = {};
         clear(numbers.delta, count);
-        query_rows<T> q = tile_.bring_queries(b, h, first, count, numbers, m_);
+        query_rows<T> q = tile_.load_queries(b, h, first, count, numbers, m_);
         for (index key = 0; key < p_.keys; key += panel_keys) {
             const index keys = least(p_.keys - key, panel_keys);
             const cover seen = p_.cover_of({b, h, first, first + count, key, key + keys});
             if (seen == cover::empty) continue;
-            tile_.bring_keys(b, p_.kv_head(h), key, keys, panel_, values_);
+            tile_.load_keys(b, p_.kv_head(h), key, keys, panel_, values_);
             tile_.weigh(b, h, seen, q, panel_, m_, flow_, panel_keys);
             for (index i = 0; i < count; ++i)
                 for (index k = 0; k < keys; ++k) sum[i] += static_cast<double>(flow_[i * panel_keys + k]);
@@ -176,12 +175,12 @@ private:
     const exact_gradients<E>& g_;
     const gradient_leaves<E>& leaf_;
     gradient_tile<E> tile_;
-    arena room_;
+    arena arena_;
     T* dy_;
     T* y_;
     key_panel<T> panel_;
     T* values_;
-    tile_memory<T> m_;
+    tile_scratch<T> m_;
     T* flow_;
 };
 

@@ -30,36 +30,13 @@ public:
           sweep_(p, g, leaf_),
           bias_(p, g, leaf_, {}),
           plan_(p.batch * p.kv_heads, sweep_.key_blocks(), lanes_) {
-        const index rows = p.batch * p.heads * p.queries;
-        const index group = p.heads / p.kv_heads;
-        const index places = plan_.chains * group * sweep_.query_blocks();
-        head_size_ = rounded_up(group * p.queries * tile_.key_row(), 64 / static_cast<index>(sizeof(T)));
-        lane_ = cache_lines(sweep_.bytes());
-        if (g.bias.data != nullptr && cache_lines(bias_.bytes()) > lane_) lane_ = cache_lines(bias_.bytes());
-        const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(rows) * sizeof(T));
-        const std::size_t turns = plan_.whole ? 0 : static_cast<std::size_t>(places) * sizeof(chain_progress);
-        const std::size_t slopes =
-            g.slope.data == nullptr
-                ? 0
-                : cache_lines(static_cast<std::size_t>(p.batch * p.heads * plan_.links) * sizeof(double));
-        const std::size_t heads =
-            static_cast<std::size_t>(plan_.state_slots()) * static_cast<std::size_t>(head_size_) * sizeof(T);
-        const std::size_t uppers = sweep_.groups_keys() ? heads : 0;
-        if (cache_lines(rows_.bytes()) > lane_) lane_ = cache_lines(rows_.bytes());
-        char* at = static_cast<char*>(memory.reserve(3 * row_bytes + turns + slopes + heads + uppers +
-                                                     lane_ * static_cast<std::size_t>(plan_.lanes)));
-        const auto next = [&](std::size_t bytes) {
-            char* const here = at;
-            at += bytes;
-            return here;
-        };
-        for (T** x : {&numbers_.shift, &numbers_.factor, &numbers_.delta})
-            *x = reinterpret_cast<T*>(next(row_bytes));
-        progress_ = next(turns);
-        slopes_ = reinterpret_cast<double*>(next(slopes));
-        dq_ = reinterpret_cast<T*>(next(heads));
-        upper_dq_ = uppers == 0 ? nullptr : reinterpret_cast<T*>(next(uppers));
-        scratch_ = at;
+        const index key_rows = p.heads / p.kv_heads * p.queries;
+        head_size_ = rounded_up(key_rows * tile_.key_row(), 64 / static_cast<index>(sizeof(T)));
+        lane_ = greatest_bytes({sweep_.bytes(), rows_.bytes(), g.bias.data != nullptr ? bias_.bytes() : 0});
+        arena counted;
+        take(counted);
+        arena taken(memory.reserve(counted.bytes()));
+        take(taken);
     }
 
     void run() const {
@@ -74,6 +51,24 @@ public:
     }
 
 private:
+    static std::size_t greatest_bytes(std::initializer_list<std::size_t> all) {
+        std::size_t most = 0;
+        for (const std::size_t bytes : all) most = cache_lines(bytes) > most ? cache_lines(bytes) : most;
+        return most;
+    }
+    index query_slots() const { return p_.heads / p_.kv_heads * sweep_.query_blocks(); }
+    void take(arena& memory) {
+        const index rows = p_.batch * p_.heads * p_.queries;
+        const index heads = plan_.state_slots() * head_size_;
+        memory.take(numbers_.shift, rows);
+        memory.take(numbers_.factor, rows);
+        memory.take(numbers_.delta, rows);
+        memory.take(progress_, plan_.whole ? 0 : plan_.chains * query_slots());
+        memory.take(slopes_, g_.slope.data == nullptr ? 0 : p_.batch * p_.heads * plan_.links);
+        memory.take(dq_, heads);
+        memory.take(upper_dq_, sweep_.groups_keys() ? heads : 0);
+        memory.take(scratch_, static_cast<index>(lane_) * plan_.lanes);
+    }
     void* scratch(index lane) const { return scratch_ + lane_ * static_cast<std::size_t>(lane); }
 
     void weigh_rows() const {
@@ -89,17 +84,15 @@ private:
     void sweep() const {
         const index group = p_.heads / p_.kv_heads;
         std::atomic<bool> stopped{false};
-        auto* const progress = reinterpret_cast<chain_progress*>(progress_);
-        const index places = group * sweep_.query_blocks();
         if (!plan_.whole)
-            for (index i = 0; i < plan_.chains * places; ++i) ::new (progress + i) chain_progress;
+            for (index i = 0; i < plan_.chains * query_slots(); ++i) ::new (progress_ + i) chain_progress;
         const auto run_link = [&](index lane, index slot, index chain, index link) {
             head_gradients<T> head;
             head.dq = dq_ + slot * head_size_;
-            head.upper_dq = upper_dq_ == nullptr ? nullptr : upper_dq_ + slot * head_size_;
+            head.upper_dq = sweep_.groups_keys() ? upper_dq_ + slot * head_size_ : nullptr;
             head.numbers = numbers_.from(chain * group * p_.queries);
             head.slopes = g_.slope.data == nullptr ? nullptr : slopes_ + chain * group * plan_.links;
-            head.progress = plan_.whole ? nullptr : progress + chain * places;
+            head.progress = plan_.whole ? nullptr : progress_ + chain * query_slots();
             head.stopped = &stopped;
             gradient_sweep<E>(p_, g_, leaf_, scratch(lane))
                 .run(chain / p_.kv_heads, chain % p_.kv_heads, link, head);
@@ -128,7 +121,7 @@ private:
     index head_size_;
     std::size_t lane_;
     row_numbers<T> numbers_;
-    char* progress_;
+    chain_progress* progress_;
     double* slopes_;
     T* dq_;
     T* upper_dq_;

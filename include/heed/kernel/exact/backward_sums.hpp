@@ -23,14 +23,14 @@ public:
     using T = typename problem::T;
 
     bias_sums(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
-              const row_numbers<T>& numbers, void* memory = nullptr)
-        : p_(p), g_(g), numbers_(numbers), tile_(p, g, leaves), room_(memory) {
-        panel_ = tile_.panel_memory(room_, room_.take<T>(panel_keys * tile_.key_row()));
-        values_ = room_.take<T>(panel_keys * tile_.value_row());
-        m_ = tile_.memory_of(room_);
-        ds_ = room_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
+              const row_numbers<T>& numbers, void* scratch = nullptr)
+        : p_(p), g_(g), numbers_(numbers), tile_(p, g, leaves), arena_(scratch) {
+        panel_ = tile_.panel_in(arena_, arena_.take<T>(panel_keys * tile_.key_row()));
+        values_ = arena_.take<T>(panel_keys * tile_.value_row());
+        m_ = tile_.scratch_in(arena_);
+        ds_ = arena_.take<T>((p.queries < gradient_queries ? p.queries : gradient_queries) * panel_keys);
     }
-    std::size_t bytes() const { return room_.bytes(); }
+    std::size_t bytes() const { return arena_.bytes(); }
 
     // One for each batch entry, head and panel of keys that the bias tells apart.
     index tasks() const {
@@ -66,16 +66,16 @@ private:
 
     // Key panel against the queries of one head.
     void add_panel(index b, index h, index key, bool each_query, double (&sums)[panel_keys]) {
-        bool brought = false;
+        bool loaded = false;
         for (index first = 0; first < p_.queries; first += gradient_queries) {
             const index count = least(p_.queries - first, gradient_queries);
             const index keys = least(p_.keys - key, panel_keys);
             const cover seen = p_.cover_of({b, h, first, first + count, key, key + keys});
             if (seen == cover::empty) continue;
-            if (!brought) tile_.bring_keys(b, h / (p_.heads / p_.kv_heads), key, keys, panel_, values_);
-            brought = true;
+            if (!loaded) tile_.load_keys(b, h / (p_.heads / p_.kv_heads), key, keys, panel_, values_);
+            loaded = true;
             const index row = (b * p_.heads + h) * p_.queries + first;
-            query_rows<T> q = tile_.bring_queries(b, h, first, count, numbers_.from(row), m_);
+            query_rows<T> q = tile_.load_queries(b, h, first, count, numbers_.from(row), m_);
             tile_.weigh(b, h, seen, q, panel_, m_, ds_, panel_keys);
             for (index r = 0; r < count; ++r) {
                 const T* const ds = ds_ + r * panel_keys;
@@ -101,10 +101,10 @@ private:
     const exact_gradients<E>& g_;
     row_numbers<T> numbers_;
     gradient_tile<E> tile_;
-    arena room_;
+    arena arena_;
     key_panel<T> panel_;
     T* values_;
-    tile_memory<T> m_;
+    tile_scratch<T> m_;
     T* ds_;
 };
 

@@ -3,7 +3,7 @@
 //
 //     dV += P^T dO        dK += scale dS^T Q        dQ += scale dS K
 //
-// A task owns the gradients of its keys and values, kept turned, (feature, lane), beside their tiles. The
+// A task owns the gradients of its keys and values, transposed, (feature, lane), beside their tiles. The
 // gradient of a query gathers what each block of keys adds to it, in the order of the blocks: a task
 // that adds to some queries waits until the block before it has. So no sum depends on the threads, and
 // nothing is kept but the gradients themselves. All query heads of a group are one task.
@@ -31,29 +31,29 @@ public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    // Memory for it is bytes() long and aligned to a cache line.
+    // Scratch for it is bytes() long and aligned to a cache line.
     gradient_sweep(const problem& p, const exact_gradients<E>& g, const gradient_leaves<E>& leaves,
-                   void* memory = nullptr)
-        : p_(p), g_(g), leaf_(leaves), w_(leaves.pack_lanes), tile_(p, g, leaves), room_(memory) {
+                   void* scratch = nullptr)
+        : p_(p), g_(g), leaf_(leaves), w_(leaves.pack_lanes), tile_(p, g, leaves), arena_(scratch) {
         panels_ = p.keys <= panel_keys ? 1 : gradient_panels;
         // The keys of all panels are one table, for the product over them.
-        keys_ = room_.take<T>(panels_ * panel_keys * tile_.key_row());
+        keys_ = arena_.take<T>(panels_ * panel_keys * tile_.key_row());
         for (index i = 0; i < panels_; ++i) {
-            panel_[i] = tile_.panel_memory(room_, keys_ + i * panel_keys * tile_.key_row());
-            dk_[i] = room_.take<T>(tile_.key_row() * panel_keys);
-            dv_[i] = room_.take<T>(tile_.value_row() * panel_keys);
-            upper_dk_[i] = room_.take<T>(groups_queries() ? tile_.key_row() * panel_keys : 0);
-            upper_dv_[i] = room_.take<T>(groups_queries() ? tile_.value_row() * panel_keys : 0);
+            panel_[i] = tile_.panel_in(arena_, keys_ + i * panel_keys * tile_.key_row());
+            dk_[i] = arena_.take<T>(tile_.key_row() * panel_keys);
+            dv_[i] = arena_.take<T>(tile_.value_row() * panel_keys);
+            upper_dk_[i] = arena_.take<T>(groups_queries() ? tile_.key_row() * panel_keys : 0);
+            upper_dv_[i] = arena_.take<T>(groups_queries() ? tile_.value_row() * panel_keys : 0);
         }
         const index row = tile_.key_row() > tile_.value_row() ? tile_.key_row() : tile_.value_row();
-        rows_ = room_.take<T>(panel_keys * row);
-        m_ = tile_.memory_of(room_);
+        rows_ = arena_.take<T>(panel_keys * row);
+        m_ = tile_.scratch_in(arena_);
         const index queries = p.queries < gradient_queries ? p.queries : gradient_queries;
-        ds_ = room_.take<T>(queries * gradient_keys);
+        ds_ = arena_.take<T>(queries * gradient_keys);
         hidden_ =
-            room_.take<T>(p.score != nullptr || p.score_masked != nullptr ? queries * gradient_keys : 0);
+            arena_.take<T>(p.score != nullptr || p.score_masked != nullptr ? queries * gradient_keys : 0);
     }
-    std::size_t bytes() const { return room_.bytes(); }
+    std::size_t bytes() const { return arena_.bytes(); }
 
     static index blocks_of(index n, index size) { return (n + size - 1) / size; }
     index key_blocks() const { return p_.keys == 0 ? 1 : blocks_of(p_.keys, gradient_keys); }
@@ -70,7 +70,7 @@ public:
         index used = 0;
         for (; used * panel_keys < count; ++used) {
             const index from = used * panel_keys;
-            tile_.bring_keys(b, kv_head, first + from, least(count - from, panel_keys), panel_[used], rows_);
+            tile_.load_keys(b, kv_head, first + from, least(count - from, panel_keys), panel_[used], rows_);
             clear(dk_[used], tile_.key_row() * panel_keys);
             clear(dv_[used], tile_.value_row() * panel_keys);
             if (groups_queries()) {
@@ -89,10 +89,10 @@ public:
             if (head.slopes != nullptr) head.slopes[i * key_blocks() + link] = slope;
         }
         for (index i = 0; i < used; ++i) {
-            write_turned(g_.k, b, kv_head, panel_[i], groups_queries() ? upper_dk_[i] : dk_[i],
-                         tile_.key_row(), p_.features, p_.scale);
-            write_turned(g_.v, b, kv_head, panel_[i], groups_queries() ? upper_dv_[i] : dv_[i],
-                         tile_.value_row(), p_.value_features, T(1));
+            write_transposed(g_.k, b, kv_head, panel_[i], groups_queries() ? upper_dk_[i] : dk_[i],
+                             tile_.key_row(), p_.features, p_.scale);
+            write_transposed(g_.v, b, kv_head, panel_[i], groups_queries() ? upper_dv_[i] : dv_[i],
+                             tile_.value_row(), p_.value_features, T(1));
         }
     }
 
@@ -113,7 +113,7 @@ private:
         const index at = (i * p_.queries + first) * tile_.key_row();
         T* const dq = head.dq + at;
         T* const upper = head.upper_dq == nullptr ? nullptr : head.upper_dq + at;
-        return in_turn(head, i * query_blocks() + j, link, [&](const auto& take_turn) {
+        return in_order(head, i * query_blocks() + j, link, [&](const auto& wait) {
             cover seen[gradient_panels];
             bool any = false;
             for (index n = 0; n < used; ++n) {
@@ -121,46 +121,47 @@ private:
                 seen[n] = p_.cover_of({b, h, first, first + count, k.first, k.first + k.count});
                 any = any || seen[n] != cover::empty;
             }
-            bool careful[gradient_panels] = {};
-            bool any_careful = false;
+            bool skip_hidden[gradient_panels] = {};
+            bool any_skip_hidden = false;
             if (any) {
                 query_rows<T> q =
-                    tile_.bring_queries(b, h, first, count, head.numbers.from(i * p_.queries + first), m_);
+                    tile_.load_queries(b, h, first, count, head.numbers.from(i * p_.queries + first), m_);
                 for (index n = 0; n < used; ++n)
                     if (seen[n] != cover::empty) {
-                        careful[n] = take_tile(b, h, seen[n], q, n, slope);
-                        any_careful = any_careful || careful[n];
+                        skip_hidden[n] = take_tile(b, h, seen[n], q, n, slope);
+                        any_skip_hidden = any_skip_hidden || skip_hidden[n];
                     }
-                // Beside a careful panel nothing of the other is left out, so that its sums are the same.
-                for (index n = 0; any_careful && n < used; ++n)
-                    for (index r = 0; !careful[n] && r < count; ++r)
+                // Beside a skip_hidden panel nothing of the other is left out, so that its sums are the same.
+                for (index n = 0; any_skip_hidden && n < used; ++n)
+                    for (index r = 0; !skip_hidden[n] && r < count; ++r)
                         clear(hidden_ + r * gradient_keys + n * panel_keys, panel_keys);
             }
-            if (!take_turn()) return;
+            if (!wait()) return;
             const index size = count * tile_.key_row();
             const bool last = link + 1 == key_blocks();
             if (link == 0) {
                 clear(dq, size);
                 if (upper != nullptr) clear(upper, size);
             }
-            if (any) add_to_queries(seen, used, count, any_careful, dq);
+            if (any) add_to_queries(seen, used, count, any_skip_hidden, dq);
             if (upper != nullptr && ((link + 1) % group_links == 0 || last))
                 leaf_.carry(upper, dq, 1, 0, size, nullptr);
             if (last) write_queries(b, h, first, count, upper != nullptr ? upper : dq);
         });
     }
 
-    // body(take_turn) while the turn is held; alone there is nothing to wait for.
+    // body(wait): wait() returns when the links before this one have added to these queries, false where
+    // another task has failed. Alone there is nothing to wait for.
     template <class Body>
-    bool in_turn(const head_gradients<T>& head, index place, index link, const Body& body) {
+    bool in_order(const head_gradients<T>& head, index query_block, index link, const Body& body) {
         if (head.progress == nullptr) {
             body([] { return true; });
             return true;
         }
-        chain_turn turn(head.progress[place], *head.stopped, link);
+        chain_turn ticket(head.progress[query_block], *head.stopped, link);
         bool taken = false;
-        body([&] { return taken = turn.take(); });
-        if (taken) turn.pass();
+        body([&] { return taken = ticket.take(); });
+        if (taken) ticket.pass();
         return taken;
     }
 
@@ -168,30 +169,28 @@ private:
     bool take_tile(index b, index h, cover seen, query_rows<T>& q, index n, double& slope) {
         key_panel<T>& k = panel_[n];
         T* const ds = ds_ + n * panel_keys;
-        const bool careful = tile_.weigh(b, h, seen, q, k, m_, ds, gradient_keys);
+        const bool skip_hidden = tile_.weigh(b, h, seen, q, k, m_, ds, gradient_keys);
         if (g_.slope.data != nullptr) slope += distances(q, k, ds);
         tile_.pass_back(b, h, q, k, m_, ds, gradient_keys);
-        gradient_product<T> values{q.dy.data,  1,       q.dy.stride, m_.s,
-                                   panel_keys, dv_[n],  panel_keys,  p_.value_features,
-                                   q.count,    k.packs, true};
-        gradient_product<T> keys{q.q.data,   1,           q.q.stride, ds,      gradient_keys, dk_[n],
-                                 panel_keys, p_.features, q.count,    k.packs, true};
-        if (careful) {
-            values.hidden = keys.hidden = m_.hidden;
-            values.hidden_row = keys.hidden_row = panel_keys;
-            leaf_.multiply_seen_lanes(values);
-            leaf_.multiply_seen_lanes(keys);
+        const matrix_product<T> values{q.dy.data, 1,          q.dy.stride,       m_.s,    panel_keys,
+                                       dv_[n],    panel_keys, p_.value_features, q.count, k.packs,
+                                       1};
+        const matrix_product<T> keys{q.q.data,    1,       q.q.stride, ds, gradient_keys, dk_[n], panel_keys,
+                                     p_.features, q.count, k.packs,    1};
+        if (skip_hidden) {
+            leaf_.multiply_seen_lanes(values, m_.hidden, panel_keys);
+            leaf_.multiply_seen_lanes(keys, m_.hidden, panel_keys);
             for (index r = 0; r < q.count; ++r)
                 copy(m_.hidden + r * panel_keys, hidden_ + r * gradient_keys + n * panel_keys, panel_keys);
         } else {
             leaf_.multiply(values);
             leaf_.multiply(keys);
         }
-        return careful;
+        return skip_hidden;
     }
 
     // dQ += dS K over the panels that were seen: one product where they are neighbours.
-    void add_to_queries(const cover (&seen)[gradient_panels], index used, index rows, bool careful,
+    void add_to_queries(const cover (&seen)[gradient_panels], index used, index rows, bool skip_hidden,
                         T* dq) const {
         for (index n = 0; n < used;) {
             if (seen[n] == cover::empty) {
@@ -201,21 +200,20 @@ private:
             const index begin = n;
             index terms = 0;
             for (; n < used && seen[n] != cover::empty; ++n) terms += panel_[n].count;
-            gradient_product<T> p{ds_ + begin * panel_keys,
-                                  gradient_keys,
-                                  1,
-                                  panel_[begin].keys,
-                                  tile_.key_row(),
-                                  dq,
-                                  tile_.key_row(),
-                                  rows,
-                                  terms,
-                                  tile_.key_row() / w_,
-                                  true};
-            p.hidden = hidden_ + begin * panel_keys;
-            p.hidden_row = gradient_keys;
-            if (careful)
-                leaf_.multiply_seen_terms(p);
+            const index row = tile_.key_row();
+            const matrix_product<T> p{ds_ + begin * panel_keys,
+                                      gradient_keys,
+                                      1,
+                                      panel_[begin].keys,
+                                      row,
+                                      dq,
+                                      row,
+                                      rows,
+                                      terms,
+                                      row / w_,
+                                      1};
+            if (skip_hidden)
+                leaf_.multiply_seen_terms(p, hidden_ + begin * panel_keys, gradient_keys);
             else
                 leaf_.multiply(p);
         }
@@ -238,26 +236,19 @@ private:
         leaf_.scale(dq, count * tile_.key_row(), p_.scale);
         write(g_.q, b, h, first, dq, tile_.key_row(), count, p_.features);
     }
-    void write_turned(const either_tensor<E, T>& to, index b, index h, const key_panel<T>& k, const T* turned,
-                      index row, index n, T scale) {
+    void write_transposed(const stored_or_sum<E, T>& to, index b, index h, const key_panel<T>& k,
+                          const T* from, index row, index n, T scale) {
         T one[most_lanes];
         for (index l = 0; l < w_; ++l) one[l] = 1;
         for (index key = 0; key < k.packs * w_; key += w_)
             for (index f = 0; f < row; f += w_)
-                leaf_.transpose(turned + f * panel_keys + key, panel_keys, rows_ + key * row + f, row, one);
+                leaf_.transpose(from + f * panel_keys + key, panel_keys, rows_ + key * row + f, row, one);
         leaf_.scale(rows_, k.count * row, scale);
         write(to, b, h, k.first, rows_, row, k.count, n);
     }
-    void write(const either_tensor<E, T>& to, index b, index h, index first, const T* from, index row,
+    void write(const stored_or_sum<E, T>& to, index b, index h, index first, const T* from, index row,
                index count, index n) const {
-        for (index i = 0; i < count; ++i, from += row) {
-            if (to.sums.data == nullptr) {
-                leaf_.narrow(from, n, to.stored.row(b, h, first + i), to.stored.stride[3]);
-                continue;
-            }
-            T* const out = to.sums.row(b, h, first + i);
-            for (index f = 0; f < n; ++f) out[f * to.sums.stride[3]] = from[f];
-        }
+        for (index i = 0; i < count; ++i, from += row) write_row(leaf_, from, n, to, b, h, first + i);
     }
 
     const problem& p_;
@@ -265,7 +256,7 @@ private:
     const gradient_leaves<E>& leaf_;
     index w_;
     gradient_tile<E> tile_;
-    arena room_;
+    arena arena_;
     index panels_;
     key_panel<T> panel_[gradient_panels];
     T* keys_;
@@ -274,7 +265,7 @@ private:
     T* upper_dk_[gradient_panels];
     T* upper_dv_[gradient_panels];
     T* rows_;
-    tile_memory<T> m_;
+    tile_scratch<T> m_;
     T* ds_;
     T* hidden_;
 };

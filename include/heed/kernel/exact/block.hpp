@@ -14,6 +14,7 @@
 // each other are multiplied.
 #pragma once
 
+#include <heed/core/arena.hpp>
 #include <heed/kernel/exact/queries.hpp>
 #include <heed/kernel/exact/strip_results.hpp>
 #include <heed/kernel/exact/strip_sums.hpp>
@@ -27,76 +28,103 @@ public:
     using problem = exact_problem<E>;
     using T = typename problem::T;
 
-    // A block of up to `queries` queries; memory for it is bytes() long and aligned to a cache line.
+    // A block of up to `queries` queries; scratch for it is bytes() long and aligned to a cache line.
     exact_block(const problem& p, const exact_leaves<E>& leaves, index queries)
-        : p_(p),
-          leaf_(leaves),
-          w_(leaves.pack_lanes),
-          lanes_(panel_packs * leaves.pack_lanes),
-          cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs),
-          sums_(p, leaves),
-          results_(p, leaves) {
-        const index tile_rows = rounded_up(p.keys < tile_keys ? p.keys : tile_keys, row_group);
+        : c_{p, leaves}, cuts_(p.grain, queries, leaves.pack_lanes, leaves.fewest_packs) {
         strips_ = cuts_.count(queries);
-        query_size_ = rounded_up(p.features, w_) * lanes_;
-        output_size_ = sums_.output_size();
-        scores_size_ = tile_rows * lanes_;
-        hidden_size_ = p.score_masked == nullptr && p.score == nullptr ? 0 : scores_size_;
-        padded_size_ = rounded_up(row_group * p.features, w_);
-        tail_size_ = p.value_features % row_group == 0 ? 0 : tile_rows * row_group;
-        key_size_ = p.pages == nullptr && direct(p.k) ? 0 : tile_rows * p.features;
-        value_size_ = p.pages == nullptr && direct(p.v) ? 0 : tile_rows * p.value_features;
-        upper_size_ = p.keys > group_keys ? output_size_ + 2 * lanes_ : 0;
+        tile_rows_ = rounded_up(least(p.keys, tile_keys), row_group);
+        query_size_ = rounded_up(p.features, c_.w) * c_.lanes;
+        output_size_ = strip_output_size(c_);
+        padded_size_ = rounded_up(row_group * p.features, c_.w);
     }
 
     std::size_t bytes() const {
-        return static_cast<std::size_t>(strips_ * strip_size() + scores_size_ + hidden_size_ + padded_size_ +
-                                        tail_size_ + key_size_ + value_size_) *
-               sizeof(T);
+        arena counted;
+        layout_in(counted);
+        return counted.bytes();
     }
 
     // Queries [query_begin, query_end) of one head against all keys.
-    void run(index b, index h, index query_begin, index query_end, void* memory) const {
-        walk(b, h, query_begin, query_end, memory, [&](const auto& take) {
-            for (index key = 0; key < p_.keys; key += tile_keys) {
-                const index seen_from = p_.first_of({b, h, query_begin, query_end, key, p_.keys});
-                if (seen_from >= p_.keys) break;
+    void run(index b, index h, index query_begin, index query_end, void* scratch) const {
+        const problem& p = c_.p;
+        walk(b, h, query_begin, query_end, scratch, [&](const auto& take) {
+            for (index key = 0; key < p.keys; key += tile_keys) {
+                const index seen_from = p.first_of({b, h, query_begin, query_end, key, p.keys});
+                if (seen_from >= p.keys) break;
                 key = seen_from / tile_keys * tile_keys;
-                take(key, least(key + tile_keys, p_.keys), key / group_keys);
+                take(key, least(key + tile_keys, p.keys), key / group_keys);
             }
         });
     }
 
     // The same against the keys that tiles(take) hands to take(key_begin, key_end): up to tile_keys at a
-    // time, and the same ones however often it is asked.
+    // time, and the same ones however often it is called.
     template <class Tiles>
-    void run(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
-        walk(b, h, query_begin, query_end, memory, [&](const auto& take) {
+    void run(index b, index h, index query_begin, index query_end, void* scratch, const Tiles& tiles) const {
+        walk(b, h, query_begin, query_end, scratch, [&](const auto& take) {
             index handed = 0;
             tiles([&](index begin, index end) { take(begin, end, handed++ / group_tiles); });
         });
     }
 
 private:
+    struct layout {
+        strip<T>* strips;
+        key_tile<T> kv;
+        T *keys, *values;  // of a tile, where they are converted
+        T* value_tail;     // (key, feature of a group)
+    };
+    layout layout_in(arena& scratch) const {
+        const problem& p = c_.p;
+        layout m{};
+        scratch.take(m.strips, strips_);
+        for (index i = 0; i < strips_; ++i) {
+            const strip<T> t = strip_in(scratch);
+            if (m.strips != nullptr) m.strips[i] = t;
+        }
+        scratch.take(m.kv.scores, tile_rows_ * c_.lanes);
+        scratch.take(m.kv.hidden,
+                     p.score_masked == nullptr && p.score == nullptr ? 0 : tile_rows_ * c_.lanes);
+        scratch.take(m.kv.padded, padded_size_);
+        scratch.take(m.value_tail, p.value_features % row_group == 0 ? 0 : tile_rows_ * row_group);
+        scratch.take(m.keys, p.pages == nullptr && stands_in_rows<T>(p.k) ? 0 : tile_rows_ * p.features);
+        scratch.take(m.values, p.pages == nullptr && stands_in_rows<T>(p.v) ? 0 : tile_rows_ * p.value_features);
+        return m;
+    }
+    bool has_groups() const { return c_.p.keys > group_keys; }
+    strip<T> strip_in(arena& scratch) const {
+        strip<T> t{};
+        scratch.take(t.query, query_size_);
+        scratch.take(t.output, output_size_);
+        scratch.take(t.row_max, c_.lanes);
+        scratch.take(t.row_sum, c_.lanes);
+        scratch.take(t.scale, c_.lanes);
+        if (has_groups()) {
+            scratch.take(t.upper, output_size_);
+            scratch.take(t.upper_max, c_.lanes);
+            scratch.take(t.upper_sum, c_.lanes);
+        }
+        return t;
+    }
+
     // tiles(take) hands out take(key_begin, key_end, group).
     template <class Tiles>
-    void walk(index b, index h, index query_begin, index query_end, void* memory, const Tiles& tiles) const {
-        T* const base = static_cast<T*>(memory);
-        key_tile<T> kv{};
-        kv.scores = base + strips_ * strip_size();
-        kv.hidden = kv.scores + scores_size_;
-        kv.padded = kv.hidden + hidden_size_;
-        T* const tail = kv.padded + padded_size_;
-        T* const keys = tail + tail_size_;
-        T* const values = keys + key_size_;
+    void walk(index b, index h, index query_begin, index query_end, void* scratch, const Tiles& tiles) const {
+        arena pieces(scratch);
+        layout m = layout_in(pieces);
         const index count = cuts_.count(query_end - query_begin);
-        for (index i = 0; i < count; ++i) begin_strip(b, h, strip_at(base, i, query_begin, query_end));
+        for (index i = 0; i < count; ++i) {
+            strip<T>& t = m.strips[i];
+            const strip_cuts::piece piece = cuts_.piece_at(i, query_end - query_begin);
+            t.begin = query_begin + piece.begin;
+            t.end = query_begin + piece.end;
+            t.packs = piece.packs;
+            begin_strip(b, h, t);
+        }
         bool again = false;
         const auto each_strip = [&](const auto& f) {
-            for (index i = 0; i < count; ++i) {
-                const strip<T> t = strip_at(base, i, query_begin, query_end);
-                if (!again || sums_.is_scaled(t)) f(t);
-            }
+            for (index i = 0; i < count; ++i)
+                if (!again || is_scaled(m.strips[i])) f(m.strips[i]);
         };
         bool grouped = false;
         bool overflowed = false;
@@ -105,175 +133,142 @@ private:
             index at_group = -1;
             tiles([&](index key_begin, index key_end, index group) {
                 tile here{b, h, query_begin, query_end, key_begin, key_end};
-                if (p_.cover_of(here) == cover::empty) return;
-                if (upper_size_ > 0 && group != at_group && at_group >= 0) {
+                if (c_.p.cover_of(here) == cover::empty) return;
+                if (has_groups() && group != at_group && at_group >= 0) {
                     grouped = true;
-                    each_strip([&](const strip<T>& t) { sums_.carry(t); });
+                    each_strip([&](const strip<T>& t) { carry_strip(c_, t); });
                 }
                 at_group = group;
-                bring_keys(here, kv, keys, values, tail);
+                load_keys(here, m);
                 each_strip([&](const strip<T>& t) {
                     here.query_begin = t.begin;
                     here.query_end = t.end;
-                    const cover seen = p_.cover_of(here);
-                    if (seen != cover::empty) take_tile(t, here, seen, kv, again);
+                    const cover seen = c_.p.cover_of(here);
+                    if (seen != cover::empty) take_tile(t, here, seen, m.kv, again);
                 });
             });
             overflowed = false;
             each_strip([&](const strip<T>& t) {
-                if (grouped) sums_.carry(t);
+                if (grouped) carry_strip(c_, t);
                 strip<T> whole = t;
                 if (grouped) {
                     whole.output = t.upper;
-                    whole.sum = t.upper_sum;
+                    whole.row_sum = t.upper_sum;
                 }
                 // Sums that overflowed are seen as they are written, and written again from smaller ones.
-                if (!results_.write(b, h, whole) && !again && p_.probability == nullptr &&
-                    sums_.scale_overflowed(t, grouped))
+                if (!write_strip(c_, b, h, whole) && !again && c_.p.probability == nullptr &&
+                    scale_overflowed(c_, t, grouped))
                     overflowed = true;
             });
         } while (overflowed);
     }
 
-    template <class X>
-    static bool direct(const strided<X>& x) {
-        return stands_in_rows<T>(x);
-    }
-    index strip_size() const { return query_size_ + output_size_ + 3 * lanes_ + upper_size_; }
-    strip<T> strip_at(T* base, index i, index query_begin, index query_end) const {
-        const strip_cuts::piece piece = cuts_.piece_at(i, query_end - query_begin);
-        strip<T> t;
-        t.begin = query_begin + piece.begin;
-        t.end = query_begin + piece.end;
-        t.packs = piece.packs;
-        t.query = base + i * strip_size();
-        t.output = t.query + query_size_;
-        t.most = t.output + output_size_;
-        t.sum = t.most + lanes_;
-        t.scale = t.sum + lanes_;
-        t.upper = t.upper_most = t.upper_sum = nullptr;
-        if (upper_size_ > 0) {
-            t.upper = t.scale + lanes_;
-            t.upper_most = t.upper + output_size_;
-            t.upper_sum = t.upper_most + lanes_;
-        }
-        return t;
-    }
-
     // The empty state, and the queries to (feature, lane), times the scale; lanes past the last are zero.
     void begin_strip(index b, index h, const strip<T>& t) const {
-        for (index l = 0; l < lanes_; ++l) t.scale[l] = 1;
-        sums_.clear(t);
-        queries_to_lanes(p_, leaf_, b, h, t.begin, t.end, t.packs, t.query);
+        for (index l = 0; l < c_.lanes; ++l) t.scale[l] = 1;
+        clear_strip(c_, t);
+        queries_to_lanes(c_.p, c_.leaf, b, h, t.begin, t.end, t.packs, t.query);
     }
     // The keys and values of a tile, and the value features that do not fill a group.
-    void bring_keys(const tile& here, key_tile<T>& kv, T* keys, T* values, T* tail) const {
+    void load_keys(const tile& here, layout& m) const {
+        const problem& p = c_.p;
+        const index n = p.value_features;
         const index count = here.key_end - here.key_begin;
-        const index head = p_.kv_head(here.head);
-        if (p_.pages != nullptr) {
-            const key_pages<T>& from = *p_.pages;
-            kv.keys = {keys, p_.features};
-            kv.values = {values, p_.value_features};
-            from.widen(from.keys, here.batch, head, here.key_begin, count, p_.features, keys, p_.features);
-            from.widen(from.values, here.batch, head, here.key_begin, count, p_.value_features, values,
-                       p_.value_features);
+        const index head = p.kv_head(here.head);
+        if (p.pages != nullptr) {
+            const key_pages<T>& from = *p.pages;
+            m.kv.keys = {m.keys, p.features};
+            m.kv.values = {m.values, n};
+            from.widen(from.keys, here.batch, head, here.key_begin, count, p.features, m.keys, p.features);
+            from.widen(from.values, here.batch, head, here.key_begin, count, n, m.values, n);
         } else {
-            kv.keys = rows_of(leaf_, p_.k, here.batch, head, here.key_begin, count, p_.features, keys);
-            kv.values = rows_of(leaf_, p_.v, here.batch, head, here.key_begin, count, p_.value_features, values);
+            m.kv.keys = rows_of(c_.leaf, p.k, here.batch, head, here.key_begin, count, p.features, m.keys);
+            m.kv.values = rows_of(c_.leaf, p.v, here.batch, head, here.key_begin, count, n, m.values);
         }
-        kv.finite = -1;
-        kv.value_tail = {tail, row_group};
-        const index whole = p_.value_features / row_group * row_group;
-        if (whole == p_.value_features) return;
+        m.kv.finite = -1;
+        m.kv.value_tail = {m.value_tail, row_group};
+        const index whole = n / row_group * row_group;
+        if (whole == n) return;
         for (index r = 0; r < count; ++r)
             for (index f = 0; f < row_group; ++f)
-                tail[r * row_group + f] =
-                    whole + f < p_.value_features ? kv.values.data[r * kv.values.stride + whole + f] : T(0);
+                m.value_tail[r * row_group + f] =
+                    whole + f < n ? m.kv.values.data[r * m.kv.values.stride + whole + f] : T(0);
     }
 
     // One tile of keys against one strip; `again` when its weights are scaled.
     void take_tile(strip<T> t, tile here, cover seen, key_tile<T>& kv, bool again) const {
+        const auto& [p, leaf, w, strip_lanes] = c_;
         index first = 0;
         index end = here.key_end - here.key_begin;
-        if (seen == cover::mixed && !p_.visit_all) {
-            const bool narrower = trim_queries(p_, leaf_, here, t);
-            trim_keys(p_, here, first, end);
+        if (seen == cover::mixed && !p.visit_all) {
+            const bool narrower = trim_queries(p, leaf, here, t);
+            trim_keys(p, here, first, end);
             if (first >= end) return;
             if (narrower || end - first < here.key_end - here.key_begin)
-                seen = p_.cover_of({here.batch, here.head, here.query_begin, here.query_end,
-                                    here.key_begin + first, here.key_begin + end});
+                seen = p.cover_of({here.batch, here.head, here.query_begin, here.query_end,
+                                   here.key_begin + first, here.key_begin + end});
             if (seen == cover::empty) return;
         }
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(here.head),
                         static_cast<std::int32_t>(here.query_begin),
                         static_cast<std::int32_t>(here.key_begin + first)};
-        const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
-        T* const s = kv.scores + first * lanes_;
+        const score_function<T> change = seen == cover::mixed ? p.score_masked : p.score;
+        T* const s = kv.scores + first * strip_lanes;
         const index rows = end - first;
         const lane_block scores{corner, -1, 0, static_cast<std::int32_t>(t.end - t.begin) - 1,
                                 static_cast<std::int32_t>(rows)};
-        const int lanes = t.packs * static_cast<int>(w_);
+        const int lanes = t.packs * static_cast<int>(w);
 
-        T most[panel_packs * most_pack_lanes];
-        T keep[panel_packs * most_pack_lanes];
+        T row_max[panel_packs * most_pack_lanes];
+        T rescale[panel_packs * most_pack_lanes];
         bool overflow = false;
-        for (int l = 0; l < lanes; ++l) most[l] = t.most[l];
-        leaf_.panel_scores[t.packs - 1](kv, first, end, p_.features, t.query, most);
-        if (change != nullptr) change(p_.program, s, lanes_, scores, lanes);
-        for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(most[l]);
+        for (int l = 0; l < lanes; ++l) row_max[l] = t.row_max[l];
+        leaf.panel_scores[t.packs - 1](kv, first, end, p.features, t.query, row_max);
+        if (change != nullptr) change(p.program, s, strip_lanes, scores, lanes);
+        for (int l = 0; l < lanes; ++l) overflow = overflow || is_minus_infinity(row_max[l]);
         if (change != nullptr || overflow)
-            leaf_.panel_largest(s, rows, t.packs, t.most, most, change == nullptr);
-        if (p_.weights.data != nullptr) results_.write_scores(here, first, end, kv.scores);
+            leaf.panel_max(s, rows, t.packs, t.row_max, row_max, change == nullptr);
+        if (p.weights.data != nullptr) write_scores(c_, here, first, end, kv.scores);
 
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
-        bool careful = false;
+        bool skip_hidden = false;
         if (change != nullptr) {
             if (kv.finite < 0)
-                kv.finite = leaf_.all_finite(kv.values.data, kv.values.stride, here.key_end - here.key_begin,
-                                             p_.value_features);
-            careful = kv.finite == 0;
-            if (careful)
-                for (index x = first * lanes_; x < end * lanes_; ++x) kv.hidden[x] = kv.scores[x];
+                kv.finite = leaf.all_finite(kv.values.data, kv.values.stride, here.key_end - here.key_begin,
+                                            p.value_features);
+            skip_hidden = kv.finite == 0;
+            if (skip_hidden)
+                for (index x = first * strip_lanes; x < end * strip_lanes; ++x) kv.hidden[x] = kv.scores[x];
         }
-        if (p_.probability == nullptr) {
-            leaf_.panel_softmax(s, first, rows, t.packs, t.most, most, t.sum, keep);
-            for (int l = 0; l < lanes; ++l) t.most[l] = most[l];
+        if (p.probability == nullptr) {
+            leaf.panel_softmax(s, first, rows, t.packs, t.row_max, row_max, t.row_sum, rescale);
+            for (int l = 0; l < lanes; ++l) t.row_max[l] = row_max[l];
         } else {
             if (change == nullptr)
-                for (index r = 0; r < rows; ++r) keep_seen(s + r * lanes_, lanes);
-            p_.probability(p_.program, s, lanes_, scores, lanes);
-            for (int l = 0; l < lanes; ++l) t.most[l] = 0;
-            for (int l = 0; l < lanes; ++l) keep[l] = 1;
+                for (index r = 0; r < rows; ++r) keep_seen(s + r * strip_lanes, lanes);
+            p.probability(p.program, s, strip_lanes, scores, lanes);
+            for (int l = 0; l < lanes; ++l) t.row_max[l] = 0;
+            for (int l = 0; l < lanes; ++l) rescale[l] = 1;
         }
-        if (p_.observe != nullptr && !again)
-            p_.observe(p_.observer, here, first, end, kv.scores, lanes_, most);
-        if (p_.drop != nullptr) p_.drop(p_.program, s, lanes_, scores, lanes);
+        if (p.observe != nullptr && !again)
+            p.observe(p.observer, here, first, end, kv.scores, strip_lanes, row_max);
+        if (p.drop != nullptr) p.drop(p.program, s, strip_lanes, scores, lanes);
         if (again)
             for (index r = 0; r < rows; ++r)
-                for (int l = 0; l < lanes; ++l) s[r * lanes_ + l] *= t.scale[l];
-        if (careful)
-            leaf_.visible_outputs(kv, first, end, p_.value_features, t.output, keep, t.packs);
+                for (int l = 0; l < lanes; ++l) s[r * strip_lanes + l] *= t.scale[l];
+        if (skip_hidden)
+            leaf.visible_outputs(kv, first, end, p.value_features, t.output, rescale, t.packs);
         else
-            leaf_.panel_outputs[t.packs - 1](kv, first, end, p_.value_features, t.output, keep);
+            leaf.panel_outputs[t.packs - 1](kv, first, end, p.value_features, t.output, rescale);
     }
 
-    const problem& p_;
-    const exact_leaves<E>& leaf_;
-    index w_;
-    index lanes_;
+    strip_context<E> c_;
     strip_cuts cuts_;
-    strip_sums<E> sums_;
-    strip_results<E> results_;
     index strips_;
+    index tile_rows_;  // of scores, whole groups
     index query_size_;
     index output_size_;
-    index scores_size_;
-    index hidden_size_;
     index padded_size_;
-    index tail_size_;
-    index key_size_;
-    index value_size_;
-    index upper_size_;
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/call.hpp: from a call's tensors and options to a checked problem
+// heed/kernel/exact/call.hpp: heed::attention as a call (core/call.hpp): its tensors and options to a checked
+// problem, and on to the kernel
 //
 // Everything a caller can get wrong is found here, before anything is written.
 #pragma once
 
+#include <heed/core/call.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/exact/setup.hpp>
 
@@ -11,137 +13,148 @@ namespace heed::inline HEED_ABI::detail {
 
 // Is an option that writes (or an absent one) of the type sums are kept in?
 template <class O, class S>
-inline constexpr bool writes_sums = true;
+inline constexpr bool are_sums = true;
 template <class O, class S>
 requires requires(const O& o) { o.to.data; }
-inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
+inline constexpr bool are_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().to.data), S*>;
 template <class O, class S>
 requires requires(const O& o) { o.sum.data; }
-inline constexpr bool writes_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
+inline constexpr bool are_sums<O, S> = std::is_same_v<decltype(std::declval<const O&>().sum.data), S*>;
 
 // f needs the sum of a row, so the rows are gone through without their values first: all that a call writes
 // but y is written then.
 template <class E, class Probability>
-void run_with_probability(exact_problem<E>& p, Probability& f, device_ref device_, workspace& memory) {
+void run_with_probability(const exact_problem<E>& p, Probability& f, device_ref device, workspace& memory) {
     using T = typename exact_problem<E>::T;
     const std::size_t rows = static_cast<std::size_t>(p.batch * p.heads * p.queries);
-    exact_problem<E> first = p;
-    first.value_features = 0;
-    first.probability = nullptr;
+    exact_problem<E> sums = p;
+    sums.value_features = 0;
+    sums.probability = nullptr;
     call_rows taken(memory);
     if (p.maximum.data == nullptr) {
         T* const numbers = taken.take<T>(2 * rows);
-        first.maximum = {numbers, {p.heads * p.queries, p.queries, 1, 0}};
-        first.sum = {numbers + rows, {p.heads * p.queries, p.queries, 1, 0}};
+        sums.maximum = {numbers, {p.heads * p.queries, p.queries, 1, 0}};
+        sums.sum = {numbers + rows, {p.heads * p.queries, p.queries, 1, 0}};
     }
-    run_exact(first, device_, memory);
-    f.maximum = first.maximum;
-    f.sum = first.sum;
-    p.logsumexp = p.maximum = p.sum = p.weights = p.coverage = {};
-    p.visit_all = false;
-    run_exact(p, device_, memory);
+    run_exact(sums, device, memory);
+    f.maximum = sums.maximum;
+    f.sum = sums.sum;
+    exact_outputs<E> last;
+    last.y = p.y;
+    run_exact(exact_problem<E>{p, last, p}, device, memory);
 }
 
-// Of tensors that fit together; y holds T, or the type sums are kept in.
+// The tensors that a call writes: y, which holds T or the type sums are kept in, and those of its options,
+// which are checked and put on the list of memory.
 template <class T, class Y>
-void exact_attention(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
-                     const view<const T>& k, const view<const T>& v, const auto&... options) {
-    using E = storage_t<T>;
+exact_outputs<storage_t<T>> outputs_of(std::string_view function, call_memory& used,
+                                       const problem_shape& shape, const view<Y>& y, const auto&... options) {
     using S = sum_t<T>;
-    static_assert((writes_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
-                  "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
-    const problem_shape shape{q.batch(), q.heads(), q.positions(), k.positions()};
-    const std::array<index, 4> score_extents{shape.batch, shape.heads, shape.queries, shape.keys};
-
-    exact_problem<E> p = problem_of<E>(function, q, k, v, options...);
-    if constexpr (std::is_same_v<Y, T>)
-        p.y = strided_of<E>(y);
-    else
-        p.y_sum = strided_of<S>(y);
+    exact_outputs<storage_t<T>> out;
+    out.y = stored_or_sum_of<T>(y);
+    const auto rows = [&](const char* name, const table<S>& to) -> strided<S> {
+        const auto t = exact_extents(function, name, to, {1, shape.batch, shape.heads, shape.queries}, 3);
+        used.writes(name, bytes_of(t));
+        return {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+    };
+    const auto scores = [&](const char* name, const table<S>& to) -> strided<S> {
+        const auto t =
+            exact_extents(function, name, to, {shape.batch, shape.heads, shape.queries, shape.keys}, 4);
+        used.writes(name, bytes_of(t));
+        return {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
+    };
 
     const auto& lse = pick<option_kind::logsumexp>(options...);
-    if constexpr (!is_absent<decltype(lse)>) {
-        const auto t =
-            exact_extents(function, "logsumexp", lse.to, {1, shape.batch, shape.heads, shape.queries}, 3);
-        p.logsumexp = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        used.writes("logsumexp", bytes_of(t));
-    }
+    if constexpr (!is_absent<decltype(lse)>) out.logsumexp = rows("logsumexp", lse.to);
     const auto& weights_ = pick<option_kind::weights>(options...);
-    if constexpr (!is_absent<decltype(weights_)>) {
-        const auto t = exact_extents(function, "weights", weights_.to, score_extents, 4);
-        p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-        used.writes("weights", bytes_of(t));
-    }
+    if constexpr (!is_absent<decltype(weights_)>) out.weights = scores("weights", weights_.to);
     const auto& scores_ = pick<option_kind::scores>(options...);
-    const auto captures = [&] {
-        if constexpr (is_absent<decltype(scores_)>) {
-            return score_captures<>{};
-        } else {
-            const auto t = exact_extents(function, "scores", scores_.to, score_extents, 4);
-            used.writes("scores", bytes_of(t));
-            check_enumerator(function, "the stage of scores", scores_.at_stage, 4);
-            score_captures<bound_capture<S>> written;
-            if (scores_.at_stage == stage::probabilities) {
-                if (p.weights.data != nullptr)
-                    fail(function,
-                         {"scores(t, stage::probabilities) is what weights(t) writes; give one of them"});
-                p.weights = {t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}};
-            } else {
-                bound_capture<S>* const stages[] = {&written.raw, &written.capped, &written.biased};
-                stages[static_cast<std::size_t>(scores_.at_stage)]->to = t;
-            }
-            return written;
+    if constexpr (!is_absent<decltype(scores_)>) {
+        const strided<S> to = scores("scores", scores_.to);
+        check_enumerator(function, "the stage of scores", scores_.at_stage, 4);
+        if (scores_.at_stage == stage::probabilities) {
+            if (out.weights.data != nullptr)
+                fail(function,
+                     {"scores(t, stage::probabilities) is what weights(t) writes; give one of them"});
+            out.weights = to;
         }
-    }();
+        out.visit_all = true;
+    }
     const auto& coverage_ = pick<option_kind::coverage>(options...);
-    if constexpr (!is_absent<decltype(coverage_)>) {
-        const auto t = exact_extents(function, "coverage", coverage_.to,
-                                     {1, shape.batch, shape.heads, shape.queries}, 3);
-        p.coverage = {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        used.writes("coverage", bytes_of(t));
+    if constexpr (!is_absent<decltype(coverage_)>) out.coverage = rows("coverage", coverage_.to);
+    const auto& parts = pick<option_kind::maximum_and_sum>(options...);
+    if constexpr (!is_absent<decltype(parts)>) {
+        out.maximum = rows("maximum", parts.maximum);
+        out.sum = rows("sum", parts.sum);
     }
-    const auto& parts_ = pick<option_kind::maximum_and_sum>(options...);
-    if constexpr (!is_absent<decltype(parts_)>) {
-        const auto rows = [&](const char* name, const table<S>& to) -> strided<S> {
-            const auto t = exact_extents(function, name, to, {1, shape.batch, shape.heads, shape.queries}, 3);
-            used.writes(name, bytes_of(t));
-            return {t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
-        };
-        p.maximum = rows("maximum", parts_.maximum);
-        p.sum = rows("sum", parts_.sum);
-    }
-    used.validate(options...);
-
-    const auto places = places_in(joined_masks(options...));
-    set_places(p, places);
-    const auto steps = bind_steps<S>(function, shape, places, options...);
-    constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
-    workspace own;
-    workspace& memory = memory_of(own, options...);
-    const device_ref device_ = device_of(options...);
-    const auto with_mask = [&](const auto& visible, const auto& run) {
-        score_program program{steps, visible, captures};
-        set_program(p, program);
-        p.visit_all = decltype(program)::writes_scores || p.weights.data != nullptr;
-        run(program);
-    };
-    const auto run = [&](const auto& visible) {
-        with_mask(visible, [&](auto& program) {
-            if constexpr (weighs_twice)
-                run_with_probability(p, program.steps.probability, device_, memory);
-            else
-                run_exact(p, device_, memory);
-        });
-    };
-    under_masks(
-        function, p, q, k, device_, memory, run,
-        [&](const auto& selector, const auto& visible) {
-            if constexpr (weighs_twice)
-                under_kept_keys(p, steps, selector, visible, device_, memory, run);
-            else
-                with_mask(visible, [&](auto&) { selector.run(p, visible, device_, memory); });
-        },
-        options...);
+    out.visit_all = out.visit_all || out.weights.data != nullptr;
+    return out;
 }
+
+// Where a call writes its scores on their way through the program: outputs_of() has checked the table.
+auto captures_of(std::string_view function, const problem_shape& shape, const auto&... options) {
+    const auto& scores_ = pick<option_kind::scores>(options...);
+    if constexpr (is_absent<decltype(scores_)>) {
+        return score_captures<>{};
+    } else {
+        const auto t = exact_extents(function, "scores", scores_.to,
+                                     {shape.batch, shape.heads, shape.queries, shape.keys}, 4);
+        score_captures<bound_capture<std::remove_pointer_t<decltype(t.data)>>> written;
+        decltype(written.raw)* const stages[] = {&written.raw, &written.capped, &written.biased};
+        if (scores_.at_stage != stage::probabilities)
+            stages[static_cast<std::size_t>(scores_.at_stage)]->to = t;
+        return written;
+    }
+}
+
+struct attention_call : query_call {
+    HEED_CALL("attention", "y", "q, k and v", "", "heed/attention.hpp lists those it takes");
+    static constexpr bool takes(option_kind kind) { return exact_kind(kind); }
+    template <class... Options>
+    static constexpr void beside() {
+        check_exact_options<Options...>();
+        static_assert(
+            !(gradient_kind(Options::kind) || ...),
+            "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
+            "are options of heed::attention_backward");
+    }
+    template <class T, class Y>
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
+                    const view<const T>& k, const view<const T>& v, const auto&... options) {
+        using S = sum_t<T>;
+        static_assert(
+            (are_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
+            "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
+        const auto positions = positions_in(joined_masks(options...));
+        const auto inputs = inputs_of(function, q, k, v, positions, options...);
+        const problem_shape shape = shape_of(inputs);
+        const auto outputs = outputs_of<T>(function, used, shape, y, options...);
+        used.validate(options...);
+
+        const auto captures = captures_of(function, shape, options...);
+        const auto steps = bind_steps<S>(function, shape, positions, options...);
+        constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
+        workspace own;
+        workspace& memory = memory_of(own, options...);
+        const device_ref device = device_of(options...);
+        const auto run_under = [&](const auto& visible) {
+            score_program program{steps, visible, captures};
+            const auto problem = problem_of(inputs, outputs, program);
+            if constexpr (weighs_twice)
+                run_with_probability(problem, program.steps.probability, device, memory);
+            else
+                run_exact(problem, device, memory);
+        };
+        const auto run_selector = [&](const auto& selector, const auto& visible) {
+            if constexpr (weighs_twice) {
+                under_kept_keys(inputs, steps, selector, visible, device, memory, run_under);
+            } else {
+                const score_program program{steps, visible, captures};
+                selector.run(problem_of(inputs, outputs, program), visible, device, memory);
+            }
+        };
+        under_masks(function, inputs, q, k, device, memory, run_under, run_selector, options...);
+    }
+};
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -20,24 +20,24 @@ public:
     using decode_rows<E>::decode_rows, decode_rows<E>::clear, decode_rows<E>::clear_like,
         decode_rows<E>::merge, decode_rows<E>::scale_overflowed;
 
-    // Bytes of scratch for a part: queries, scores, scores once more, factors, converted keys and values.
+    // Of scratch for a part.
     std::size_t bytes() const {
-        return static_cast<std::size_t>(rows_ * (q_stride_ + 2 * decode_keys + most_pack_lanes) +
-                                        decode_keys * (p_.features + p_.value_features)) *
-               sizeof(T);
+        arena counted;
+        layout_in(counted);
+        return counted.bytes();
     }
 
     // The rows of a key/value head, scaled, to the scratch that their walks need.
-    void begin(index b, index kv_head, void* memory) const {
-        const room m = room_in(memory);
+    void begin(index b, index kv_head, void* scratch) const {
+        const layout m = layout_at(scratch);
         for (index r = 0; r < rows_; ++r) {
             const place at_row = place_of(kv_head, r);
             query_to_row(p_, leaf_, b, at_row.head, at_row.query, m.query + r * q_stride_);
         }
     }
     // Adds keys [key_begin, key_end) to a state, for the rows that begin() left in the scratch.
-    void add(index b, index kv_head, index key_begin, index key_end, T* state, void* memory) const {
-        const room m = room_in(memory);
+    void add(index b, index kv_head, index key_begin, index key_end, T* state, void* scratch) const {
+        const layout m = layout_at(scratch);
         for (index span = key_begin; span < key_end; span += span_keys) {
             // On to the span of the next key that anybody sees.
             const index first = first_of({b, kv_head, 0, 1, span, key_end});
@@ -52,21 +52,21 @@ public:
     }
     // The same to an empty state, so many keys at a time: long parts are sums of sums, in `piece`.
     void add_pieces(index b, index kv_head, index key_begin, index key_end, T* state, T* piece,
-                    void* memory) const {
+                    void* scratch) const {
         for (index key = key_begin; key < key_end; key += decode_part_keys) {
             const bool first = key == key_begin;
             if (!first) clear_like(piece, state);
-            add(b, kv_head, key, least(key + decode_part_keys, key_end), first ? state : piece, memory);
+            add(b, kv_head, key, least(key + decode_part_keys, key_end), first ? state : piece, scratch);
             if (!first) merge(state, piece);
         }
     }
     // All rows of a key/value head against the keys that tiles(take) hands to take(begin, end): up to
     // decode_keys at a time, and the same ones however often it is asked.
     template <class Tiles>
-    void run(index b, index kv_head, T* state, T* piece, void* memory, const Tiles& tiles) const {
-        begin(b, kv_head, memory);
+    void run(index b, index kv_head, T* state, T* piece, void* scratch, const Tiles& tiles) const {
+        begin(b, kv_head, scratch);
         clear(state);
-        const room m = room_in(memory);
+        const layout m = layout_at(scratch);
         do {
             index handed = 0;
             tiles([&](index key_begin, index key_end) {
@@ -96,26 +96,30 @@ private:
     }
     static constexpr index piece_steps = decode_part_keys / decode_keys;
 
-    struct room {
-        T* query;   // (row, feature), scaled
-        T* scores;  // (row, key)
-        T* hidden;  // the scores before the exponential
-        T* keep;    // what a row's output is multiplied with
-        T* keys;    // a step's keys and values, where they are converted
+    struct layout {
+        T* query;    // (row, feature), scaled
+        T* scores;   // (row, key)
+        T* hidden;   // the scores before the exponential
+        T* rescale;  // what a row's output is multiplied with
+        T* keys;     // a step's keys and values, where they are converted
         T* values;
     };
-    room room_in(void* memory) const {
-        room m;
-        m.query = static_cast<T*>(memory);
-        m.scores = m.query + rows_ * q_stride_;
-        m.hidden = m.scores + rows_ * decode_keys;
-        m.keep = m.hidden + rows_ * decode_keys;
-        m.keys = m.keep + rows_ * most_pack_lanes;
-        m.values = m.keys + decode_keys * p_.features;
+    layout layout_in(arena& scratch) const {
+        layout m;
+        scratch.take(m.query, rows_ * q_stride_);
+        scratch.take(m.scores, rows_ * decode_keys);
+        scratch.take(m.hidden, rows_ * decode_keys);
+        scratch.take(m.rescale, rows_);
+        scratch.take(m.keys, decode_keys * p_.features);
+        scratch.take(m.values, decode_keys * p_.value_features);
         return m;
     }
+    layout layout_at(void* scratch) const {
+        arena pieces(scratch);
+        return layout_in(pieces);
+    }
     // The part of a tile that anybody sees, added to the state in steps.
-    void take(tile here, const room& m, T* state) const {
+    void take(tile here, const layout& m, T* state) const {
         const cover any = seen(here);
         if (any == cover::empty) return;
         // Does every row see all of it? Where one answers for all, it has said so.
@@ -131,7 +135,7 @@ private:
     }
 
     // The keys of a step for all rows, which may be known to see them all; four rows at a time, the rest one by one.
-    void step(const tile& here, bool full, const room& m, T* state) const {
+    void step(const tile& here, bool full, const layout& m, T* state) const {
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
         scores_of(here, m);
@@ -155,7 +159,7 @@ private:
         const T* const scale = state + 2 * rows_;
         bool again = false;
         if (p_.probability == nullptr)
-            leaf_.rows_softmax(m.scores, rows_, count, !changed, state, state + rows_, m.keep);
+            leaf_.rows_softmax(m.scores, rows_, count, !changed, state, state + rows_, m.rescale);
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
             const index lanes = rounded_up(count, leaf_.pack_lanes);
@@ -163,7 +167,7 @@ private:
                 if (!changed) keep_seen(s, lanes);
                 p_.probability(p_.program, s, 0, block_of(here, r), lanes);
                 state[r] = 0;
-                state[rows_ + r] = m.keep[r] = 1;
+                state[rows_ + r] = m.rescale[r] = 1;
             }
             if (p_.drop != nullptr) p_.drop(p_.program, s, 0, block_of(here, r), lanes);
             if (scale[r] == T(1)) continue;
@@ -175,17 +179,17 @@ private:
         if (careful) {
             for (index r = 0; r < rows_; ++r)
                 leaf_.row_visible_outputs(m.scores + r * decode_keys, m.hidden + r * decode_keys, v, count, 0,
-                                          columns, output + r * columns, m.keep[r]);
+                                          columns, output + r * columns, m.rescale[r]);
             return;
         }
         for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1) {
             const bool four = r + 4 <= rows_;
             if (as_stored)
                 reader().outputs[four](m.scores + r * decode_keys, stored, count, columns,
-                                           output + r * columns, m.keep + r);
+                                           output + r * columns, m.rescale + r);
             else
                 leaf_.row_outputs[four](m.scores + r * decode_keys, v, count, columns, output + r * columns,
-                                        m.keep + r);
+                                        m.rescale + r);
         }
     }
 
@@ -231,13 +235,13 @@ private:
     }
 
     // Products of all rows with the keys of a tile, which are read where they stand if they can be.
-    void scores_of(const tile& here, const room& m) const {
+    void scores_of(const tile& here, const layout& m) const {
         const index count = here.key_end - here.key_begin;
         if (std::is_same_v<E, T> && p_.pages == nullptr && p_.k.stride[2] == 1 && p_.k.stride[3] != 1) {
             const T* const k = reinterpret_cast<const T*>(p_.k.row(here.batch, here.head, here.key_begin));
             for (index r = 0; r < rows_; r += 4)
-                leaf_.turned_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
-                                    p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
+                leaf_.transposed_scores(m.query + r * q_stride_, q_stride_, least(rows_ - r, 4), k,
+                                        p_.k.stride[3], count, p_.features, m.scores + r * decode_keys);
             return;
         }
         if (stand(p_.k)) {

@@ -23,23 +23,32 @@ const stored_leaves<T>& stored_leaves_on_target() {
 }
 
 // The functions of a program on the active target.
-template <class Program, class E>
-void compile_program(exact_problem<E>& p) {
-    HEED_RETURN_ON_TARGET(compile_program<Program>(p));
+template <class Program, class T>
+void compile_program(exact_hooks<T>& hooks) {
+    HEED_RETURN_ON_TARGET(compile_program<Program>(hooks));
 }
 
-// The program of a problem; it outlives the run.
-template <class Program, class E>
-void set_program(exact_problem<E>& p, const Program& program) {
-    compile_program<Program>(p);
-    p.program = &program;
-    p.has_sinks = Program::has_sinks;
-    p.sink = &Program::sink;
-    if (Program::has_mask) p.classify = &Program::classify;
-    if (seeks_keys<decltype(program.mask)>) p.first_key = &Program::first_key;
-    p.grain = grain_of(program.mask);
-    const index group = p.heads / p.kv_heads;
-    p.group_sees_alike = group > 0 && sees_alike(program.mask, group);
+// A program as hooks, for groups of so many heads that share keys; it outlives the run.
+template <class T, class Program>
+exact_hooks<T> hooks_of(const Program& program, index group) {
+    exact_hooks<T> hooks;
+    compile_program<Program>(hooks);
+    hooks.program = &program;
+    hooks.has_sinks = Program::has_sinks;
+    hooks.sink = &Program::sink;
+    if (Program::has_mask) hooks.classify = &Program::classify;
+    if (seeks_keys<decltype(program.mask)>) hooks.first_key = &Program::first_key;
+    hooks.grain = grain_of(program.mask);
+    hooks.group_sees_alike = group > 0 && sees_alike(program.mask, group);
+    return hooks;
+}
+
+// The problem of a call: what it reads and writes under a score program.
+template <class E, class Program>
+exact_problem<E> problem_of(const exact_inputs<E>& inputs, const exact_outputs<E>& outputs,
+                            const Program& program) {
+    using T = typename exact_problem<E>::T;
+    return {inputs, outputs, hooks_of<T>(program, inputs.heads / inputs.kv_heads)};
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -32,8 +32,8 @@ template <class T>
 struct stored_leaves {
     // Products of one or four query rows with them: out[r * decode_keys + i].
     void (*scores[2])(const T* q, index q_stride, const stored_rows& k, index count, index features, T* out);
-    // o = keep o + p v for value features [0, columns) of one or four rows.
-    void (*outputs[2])(const T* p, const stored_rows& v, index count, index columns, T* output, const T* keep);
+    // o = rescale o + p v for value features [0, columns) of one or four rows.
+    void (*outputs[2])(const T* p, const stored_rows& v, index count, index columns, T* output, const T* rescale);
     // To the type sums are kept in.
     void (*widen)(const stored_rows& rows, index count, index features, T* to, index to_stride);
 };

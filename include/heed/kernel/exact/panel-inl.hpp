@@ -16,10 +16,10 @@
 #ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
-// Scores of keys [first, end) against a strip; most[lane] becomes the largest of it and them.
+// Scores of keys [first, end) against a strip; row_max[lane] becomes the largest of it and them.
 template <int Packs, class T>
 HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, index end, index features,
-                                const T* query, T* most) {
+                                const T* query, T* row_max) {
     constexpr int n = product_rows<Packs>;
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
@@ -39,21 +39,21 @@ HEED_NOINLINE void panel_scores(const detail::key_tile<T>& kv, index first, inde
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
             // Rows of padding repeat the first key, so they change no maximum.
-            V largest = load(most + j * w);
+            V largest = load(row_max + j * w);
             HEED_UNROLL
             for (int r = 0; r < n; ++r) {
                 store(kv.scores + (key + r) * panel_lanes<T> + j * w, sums[r][j]);
                 largest = larger(sums[r][j], largest);
             }
-            store(most + j * w, largest);
+            store(row_max + j * w, largest);
         }
     }
 }
 
-// Output of keys [first, end), added to the strip's: o = keep o + p v.
+// Output of keys [first, end), added to the strip's: o = rescale o + p v.
 template <int Packs, class T>
 HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, index end, index columns,
-                                 T* output, const T* keep) {
+                                 T* output, const T* rescale) {
     constexpr int n = product_rows<Packs>;
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
@@ -69,7 +69,7 @@ HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, ind
             HEED_UNROLL
             for (int j = 0; j < Packs; ++j) {
                 T* const o = output + (f + r) * panel_lanes<T> + j * w;
-                store(o, load(keep + j * w) * load(o) + sums[r][j]);
+                store(o, load(rescale + j * w) * load(o) + sums[r][j]);
             }
         }
     }
@@ -78,7 +78,7 @@ HEED_NOINLINE void panel_outputs(const detail::key_tile<T>& kv, index first, ind
 // The same where a hidden value may be infinite or NaN: what is hidden is not multiplied.
 template <class T>
 HEED_NOINLINE void visible_outputs(const detail::key_tile<T>& kv, index first, index end, index columns,
-                                   T* output, const T* keep, int packs) {
+                                   T* output, const T* rescale, int packs) {
     using V = pack<T>;
     for (index f = 0; f < columns; ++f)
         for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
@@ -97,27 +97,27 @@ HEED_NOINLINE void visible_outputs(const detail::key_tile<T>& kv, index first, i
             }
             if (side_by_side) sums = chains[1] + chains[0];
             T* const o = output + f * panel_lanes<T> + j;
-            store(o, load(keep + j) * load(o) + sums);
+            store(o, load(rescale + j) * load(o) + sums);
         }
 }
 
 template <class T>
-HEED_INLINE pack<T> exponential_in_place(T* x, pack<T> most) {
-    const pack<T> e = exp_of_negative(load(x) - most);
+HEED_INLINE pack<T> exponential_in_place(T* x, pack<T> row_max) {
+    const pack<T> e = exp_of_negative(load(x) - row_max);
     store(x, e);
     return e;
 }
 
-// Scores of `packs` packs to e^(s - m) in place, and the running sums: keep = e^(before - m), the sum
-// becomes keep sum + the sum of the exponentials. It is summed in the chains that the output is summed
-// in, so that values of 1 give 1.
+// Scores of `packs` packs to e^(s - m) in place, and the running sums: with rescale = e^(before - m) row_sum
+// becomes rescale row_sum + the sum of the exponentials, which is added up in the same chains as the output,
+// so that values of 1 give 1.
 template <class T>
-HEED_NOINLINE void panel_softmax(T* s, index begin, index rows, int packs, const T* before, const T* most,
-                                 T* sum, T* keep) {
+HEED_NOINLINE void panel_softmax(T* s, index begin, index rows, int packs, const T* before, const T* row_max,
+                                 T* row_sum, T* rescale) {
     using V = pack<T>;
     constexpr index next = panel_lanes<T>;
     for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
-        const V m = load(most + j);
+        const V m = load(row_max + j);
         const V safe = choose(is_minus_infinity(m), set<V>(0), m);
         V added = set<V>(0);
         V chain = added;
@@ -140,15 +140,15 @@ HEED_NOINLINE void panel_softmax(T* s, index begin, index rows, int packs, const
             }
         }
         const V k = exp_of_negative(load(before + j) - safe);
-        store(keep + j, k);
-        store(sum + j, k * load(sum + j) + added);
+        store(rescale + j, k);
+        store(row_sum + j, k * load(row_sum + j) + added);
     }
 }
 
 // The largest of `before` and of the scores of each lane. Scores that overflowed to -inf are small, not
 // hidden: with `bounded` they become the lowest number.
 template <class T>
-HEED_NOINLINE void panel_largest(T* s, index rows, int packs, const T* before, T* most, bool bounded) {
+HEED_NOINLINE void panel_max(T* s, index rows, int packs, const T* before, T* row_max, bool bounded) {
     using V = pack<T>;
     const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
     for (int j = 0; j < packs * lanes_of<T>; j += lanes_of<T>) {
@@ -159,7 +159,7 @@ HEED_NOINLINE void panel_largest(T* s, index rows, int packs, const T* before, T
             store(x, y);
             largest = larger(y, largest);
         }
-        store(most + j, largest);
+        store(row_max + j, largest);
     }
 }
 

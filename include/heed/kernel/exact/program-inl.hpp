@@ -19,6 +19,18 @@
 #ifdef HEED_REGION
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
+// A pack of numbers as an array of its own, and back.
+template <class T>
+HEED_INLINE void load_lanes(const T* from, T (&to)[lanes_of<T>]) {
+    HEED_KEEP_LOOP
+    for (int l = 0; l < lanes_of<T>; ++l) to[l] = from[l];
+}
+template <class T>
+HEED_INLINE void store_lanes(const T (&from)[lanes_of<T>], T* to) {
+    HEED_KEEP_LOOP
+    for (int l = 0; l < lanes_of<T>; ++l) to[l] = from[l];
+}
+
 // Flattened: a callable of more than a few operations would otherwise stay a call, and its row scalar.
 template <class Program, class T, bool Masked>
 HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, const detail::lane_block& all,
@@ -39,20 +51,18 @@ HEED_FLATTEN void run_program(const void* context, T* scores, index row_stride, 
             for (std::int32_t begin = 0; begin < lanes; begin += w) {
                 T before[w];
                 T after[w];
-                HEED_KEEP_LOOP
-                for (int l = 0; l < w; ++l) before[l] = scores[begin + l];
+                load_lanes(scores + begin, before);
                 HEED_KEEP_LOOP
                 for (int l = 0; l < w; ++l) {
-                    const detail::place x{begin + l, row};
-                    const at i = block.at_place(x);
+                    const detail::lane_pos x{begin + l, row};
+                    const at i = block.at_pos(x);
                     // What overflowed to -inf is small, not hidden.
                     T s = detail::scalar::choose(before[l] < lowest, lowest, before[l]);
                     s = steps(s, i, x);
                     if constexpr (Masked) s = detail::scalar::choose(visible(i, x), s, hidden);
                     after[l] = written(s, i, x);
                 }
-                HEED_KEEP_LOOP
-                for (int l = 0; l < w; ++l) scores[begin + l] = after[l];
+                store_lanes(after, scores + begin);
             }
     }
 }
@@ -69,7 +79,7 @@ void run_dropout(const void* context, T* weights, index row_stride, const detail
         for (std::int32_t begin = 0; begin < lanes; begin += w) {
             HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
-                const at i = block.at_place({begin + l, row});
+                const at i = block.at_pos({begin + l, row});
                 weights[begin + l] *= kept(i) ? factor : T(0);
             }
         }
@@ -87,36 +97,33 @@ HEED_FLATTEN void run_probability(const void* context, T* scores, index row_stri
         // Lanes that are queries have the same numbers in every row.
         if (row == 0 || !block.lanes_are_queries())
             for (std::int32_t l = 0; l < lanes; ++l) {
-                const at i = block.at_place({l, row});
+                const at i = block.at_pos({l, row});
                 shift[l] = probability.shift(i);
                 factor[l] = probability.factor(i);
             }
         for (std::int32_t begin = 0; begin < lanes; begin += w) {
             T before[w];
             T after[w];
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) before[l] = scores[begin + l];
+            load_lanes(scores + begin, before);
             HEED_KEEP_LOOP
             for (int l = 0; l < w; ++l) {
                 const T p = math::exp(before[l] - shift[begin + l]) * factor[begin + l];
-                const T f = probability(p, block.at_place({begin + l, row}));
+                const T f = probability(p, block.at_pos({begin + l, row}));
                 after[l] = detail::scalar::choose(detail::is_minus_infinity(before[l]), T(0), f);
             }
-            HEED_KEEP_LOOP
-            for (int l = 0; l < w; ++l) scores[begin + l] = after[l];
+            store_lanes(after, scores + begin);
         }
     }
 }
 
 // The functions of a program; those it does not need stay as they are.
-template <class Program, class Problem>
-void compile_program(Problem& p) {
-    using T = typename Problem::T;
-    if constexpr (Program::changes_scores) p.score = &run_program<Program, T, false>;
+template <class Program, class T>
+void compile_program(detail::exact_hooks<T>& hooks) {
+    if constexpr (Program::changes_scores) hooks.score = &run_program<Program, T, false>;
     if constexpr (Program::changes_scores || Program::has_mask || Program::writes_scores)
-        p.score_masked = &run_program<Program, T, true>;
-    if constexpr (Program::has_dropout) p.drop = &run_dropout<Program, T>;
-    if constexpr (Program::has_probability) p.probability = &run_probability<Program, T>;
+        hooks.score_masked = &run_program<Program, T, true>;
+    if constexpr (Program::has_dropout) hooks.drop = &run_dropout<Program, T>;
+    if constexpr (Program::has_probability) hooks.probability = &run_probability<Program, T>;
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

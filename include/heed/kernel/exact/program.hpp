@@ -37,15 +37,16 @@ struct score_steps {
 };
 
 // T: what scores are computed in.
-template <class T, class O, class Places>
-auto bind_step(const O& o, std::string_view function, const problem_shape& shape, const Places& places) {
+template <class T, class O, class Positions>
+auto bind_step(const O& o, std::string_view function, const problem_shape& shape,
+               const Positions& positions) {
     if constexpr (is_absent<O>) {
         return no_step{};
     } else {
         if constexpr (requires { o.template check_as<T>(function); }) o.template check_as<T>(function);
         if constexpr (
-            requires { o.bind(function, shape); } || requires { o.bind(function, shape, places); }) {
-            return bind_at(o, function, shape, places);
+            requires { o.bind(function, shape); } || requires { o.bind(function, shape, positions); }) {
+            return bind_at(o, function, shape, positions);
         } else {
             static_assert(
                 concepts::score_step<O>,
@@ -55,18 +56,18 @@ auto bind_step(const O& o, std::string_view function, const problem_shape& shape
         }
     }
 }
-template <class T, class Places, option_kind... Kinds>
+template <class T, class Positions, option_kind... Kinds>
 auto bind_scores(kind_list<Kinds...>, std::string_view function, const problem_shape& shape,
-                 const Places& places, const auto&... options) {
-    return std::tuple(bind_step<T>(pick<Kinds>(options...), function, shape, places)...);
+                 const Positions& positions, const auto&... options) {
+    return std::tuple(bind_step<T>(pick<Kinds>(options...), function, shape, positions)...);
 }
-template <class T, class Places>
-auto bind_steps(std::string_view function, const problem_shape& shape, const Places& places,
+template <class T, class Positions>
+auto bind_steps(std::string_view function, const problem_shape& shape, const Positions& positions,
                 const auto&... options) {
     const auto& dropout_ = pick<option_kind::dropout>(options...);
     const auto& sinks_ = pick<option_kind::sinks>(options...);
     const auto& probability_ = pick<option_kind::probability>(options...);
-    return score_steps{bind_scores<T>(score_order{}, function, shape, places, options...),
+    return score_steps{bind_scores<T>(score_order{}, function, shape, positions, options...),
                        bound_probability_of<T>(probability_), dropout_, sinks_};
 }
 

@@ -93,17 +93,17 @@ struct projection {
 
 // Keys and values, projected side by side on the lanes of a device.
 template <class E>
-void project(const projection<E>& keys, const projection<E>& values, index batch, device_ref device_,
+void project(const projection<E>& keys, const projection<E>& values, index batch, device_ref device,
              workspace& memory) {
     const exact_leaves<E>& leaf = leaves_on_target<E>();
     const index tasks = batch * keys.heads * keys.row_tasks() * 2;
-    index lanes = device_.lanes();
+    index lanes = device.lanes();
     if (lanes > tasks) lanes = tasks;
     const std::size_t one = keys.bytes(leaf);
     const std::size_t other = values.bytes(leaf);
     const std::size_t each = cache_lines(one > other ? one : other);
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+    for_each_task(device, lanes, tasks, [&](index lane, index task) {
         const projection<E>& p = task % 2 == 0 ? keys : values;
         const index rows = task / 2 % p.row_tasks();
         const index head = task / 2 / p.row_tasks();

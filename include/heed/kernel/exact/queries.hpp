@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/exact/queries.hpp: queries brought to where the products read them
+// heed/kernel/exact/queries.hpp: queries in the layouts that the products read
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>
@@ -13,9 +13,9 @@ bool stands_in_rows(const strided<X>& x) {
 }
 
 // Queries [begin, end) of a head, fewer than `packs` packs of lanes, to (feature, lane), times the scale;
-// lanes past the last are zero. A row of `to` has room for panel_packs packs.
-template <class E, class T = typename exact_problem<E>::T>
-void queries_to_lanes(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index begin,
+// lanes past the last are zero. A row of `to` has space for panel_packs packs.
+template <class E, class T = typename exact_inputs<E>::T>
+void queries_to_lanes(const exact_inputs<E>& p, const exact_leaves<E>& leaf, index b, index h, index begin,
                       index end, int packs, T* to) {
     const index w = leaf.pack_lanes;
     const index lanes = panel_packs * w;
@@ -40,8 +40,8 @@ void queries_to_lanes(const exact_problem<E>& p, const exact_leaves<E>& leaf, in
 }
 
 // One query as a row, times the scale.
-template <class E, class T = typename exact_problem<E>::T>
-void query_to_row(const exact_problem<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
+template <class E, class T = typename exact_inputs<E>::T>
+void query_to_row(const exact_inputs<E>& p, const exact_leaves<E>& leaf, index b, index h, index query,
                   T* to) {
     leaf.widen_scaled(p.q.row(b, h, query), p.q.stride[3], p.features, p.scale, to);
 }

@@ -171,8 +171,8 @@ HEED_INLINE void add_feature(T p, const T* x, index count, pack<T>* sums) {
 // is read once: of features that are pages apart, few fit a cache set, and what is fetched in front would be
 // gone.
 template <class T>
-HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
-                                 index count, index features, T* out) {
+HEED_NOINLINE void transposed_scores(const T* q, index q_stride, index rows, const T* k, index feature_stride,
+                                     index count, index features, T* out) {
     constexpr int w = lanes_of<T>;
     constexpr int packs = static_cast<int>(detail::decode_keys) / w;
     constexpr index page = 4096 / static_cast<index>(sizeof(T));
@@ -209,10 +209,10 @@ HEED_NOINLINE void turned_scores(const T* q, index q_stride, index rows, const T
     }
 }
 
-// o = keep o + p v for Rows rows and Packs packs of value features from f on.
+// o = rescale o + p v for Rows rows and Packs packs of value features from f on.
 template <int Rows, int Packs, class T, class R>
 HEED_INLINE void pack_outputs(const T* p, const R& v, index count, index f, T* output, index output_stride,
-                              const T* keep) {
+                              const T* rescale) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     V sums[Rows][Packs];
@@ -241,7 +241,7 @@ HEED_INLINE void pack_outputs(const T* p, const R& v, index count, index f, T* o
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j) {
             T* const o = output + r * output_stride + f + j * w;
-            store(o, set<V>(keep[r]) * load(o) + sums[r][j]);
+            store(o, set<V>(rescale[r]) * load(o) + sums[r][j]);
         }
     }
 }
@@ -250,44 +250,44 @@ HEED_INLINE void pack_outputs(const T* p, const R& v, index count, index f, T* o
 // multiplied.
 template <class T>
 HEED_NOINLINE void single_outputs(const T* p, const T* hidden, const detail::number_rows<T>& v, index count,
-                                  index f, index columns, T* output, T keep) {
+                                  index f, index columns, T* output, T rescale) {
     for (; f < columns; ++f) {
         T s = 0;
         for (index i = 0; i < count; ++i) {
             const T added = multiply_add(p[i], v.data[i * v.stride + f], s);
             s = detail::is_minus_infinity(hidden[i]) ? s : added;
         }
-        output[f] = keep * output[f] + s;
+        output[f] = rescale * output[f] + s;
     }
 }
 
 // All value features of Rows rows: four packs at a time, then one pack and one row, then single ones.
 template <int Rows, class T, class R>
 HEED_INLINE void outputs_of_rows(const T* p, const R& v, index count, index columns, T* output,
-                                 const T* keep) {
+                                 const T* rescale) {
     constexpr int w = lanes_of<T>;
     index f = 0;
-    for (; f + 4 * w <= columns; f += 4 * w) pack_outputs<Rows, 4>(p, v, count, f, output, columns, keep);
+    for (; f + 4 * w <= columns; f += 4 * w) pack_outputs<Rows, 4>(p, v, count, f, output, columns, rescale);
     for (; f + w <= columns; f += w)
         for (int r = 0; r < Rows; ++r)
             pack_outputs<1, 1>(p + r * detail::decode_keys, v, count, f, output + r * columns, columns,
-                               keep + r);
+                               rescale + r);
     for (; f < columns; ++f)
         for (int r = 0; r < Rows; ++r) {
             T s = 0;
             for (index i = 0; i < count; ++i)
                 s = multiply_add(p[r * detail::decode_keys + i], stored_number(v.row(i), f), s);
-            output[r * columns + f] = keep[r] * output[r * columns + f] + s;
+            output[r * columns + f] = rescale[r] * output[r * columns + f] + s;
         }
 }
 template <int Rows, class T>
 HEED_NOINLINE void row_outputs(const T* p, const detail::number_rows<T>& v, index count, index columns,
-                               T* output, const T* keep) {
-    outputs_of_rows<Rows>(p, rows_to_read(v, count), count, columns, output, keep);
+                               T* output, const T* rescale) {
+    outputs_of_rows<Rows>(p, rows_to_read(v, count), count, columns, output, rescale);
 }
 template <int Rows, class S, class T>
 HEED_NOINLINE void stored_outputs(const T* p, const detail::stored_rows& v, index count, index columns,
-                                  T* output, const T* keep) {
+                                  T* output, const T* rescale) {
     T scaled[Rows * detail::decode_keys];
     if (v.scales != nullptr) {
         for (int r = 0; r < Rows; ++r)
@@ -296,7 +296,7 @@ HEED_NOINLINE void stored_outputs(const T* p, const detail::stored_rows& v, inde
                     p[r * detail::decode_keys + i] * static_cast<T>(v.scales[i]);
         p = scaled;
     }
-    outputs_of_rows<Rows>(p, rows_to_read<S>(v), count, columns, output, keep);
+    outputs_of_rows<Rows>(p, rows_to_read<S>(v), count, columns, output, rescale);
 }
 template <class S, class T>
 HEED_NOINLINE void widen_stored(const detail::stored_rows& rows, index count, index features, T* to,
@@ -318,9 +318,9 @@ inline constexpr detail::stored_leaves<T> stored_leaves_of{
 };
 
 // Scores of Rows rows to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as in
-// panel_largest. The rows' maxima and sums are reduced together, each with the bits it has alone.
+// panel_max. The rows' maxima and sums are reduced together, each with the bits it has alone.
 template <int Rows, class T>
-HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* most, T* sum, T* keep) {
+HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* row_max, T* row_sum, T* rescale) {
     using V = pack<T>;
     constexpr int w = lanes_of<T>;
     const V lowest = set<V>(bounded ? constants<T>::lowest : detail::minus_infinity<T>());
@@ -341,10 +341,10 @@ HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* most, T* su
     T safe[Rows];
     HEED_UNROLL
     for (int r = 0; r < Rows; ++r) {
-        const T m = found[r] > most[r] ? found[r] : most[r];
+        const T m = found[r] > row_max[r] ? found[r] : row_max[r];
         safe[r] = detail::is_minus_infinity(m) ? T(0) : m;
-        keep[r] = most[r] == m ? T(1) : detail::scalar::exp_of_negative(most[r] - safe[r]);
-        most[r] = m;
+        rescale[r] = row_max[r] == m ? T(1) : detail::scalar::exp_of_negative(row_max[r] - safe[r]);
+        row_max[r] = m;
         reduced[r] = set<V>(0);
     }
     for (index i = 0; i < count; i += w) {
@@ -358,17 +358,17 @@ HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* most, T* su
     }
     store(found, lanes_reduced<summed_lanes, T>(reduced));
     HEED_UNROLL
-    for (int r = 0; r < Rows; ++r) sum[r] = sum[r] * keep[r] + found[r];
+    for (int r = 0; r < Rows; ++r) row_sum[r] = row_sum[r] * rescale[r] + found[r];
 }
 // Rows a row of decode_keys apart.
 template <class T>
-HEED_NOINLINE void rows_softmax(T* s, index rows, index count, bool bounded, T* most, T* sum, T* keep) {
+HEED_NOINLINE void rows_softmax(T* s, index rows, index count, bool bounded, T* row_max, T* row_sum, T* rescale) {
     constexpr int together = lanes_of<T> < 4 ? 1 : 4;
     index r = 0;
     for (; r + together <= rows; r += together)
-        softmax_of_rows<together>(s + r * detail::decode_keys, count, bounded, most + r, sum + r, keep + r);
+        softmax_of_rows<together>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r, rescale + r);
     for (; r < rows; ++r)
-        softmax_of_rows<1>(s + r * detail::decode_keys, count, bounded, most + r, sum + r, keep + r);
+        softmax_of_rows<1>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r, rescale + r);
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

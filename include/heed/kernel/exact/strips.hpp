@@ -15,9 +15,9 @@ inline constexpr index block_strips = 4;
 // The multiples at which strips are cut under a mask of this grain, or 0: where a block of the mask holds so
 // few packs that leaving out single ones does as well, or ends within a pack.
 inline index grain_of_strips(index grain, index pack_lanes) {
-    const index most = block_strips * panel_packs * pack_lanes;
-    while (grain > most && grain % 2 == 0) grain /= 2;
-    return grain > most || grain % pack_lanes != 0 || grain <= panel_packs * pack_lanes ? 0 : grain;
+    const index longest = block_strips * panel_packs * pack_lanes;
+    while (grain > longest && grain % 2 == 0) grain /= 2;
+    return grain > longest || grain % pack_lanes != 0 || grain <= panel_packs * pack_lanes ? 0 : grain;
 }
 
 class strip_cuts {
@@ -41,15 +41,14 @@ public:
     piece piece_at(index strip, index queries) const {
         const index origin = strip / each_ * grain_;
         const index i = strip % each_;
-        const index here = queries - origin < grain_ ? queries - origin : grain_;
+        const index here = least(queries - origin, grain_);
         const index packs = rounded_up(here, w_) / w_;
         const index count_ = rounded_up(packs, panel_packs) / panel_packs;
         const index even_from =
             packs % panel_packs == 1 && packs > 1 && fewest_packs_ < panel_packs ? count_ - 2 : count_;
         const index first = i < even_from ? i * panel_packs : even_from * panel_packs + (i - even_from) * 2;
-        const index most = i < even_from ? index{panel_packs} : index{2};
-        const index mine = packs - first < most ? packs - first : most;
-        const index end = (first + mine) * w_ < here ? (first + mine) * w_ : here;
+        const index mine = least(packs - first, i < even_from ? index{panel_packs} : index{2});
+        const index end = least((first + mine) * w_, here);
         return {origin + first * w_, origin + end,
                 static_cast<int>(mine < fewest_packs_ ? fewest_packs_ : mine)};
     }
@@ -71,15 +70,24 @@ struct strip {
     index begin;
     index end;
     int packs;
-    T* query;   // (feature, lane), scaled
-    T* output;  // (value feature, lane)
-    T* most;    // running maximum of a lane
-    T* sum;     // running sum of a lane
-    T* scale;   // of a lane's weights, 1 or sum_scale
-    // The sums of the groups of tiles before this one, relative to upper_most; nullptr where there is one.
+    T* query;    // (feature, lane), scaled
+    T* output;   // (value feature, lane)
+    T* row_max;  // running maximum of a lane
+    T* row_sum;  // running sum of a lane
+    T* scale;    // of a lane's weights, 1 or sum_scale
+    // The sums of the groups of tiles before this one, relative to upper_max; nullptr where there is one.
     T* upper;
-    T* upper_most;
+    T* upper_max;
     T* upper_sum;
+};
+
+// What all that works on strips needs.
+template <class E>
+struct strip_context {
+    const exact_problem<E>& p;
+    const exact_leaves<E>& leaf;
+    index w = leaf.pack_lanes;
+    index lanes = panel_packs * leaf.pack_lanes;  // of a strip
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -29,8 +29,8 @@ bool trim_queries(const exact_problem<E>& p, const exact_leaves<E>& leaf, tile& 
         t.begin += w;
         t.query += w;
         t.output += w;
-        t.most += w;
-        t.sum += w;
+        t.row_max += w;
+        t.row_sum += w;
         t.scale += w;
     }
     here.query_begin = t.begin;
@@ -38,7 +38,7 @@ bool trim_queries(const exact_problem<E>& p, const exact_leaves<E>& leaf, tile& 
     return t.packs < packs;
 }
 
-// Keys [first, end) of a mixed tile, counted from its first: narrowed to groups that somebody sees.
+// Keys [first, end) of a mixed tile, counted from its first: narrowed to groups that some query sees.
 template <class E>
 void trim_keys(const exact_problem<E>& p, tile t, index& first, index& end) {
     const index origin = t.key_begin;

@@ -43,10 +43,10 @@ struct linear_backward_call : query_backward_call {
         linear_problem<E>& p = setup.problem;
         const auto states = setup.bind_states(function, used, options...);
         linear_gradients<E> g;
-        g.dy = either_of<T>(dy);
-        g.q = either_of<T>(dq);
-        g.k = either_of<T>(dk);
-        g.v = either_of<T>(dv);
+        g.dy = stored_or_sum_of<T>(dy);
+        g.q = stored_or_sum_of<T>(dq);
+        g.k = stored_or_sum_of<T>(dk);
+        g.v = stored_or_sum_of<T>(dv);
 
         g.initial = states.initial_gradient;
         g.final_gradient = states.last_gradient;

@@ -157,7 +157,7 @@ void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E
                             const linear_leaves<E>& leaves) {
     using T = typename linear_problem<E>::T;
     const T zero[1] = {0};
-    const auto clear = [&](const either_tensor<E, T>& to, index heads, index positions, index features) {
+    const auto clear = [&](const stored_or_sum<E, T>& to, index heads, index positions, index features) {
         for (index b = 0; b < p.batch; ++b)
             for (index h = 0; h < heads; ++h)
                 for (index i = 0; i < positions; ++i)

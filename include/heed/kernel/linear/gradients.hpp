@@ -10,10 +10,10 @@ template <class E>
 struct linear_gradients {
     using T = typename linear_problem<E>::T;
 
-    either_tensor<const E, const T> dy;
-    either_tensor<E, T> q;
-    either_tensor<E, T> k;
-    either_tensor<E, T> v;
+    stored_or_sum<const E, const T> dy;
+    stored_or_sum<E, T> q;
+    stored_or_sum<E, T> k;
+    stored_or_sum<E, T> v;
     strided<T> decay;                 // (batch, kv_head, position, feature or 1)
     strided<T> beta;                  // (batch, kv_head, position)
     strided<T> initial;               // (batch, kv_head, feature, value feature), written
@@ -70,14 +70,14 @@ public:
 
     // Back through a feature map whose inputs stand in c.input, by way of dx, and out.
     void write_mapped(const feature_map_leaf<T>& map, index head, const T* phi, T* dphi, index row,
-                      index count, const linear_chunk<E>& c, T* dx, const either_tensor<E, T>& to, index b,
+                      index count, const linear_chunk<E>& c, T* dx, const stored_or_sum<E, T>& to, index b,
                       index h, index first) const {
         if (map.map == nullptr) return write(to, b, h, first, dphi, row, count, p_.inputs);
         map.gradient(map.of_head(head), c.input, c.input_row, phi, dphi, row, dx, c.input_row, count,
                      p_.inputs);
         write(to, b, h, first, dx, c.input_row, count, p_.inputs);
     }
-    void write(const either_tensor<E, T>& to, index b, index h, index first, const T* from, index row,
+    void write(const stored_or_sum<E, T>& to, index b, index h, index first, const T* from, index row,
                index count, index n) const {
         if (to.sums.data != nullptr)
             leaf_.write_sums(from, row, nullptr, count, n, to.sums.row(b, h, first), to.sums.stride[2],

@@ -5,6 +5,7 @@
 #include <heed/core/fetch.hpp>
 #include <heed/core/index.hpp>
 #include <heed/core/strided.hpp>
+#include <heed/kernel/matrix_product.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -12,10 +13,6 @@ namespace heed::inline HEED_ABI::detail {
 // 64 x 64 stays in the first-level cache.
 inline constexpr index chunk_positions = 64;
 
-struct memory_span {
-    const char* begin = nullptr;
-    index bytes = 0;
-};
 // The chunk of rows from `first` on, where they stand in one piece: worth fetching before their turn.
 template <class X>
 memory_span soon_rows(const strided<X>& x, index b, index h, index first, index positions, index n) {
@@ -26,28 +23,10 @@ memory_span soon_rows(const strided<X>& x, index b, index h, index first, index 
 }
 
 template <class E, class T>
-memory_span soon_rows(const either_tensor<E, T>& x, index b, index h, index first, index positions, index n) {
+memory_span soon_rows(const stored_or_sum<E, T>& x, index b, index h, index first, index positions, index n) {
     return x.sums.data == nullptr ? soon_rows(x.stored, b, h, first, positions, n)
                                   : soon_rows(x.sums, b, h, first, positions, n);
 }
-
-// c (+ or -)= a b: `rows` rows of a (numbers a_row and a_step apart), rows of b and c in packs of lanes.
-template <class T>
-struct matrix_product {
-    const T* a;
-    index a_row;
-    index a_step;
-    const T* b;
-    index b_row;
-    T* c;
-    index c_row;
-    index rows;
-    index count;    // terms of a sum
-    index columns;  // of b and c, in packs
-    int add = 0;    // 0: c = a b, 1: c += a b, -1: c -= a b
-    // What is wanted soon, fetched a few lines at a time between the register blocks.
-    memory_span soon[2] = {};
-};
 
 // A state where it lies, over columns in whole packs: `count` rows (features each) times it, to `out`, and
 // what the positions make of it, S = keep S + keys^T values.

@@ -36,26 +36,26 @@ public:
     }
 
     std::size_t bytes() const {
-        arena c;
-        carve(c);
-        return c.bytes();
+        arena counted;
+        layout_in(counted);
+        return counted.bytes();
     }
 
     // All queries of a group of heads.
-    void run(index b, index kv_head, void* memory) const {
-        arena c(memory);
-        scratch m = carve(c);
+    void run(index b, index kv_head, void* scratch) const {
+        arena pieces(scratch);
+        layout m = layout_in(pieces);
         clear(m.dk, p_.keys * p_.features);
         clear(m.dv, p_.keys * p_.value_features);
         clear(m.dck, compressed_ * p_.features);
         clear(m.dcv, compressed_ * p_.value_features);
-        m.keys = rows_of(leaf_, p_.k, b, kv_head, 0, p_.keys, p_.features, m.key_room, p_.keys);
-        m.values = rows_of(leaf_, p_.v, b, kv_head, 0, p_.keys, p_.value_features, m.value_room, p_.keys);
+        m.keys = rows_of(leaf_, p_.k, b, kv_head, 0, p_.keys, p_.features, m.key_scratch, p_.keys);
+        m.values = rows_of(leaf_, p_.v, b, kv_head, 0, p_.keys, p_.value_features, m.value_scratch, p_.keys);
         const auto& sum_leaf = leaves_on_target<T>();
-        m.compressed_keys =
-            rows_of(sum_leaf, p_.compressed_k, b, kv_head, 0, compressed_, p_.features, m.compressed_room);
+        m.compressed_keys = rows_of(sum_leaf, p_.compressed_k, b, kv_head, 0, compressed_, p_.features,
+                                    m.compressed_key_scratch);
         m.compressed_values = rows_of(sum_leaf, p_.compressed_v, b, kv_head, 0, compressed_,
-                                      p_.value_features, m.compressed_value_room);
+                                      p_.value_features, m.compressed_value_scratch);
         const index step = forward_.queries();
         for (index begin = 0; begin < p_.queries; begin += step) {
             const index end = begin + step < p_.queries ? begin + step : p_.queries;
@@ -73,16 +73,16 @@ public:
             share_out(m.dcv, p_.value_features, m.dv);
         }
         for (index key = 0; key < p_.keys; ++key) {
-            write(m.dk + key * p_.features, p_.features, b, kv_head, key, g_.dk, g_.dk_sum);
-            write(m.dv + key * p_.value_features, p_.value_features, b, kv_head, key, g_.dv, g_.dv_sum);
+            write_row(leaf_, m.dk + key * p_.features, p_.features, g_.dk, b, kv_head, key);
+            write_row(leaf_, m.dv + key * p_.value_features, p_.value_features, g_.dv, b, kv_head, key);
         }
     }
 
 private:
-    struct scratch {
-        T *dk, *dv, *dck, *dcv;    // (position, feature)
-        T *key_room, *value_room;  // keys and values of the head, where they are converted
-        T *compressed_room, *compressed_value_room;
+    struct layout {
+        T *dk, *dv, *dck, *dcv;          // (position, feature)
+        T *key_scratch, *value_scratch;  // keys and values of the head, where they are converted
+        T *compressed_key_scratch, *compressed_value_scratch;
         number_rows<T> keys, values, compressed_keys, compressed_values;
         T *query, *dy, *dq;                 // (head, feature); queries times the scale
         T *ones, *delta, *gate;             // (head)
@@ -92,31 +92,32 @@ private:
         char* forward;
     };
 
-    scratch carve(arena& c) const {
-        scratch m{};
-        c.take(m.dk, p_.keys * p_.features);
-        c.take(m.dv, p_.keys * p_.value_features);
-        c.take(m.dck, compressed_ * p_.features);
-        c.take(m.dcv, compressed_ * p_.value_features);
-        c.take(m.key_room, stands_in_rows<T>(p_.k) ? 0 : p_.keys * p_.features);
-        c.take(m.value_room, stands_in_rows<T>(p_.v) ? 0 : p_.keys * p_.value_features);
-        c.take(m.compressed_room, stands_in_rows<T>(p_.compressed_k) ? 0 : compressed_ * p_.features);
-        c.take(m.compressed_value_room,
-               stands_in_rows<T>(p_.compressed_v) ? 0 : compressed_ * p_.value_features);
-        c.take(m.query, rows_ * p_.features);
-        c.take(m.dy, rows_ * p_.value_features);
-        c.take(m.dq, rows_ * p_.features);
-        for (T** x : {&m.delta, &m.gate, &m.maximum, &m.sum}) c.take(*x, rows_);
-        c.take(m.ones, decode_keys);
+    layout layout_in(arena& scratch) const {
+        layout m{};
+        scratch.take(m.dk, p_.keys * p_.features);
+        scratch.take(m.dv, p_.keys * p_.value_features);
+        scratch.take(m.dck, compressed_ * p_.features);
+        scratch.take(m.dcv, compressed_ * p_.value_features);
+        scratch.take(m.key_scratch, stands_in_rows<T>(p_.k) ? 0 : p_.keys * p_.features);
+        scratch.take(m.value_scratch, stands_in_rows<T>(p_.v) ? 0 : p_.keys * p_.value_features);
+        scratch.take(m.compressed_key_scratch,
+                     stands_in_rows<T>(p_.compressed_k) ? 0 : compressed_ * p_.features);
+        scratch.take(m.compressed_value_scratch,
+                     stands_in_rows<T>(p_.compressed_v) ? 0 : compressed_ * p_.value_features);
+        scratch.take(m.query, rows_ * p_.features);
+        scratch.take(m.dy, rows_ * p_.value_features);
+        scratch.take(m.dq, rows_ * p_.features);
+        for (T** x : {&m.delta, &m.gate, &m.maximum, &m.sum}) scratch.take(*x, rows_);
+        scratch.take(m.ones, decode_keys);
         for (T** x : {&m.weights, &m.slopes, &m.weights_by_key, &m.slopes_by_key})
-            c.take(*x, decode_keys * decode_keys);
-        c.take(m.forward, static_cast<index>(forward_.bytes()));
+            scratch.take(*x, decode_keys * decode_keys);
+        scratch.take(m.forward, static_cast<index>(forward_.bytes()));
         return m;
     }
 
     // `rows` heads of the group from h on, for one query.
     void take_query(index b, index kv_head, index query, index in_block, index h, index rows,
-                    const native_found<T>& found, const scratch& m) const {
+                    const native_found<T>& found, const layout& m) const {
         const index head = kv_head * p_.group() + h;
         const index n = p_.features;
         const index n_v = p_.value_features;
@@ -164,12 +165,12 @@ private:
             });
         }
         for (index x = 0; x < rows * n; ++x) m.dq[x] *= p_.scale;
-        for (index r = 0; r < rows; ++r) write(m.dq + r * n, n, b, head + r, query, g_.dq, g_.dq_sum);
+        for (index r = 0; r < rows; ++r) write_row(leaf_, m.dq + r * n, n, g_.dq, b, head + r, query);
     }
 
     // Scores of keys [begin, end) to m.weights, and <dy, v> to m.slopes.
     void score_keys(const number_rows<T>& keys, const number_rows<T>& values, index begin, index end,
-                    index rows, const scratch& m) const {
+                    index rows, const layout& m) const {
         const index count = end - begin;
         const index n = p_.features;
         const index n_v = p_.value_features;
@@ -185,10 +186,10 @@ private:
                 *s = *s < constants<T>::lowest ? constants<T>::lowest : *s;
     }
 
-    // Maximum, sum and D of those rows whose scores are above 2 sqrt(keys), or who see few keys, from these
-    // very scores.
+    // Maximum, sum and D of the rows whose scores are above 2 sqrt(keys) or that see few keys, from the
+    // scores of the backward.
     template <class ForKeys>
-    void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const scratch& m,
+    void work_out(const number_rows<T>& keys, const number_rows<T>& values, index rows, const layout& m,
                   const ForKeys& for_keys) const {
         index seen = 0;
         for_keys([&](index begin, index end) { seen += end - begin; });
@@ -208,11 +209,11 @@ private:
             for (index r = 0; r < rows; ++r) {
                 if (!lost[r]) continue;
                 T* const weight = m.weights + r * decode_keys;
-                T keep = 1;
-                leaf_.rows_softmax(weight, 1, end - begin, true, m.maximum + r, m.sum + r, &keep);
+                T rescale = 1;
+                leaf_.rows_softmax(weight, 1, end - begin, true, m.maximum + r, m.sum + r, &rescale);
                 T mean = 0;
                 for (index i = 0; i < end - begin; ++i) mean += weight[i] * m.slopes[r * decode_keys + i];
-                m.delta[r] = m.delta[r] * keep + mean;
+                m.delta[r] = m.delta[r] * rescale + mean;
             }
         });
         for (index r = 0; r < rows; ++r)
@@ -221,7 +222,7 @@ private:
 
     // Keys [begin, end) for the rows of a query.
     void take_keys(const number_rows<T>& keys, const number_rows<T>& values, index begin, index end,
-                   index rows, const scratch& m, T* dk, T* dv) const {
+                   index rows, const layout& m, T* dk, T* dv) const {
         const index count = end - begin;
         const index n = p_.features;
         const index n_v = p_.value_features;
@@ -262,13 +263,6 @@ private:
                     to[(i * p_.blocks.compress_stride + t) * features + f] += share * means[i * features + f];
     }
 
-    void write(const T* from, index n, index b, index h, index row, const strided<E>& to,
-               const strided<T>& to_sum) const {
-        if (to_sum.data != nullptr)
-            write_row(leaf_, from, n, to_sum.row(b, h, row), to_sum.stride[3]);
-        else
-            write_row(leaf_, from, n, to.row(b, h, row), to.stride[3]);
-    }
     void write_sums(const T* from, index b, index h, index rows, index n, const strided<T>& to) const {
         for (index r = 0; r < rows; ++r)
             for (index f = 0; f < n; ++f) to.row(b, h, r)[f * to.stride[3]] = from[r * n + f];
@@ -283,16 +277,16 @@ private:
 };
 
 template <class E>
-void run_native_backward(const native_problem<E>& p, const native_gradient_problem<E>& g, device_ref device_,
+void run_native_backward(const native_problem<E>& p, const native_gradient_problem<E>& g, device_ref device,
                          workspace& memory) {
     const index tasks = p.batch * p.kv_heads;
     if (tasks == 0) return;
     const native_backward<E> kernel(p, g);
-    index lanes = device_.lanes();
+    index lanes = device.lanes();
     lanes = lanes < tasks ? lanes : tasks;
     const std::size_t each = cache_lines(kernel.bytes());
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+    for_each_task(device, lanes, tasks, [&](index lane, index task) {
         kernel.run(task / p.kv_heads, task % p.kv_heads, base + each * static_cast<std::size_t>(lane));
     });
 }

@@ -53,16 +53,10 @@ struct native_backward_call : native_call_base {
         using S = sum_t<T>;
         native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
         native_gradient_problem<E> g;
-        g.dy = either_of<T>(dy);
-        if constexpr (std::is_same_v<X, T>) {
-            g.dq = strided_of<E>(dq);
-            g.dk = strided_of<E>(dk);
-            g.dv = strided_of<E>(dv);
-        } else {
-            g.dq_sum = strided_of<S>(dq);
-            g.dk_sum = strided_of<S>(dk);
-            g.dv_sum = strided_of<S>(dv);
-        }
+        g.dy = stored_or_sum_of<T>(dy);
+        g.dq = stored_or_sum_of<T>(dq);
+        g.dk = stored_or_sum_of<T>(dk);
+        g.dv = stored_or_sum_of<T>(dv);
         g.dgates = dgates.data;
         for (std::size_t axis = 0; axis < 4; ++axis) g.dgate_stride[axis] = dgates.strides[axis];
         g.write_gate = &write_gate<GX, S>;
@@ -97,9 +91,9 @@ struct native_backward_call : native_call_base {
             p.queries = 0;
         }
         with_resources(
-            [&](const device_ref device_, workspace& memory) {
-                if constexpr (is_absent<decltype(given)>) make_compressed(p, device_, memory);
-                run_native_backward(p, g, device_, memory);
+            [&](const device_ref device, workspace& memory) {
+                if constexpr (is_absent<decltype(given)>) make_compressed(p, device, memory);
+                run_native_backward(p, g, device, memory);
             },
             options...);
     }

@@ -47,16 +47,16 @@ public:
 
     std::size_t bytes() const {
         arena counted;
-        carve(counted);
+        layout_in(counted);
         return counted.bytes();
     }
 
-    // Queries [begin, end) of the heads of one group; memory is bytes() long.
-    native_found<T> run(index b, index kv_head, index begin, index end, void* memory) const {
-        arena c(memory);
-        scratch m = carve(c);
+    // Queries [begin, end) of the heads of one group; scratch is bytes() long.
+    native_found<T> run(index b, index kv_head, index begin, index end, void* scratch) const {
+        arena pieces(scratch);
+        layout m = layout_in(pieces);
         task t{b, kv_head, begin, end - begin};
-        bring_queries(t, m);
+        load_queries(t, m);
         see_compressed(t, m);
         choose(t, m);
         see_selected(t, m);
@@ -71,7 +71,7 @@ private:
         index begin;
         index count;
     };
-    struct scratch {
+    struct layout {
         native_found<T> found;
         E* query;      // (row, feature)
         T* query_sum;  // the same in the sum type
@@ -83,44 +83,45 @@ private:
         void* exact;
     };
 
-    scratch carve(arena& c) const {
-        scratch m{};
+    layout layout_in(arena& scratch) const {
+        layout m{};
         const index all = p_.group() * rows_;
         m.found.rows = rows_;
         for (int i = 0; i < native_branches; ++i) {
-            c.take(m.found.output[i], all * p_.value_features);
-            c.take(m.found.maximum[i], all);
-            c.take(m.found.sum[i], all);
+            scratch.take(m.found.output[i], all * p_.value_features);
+            scratch.take(m.found.maximum[i], all);
+            scratch.take(m.found.sum[i], all);
         }
-        c.take(m.found.chosen, rows_);
-        c.take(m.chosen, rows_ * count_chosen());
-        c.take(m.heap, count_chosen());
-        c.take(m.query, all * p_.features);
+        scratch.take(m.found.chosen, rows_);
+        scratch.take(m.chosen, rows_ * count_chosen());
+        scratch.take(m.heap, count_chosen());
+        scratch.take(m.query, all * p_.features);
         if constexpr (std::is_same_v<E, T>)
             m.query_sum = m.query;
         else
-            c.take(m.query_sum, all * p_.features);
-        c.take(m.low, rows_);
-        c.take(m.high, rows_);
+            scratch.take(m.query_sum, all * p_.features);
+        scratch.take(m.low, rows_);
+        scratch.take(m.high, rows_);
         const index compressed = p_.blocks.compressed_of(p_.keys);
         m.importance =
             block_importance<T>(p_.blocks, panel_packs * leaf_.pack_lanes, leaf_.pack_lanes, rows_, stacked_);
         const index strips =
             stacked_ ? together_ : rounded_up(together_ * rows_, leaf_.pack_lanes) / leaf_.pack_lanes;
-        c.take(m.importance.weights, blocks_of(p_.keys) * rows_);
-        c.take(m.importance.notes, m.importance.most_notes(compressed, strips));
-        c.take(m.importance.numbers, m.importance.most_notes(compressed, strips) * m.importance.note_size());
-        std::size_t most = 0;
-        const auto room_of = [&](const auto& kernel) {
-            most = kernel.bytes() > most ? kernel.bytes() : most;
+        scratch.take(m.importance.weights, blocks_of(p_.keys) * rows_);
+        scratch.take(m.importance.notes, m.importance.max_notes(compressed, strips));
+        scratch.take(m.importance.numbers,
+                     m.importance.max_notes(compressed, strips) * m.importance.note_size());
+        std::size_t largest = 0;
+        const auto fit = [&](const auto& kernel) {
+            largest = kernel.bytes() > largest ? kernel.bytes() : largest;
         };
         const auto x = compressed_problem({0, 0, 0, 0}, m, 0, together_);
-        room_of(branch_kernel<T>(x, sum_leaf_));
+        fit(branch_kernel<T>(x, sum_leaf_));
         const auto y = window_problem({0, 0, 0, 0}, m, 0, together_);
-        room_of(branch_kernel<E>(y, leaf_));
+        fit(branch_kernel<E>(y, leaf_));
         const auto z = selected_problem({0, 0, 0, 0}, m, 0);
-        room_of(branch_kernel<E>(z, leaf_));
-        m.exact = c.take<char>(static_cast<index>(most));
+        fit(branch_kernel<E>(z, leaf_));
+        m.exact = scratch.take<char>(static_cast<index>(largest));
         return m;
     }
 
@@ -128,7 +129,7 @@ private:
     index count_chosen() const { return least(p_.blocks.select_count, blocks_of(p_.keys)); }
 
     // The queries as (head, query of the block, feature); those past the last are zero.
-    void bring_queries(const task& t, const scratch& m) const {
+    void load_queries(const task& t, const layout& m) const {
         const index n = p_.features;
         for (index h = 0; h < p_.group(); ++h)
             for (index q = 0; q < rows_; ++q) {
@@ -146,9 +147,9 @@ private:
 
     // Rows [first, …) of a branch's outputs, maxima and sums, `step` rows apart.
     template <class X>
-    exact_problem<X> branch_problem(const scratch& m, native_branch c, index row, index step) const {
+    exact_problem<X> branch_problem(const layout& m, native_branch c, index row, index step) const {
         exact_problem<X> x;
-        x.y_sum = {m.found.output[c] + row * p_.value_features, {0, 0, step * p_.value_features, 1}};
+        x.y.sums = {m.found.output[c] + row * p_.value_features, {0, 0, step * p_.value_features, 1}};
         x.maximum = {m.found.maximum[c] + row, {0, 0, step, 0}};
         x.sum = {m.found.sum[c] + row, {0, 0, step, 0}};
         x.batch = x.heads = x.kv_heads = 1;
@@ -158,7 +159,7 @@ private:
         return x;
     }
     // `heads` heads of the group from `first` on.
-    exact_problem<T> compressed_problem(const task& t, const scratch& m, index first, index heads) const {
+    exact_problem<T> compressed_problem(const task& t, const layout& m, index first, index heads) const {
         auto x = branch_problem<T>(m, compressed_branch, first * rows_, 1);
         x.q = {m.query_sum + first * rows_ * p_.features, {0, 0, p_.features, 1}};
         x.k = rows_of_head(p_.compressed_k, t.batch, t.kv_head);
@@ -168,7 +169,7 @@ private:
         compile_program<ranges_program>(x);
         return x;
     }
-    exact_problem<E> window_problem(const task& t, const scratch& m, index first, index heads) const {
+    exact_problem<E> window_problem(const task& t, const layout& m, index first, index heads) const {
         auto x = branch_problem<E>(m, sliding_branch, first * rows_, 1);
         x.q = {m.query + first * rows_ * p_.features, {0, 0, p_.features, 1}};
         x.k = rows_of_head(p_.k, t.batch, t.kv_head);
@@ -179,7 +180,7 @@ private:
         return x;
     }
     // All heads of a group for one query.
-    exact_problem<E> selected_problem(const task& t, const scratch& m, index query) const {
+    exact_problem<E> selected_problem(const task& t, const layout& m, index query) const {
         auto x = branch_problem<E>(m, selected_branch, query, rows_);
         x.q = {m.query + query * p_.features, {0, 0, rows_ * p_.features, 1}};
         x.k = rows_of_head(p_.k, t.batch, t.kv_head);
@@ -191,7 +192,7 @@ private:
 
     // Heads of the group, as many at a time as share a tile, every query with its range of keys.
     template <class X, class Problem, class After>
-    void see_ranges(const exact_leaves<X>& leaf, const scratch& m, index keys, const Problem& problem_of,
+    void see_ranges(const exact_leaves<X>& leaf, const layout& m, index keys, const Problem& problem_of,
                     const After& after) const {
         const ranges_program program{{}, {m.low, m.high, rows_}};
         for (index first = 0; first < p_.group(); first += together_) {
@@ -209,7 +210,7 @@ private:
         }
     }
 
-    void see_compressed(const task& t, scratch& m) const {
+    void see_compressed(const task& t, layout& m) const {
         for (index q = 0; q < rows_; ++q) {
             m.low[q] = 0;
             m.high[q] = static_cast<std::int32_t>(p_.blocks.compressed_of(position(t, q) + 1));
@@ -230,7 +231,7 @@ private:
             });
     }
 
-    void choose(const task& t, const scratch& m) const {
+    void choose(const task& t, const layout& m) const {
         for (index q = 0; q < t.count; ++q) {
             const index p = position(t, q);
             std::int32_t* const list = m.chosen + q * count_chosen();
@@ -242,20 +243,20 @@ private:
         }
     }
 
-    void see_selected(const task& t, const scratch& m) const {
+    void see_selected(const task& t, const layout& m) const {
         exact_problem<E> x = selected_problem(t, m, 0);
         const branch_kernel<E> kernel(x, leaf_);
         for (index q = 0; q < t.count; ++q) {
             const exact_problem<E> here = selected_problem(t, m, q);
             x.q = here.q;
-            x.y_sum = here.y_sum;
+            x.y = here.y;
             x.maximum = here.maximum;
             x.sum = here.sum;
             kernel.run_chosen(m.exact, m.found.chosen[q], p_.blocks.select_block, position(t, q) + 1);
         }
     }
 
-    void see_window(const task& t, const scratch& m) const {
+    void see_window(const task& t, const layout& m) const {
         const index last = last_position(t);
         const index first_key = greatest(position(t, 0) - p_.blocks.window + 1, 0);
         for (index q = 0; q < rows_; ++q) {

@@ -6,6 +6,7 @@
 // choice depends on the number of rows alone.
 #pragma once
 
+#include <heed/core/arena.hpp>
 #include <heed/core/fetch.hpp>
 #include <heed/kernel/exact/run.hpp>
 #include <heed/kernel/native/choose.hpp>
@@ -40,26 +41,28 @@ public:
           rows_(p, leaves) {}
 
     std::size_t bytes() const {
-        return by_row_
-                   ? cache_lines(rows_.bytes()) + 2 * static_cast<std::size_t>(rows_.state_size()) * sizeof(T)
-                   : lanes_.bytes();
+        if (!by_row_) return lanes_.bytes();
+        arena counted;
+        layout_in(counted);
+        return counted.bytes();
     }
     // The most keys that a tile may have.
     index tile() const { return by_row_ ? decode_keys : tile_keys; }
 
     // All rows against the keys that tiles(take) hands out.
     template <class Tiles>
-    void run(void* memory, const Tiles& tiles) const {
-        if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, memory, tiles);
-        T* const state = reinterpret_cast<T*>(static_cast<char*>(memory) + cache_lines(rows_.bytes()));
-        rows_.run(0, 0, state, state + rows_.state_size(), memory, tiles);
-        rows_.finish(0, 0, state);
+    void run(void* scratch, const Tiles& tiles) const {
+        if (!by_row_) return lanes_.run(0, 0, 0, p_.queries, scratch, tiles);
+        arena pieces(scratch);
+        const layout m = layout_in(pieces);
+        rows_.run(0, 0, m.state, m.piece, m.rows, tiles);
+        rows_.finish(0, 0, m.state);
     }
 
     // All rows against those of keys [0, keys) that stand in the chosen blocks, of `block` keys each. A tile
     // behind the one whose lines are fetched: blocks stand anywhere in memory.
-    void run_chosen(void* memory, const chosen_blocks& chosen, index block, index keys) const {
-        run(memory, [&](const auto& take) {
+    void run_chosen(void* scratch, const chosen_blocks& chosen, index block, index keys) const {
+        run(scratch, [&](const auto& take) {
             index begin = 0;
             index end = 0;
             for_chosen_keys(chosen, block, keys, tile(), [&](index next, index next_end) {
@@ -74,6 +77,19 @@ public:
     }
 
 private:
+    struct layout {
+        char* rows;
+        T* state;
+        T* piece;
+    };
+    layout layout_in(arena& scratch) const {
+        layout m;
+        scratch.take(m.rows, static_cast<index>(rows_.bytes()));
+        scratch.take(m.state, rows_.state_size());
+        scratch.take(m.piece, rows_.state_size());
+        return m;
+    }
+
     const exact_problem<E>& p_;
     bool by_row_;
     exact_block<E> lanes_;

@@ -118,17 +118,14 @@ struct native_call : native_call_base {
                     const auto&... options) {
         using E = storage_t<T>;
         native_problem<E> p = native_problem_of<T, G>(function, q, k, v, gates, options...);
-        if constexpr (std::is_same_v<Y, T>)
-            p.y = strided_of<E>(y);
-        else
-            p.y_sum = strided_of<sum_t<T>>(y);
+        p.y = stored_or_sum_of<T>(y);
         used.validate(options...);
         if (y.size() == 0) return;
         with_resources(
-            [&](const device_ref device_, workspace& memory) {
+            [&](const device_ref device, workspace& memory) {
                 if constexpr (is_absent<decltype(pick<option_kind::compressed>(options...))>)
-                    make_compressed(p, device_, memory);
-                run_native(p, device_, memory);
+                    make_compressed(p, device, memory);
+                run_native(p, device, memory);
             },
             options...);
     }

@@ -27,16 +27,16 @@ struct chosen_blocks {
     index count;
 };
 
-// take(begin, end) for the keys of blocks of `block` keys, up to `most` at a time, in order; neighbouring
+// take(begin, end) for the keys of blocks of `block` keys, up to `tile` at a time, in order; neighbouring
 // blocks together, keys from `keys` on left out.
 template <class Take>
-void for_chosen_keys(const chosen_blocks& x, index block, index keys, index most, const Take& take) {
+void for_chosen_keys(const chosen_blocks& x, index block, index keys, index tile, const Take& take) {
     for (index i = 0; i < x.count;) {
         index key = x.blocks[i] * block;
         index end = key;
         for (; i < x.count && x.blocks[i] * block == end; ++i) end += block;
         if (end > keys) end = keys;
-        for (; key < end; key += most) take(key, key + most < end ? key + most : end);
+        for (; key < end; key += tile) take(key, key + tile < end ? key + tile : end);
     }
 }
 

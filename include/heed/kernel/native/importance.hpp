@@ -36,7 +36,7 @@ struct block_importance {
           queries_(queries),
           whole_(whole) {}
 
-    index most_notes(index keys, index strips) const {
+    index max_notes(index keys, index strips) const {
         const index each = whole_ ? tile_keys : decode_keys;
         return (keys + each - 1) / each * strips;
     }
@@ -48,12 +48,12 @@ struct block_importance {
     }
 
     static void observe(void* self, const tile& t, index first, index end, const T* e, index row_stride,
-                        const T* most) {
-        static_cast<block_importance*>(self)->take(t, first, end, e, row_stride, most);
+                        const T* row_max) {
+        static_cast<block_importance*>(self)->take(t, first, end, e, row_stride, row_max);
     }
 
-    static void observe_rows(void* self, const tile& t, index rows, const T* e, const T* most) {
-        static_cast<block_importance*>(self)->take_rows(t, rows, e, most);
+    static void observe_rows(void* self, const tile& t, index rows, const T* e, const T* row_max) {
+        static_cast<block_importance*>(self)->take_rows(t, rows, e, row_max);
     }
 
     // Adds what was noted down; maximum and sum are those of row 0.
@@ -61,19 +61,20 @@ struct block_importance {
         T factor[panel_packs * most_pack_lanes];
         for (index i = 0; i < count_; ++i) {
             const note& x = notes[i];
-            const T* const most = numbers + i * note_size();
+            const T* const row_max = numbers + i * note_size();
             bool numbers_only = true;
             for (index l = 0; l < lanes_; ++l) {
                 const T all = l < x.count ? sum[x.row + l] : T(0);
-                factor[l] = all == T(0) ? T(0) : scalar::exp_of_negative(most[l] - maximum[x.row + l]) / all;
+                factor[l] =
+                    all == T(0) ? T(0) : scalar::exp_of_negative(row_max[l] - maximum[x.row + l]) / all;
                 numbers_only = numbers_only && is_finite(all);
             }
             const index rows = x.block_end - x.block_begin;
             if (whole_ && numbers_only)
-                leaf_->add_weights(most + lanes_, rows, packs_of(x.count), factor,
+                leaf_->add_weights(row_max + lanes_, rows, packs_of(x.count), factor,
                                    weights + x.block_begin * queries_ + x.row % queries_);
             else
-                add_single(x, most + lanes_, factor, sum);
+                add_single(x, row_max + lanes_, factor, sum);
         }
         count_ = 0;
     }
@@ -90,23 +91,23 @@ private:
         return x;
     }
 
-    void take(const tile& t, index first, index end, const T* e, index row_stride, const T* most) {
+    void take(const tile& t, index first, index end, const T* e, index row_stride, const T* row_max) {
         T* const to = numbers + count_ * note_size();
         const int packs = packs_of(t.query_end - t.query_begin);
         const index key = t.key_begin + first;
         const index key_end = t.key_begin + end;
         const note& x = next_note(t.query_begin, t.query_end - t.query_begin, key, key_end);
-        for (index l = 0; l < lanes_; ++l) to[l] = l < packs * pack_ ? most[l] : minus_infinity<T>();
+        for (index l = 0; l < lanes_; ++l) to[l] = l < packs * pack_ ? row_max[l] : minus_infinity<T>();
         leaf_->pool_weights[packs - 1](e + first * row_stride, key, key_end, chunks_, select_chunks_,
                                        x.block_begin, x.block_end, to + lanes_);
     }
 
     // All rows of a call, at most half a pack of them.
-    void take_rows(const tile& t, index rows, const T* e, const T* most) {
+    void take_rows(const tile& t, index rows, const T* e, const T* row_max) {
         T* const to = numbers + count_ * note_size();
         const note& x = next_note(0, rows, t.key_begin, t.key_end);
         for (index r = 0; r < rows; ++r) {
-            to[r] = most[r];
+            to[r] = row_max[r];
             T* const blocks = to + lanes_ + r;
             for (index j = x.block_begin; j < x.block_end; ++j) blocks[(j - x.block_begin) * lanes_] = 0;
             for (index i = t.key_begin; i < t.key_end; ++i)

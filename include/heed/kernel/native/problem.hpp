@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/native/problem.hpp: what the kernels of native sparse attention are told
+// heed/kernel/native/problem.hpp: what the kernels of native sparse attention are given
 #pragma once
 
 #include <heed/kernel/exact/problem.hpp>
@@ -17,8 +17,7 @@ struct native_problem {
     strided<const E> q;
     strided<const E> k;
     strided<const E> v;
-    strided<E> y;
-    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    stored_or_sum<E, T> y;
     strided<const T> compressed_k;
     strided<const T> compressed_v;
     const void* gates = nullptr;  // (batch, head, query, branch), in q's element type or in T
@@ -47,13 +46,12 @@ struct native_problem {
     }
 };
 
-// Where gradients go: in the storage type, or (those ending in _sum) in the type sums are kept in.
+// Where gradients go.
 template <class E>
 struct native_gradient_problem {
     using T = typename native_problem<E>::T;
-    either_tensor<const E, const T> dy;
-    strided<E> dq, dk, dv;
-    strided<T> dq_sum, dk_sum, dv_sum;
+    stored_or_sum<const E, const T> dy;
+    stored_or_sum<E, T> dq, dk, dv;
     strided<T> dcompressed_k, dcompressed_v;  // the caller's own; null: shared out over the keys
     void* dgates = nullptr;
     index dgate_stride[4] = {0, 0, 0, 0};

@@ -30,7 +30,7 @@ struct bound_ranges {
     struct seen {
         std::int32_t low[most_lanes];
         std::int32_t high[most_lanes];
-        HEED_INLINE bool operator()(at i, place x) const {
+        HEED_INLINE bool operator()(at i, lane_pos x) const {
             return (i.key >= low[x.lane]) & (i.key < high[x.lane]);
         }
     };

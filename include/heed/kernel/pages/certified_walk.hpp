@@ -28,7 +28,7 @@ class certified_walk {
 public:
     using T = typename exact_problem<E>::T;
 
-    // As many numbers as rows and pages need; memory for it is bytes() long.
+    // As many numbers as rows and pages need; scratch for it is bytes() long.
     certified_walk(const exact_problem<E>& p, const page_table<T>& table, index pages, double tau)
         : p_(p),
           leaf_(leaves_on_target<E>()),
@@ -48,8 +48,8 @@ public:
     std::size_t bytes() const { return bytes_; }
 
     template <class M>
-    void run(index b, index kv_head, index query, const M& mask, void* memory) {
-        arena from(memory);
+    void run(index b, index kv_head, index query, const M& mask, void* scratch) {
+        arena from(scratch);
         layout(from);
         const exact_decode<E> kernel(p_, leaf_, query, 1);
         const page_readers readers = readers_of(mask, b, kv_head, rows_, p_.keys, table_.page);
@@ -63,11 +63,11 @@ public:
             do walk(kernel, b, kv_head, count);
             while (kernel.scale_overflowed(sum_));
         } else {
-            for (index r = 0; r < rows_; ++r) kept_[r] = 1;
+            for (index r = 0; r < rows_; ++r) coverage_[r] = 1;
         }
         kernel.finish(b, kv_head, sum_);
         for (index r = 0; p_.coverage.data != nullptr && r < rows_; ++r)
-            *p_.coverage.row(b, kv_head * rows_ + r, query) = kept_[r];
+            *p_.coverage.row(b, kv_head * rows_ + r, query) = coverage_[r];
     }
 
 private:
@@ -84,8 +84,8 @@ private:
         seen_ = from.take<bit_word>(words_of(pages_));
         round_ = from.take<bit_word>(words_of(pages_));
         margin_ = from.take<double>(rows_);
-        most_ = from.take<T>(rows_);
-        kept_ = from.take<T>(rows_);
+        largest_bound_ = from.take<T>(rows_);
+        coverage_ = from.take<T>(rows_);
         rest_.layout(from);
     }
 
@@ -97,7 +97,7 @@ private:
         }
     }
 
-    // The bound of every row and page, -inf for pages that nobody sees, and each row's largest.
+    // The bound of every row and page, -inf for pages that no row sees, and each row's largest.
     void bound_rows(index b, index kv_head, index query) {
         estimate_.load(b, kv_head, query, 1, q_);
         for (index first = 0; first < padded_; first += decode_keys) {
@@ -120,8 +120,8 @@ private:
         for (index r = 0; r < rows_; ++r) {
             if (!p_.group_sees_alike) hide_pages(b, kv_head * rows_ + r, query, bounds_ + r * padded_);
             margin_[r] = estimate_.margin(r);
-            most_[r] = leaf_of_pages_.largest(bounds_ + r * padded_, padded_);
-            if (is_minus_infinity(most_[r])) most_[r] = 0;
+            largest_bound_[r] = leaf_of_pages_.largest(bounds_ + r * padded_, padded_);
+            if (is_minus_infinity(largest_bound_[r])) largest_bound_[r] = 0;
         }
     }
     // Where heads see different keys: pages that this one does not see hold no mass of it.
@@ -135,7 +135,7 @@ private:
 
     // Seen pages, those first that come nearest to a row's largest bound.
     void sort_pages(index count) {
-        leaf_of_pages_.best(bounds_, padded_, rows_, padded_, most_, best_);
+        leaf_of_pages_.best(bounds_, padded_, rows_, padded_, largest_bound_, best_);
         index n = 0;
         for (index i = 0; i < pages_ && n < count; ++i) {
             if (!bit_at(seen_, i)) continue;
@@ -158,33 +158,33 @@ private:
 
     void walk(const exact_decode<E>& kernel, index b, index kv_head, index count) {
         // Until something is known of the maxima, a sixty-fourth.
-        index place = 0;
+        index done = 0;
         index end = (std::min)(count, (std::max)(index{4}, count / 64));
         for (;;) {
-            visit(kernel, b, kv_head, place, end);
-            const bool first = place == 0;
-            place = end;
+            visit(kernel, b, kv_head, done, end);
+            const bool first = done == 0;
+            done = end;
             bool enough = true;
             for (index r = 0; r < rows_; ++r) {
-                if (place < count && (first || rest_.stale(r, place, sum_[r])))
-                    rest_.sum_up(r, place, count, bounds_ + r * padded_, margin_[r], sum_[r], order_);
-                const double left = place == count ? 0 : rest_.mass(r, place, sum_[r]);
-                kept_[r] = share(r, left);
-                if (left == 0 || static_cast<double>(kept_[r]) >= tau_) continue;
+                if (done < count && (first || rest_.stale(r, done, sum_[r])))
+                    rest_.sum_up(r, done, count, bounds_ + r * padded_, margin_[r], sum_[r], order_);
+                const double left = done == count ? 0 : rest_.mass(r, done, sum_[r]);
+                coverage_[r] = share(r, left);
+                if (left == 0 || static_cast<double>(coverage_[r]) >= tau_) continue;
                 enough = false;
-                end = (std::max)(end, rest_.earliest_stop(r, place, count, sum_[r], sum_[rows_ + r], tau_));
+                end = (std::max)(end, rest_.earliest_stop(r, done, count, sum_[r], sum_[rows_ + r], tau_));
             }
             if (enough) return;
-            end = (std::max)(end, place + 1 + place / 16);
+            end = (std::max)(end, done + 1 + done / 16);
             // So little would be left that a round of its own costs more.
             if (count - end < count / 16) end = count;
         }
     }
 
-    // Pages [place, end) of the order, in the order of memory; neighbours as one run of keys.
-    void visit(const exact_decode<E>& kernel, index b, index kv_head, index place, index end) {
+    // Pages [done, end) of the order, in the order of memory; neighbours as one run of keys.
+    void visit(const exact_decode<E>& kernel, index b, index kv_head, index done, index end) {
         for (index word = 0; word < words_of(pages_); ++word) round_[word] = 0;
-        for (; place < end; ++place) set_bit(round_, page_at(order_[place]));
+        for (; done < end; ++done) set_bit(round_, page_at(order_[done]));
         index since = 0;  // keys in the state beside, which short sums keep from drifting
         kernel.clear_like(next_, sum_);
         for (index page = 0; page < pages_;) {
@@ -198,11 +198,11 @@ private:
             while (page < pages_ && bit_at(round_, page)) ++page;
             const index stop = (std::min)(page * table_.page, p_.keys);
             for (index key = first * table_.page; key < stop;) {
-                const index until = (std::min)(stop, key + most_keys - since);
+                const index until = (std::min)(stop, key + short_sum_keys - since);
                 kernel.add(b, kv_head, key, until, next_, scratch_);
                 since += until - key;
                 key = until;
-                if (since < most_keys) continue;
+                if (since < short_sum_keys) continue;
                 kernel.merge(sum_, next_);
                 kernel.clear_like(next_, sum_);
                 since = 0;
@@ -211,7 +211,7 @@ private:
         kernel.merge(sum_, next_);
     }
 
-    static constexpr index most_keys = 2048;
+    static constexpr index short_sum_keys = 2048;
 
     const exact_problem<E>& p_;
     const exact_leaves<E>& leaf_;
@@ -233,11 +233,11 @@ private:
     T* bounds_ = nullptr;             // (row, page)
     T* best_ = nullptr;               // (page)
     std::uint64_t* order_ = nullptr;  // pages, behind what sorts them
-    bit_word* seen_ = nullptr;        // pages that somebody sees
+    bit_word* seen_ = nullptr;        // pages that some row sees
     bit_word* round_ = nullptr;       // pages of a round
     double* margin_ = nullptr;        // (row)
-    T* most_ = nullptr;               // (row): the largest bound
-    T* kept_ = nullptr;               // (row)
+    T* largest_bound_ = nullptr;      // (row): the largest bound
+    T* coverage_ = nullptr;           // (row)
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -23,35 +23,35 @@ namespace heed::inline HEED_ABI::detail {
 inline index pages_of(index keys, index page) { return (keys + page - 1) / page; }
 
 // The bounds of a call's own keys: those that a mask hides from every query stay out.
-template <class E, class T = typename exact_problem<E>::T>
+template <class E, class T = typename exact_inputs<E>::T>
 struct call_bounds {
     T* rows;
     T* largest;  // one set for each task, joined into the first of its head
-    T* room;     // for each lane
+    T* scratch;  // for each lane
     index lanes_;
     index tasks_of_head;
 
     static constexpr index pages_of_task = 64;
 
-    call_bounds(const exact_problem<E>& p, index page, index lanes, arena& memory) : lanes_(lanes) {
+    call_bounds(const exact_inputs<E>& p, index page, index lanes, arena& pieces) : lanes_(lanes) {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         tasks_of_head = pages == 0 ? 1 : (pages + pages_of_task - 1) / pages_of_task;
-        rows = memory.take<T>(heads * pages * 2 * p.features);
-        largest = memory.take<T>(heads * tasks_of_head * p.features);
-        room = memory.take<T>(lanes * page_room_keys * p.features);
+        rows = pieces.take<T>(heads * pages * 2 * p.features);
+        largest = pieces.take<T>(heads * tasks_of_head * p.features);
+        scratch = pieces.take<T>(lanes * page_scratch_keys * p.features);
     }
 
     template <class M>
-    page_table<T> make(const exact_problem<E>& p, index page, const M& mask, device_ref device_) const {
+    page_table<T> make(const exact_inputs<E>& p, index page, const M& mask, device_ref device) const {
         const index heads = p.batch * p.kv_heads, pages = pages_of(p.keys, page);
         const exact_leaves<E>& leaf = leaves_on_target<E>();
         const page_leaves<T>& leaf_of_pages = page_leaves_on_target<T>();
-        for_each_task(device_, lanes_, heads * tasks_of_head, [&](index lane, index task) {
+        for_each_task(device, lanes_, heads * tasks_of_head, [&](index lane, index task) {
             const index head = task / tasks_of_head, b = head / p.kv_heads, kv = head % p.kv_heads;
             const index first = task % tasks_of_head * pages_of_task;
             const page_readers readers = readers_of(mask, b, kv, p.heads / p.kv_heads, p.keys, page);
-            T* const most = largest + task * p.features;
-            for (index f = 0; f < p.features; ++f) most[f] = 0;
+            T* const head_max = largest + task * p.features;
+            for (index f = 0; f < p.features; ++f) head_max[f] = 0;
             for (index i = first; i < pages && i < first + pages_of_task; ++i) {
                 T* const row = rows + (head * pages + i) * 2 * p.features;
                 const index end = (i + 1) * page < p.keys ? (i + 1) * page : p.keys;
@@ -66,12 +66,12 @@ struct call_bounds {
                         seen >>= skip;
                         const int run = std::countr_one(seen);
                         seen = run == word_bits ? 0 : seen >> run;
-                        widen_page(leaf, leaf_of_pages, p.k, b, kv, at_key + skip, run, p.features, row, most,
-                                   room + lane * page_room_keys * p.features);
+                        widen_page(leaf, leaf_of_pages, p.k, b, kv, at_key + skip, run, p.features, row,
+                                   head_max, scratch + lane * page_scratch_keys * p.features);
                         at_key += skip + run;
                     }
                 }
-                // Nobody will ask for a page that nobody sees, but it is multiplied beside its neighbours.
+                // A page that no query sees is never chosen, but it is multiplied beside its neighbours.
                 for (index f = 0; !any && f < 2 * p.features; ++f) row[f] = 0;
             }
         });
@@ -79,8 +79,8 @@ struct call_bounds {
             for (index task = 0; task < tasks_of_head; ++task)
                 for (index f = 0; f < p.features; ++f) {
                     const T x = largest[(head * tasks_of_head + task) * p.features + f];
-                    T& most = largest[head * p.features + f];
-                    most = task == 0 || x > most || x != x ? x : most;
+                    T& head_max = largest[head * p.features + f];
+                    head_max = task == 0 || x > head_max || x != x ? x : head_max;
                 }
         return {rows, largest, pages * 2 * p.features, p.features, page, pages};
     }
@@ -90,9 +90,9 @@ struct call_bounds {
 template <class E>
 class page_estimate {
 public:
-    using T = typename exact_problem<E>::T;
+    using T = typename exact_inputs<E>::T;
 
-    page_estimate(const exact_problem<E>& p, const page_table<T>& table, index queries)
+    page_estimate(const exact_inputs<E>& p, const page_table<T>& table, index queries)
         : p_(p),
           table_(table),
           leaf_(leaves_on_target<E>()),
@@ -105,13 +105,13 @@ public:
         head_ = b * p_.kv_heads + kv_head;
         q_ = memory;
         count_ = p_.heads / p_.kv_heads * count;
-        T* const room = memory + rows_ * stride_;
+        T* const scratch = memory + rows_ * stride_;
         for (index r = 0; r < count_; ++r) {
             leaf_.widen(p_.q.row(b, kv_head * (p_.heads / p_.kv_heads) + r / count, query + r % count), 0,
-                        p_.q.stride[3], 1, p_.features, room, 0);
+                        p_.q.stride[3], 1, p_.features, scratch, 0);
             T* const q = q_ + r * stride_;
             for (index f = 0; f < p_.features; ++f) {
-                const T x = room[f] * p_.scale;
+                const T x = scratch[f] * p_.scale;
                 q[f] = x < T(0) ? T(0) : x;
                 q[p_.features + f] = x < T(0) ? x : T(0);
             }
@@ -130,17 +130,17 @@ public:
     }
     // How much the scores of a row may exceed its bounds by rounding.
     double margin(index r) const {
-        const T* const most = table_.largest_of(head_);
+        const T* const head_max = table_.largest_of(head_);
         const T* const q = q_ + r * stride_;
         double sum = 0;
         for (index f = 0; f < p_.features; ++f)
             sum += (static_cast<double>(q[f]) - static_cast<double>(q[p_.features + f])) *
-                   static_cast<double>(most[f]);
+                   static_cast<double>(head_max[f]);
         return 2 * static_cast<double>(p_.features + 8) * std::numeric_limits<T>::epsilon() * sum;
     }
 
 private:
-    const exact_problem<E>& p_;
+    const exact_inputs<E>& p_;
     const page_table<T>& table_;
     const exact_leaves<E>& leaf_;
     index rows_;

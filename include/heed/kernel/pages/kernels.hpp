@@ -33,7 +33,7 @@ const page_leaves<T>& page_leaves_on_target() {
 HEED_ONCE_FOR_SUMS(page_leaves_on_target);
 
 // Keys that are converted at a time where they are not numbers of the sum type side by side.
-inline constexpr index page_room_keys = 16;
+inline constexpr index page_scratch_keys = 16;
 
 // The bounds of no key.
 template <class T>
@@ -47,12 +47,12 @@ void clear_page(T* row, index features) {
 // Joins keys [first, first + count) of a head to the bounds of a page.
 template <class E, class T>
 void widen_page(const exact_leaves<E>& leaf, const page_leaves<T>& pages, const strided<const E>& k, index b,
-                index kv_head, index first, index count, index features, T* row, T* largest, T* room) {
+                index kv_head, index first, index count, index features, T* row, T* largest, T* scratch) {
     const bool direct = std::is_same_v<E, T> && k.stride[3] == 1;
-    const index most = direct ? count : page_room_keys;
-    for (index i = 0; i < count; i += most) {
-        const index n = count - i < most ? count - i : most;
-        const number_rows<T> keys = rows_of(leaf, k, b, kv_head, first + i, n, features, room);
+    const index together = direct ? count : page_scratch_keys;
+    for (index i = 0; i < count; i += together) {
+        const index n = count - i < together ? count - i : together;
+        const number_rows<T> keys = rows_of(leaf, k, b, kv_head, first + i, n, features, scratch);
         pages.extremes(keys.data, keys.stride, n, features, row, row + features, largest);
     }
 }

@@ -14,9 +14,9 @@ namespace heed::inline HEED_ABI::detail {
 template <class T>
 struct page_leaves {
     void (*extremes)(const T* rows, index stride, index count, index features, T* high, T* low, T* largest);
-    void (*best)(const T* s, index row_stride, index rows, index count, const T* most, T* best);
+    void (*best)(const T* s, index row_stride, index rows, index count, const T* row_bounds, T* best);
     T (*largest)(const T* s, index count);
-    void (*masses)(const T* s, index count, T shift, T most, T* to);
+    void (*masses)(const T* s, index count, T shift, T limit, T* to);
 };
 
 }  // namespace heed::inline HEED_ABI::detail
@@ -30,14 +30,14 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 
 // The larger; NaN where either is NaN.
 template <class V>
-HEED_INLINE V larger_or_nan(V most, V x) {
-    return choose((x > most) | (x != x), x, most);
+HEED_INLINE V larger_or_nan(V a, V x) {
+    return choose((x > a) | (x != x), x, a);
 }
 
 // The same of single numbers.
 template <class T>
-HEED_INLINE T larger_number(T most, T x) {
-    return ((x > most) | (x != x)) ? x : most;
+HEED_INLINE T larger_number(T a, T x) {
+    return ((x > a) | (x != x)) ? x : a;
 }
 
 // high = max(high, x), low = min(low, x) over `count` rows, then largest = max(largest, high, -low).
@@ -73,14 +73,16 @@ HEED_NOINLINE void page_extremes(const T* rows, index stride, index count, index
     }
 }
 
-// best[i] = max over rows of s[r][i] - most[r]; NaN where one is. Whole packs are read and written.
+// best[i] = max over rows of s[r][i] - row_bounds[r]; NaN where one is. Whole packs are read and written.
 template <class T>
-HEED_NOINLINE void page_best(const T* s, index row_stride, index rows, index count, const T* most, T* best) {
+HEED_NOINLINE void page_best(const T* s, index row_stride, index rows, index count, const T* row_bounds,
+                             T* best) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     for (index i = 0; i < count; i += w) {
-        V b = load(s + i) - set<V>(most[0]);
-        for (index r = 1; r < rows; ++r) b = larger_or_nan(b, load(s + r * row_stride + i) - set<V>(most[r]));
+        V b = load(s + i) - set<V>(row_bounds[0]);
+        for (index r = 1; r < rows; ++r)
+            b = larger_or_nan(b, load(s + r * row_stride + i) - set<V>(row_bounds[r]));
         store(best + i, b);
     }
 }
@@ -90,25 +92,25 @@ template <class T>
 HEED_NOINLINE T page_largest(const T* s, index count) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    V most = load(s);
-    for (index i = w; i < count; i += w) most = larger_or_nan(most, load(s + i));
+    V largest = load(s);
+    for (index i = w; i < count; i += w) largest = larger_or_nan(largest, load(s + i));
     T lane[w];
-    store(lane, most);
+    store(lane, largest);
     T m = lane[0];
     for (int l = 1; l < w; ++l) m = larger_number<T>(m, lane[l]);
     return m;
 }
 
-// to[i] = e^(s[i] + shift); what is above `most`, which must not overflow, becomes e^most. Whole packs are
+// to[i] = e^(s[i] + shift); what is above `limit`, which must not overflow, becomes e^limit. Whole packs are
 // read and written.
 template <class T>
-HEED_NOINLINE void page_masses(const T* s, index count, T shift, T most, T* to) {
+HEED_NOINLINE void page_masses(const T* s, index count, T shift, T limit, T* to) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    const V limit = set<V>(most);
+    const V largest = set<V>(limit);
     for (index i = 0; i < count; i += w) {
         const V x = load(s + i) + set<V>(shift);
-        store(to + i, exp(choose(limit < x, limit, x)));
+        store(to + i, exp(choose(largest < x, largest, x)));
     }
 }
 

@@ -35,9 +35,9 @@ void keep_best_pages(const T* best, const bit_word* seen, index pages, index kee
 }
 
 // With carried bounds, or those of the call's own keys where `carried` is nullptr.
-template <class E, class M, class T = typename exact_problem<E>::T>
-bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carried, index page, index budget,
-                          const M& mask, device_ref device_, workspace& memory) {
+template <class E, class M, class T = typename exact_inputs<E>::T>
+bound_blocks choose_pages(const exact_inputs<E>& p, const page_table<T>* carried, index page, index budget,
+                          const M& mask, device_ref device, workspace& memory) {
     using order_type = decltype(order_of(T()));
     const index group = p.heads / p.kv_heads, heads = p.batch * p.kv_heads;
     const index pages = pages_of(p.keys, page), words = words_of(pages);
@@ -52,10 +52,10 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     const index together = group >= 4 ? 1 : 4 / group;
     const index blocks = (p.queries + together - 1) / together;
     const index rows = group * together;
-    index lanes = device_.lanes();
+    index lanes = device.lanes();
     if (lanes > heads * blocks) lanes = heads * blocks;
 
-    struct room {
+    struct layout {
         T* q;
         T* scores;  // of decode_keys pages
         T* zeros;
@@ -65,8 +65,8 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
     };
     page_table<T> table{};
     page_estimate<E> estimate(p, table, together);
-    const auto room_of = [&](arena& from) {
-        room m;
+    const auto layout_of = [&](arena& from) {
+        layout m;
         m.q = from.take<T>(estimate.size());
         m.scores = from.take<T>(rows * decode_keys);
         m.zeros = from.take<T>(rows);
@@ -76,18 +76,18 @@ bound_blocks choose_pages(const exact_problem<E>& p, const page_table<T>* carrie
         return m;
     };
     arena shared, own;
-    if (carried == nullptr) call_bounds<E>(p, page, device_.lanes(), shared);
-    room_of(own);
+    if (carried == nullptr) call_bounds<E>(p, page, device.lanes(), shared);
+    layout_of(own);
     char* const base =
         static_cast<char*>(memory.reserve(shared.bytes() + own.bytes() * static_cast<std::size_t>(lanes)));
     arena bounds_memory(base);
     table = carried != nullptr
                 ? *carried
-                : call_bounds<E>(p, page, device_.lanes(), bounds_memory).make(p, page, mask, device_);
+                : call_bounds<E>(p, page, device.lanes(), bounds_memory).make(p, page, mask, device);
 
-    for_each_task(device_, lanes, heads * blocks, [&](index lane, index task) {
+    for_each_task(device, lanes, heads * blocks, [&](index lane, index task) {
         arena mine(base + shared.bytes() + own.bytes() * static_cast<std::size_t>(lane));
-        const room m = room_of(mine);
+        const layout m = layout_of(mine);
         const index head = task / blocks, query = task % blocks * together;
         const index queries = (std::min)(together, p.queries - query);
         const page_readers readers =

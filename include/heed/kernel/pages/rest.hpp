@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/pages/rest.hpp: the mass that pages not visited may hold, and when a row may leave them
 //
-//     R(place) = sum over the pages from `place` of the order on of |p| e^(ub_p + margin - m)
+//     R(done) = sum over the pages from `done` of the order on of |p| e^(ub_p + margin - m)
 //
 // For rows that share an order of pages. R is kept in double, as sums from the last page to the first, and
 // relative to the maximum m that a row had when it was summed: one that grew since makes R smaller. A mass
@@ -31,13 +31,13 @@ public:
         reference_ = from.take<T>(rows_);
     }
 
-    // Of row r, whose maximum is `most`, from place `first` of the `count` in the order on.
-    void sum_up(index r, index first, index count, const T* bounds, double margin, T most,
+    // Of row r, whose maximum is row_max, from `first` of the `count` in the order on.
+    void sum_up(index r, index first, index count, const T* bounds, double margin, T row_max,
                 const std::uint64_t* order) {
         double* const to = left_ + r * (pages_ + 1);
-        const bool nothing_yet = is_minus_infinity(most);
-        const T shift = nothing_yet ? T(0) : static_cast<T>(margin - static_cast<double>(most));
-        reference_[r] = most;
+        const bool nothing_yet = is_minus_infinity(row_max);
+        const T shift = nothing_yet ? T(0) : static_cast<T>(margin - static_cast<double>(row_max));
+        reference_[r] = row_max;
         leaf_.masses(bounds, padded(), shift, largest_exponent, masses_);
         // Rounding of the exponentials, of their sum and of l: 1 ULP each and less than one an addition. What
         // the exponential flushes to zero is below the least normal number.
@@ -59,23 +59,23 @@ public:
         }
     }
     // Would sums be finite now that were not before? A maximum has come since.
-    bool stale(index r, index place, T most) const {
-        return !(left(r, place) < HUGE_VAL) && most > reference_[r];
+    bool stale(index r, index done, T row_max) const {
+        return !(left(r, done) < HUGE_VAL) && row_max > reference_[r];
     }
-    double mass(index r, index place, T most) const {
-        const double x = left(r, place);
+    double mass(index r, index done, T row_max) const {
+        const double x = left(r, done);
         return x == 0 || !(x < HUGE_VAL)
                    ? x
-                   : x * std::exp(static_cast<double>(reference_[r]) - static_cast<double>(most));
+                   : x * std::exp(static_cast<double>(reference_[r]) - static_cast<double>(row_max));
     }
 
-    // The first place where a row of sum `sum` could stop with the share tau, if the pages up to it had all
+    // After how many pages a row could stop with the share tau, if those had all
     // the mass they may.
-    index earliest_stop(index r, index place, index count, T most, T sum, double tau) const {
-        const double here = mass(r, place, most);
-        const double factor = here < HUGE_VAL && left(r, place) > 0 ? here / left(r, place) : 1;
-        const double enough = here < HUGE_VAL ? (1 - tau) * (static_cast<double>(sum) + here) : HUGE_VAL;
-        index low = place, high = count;
+    index earliest_stop(index r, index done, index count, T row_max, T row_sum, double tau) const {
+        const double here = mass(r, done, row_max);
+        const double factor = here < HUGE_VAL && left(r, done) > 0 ? here / left(r, done) : 1;
+        const double enough = here < HUGE_VAL ? (1 - tau) * (static_cast<double>(row_sum) + here) : HUGE_VAL;
+        index low = done, high = count;
         while (low < high) {
             const index middle = low + (high - low) / 2;
             const double x = left(r, middle);
@@ -88,12 +88,12 @@ public:
     }
 
 private:
-    // e to this is far from overflow; a mass above it stops nobody.
+    // e to this is far from overflow; above such a mass no row stops.
     static constexpr T largest_exponent = std::is_same_v<T, double> ? T(600) : T(80);
     static constexpr T largest_mass = std::is_same_v<T, double> ? T(1e260) : T(5e34);
 
     index padded() const { return rounded_up(pages_, decode_keys); }
-    double left(index r, index place) const { return left_[r * (pages_ + 1) + place]; }
+    double left(index r, index done) const { return left_[r * (pages_ + 1) + done]; }
 
     const page_leaves<T>& leaf_;
     const page_table<T>& table_;
@@ -101,7 +101,7 @@ private:
     index pages_;
     index keys_;
     T* masses_ = nullptr;     // (page)
-    double* left_ = nullptr;  // (row, place)
+    double* left_ = nullptr;  // (row, done)
     T* reference_ = nullptr;  // (row): the maximum that left_ is relative to
 };
 

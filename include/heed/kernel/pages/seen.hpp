@@ -40,7 +40,7 @@ bit_word keys_in(const M& mask, const tile& t) {
     const auto visible = lanes_of(mask, block);
     bit_word bits = 0;
     for (std::int32_t l = 0; l <= block.last; ++l)
-        if (visible(block.at_place({l, 0}), {l, 0})) set_bit(&bits, l);
+        if (visible(block.at_pos({l, 0}), {l, 0})) set_bit(&bits, l);
     return bits;
 }
 

@@ -20,23 +20,14 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class E, class T>
-void write_row(const exact_leaves<E>& leaf, const T* row, index n, const either_tensor<E, T>& to, index b,
-               index h, index p) {
-    if (to.sums.data != nullptr)
-        write_row(leaf, row, n, to.sums.row(b, h, p), to.sums.stride[3]);
-    else
-        write_row(leaf, row, n, to.stored.row(b, h, p), to.stored.stride[3]);
-}
-
 template <class E>
 struct psa_gradients {
     using T = typename exact_problem<E>::T;
-    either_tensor<const E, const T> dy;
+    stored_or_sum<const E, const T> dy;
     strided<const T> of_logsumexp;  // (batch, head, query), or without memory
-    either_tensor<E, T> q;
-    either_tensor<E, T> k;
-    either_tensor<E, T> v;
+    stored_or_sum<E, T> q;
+    stored_or_sum<E, T> k;
+    stored_or_sum<E, T> v;
 };
 
 // What all tasks share.
@@ -60,9 +51,9 @@ class psa_gradient_rows {
 public:
     using T = typename exact_problem<E>::T;
 
-    psa_gradient_rows(const psa_backward_plan<E>& plan, void* memory) : plan_(plan) {
+    psa_gradient_rows(const psa_backward_plan<E>& plan, void* scratch) : plan_(plan) {
         const exact_problem<E>& p = plan.p;
-        arena pieces(memory);
+        arena pieces(scratch);
         dk_ = pieces.take<T>(p.keys * p.features);
         dv_ = pieces.take<T>(p.keys * p.value_features);
         keys_ = pieces.take<T>(p.keys * p.features);
@@ -77,7 +68,7 @@ public:
         bytes_ = pieces.bytes();
     }
     std::size_t bytes() const { return bytes_; }
-    // Where the rows kernel writes the output that nobody wants.
+    // Where the rows kernel writes its output, which is not used.
     strided<T> nothing() const { return {nothing_, {0, 0, 0, 1}}; }
 
     void begin(index b, index kv_head) {
@@ -95,19 +86,19 @@ public:
 
     index choose(score_row<T>& row) const {
         const exact_problem<E>& p = plan_.p;
-        const index b = row.place.batch;
-        const index h = row.place.head;
-        const index i = row.place.query;
+        const index b = row.row_id.batch;
+        const index h = row.row_id.head;
+        const index i = row.row_id.query;
         const index count = plan_.chooser.choose(row);
         const std::int32_t* const chosen = row.keys;
         row.keys[count] = INT32_MAX;
         const row_leaves<T>& leaf = row_leaves_on_target<T>();
         copy(static_cast<const T*>(row.scores), scores_, count);
-        T most = 0;
-        T sum = 0;
-        plan_.weigher.weigh(leaf, row.scores, count, most, sum);
+        T row_max = 0;
+        T row_sum = 0;
+        plan_.weigher.weigh(leaf, row.scores, count, row_max, row_sum);
         T* const weights = row.scores;
-        const T inverse = T(1) / sum;
+        const T inverse = T(1) / row_sum;
         query_to_row(p, plan_.leaf, b, h, i, query_);
         read_rows(plan_.g.dy, plan_.leaf.widen, b, h, i, 1, p.value_features, dy_, 0);
         plan_.psa.chosen_dots(dy_, v_, chosen, count, p.value_features, slope_);
@@ -117,10 +108,10 @@ public:
         const T of_logsumexp = given.data == nullptr ? T(0) : *given.row(b, h, i);
         const T mean = plan_.psa.dot(weights, slope_, count) * inverse - of_logsumexp;
         if (plan_.chooser.reading == psa_reading::intended) {
-            const T total = plan_.psa.weight_gradients(scores_, weights, count, most, mean, inverse, slope_,
-                                                       plan_.chooser.e);
+            const T total = plan_.psa.weight_gradients(scores_, weights, count, row_max, mean, inverse,
+                                                       slope_, plan_.chooser.e);
             for (index j = 0; j < count; ++j)
-                if (scores_[j] == most) {
+                if (scores_[j] == row_max) {
                     slope_[j] -= total - of_logsumexp;
                     break;
                 }
@@ -166,7 +157,7 @@ private:
 };
 
 template <class E>
-void run_psa_backward(const psa_backward_plan<E>& plan, device_ref device_, workspace& memory) {
+void run_psa_backward(const psa_backward_plan<E>& plan, device_ref device, workspace& memory) {
     const exact_problem<E>& p = plan.p;
     const index tasks = p.batch * p.kv_heads;
     if (tasks == 0) return;
@@ -177,17 +168,17 @@ void run_psa_backward(const psa_backward_plan<E>& plan, device_ref device_, work
     const psa_gradient_rows<E> no_rows(plan, nullptr);
     const std::size_t own = cache_lines(no_rows.bytes());
     const std::size_t each = own + cache_lines(rows_of_gradients(p, no_rows, weigher, rows).bytes());
-    index lanes = device_.lanes();
+    index lanes = device.lanes();
     if (lanes > tasks) lanes = tasks;
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+    for_each_task(device, lanes, tasks, [&](index lane, index task) {
         char* const mine = base + each * static_cast<std::size_t>(lane);
         const index b = task / p.kv_heads;
         const index kv_head = task % p.kv_heads;
         psa_gradient_rows<E> gradients(plan, mine);
         gradients.begin(b, kv_head);
         exact_problem<E> problem = p;
-        problem.y_sum = gradients.nothing();
+        problem.y.sums = gradients.nothing();
         const rows_of_gradients kernel(problem, gradients, weigher, rows);
         const index group = p.heads / p.kv_heads;
         if (p.queries > 0 && few && group > 0) kernel.run_heads(b, kv_head, mine + own);

@@ -47,7 +47,7 @@ HEED_NOINLINE T weigh_row(T* s, index n, T m, const detail::exponential_numbers<
 // pi of a score clamped to [-c, c]. A NaN stays.
 template <class V>
 HEED_INLINE V exponent_of(V s, const detail::exponential_numbers<element_of<V>>& e) {
-    const V x = -larger(set<V>(e.least), -larger(set<V>(e.least), s));
+    const V x = -larger(set<V>(e.min), -larger(set<V>(e.min), s));
     return cubic_of(x, e.a);
 }
 // Scores to exponents in place; -inf, which is hidden, stays if there is such a thing.
@@ -84,14 +84,14 @@ template <class T>
 HEED_NOINLINE void exponent_gradients(const T* s, const T* w, index n, T dot, T inverse, T* d,
                                       const detail::exponential_numbers<T>& e) {
     using V = pack<T>;
-    const V least = set<V>(e.least);
+    const V low = set<V>(e.min);
     const V zero = set<V>(0);
     for (index i = 0; i < n; i += lanes_of<T>) {
         const V x = load_or(s + i, n - i, T(0));
         const V p = load_or(w + i, n - i, T(0)) * set<V>(inverse);
         const V g = p * (load_or(static_cast<const T*>(d) + i, n - i, T(0)) - set<V>(dot));
-        const V inside = choose(x < least, zero, choose(-x < least, zero, g));
-        const V clamped = -larger(least, -larger(least, x));
+        const V inside = choose(x < low, zero, choose(-x < low, zero, g));
+        const V clamped = -larger(low, -larger(low, x));
         store_some(d + i, n - i, inside * cubic_slope_of(clamped, e.a));
     }
 }

@@ -52,7 +52,7 @@ struct literal_program {
 
 template <class E>
 void run_literal(const exact_problem<E>& p, const exponential_numbers<typename exact_problem<E>::T>& e,
-                 device_ref device_, workspace& memory) {
+                 device_ref device, workspace& memory) {
     using T = typename exact_problem<E>::T;
     using program = literal_program<E>;
     const program steps{&p, &psa_leaves_on_target<T>(), e};
@@ -64,7 +64,7 @@ void run_literal(const exact_problem<E>& p, const exponential_numbers<typename e
     if (p.classify != nullptr) outer.classify = &program::classify;
     if (p.first_key != nullptr) outer.first_key = &program::first_key;
     if (p.has_sinks) outer.sink = &program::sink;
-    run_exact(outer, device_, memory);
+    run_exact(outer, device, memory);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

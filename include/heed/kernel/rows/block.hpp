@@ -38,27 +38,27 @@ public:
         sums_.weights.data = nullptr;  // written here: finish_row would look for scores in them
     }
 
-    std::size_t bytes() const { return scores_.lay_out(nullptr).bytes; }
+    std::size_t bytes() const { return scores_.layout_in(nullptr).bytes; }
 
     // Queries [begin, end) of one head.
-    void run_queries(index b, index h, index begin, index end, void* memory) const {
-        places m = scores_.lay_out(memory);
+    void run_queries(index b, index h, index begin, index end, void* scratch) const {
+        layout m = scores_.layout_in(scratch);
         scores_.score_queries(b, h, begin, end, m);
         finish(m);
     }
     // All queries, a few, of the heads that share a key/value head.
-    void run_heads(index b, index kv_head, void* memory) const {
-        places m = scores_.lay_out(memory);
+    void run_heads(index b, index kv_head, void* scratch) const {
+        layout m = scores_.layout_in(scratch);
         scores_.score_heads(b, kv_head, m);
         finish(m);
     }
 
 private:
-    using places = typename rows_scores<E>::places;
+    using layout = typename rows_scores<E>::layout;
 
     // Values in rows that begin with a cache line: a pack that crosses lines costs two loads, and every row
     // of the block pays for it.
-    number_rows<T> values_of(const places& m, index key, index count) const {
+    number_rows<T> values_of(const layout& m, index key, index count) const {
         const auto* const from = p_.v.row(m.where.batch, m.where.kv_head, key);
         const auto bytes = [](index n) { return static_cast<std::uintptr_t>(n) * sizeof(T); };
         const std::uintptr_t crossed =
@@ -71,18 +71,18 @@ private:
     }
 
     // Chooses, weighs, gathers and writes; or chooses and says what.
-    void finish(places& m) const {
+    void finish(layout& m) const {
         for (index r = 0; r < m.where.rows; ++r) {
             const index count = choose(m, r);
             if constexpr (records_choice<Weigher>)
-                weigher_.keep(scores_.place_of(m.where, r), m.chosen + r * scores_.row_stride(), count);
+                weigher_.record(scores_.row_id_of(m.where, r), m.chosen + r * scores_.row_stride(), count);
             else
                 weigh(m, r, count);
         }
         if constexpr (!records_choice<Weigher>) gather(m);
     }
 
-    void gather(places& m) const {
+    void gather(layout& m) const {
         const index n = p_.value_features;
         for (index r = 0; r < m.where.rows; ++r) m.scale[r] = 1;
         const T* output = add_values(m);
@@ -102,7 +102,7 @@ private:
     }
 
     // The sums of weights times values, group by group of keys.
-    const T* add_values(places& m) const {
+    const T* add_values(layout& m) const {
         const index n = scores_.output_size();
         clear(m.output, n);
         if (m.upper != nullptr) clear(m.upper, n);
@@ -122,16 +122,16 @@ private:
         return m.upper != nullptr ? m.upper : m.output;
     }
 
-    void write(const places& m, index r, const T* sums) const {
-        const at row = scores_.place_of(m.where, r);
+    void write(const layout& m, index r, const T* sums) const {
+        const at row = scores_.row_id_of(m.where, r);
         write_output(p_, leaf_, row.batch, row.head, row.query, sums, m.factor[r], m.scale[r],
                      m.output + r * p_.value_features);
     }
 
     // One row: which keys stay, and how many.
-    index choose(places& m, index r) const {
-        at place = scores_.place_of(m.where, r);
-        place.key = static_cast<std::int32_t>(m.first);
+    index choose(layout& m, index r) const {
+        at row_id = scores_.row_id_of(m.where, r);
+        row_id.key = static_cast<std::int32_t>(m.first);
         T* const scores = m.scores + r * scores_.row_stride() + m.first;
         std::int32_t* const keys = m.chosen + r * scores_.row_stride();
         const index seen = m.end - m.first;
@@ -141,9 +141,9 @@ private:
             all || seen == 0 ? seen : select_.count_not_below(scores, seen, constants<T>::lowest);
         index count = 0;
         if (visible > 0) {
-            score_row<T> row{select_, scores,  keys,
-                             m.room,  m.first, m.end - m.first,
-                             visible, place,   p_.position(place.query)};
+            score_row<T> row{select_,   scores,  keys,
+                             m.scratch, m.first, m.end - m.first,
+                             visible,   row_id,  p_.position(row_id.query)};
             count = chooser_.choose(row);
         }
         keys[count] = INT32_MAX;
@@ -151,32 +151,33 @@ private:
     }
 
     // One row: what its kept keys weigh, and what is written of it.
-    void weigh(places& m, index r, index count) const {
-        at place = scores_.place_of(m.where, r);
-        place.key = static_cast<std::int32_t>(m.first);
+    void weigh(layout& m, index r, index count) const {
+        at row_id = scores_.row_id_of(m.where, r);
+        row_id.key = static_cast<std::int32_t>(m.first);
         T* const scores = m.scores + r * scores_.row_stride() + m.first;
         const std::int32_t* const keys = m.chosen + r * scores_.row_stride();
-        T most = minus_infinity<T>();
-        T sum = 0;
-        if (count > 0) weigher_.weigh(row_leaf_, scores, count, most, sum);
+        T row_max = minus_infinity<T>();
+        T row_sum = 0;
+        if (count > 0) weigher_.weigh(row_leaf_, scores, count, row_max, row_sum);
         m.next[r] = 0;
-        m.factor[r] = finish_row(sums_, leaf_, place.batch, place.head, place.query, true, most, sum);
+        m.factor[r] =
+            finish_row(sums_, leaf_, row_id.batch, row_id.head, row_id.query, true, row_max, row_sum);
         if (p_.weights.data != nullptr) {
-            T* const to = p_.weights.row(place.batch, place.head, place.query);
+            T* const to = p_.weights.row(row_id.batch, row_id.head, row_id.query);
             for (index key = 0; key < p_.keys; ++key) to[key * p_.weights.stride[3]] = 0;
             for (index i = 0; i < count; ++i) to[keys[i] * p_.weights.stride[3]] = scores[i] * m.factor[r];
         }
-        if (p_.drop != nullptr && count > 0) drop(place, scores, keys, count, m);
+        if (p_.drop != nullptr && count > 0) drop(row_id, scores, keys, count, m);
     }
 
     // Dropout works on neighbouring keys: out to a whole row, and back.
-    void drop(at place, T* weights, const std::int32_t* keys, index count, places& m) const {
+    void drop(at row_id, T* weights, const std::int32_t* keys, index count, layout& m) const {
         const index n = m.end - m.first;
-        clear(m.room, n + select_slack);
-        for (index i = 0; i < count; ++i) m.room[keys[i] - m.first] = weights[i];
-        p_.drop(p_.program, m.room, 0, {place, 0, -1, static_cast<std::int32_t>(n) - 1, 1},
+        clear(m.scratch, n + select_slack);
+        for (index i = 0; i < count; ++i) m.scratch[keys[i] - m.first] = weights[i];
+        p_.drop(p_.program, m.scratch, 0, {row_id, 0, -1, static_cast<std::int32_t>(n) - 1, 1},
                 rounded_up(n, leaf_.pack_lanes));
-        for (index i = 0; i < count; ++i) weights[i] = m.room[keys[i] - m.first];
+        for (index i = 0; i < count; ++i) weights[i] = m.scratch[keys[i] - m.first];
     }
 
     const problem& p_;

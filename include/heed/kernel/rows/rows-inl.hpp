@@ -35,14 +35,14 @@ HEED_NOINLINE void to_rows(const T* scores, index keys, index lanes, bool bounde
 }
 
 template <class T>
-HEED_NOINLINE T most_of(const T* x, index n) {
+HEED_NOINLINE T row_max_of(const T* x, index n) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    V most = set<V>(detail::minus_infinity<T>());
+    V row_max = set<V>(detail::minus_infinity<T>());
     index i = 0;
-    for (; i + w <= n; i += w) most = larger(load(x + i), most);
+    for (; i + w <= n; i += w) row_max = larger(load(x + i), row_max);
     T lane[w];
-    store(lane, most);
+    store(lane, row_max);
     T largest = lane[0];
     for (int l = 1; l < w; ++l) largest = lane[l] > largest ? lane[l] : largest;
     for (; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
@@ -54,7 +54,7 @@ HEED_NOINLINE T most_of(const T* x, index n) {
 inline constexpr index packs_of_sum = 32;
 
 template <class T>
-HEED_NOINLINE T exponentials(T* x, index n, T most) {
+HEED_NOINLINE T exponentials(T* x, index n, T row_max) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
     index whole = n;
@@ -66,7 +66,7 @@ HEED_NOINLINE T exponentials(T* x, index n, T most) {
         const index end = i + packs_of_sum * w < whole ? i + packs_of_sum * w : whole;
         V sum = set<V>(0);
         for (; i < end; i += w) {
-            const V e = exp_of_negative(load(x + i) - set<V>(most));
+            const V e = exp_of_negative(load(x + i) - set<V>(row_max));
             store(x + i, e);
             sum = e + sum;
         }
@@ -151,7 +151,7 @@ template <class T>
 const detail::row_leaves<T>& row_leaves() {
     static constexpr detail::row_leaves<T> table{
         .to_rows = &to_rows<T>,
-        .most = &most_of<T>,
+        .row_max = &row_max_of<T>,
         .exponentials = &exponentials<T>,
         .outputs = &kept_outputs<T>,
     };

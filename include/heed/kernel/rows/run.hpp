@@ -19,19 +19,19 @@ namespace heed::inline HEED_ABI::detail {
 inline index rows_together(index keys) { return keys <= 8192 ? 96 : 48; }
 
 template <class E, class Chooser, class Weigher>
-void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, device_ref device_,
+void run_rows(const exact_problem<E>& p, const Chooser& chooser, const Weigher& weigher, device_ref device,
               workspace& memory) {
     if (p.batch == 0 || p.heads == 0 || p.queries == 0) return;
     const bool few = p.queries <= decode_queries;
     const index rows = few ? p.heads / p.kv_heads * p.queries : least(rows_together(p.keys), p.queries);
     const index blocks = few ? 1 : (p.queries + rows - 1) / rows;
     const index tasks = p.batch * (few ? p.kv_heads : p.heads) * blocks;
-    index lanes = device_.lanes();
+    index lanes = device.lanes();
     if (lanes > tasks) lanes = tasks;
     const rows_block<E, Chooser, Weigher> kernel(p, chooser, weigher, rows);
     const std::size_t each = cache_lines(kernel.bytes());
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+    for_each_task(device, lanes, tasks, [&](index lane, index task) {
         char* const mine = base + each * static_cast<std::size_t>(lane);
         if (few) return kernel.run_heads(task / p.kv_heads, task % p.kv_heads, mine);
         // From the last queries to the first: under a causal mask those have most keys.

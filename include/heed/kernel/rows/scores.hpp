@@ -28,17 +28,17 @@ public:
         index rows;
         index kv_head;
     };
-    struct places {
+    struct layout {
         rows_at where;
         index first = 0;  // keys [first, end) were visited
         index end = 0;
         T* query;              // (strip, feature, lane), or (row, feature); scaled
-        T* padded;             // room for the last keys of a tile
+        T* padded;             // scratch for the last keys of a tile
         T* panel;              // a tile of scores: (key, lane), or (row, key)
         T* tile;               // a tile of keys or values, where they are converted
         T* scores;             // (row, key); later the weights, closed up
         std::int32_t* chosen;  // (row, kept)
-        T* room;               // of the selection
+        T* scratch;            // of the selection
         T* output;             // (row, value feature)
         T* upper;              // of the groups of keys before this one; nullptr where there is one
         T* scale;              // of a row's weights, 1 or sum_scale
@@ -65,9 +65,9 @@ public:
     index output_size() const { return rounded_up(rows_ * p_.value_features, most_pack_lanes); }
 
     // Memory aligned to a cache line in pieces; without any it only counts.
-    places lay_out(void* memory) const {
-        places m{};
-        arena pieces(memory);
+    layout layout_in(void* scratch) const {
+        layout m{};
+        arena pieces(scratch);
         const index strips = (rows_ + lanes_ - 1) / lanes_;
         const index features = p_.features > value_stride_ ? p_.features : value_stride_;
         m.query = pieces.take<T>(query_stride_ * (strips * lanes_ > rows_ ? strips * lanes_ : rows_));
@@ -76,7 +76,7 @@ public:
         m.tile = pieces.take<T>(tile_keys * features);
         m.scores = pieces.take<T>(rows_ * row_stride_);
         m.chosen = pieces.take<std::int32_t>(rows_ * row_stride_);
-        m.room = pieces.take<T>(2 * row_stride_);
+        m.scratch = pieces.take<T>(2 * row_stride_);
         m.output = pieces.take<T>(output_size());
         if (p_.keys > group_keys) m.upper = pieces.take<T>(output_size());
         m.scale = pieces.take<T>(rows_);
@@ -87,7 +87,7 @@ public:
     }
 
     // Queries [begin, end) of one head.
-    void score_queries(index b, index h, index begin, index end, places& m) const {
+    void score_queries(index b, index h, index begin, index end, layout& m) const {
         m.where = {b, h, begin, end - begin, end - begin, p_.kv_head(h)};
         const index strips = (end - begin + lanes_ - 1) / lanes_;
         for (index i = 0; i < strips; ++i) {
@@ -115,11 +115,11 @@ public:
     }
 
     // All queries, a few, of the heads that share a key/value head: a key is read once for all of them.
-    void score_heads(index b, index kv_head, places& m) const {
+    void score_heads(index b, index kv_head, layout& m) const {
         const index group = p_.heads / p_.kv_heads;
         m.where = {b, kv_head * group, 0, p_.queries, group * p_.queries, kv_head};
         for (index r = 0; r < m.where.rows; ++r) {
-            const at row = place_of(m.where, r);
+            const at row = row_id_of(m.where, r);
             query_to_row(p_, leaf_, b, row.head, row.query, m.query + r * query_stride_);
         }
         for (index key = 0; key < p_.keys; key += decode_keys) {
@@ -142,7 +142,7 @@ public:
         }
     }
 
-    at place_of(const rows_at& where, index r) const {
+    at row_id_of(const rows_at& where, index r) const {
         return {static_cast<std::int32_t>(where.batch),
                 static_cast<std::int32_t>(where.head + r / where.queries),
                 static_cast<std::int32_t>(where.query + r % where.queries), 0};
@@ -150,7 +150,7 @@ public:
 
 private:
     cover cover_of(const tile& here, const rows_at& where, index r) const {
-        const at row = place_of(where, r);
+        const at row = row_id_of(where, r);
         return p_.cover_of({here.batch, row.head, row.query, row.query + 1, here.key_begin, here.key_end});
     }
     int packs_of(index first, index end) const {
@@ -160,7 +160,7 @@ private:
     }
 
     // Keeps [first, end) of the keys that any row sees. False while nothing has been seen.
-    static bool visit(const tile& here, bool seen, places& m) {
+    static bool visit(const tile& here, bool seen, layout& m) {
         if (seen && m.end == 0) m.first = here.key_begin;
         if (seen) m.end = here.key_end;
         return m.end != 0;
@@ -171,7 +171,7 @@ private:
     }
 
     // A tile of keys against a strip of queries, into their rows.
-    void score_strip(const tile& here, cover seen, const key_tile<T>& kv, const T* query, places& m) const {
+    void score_strip(const tile& here, cover seen, const key_tile<T>& kv, const T* query, layout& m) const {
         const index w = leaf_.pack_lanes;
         const index count = here.key_end - here.key_begin;
         T* const rows = m.scores + (here.query_begin - m.where.query) * row_stride_ + here.key_begin;
@@ -180,9 +180,9 @@ private:
             return;
         }
         const int packs = packs_of(here.query_begin, here.query_end);
-        T most[panel_packs * most_pack_lanes];
-        for (T& x : most) x = minus_infinity<T>();
-        leaf_.panel_scores[packs - 1](kv, 0, count, p_.features, query, most);
+        T row_max[panel_packs * most_pack_lanes];
+        for (T& x : row_max) x = minus_infinity<T>();
+        leaf_.panel_scores[packs - 1](kv, 0, count, p_.features, query, row_max);
         // A square may be higher than what the products wrote.
         for (index key = count; key < rounded_up(count, w); ++key)
             for (index l = 0; l < lanes_; ++l) kv.scores[key * lanes_ + l] = 0;
@@ -201,7 +201,7 @@ private:
     }
 
     // The same for one row, whose products stand in s.
-    void score_row_of(const tile& here, index r, index count, T* s, places& m) const {
+    void score_row_of(const tile& here, index r, index count, T* s, layout& m) const {
         T* const row = m.scores + r * row_stride_ + here.key_begin;
         const cover seen = cover_of(here, m.where, r);
         if (seen == cover::empty) return hide(row, count);
@@ -210,7 +210,7 @@ private:
         for (index i = count; i < whole; ++i) s[i] = s[count - 1];
         const score_function<T> change = seen == cover::mixed ? p_.score_masked : p_.score;
         if (change != nullptr) {
-            at corner = place_of(m.where, r);
+            at corner = row_id_of(m.where, r);
             corner.key = static_cast<std::int32_t>(here.key_begin);
             change(p_.program, s, 0, {corner, 0, -1, static_cast<std::int32_t>(count) - 1, 1}, whole);
         }

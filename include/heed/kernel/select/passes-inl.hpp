@@ -32,22 +32,22 @@ HEED_NOINLINE void count_from(const T* x, index n, T c, index& above, index& fro
     constexpr int w = lanes_of<T>;
     const pack<T> limit = set<pack<T>>(c);
     index low[2] = {0, 0};
-    index least[2] = {0, 0};
+    index not_above[2] = {0, 0};
     index i = 0;
     for (; i + 2 * w <= n; i += 2 * w) {
         HEED_UNROLL
         for (int j = 0; j < 2; ++j) {
             const pack<T> y = load(x + i + j * w);
             low[j] += count_bits(below(y, limit));
-            least[j] += count_bits(up_to(y, limit));
+            not_above[j] += count_bits(up_to(y, limit));
         }
     }
     for (; i < n; i += w) {
         const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
         low[0] += count_bits(below(y, limit) & first_bits<T>(n - i));
-        least[0] += count_bits(up_to(y, limit) & first_bits<T>(n - i));
+        not_above[0] += count_bits(up_to(y, limit) & first_bits<T>(n - i));
     }
-    above = n - least[0] - least[1];
+    above = n - not_above[0] - not_above[1];
     from = n - low[0] - low[1];
 }
 
@@ -75,17 +75,17 @@ template <class T>
 HEED_NOINLINE void range_of(const T* x, index n, T& low, T& high) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    V most = set<V>(detail::minus_infinity<T>());
-    V least = most;  // of the numbers with the other sign
+    V max = set<V>(detail::minus_infinity<T>());
+    V min = max;  // of the numbers with the other sign
     for (index i = 0; i < n; i += w) {
         const V y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
-        most = larger(y, most);
-        least = larger(-y, least);
+        max = larger(y, max);
+        min = larger(-y, min);
     }
     T lane[w];
     T other[w];
-    store(lane, most);
-    store(other, least);
+    store(lane, max);
+    store(other, min);
     high = lane[0];
     low = other[0];
     for (int l = 1; l < w; ++l) {
@@ -139,19 +139,19 @@ HEED_NOINLINE T largest(const T* x, index n, index rank, index& above, index& eq
         c = x[candidate];
         const V limit = set<V>(c);
         index low = 0;
-        index least = 0;
+        index not_above = 0;
         index i = 0;
         for (; i + w <= n; i += w) {
             low += count_bits(below(load(x + i), limit));
-            least += count_bits(up_to(load(x + i), limit));
+            not_above += count_bits(up_to(load(x + i), limit));
         }
         if (i < n) {
             const V y = load_some(x + i, n - i);
             low += count_bits(below(y, limit) & first_bits<T>(n - i));
-            least += count_bits(up_to(y, limit) & first_bits<T>(n - i));
+            not_above += count_bits(up_to(y, limit) & first_bits<T>(n - i));
         }
-        above = n - least;
-        equal = least - low;
+        above = n - not_above;
+        equal = not_above - low;
         if (above < rank && rank <= above + equal) break;
     }
     return c;
@@ -174,23 +174,23 @@ HEED_NOINLINE index behind_equal(const T* x, index n, T c, index count) {
 
 template <bool Greater, bool Values, class T>
 HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t first, std::int32_t* indices,
-                             T* values, index room) {
+                             T* values, index capacity) {
     constexpr int w = lanes_of<T>;
     index found = 0;
     index i = 0;
-    for (; i + w <= n && found + w <= room; i += w) {
+    for (; i + w <= n && found + w <= capacity; i += w) {
         const pack<T> y = load(x + i);
         const lane_bits chosen = Greater ? above(y, limit) : not_below(y, limit);
         store_indices<T>(indices + found, first + static_cast<std::int32_t>(i), chosen);
         if constexpr (Values) store_chosen(values + found, y, chosen);
         found += count_bits(chosen);
     }
-    for (; i < n && found < room; i += w) {
+    for (; i < n && found < capacity; i += w) {
         const pack<T> y = i + w <= n ? load(x + i) : load_some(x + i, n - i);
         const lane_bits chosen = (Greater ? above(y, limit) : not_below(y, limit)) & first_bits<T>(n - i);
         T lane[w];
         store(lane, y);
-        for (int l = 0; l < w && found < room; ++l) {
+        for (int l = 0; l < w && found < capacity; ++l) {
             if ((chosen >> l & 1) == 0) continue;
             indices[found] = first + static_cast<std::int32_t>(i) + l;
             if constexpr (Values) values[found] = lane[l];
@@ -202,13 +202,13 @@ HEED_INLINE index emit_where(const T* x, index n, pack<T> limit, std::int32_t fi
 
 template <class T>
 HEED_NOINLINE index write_chosen(const T* x, index n, T c, bool above, std::int32_t first,
-                                 std::int32_t* indices, T* values, index room) {
+                                 std::int32_t* indices, T* values, index capacity) {
     const pack<T> limit = set<pack<T>>(c);
     if (values == nullptr)
-        return above ? emit_where<true, false>(x, n, limit, first, indices, values, room)
-                     : emit_where<false, false>(x, n, limit, first, indices, values, room);
-    return above ? emit_where<true, true>(x, n, limit, first, indices, values, room)
-                 : emit_where<false, true>(x, n, limit, first, indices, values, room);
+        return above ? emit_where<true, false>(x, n, limit, first, indices, values, capacity)
+                     : emit_where<false, false>(x, n, limit, first, indices, values, capacity);
+    return above ? emit_where<true, true>(x, n, limit, first, indices, values, capacity)
+                 : emit_where<false, true>(x, n, limit, first, indices, values, capacity);
 }
 
 template <class T>

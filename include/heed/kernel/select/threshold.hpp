@@ -109,10 +109,10 @@ inline constexpr index few_numbers = 32;
 
 // A bracket that holds the rank-th largest, most likely, by a sample.
 template <class T>
-bracket<T> likely_bracket(const select_leaves<T>& leaf, const T* x, index n, index rank, T* room) {
+bracket<T> likely_bracket(const select_leaves<T>& leaf, const T* x, index n, index rank, T* scratch) {
     const index runs = (n / 16 < 256 ? 256 : n / 16 > 4096 ? 4096 : n / 16) / sample_run;
     const index count = runs * sample_run;
-    leaf.sample(x, (n - sample_run) / (runs - 1), runs, room);
+    leaf.sample(x, (n - sample_run) / (runs - 1), runs, scratch);
     const double share = static_cast<double>(rank) / static_cast<double>(n);
     const double at_rank = share * static_cast<double>(count);
     const double margin = 1 + 2.5 * std::sqrt(at_rank * (1 - share));
@@ -121,17 +121,17 @@ bracket<T> likely_bracket(const select_leaves<T>& leaf, const T* x, index n, ind
     bracket<T> b{minus_infinity<T>(), -minus_infinity<T>(), 0, n};
     bracket<T> all{};
     index from = 0;
-    leaf.range(room, count, all.low, all.high);
-    leaf.count(room, count, all.high, all.above, from);
+    leaf.range(scratch, count, all.low, all.high);
+    leaf.count(scratch, count, all.high, all.above, from);
     all.inside = count - all.above;
     const index few = 2 + static_cast<index>(margin) / 2;
     if (upper > all.above) {
-        const bracket<T> top = narrowed(leaf, room, count, upper, few, all);
+        const bracket<T> top = narrowed(leaf, scratch, count, upper, few, all);
         b.high = top.high;
         // The lower rank is not above this one.
         all = {all.low, top.high, top.above, all.inside + all.above - top.above};
     }
-    if (lower > all.above && lower <= count) b.low = narrowed(leaf, room, count, lower, few, all).low;
+    if (lower > all.above && lower <= count) b.low = narrowed(leaf, scratch, count, lower, few, all).low;
     return b;
 }
 
@@ -156,26 +156,26 @@ T find_largest(const select_leaves<T>& leaf, T* x, index n, T low, T high, index
     return found;
 }
 
-// Chooses the k largest of n numbers, of which `candidates` are not -inf: 1 <= k. `room` holds
+// Chooses the k largest of n numbers, of which `candidates` are not -inf: 1 <= k. `scratch` holds
 // n + select_slack numbers.
 template <class T>
 threshold<T> find_threshold(const select_leaves<T>& leaf, const T* x, index n, index k, index candidates,
-                            T* room) {
+                            T* scratch) {
     if (k >= candidates) return {constants<T>::lowest, n, n};
     const T infinity = -minus_infinity<T>();
     bracket<T> b{minus_infinity<T>(), infinity, 0, n};
-    if (n > unsampled_row) b = likely_bracket(leaf, x, n, k, room);
-    index count = leaf.within(x, n, b.low, b.high, room, b.above);
+    if (n > unsampled_row) b = likely_bracket(leaf, x, n, k, scratch);
+    index count = leaf.within(x, n, b.low, b.high, scratch, b.above);
     if (b.is_nan(k) && b.high < infinity) {
         // Too high a bracket by half: what is above it, without NaN.
         b.low = next_number(b.high);
         b.high = infinity;
-        count = leaf.within(x, n, b.low, b.high, room, b.above);
+        count = leaf.within(x, n, b.low, b.high, scratch, b.above);
     } else if (b.above + count < k) {
         const index seen = b.above + count;
         b.high = number_before(b.low);
         b.low = minus_infinity<T>();
-        count = leaf.within(x, n, b.low, b.high, room, b.above);
+        count = leaf.within(x, n, b.low, b.high, scratch, b.above);
         b.above = seen;
     }
     // More NaN than are asked for: the first of them.
@@ -186,25 +186,25 @@ threshold<T> find_threshold(const select_leaves<T>& leaf, const T* x, index n, i
     }
     index above = 0;
     index equal = 0;
-    const T least = find_largest(leaf, room, count, b.low, b.high, k - b.above, above, equal);
+    const T min = find_largest(leaf, scratch, count, b.low, b.high, k - b.above, above, equal);
     const index ties = k - b.above - above;
-    return {least, ties == equal ? n : leaf.behind_equal(x, n, least, ties), n};
+    return {min, ties == equal ? n : leaf.behind_equal(x, n, min, ties), n};
 }
 
 // The chosen of x[begin, end): their indices, counted from `first` at x[0], and the numbers unless nullptr.
 template <class T>
 index emit_chosen(const select_leaves<T>& leaf, const threshold<T>& t, const T* x, index begin, index end,
-                  std::int32_t first, std::int32_t* indices, T* values, index room) {
+                  std::int32_t first, std::int32_t* indices, T* values, index capacity) {
     const index cut = t.cut < begin ? begin : t.cut < end ? t.cut : end;
     const index stop = t.end < end ? t.end : end;
     index found = 0;
     if (cut > begin)
-        found = leaf.write_chosen(x + begin, cut - begin, t.least, false,
-                                  first + static_cast<std::int32_t>(begin), indices, values, room);
+        found = leaf.write_chosen(x + begin, cut - begin, t.min, false,
+                                  first + static_cast<std::int32_t>(begin), indices, values, capacity);
     if (stop > cut)
-        found +=
-            leaf.write_chosen(x + cut, stop - cut, t.least, true, first + static_cast<std::int32_t>(cut),
-                              indices + found, values == nullptr ? nullptr : values + found, room - found);
+        found += leaf.write_chosen(x + cut, stop - cut, t.min, true, first + static_cast<std::int32_t>(cut),
+                                   indices + found, values == nullptr ? nullptr : values + found,
+                                   capacity - found);
     return found;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/sparse/polynomial-inl.hpp: rows of polynomial weights and their gradients
 //
-// t = s - m is brought into the range of the polynomial before it is raised to any power, so that nothing
+// t = s - m is clamped to the range of the polynomial before it is raised to any power, so that nothing
 // overflows; what lay below gets weight 0 by a selection. A NaN fails the comparison and stays.
 //
 // Sums are made in blocks of 32 packs, so that their error does not grow with the row.
@@ -61,8 +61,8 @@ HEED_INLINE void table_entry(V u, const detail::exponential_numbers<element_of<V
 template <bool Table, class V>
 HEED_INLINE V polynomial_weight(V t, const detail::exponential_numbers<element_of<V>>& e) {
     const V zero = set<V>(0);
-    const V least = set<V>(e.least);
-    const V x = larger(least, t);
+    const V low = set<V>(e.min);
+    const V x = larger(low, t);
     V w;
     if constexpr (Table) {
         V whole;
@@ -72,13 +72,13 @@ HEED_INLINE V polynomial_weight(V t, const detail::exponential_numbers<element_o
     } else {
         w = cubic_of(x, e.a);
     }
-    return choose(t < least, zero, larger(zero, w));
+    return choose(t < low, zero, larger(zero, w));
 }
 
 // Its derivative; 0 where the weight is 0.
 template <bool Table, class V>
 HEED_INLINE V polynomial_slope(V t, V weight, const detail::exponential_numbers<element_of<V>>& e) {
-    const V x = larger(set<V>(e.least), t);
+    const V x = larger(set<V>(e.min), t);
     V d;
     if constexpr (Table) {
         V whole;
@@ -135,7 +135,7 @@ HEED_NOINLINE void polynomial_row(const T* x, index n, T* y, const detail::expon
     for (index i = 0; i < n; i += w) store_some(y + i, n - i, load_or(y + i, n - i, T(0)) * set<V>(inverse));
 }
 
-// The gradient of x from that of y. `weights` is room for a row; dx may be dy.
+// The gradient of x from that of y. `weights` is scratch for a row; dx may be dy.
 template <bool Table, class T>
 HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* dx, T* weights,
                                            const detail::exponential_numbers<T>& e) {
@@ -152,7 +152,7 @@ HEED_NOINLINE void polynomial_row_backward(const T* dy, const T* x, index n, T* 
         V part = zero;
         for (index i = begin; i < end; i += w) {
             const V p = load_or(weights + i, end - i, T(0));
-            // What has no weight brings no gradient, were it NaN.
+            // What has no weight has no gradient, even where it is NaN.
             part = part + choose(p == zero, zero, load_or(dy + i, end - i, T(0)) * p);
         }
         dot += sum_of_lanes<T>(part);

@@ -31,8 +31,8 @@ struct split_leaves {
     // Of a tile, from the high plane, and from both.
     void (*scores[2])(const split_query<T>& q, const signed char* high, const signed char* low,
                       const T* steps, index padded, T* scores);
-    // The largest of a tile of scores and `most`.
-    T (*most)(const T* scores, T most);
+    // The largest of a tile of scores and row_max.
+    T (*row_max)(const T* scores, T row_max);
 };
 
 }  // namespace heed::inline HEED_ABI::detail
@@ -48,14 +48,14 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 template <class T>
 HEED_NOINLINE T split_row(const T* x, index n, index padded, signed char* high, signed char* low) {
     using C = constants<T>;
-    T most = 0;
+    T largest = 0;
     bool finite = true;
     for (index i = 0; i < n; ++i) {
         const T size = detail::scalar::float_of(detail::scalar::bits_of(x[i]) & ~C::sign_bit);
         finite = finite && (detail::scalar::bits_of(x[i]) & C::infinity_bits) != C::infinity_bits;
-        most = size > most ? size : most;
+        largest = size > largest ? size : largest;
     }
-    const T step = most / T(119);
+    const T step = largest / T(119);
     const T quiet = detail::scalar::float_of(C::infinity_bits | (C::infinity_bits >> 1));
     const bool usable = finite && step > T(0);
     for (index i = 0; i < padded; ++i) {
@@ -123,22 +123,22 @@ HEED_NOINLINE void split_scores(const detail::split_query<T>& q, const signed ch
     }
 }
 
-// The largest of `most` and a tile of scores; a NaN is passed over.
+// The largest of `row_max` and a tile of scores; a NaN is passed over.
 template <class T>
-HEED_NOINLINE T split_most(const T* s, T most) {
+HEED_NOINLINE T split_row_max(const T* s, T row_max) {
     constexpr int w = lanes_of<T>;
     using V = pack<T>;
-    V largest = set<V>(most);
+    V largest = set<V>(row_max);
     for (int i = 0; i < detail::most_lanes; i += w) largest = larger(load(s + i), largest);
     T t[w];
     store(t, largest);
-    for (int l = 0; l < w; ++l) most = t[l] > most ? t[l] : most;
-    return most;
+    for (int l = 0; l < w; ++l) row_max = t[l] > row_max ? t[l] : row_max;
+    return row_max;
 }
 
 template <class T>
 detail::split_leaves<T> split_leaves() {
-    return {&split_row<T>, {&split_scores<false, T>, &split_scores<true, T>}, &split_most<T>};
+    return {&split_row<T>, {&split_scores<false, T>, &split_scores<true, T>}, &split_row_max<T>};
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

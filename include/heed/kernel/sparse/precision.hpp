@@ -47,13 +47,13 @@ public:
     // Scratch of a lane.
     std::size_t bytes() const {
         arena counted;
-        room_in(counted);
+        layout_in(counted);
         return counted.bytes();
     }
 
     // The keys of a tile to their planes; those behind the last are zeros.
-    void split_keys(index b, index kv_head, index first, void* memory) const {
-        const room r = room_in(memory);
+    void split_keys(index b, index kv_head, index first, void* scratch) const {
+        const layout r = layout_in(scratch);
         const index at = (b * p_.kv_heads + kv_head) * keys_ + first;
         clear(high_ + at * padded_, most_lanes * padded_);
         clear(low_ + at * padded_, most_lanes * padded_);
@@ -71,25 +71,25 @@ public:
     }
 
     // One row from its query to its output. True when it was made again with all bits.
-    bool row(index b, index head, index query, void* memory) const {
-        const room r = room_in(memory);
+    bool row(index b, index head, index query, void* scratch) const {
+        const layout r = layout_in(scratch);
         const number_rows<T> q = rows_of(leaf_, p_.q, b, head, query, 1, p_.features, r.query);
         const T step = split_.split(q.data, p_.features, padded_, r.high, r.low);
         for (index f = 0; f < padded_; ++f) r.numbers[f] = static_cast<T>(16 * r.high[f] + r.low[f]);
         const split_query<T> whole{r.numbers, step * p_.scale};
 
-        T most = 0;
-        T sum = 0;
-        const bool hidden = softmax(b, head, query, whole, false, r, most, sum);
-        const bool again = p_.keys > 0 && top_of(head, most, sum) < threshold_;
-        if (again) softmax(b, head, query, whole, true, r, most, sum);
-        const T factor = finish_row(p_, leaf_, b, head, query, true, most, sum);
+        T row_max = 0;
+        T row_sum = 0;
+        const bool hidden = softmax(b, head, query, whole, false, r, row_max, row_sum);
+        const bool again = p_.keys > 0 && top_of(head, row_max, row_sum) < threshold_;
+        if (again) softmax(b, head, query, whole, true, r, row_max, row_sum);
+        const T factor = finish_row(p_, leaf_, b, head, query, true, row_max, row_sum);
         outputs(b, head, query, hidden, r, factor);
         return again;
     }
 
 private:
-    struct room {
+    struct layout {
         T* query;
         T* scores;   // after masks and steps, -inf where hidden
         T* weights;  // their exponentials
@@ -100,22 +100,22 @@ private:
         signed char* high;  // a row's halves
         signed char* low;
     };
-    room room_in(arena& memory) const {
-        room r;
-        memory.take(r.query, p_.features);
-        memory.take(r.numbers, p_.features);
-        memory.take(r.scores, keys_);
-        memory.take(r.weights, keys_);
-        memory.take(r.output, rounded_up(p_.value_features, 64));
-        memory.take(r.upper, rounded_up(p_.value_features, 64));
-        memory.take(r.values, tile_keys * p_.value_features);
-        memory.take(r.high, padded_);
-        memory.take(r.low, padded_);
+    layout layout_in(arena& scratch) const {
+        layout r;
+        scratch.take(r.query, p_.features);
+        scratch.take(r.numbers, p_.features);
+        scratch.take(r.scores, keys_);
+        scratch.take(r.weights, keys_);
+        scratch.take(r.output, rounded_up(p_.value_features, 64));
+        scratch.take(r.upper, rounded_up(p_.value_features, 64));
+        scratch.take(r.values, tile_keys * p_.value_features);
+        scratch.take(r.high, padded_);
+        scratch.take(r.low, padded_);
         return r;
     }
-    room room_in(void* memory) const {
-        arena from(memory);
-        return room_in(from);
+    layout layout_in(void* scratch) const {
+        arena from(scratch);
+        return layout_in(from);
     }
     void take_planes(arena& memory) {
         const index rows = p_.batch * p_.kv_heads * keys_;
@@ -135,12 +135,12 @@ private:
 
     // Scores of the high plane, or of both, to weights against their maximum.
     // True when keys may be hidden.
-    bool softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const room& r,
-                 T& most, T& sum) const {
+    bool softmax(index b, index head, index query, const split_query<T>& q, bool all_bits, const layout& r,
+                 T& row_max, T& row_sum) const {
         const index at_row = (b * p_.kv_heads + p_.kv_head(head)) * keys_;
         bool changed = false;
-        most = minus_infinity<T>();
-        sum = 0;
+        row_max = minus_infinity<T>();
+        row_sum = 0;
         for (index key = 0; key < p_.keys; key += most_lanes) {
             const index end = least(key + most_lanes, p_.keys);
             T* const s = r.scores + key;
@@ -161,19 +161,19 @@ private:
                 changed = changed || change != nullptr;
             }
             changed = changed || seen == cover::empty;
-            most = split_.most(s, most);
+            row_max = split_.row_max(s, row_max);
         }
         // A score may have overflowed to -inf; it is small, not hidden.
-        if (!changed && is_minus_infinity(most) && p_.keys > 0) most = constants<T>::lowest;
+        if (!changed && is_minus_infinity(row_max) && p_.keys > 0) row_max = constants<T>::lowest;
         T group = 0;
         for (index key = 0; key < p_.keys; key += tile_keys) {
             const index count = least(tile_keys, p_.keys - key);
             // To a whole pack, which is what the softmax reads.
             copy(r.scores + key, r.weights + key, rounded_up(count, leaf_.pack_lanes));
-            T keep = 1;
-            leaf_.rows_softmax(r.weights + key, 1, count, !changed, &most, &group, &keep);
+            T rescale = 1;
+            leaf_.rows_softmax(r.weights + key, 1, count, !changed, &row_max, &group, &rescale);
             if ((key / tile_keys + 1) % group_tiles != 0 && key + count < p_.keys) continue;
-            sum += group;
+            row_sum += group;
             group = 0;
         }
         if (p_.weights.data == nullptr) return changed;
@@ -183,14 +183,14 @@ private:
     }
 
     // The largest probability: e^0 over the sum, the sink in it.
-    T top_of(index head, T most, T sum) const {
-        if (sum == T(0)) return 1;
-        if (!p_.has_sinks) return T(1) / sum;
-        const T part = join_sink(p_, head, most, sum);
-        return part / sum;
+    T top_of(index head, T row_max, T row_sum) const {
+        if (row_sum == T(0)) return 1;
+        if (!p_.has_sinks) return T(1) / row_sum;
+        const T part = join_sink(p_, head, row_max, row_sum);
+        return part / row_sum;
     }
 
-    void outputs(index b, index head, index query, bool hidden, const room& r, T factor) const {
+    void outputs(index b, index head, index query, bool hidden, const layout& r, T factor) const {
         const index columns = p_.value_features;
         for (index first = 0; p_.drop != nullptr && first < p_.keys; first += most_lanes) {
             const index last = least(first + most_lanes, p_.keys);
@@ -207,17 +207,14 @@ private:
             add_values(b, head, query, hidden, r);
             for (index f = 0; f < columns; ++f) r.output[f] = unscaled_mean(r.upper[f], factor);
         }
-        if (p_.y_sum.data != nullptr)
-            write_row(leaf_, r.output, columns, p_.y_sum.row(b, head, query), p_.y_sum.stride[3]);
-        else
-            write_row(leaf_, r.output, columns, p_.y.row(b, head, query), p_.y.stride[3]);
+        write_row(leaf_, r.output, columns, p_.y, b, head, query);
     }
 
     // The sums of weights times values, group by group of keys, in r.upper.
-    void add_values(index b, index head, index query, bool hidden, const room& r) const {
+    void add_values(index b, index head, index query, bool hidden, const layout& r) const {
         const index columns = p_.value_features;
         const index n = rounded_up(columns, 64);
-        const T keep = 1;
+        const T rescale = 1;
         clear(r.output, n);
         clear(r.upper, n);
         for (index key = 0; key < p_.keys; key += tile_keys) {
@@ -228,10 +225,10 @@ private:
                 rows_of(leaf_, p_.v, b, p_.kv_head(head), key, end - key, columns, r.values);
             // What is hidden may be infinite or NaN.
             if (!hidden || leaf_.all_finite(v.data, v.stride, end - key, columns))
-                leaf_.row_outputs[0](r.weights + key, v, end - key, columns, r.output, &keep);
+                leaf_.row_outputs[0](r.weights + key, v, end - key, columns, r.output, &rescale);
             else
                 leaf_.row_visible_outputs(r.weights + key, r.scores + key, v, end - key, 0, columns, r.output,
-                                          keep);
+                                          rescale);
         }
         leaf_.carry(r.upper, r.output, 1, 0, n, nullptr);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/rows/kept.hpp: which keys the rows of a problem keep, without their outputs
+// heed/kernel/rows/key_bits.hpp: which keys the rows of a problem keep, without their outputs
 //
-//     kept = kept_rows(problem, chooser, device, workspace)
+//     kept = key_bits_of(problem, chooser, device, workspace)
 //
 // The scores and the choice are those of run_rows, by the same kernel and so to the bit; no value is read
 // and no result written. A backward takes what it gives for a mask.
@@ -16,7 +16,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 // A bit for each score: what a run of rows fills in the place of weights, and then a bound mask.
-struct kept_keys {
+struct key_bits {
     bit_word* bits;  // (batch, head, query, key), rows of whole words
     index heads;
     index queries;
@@ -26,8 +26,8 @@ struct kept_keys {
         return bits + ((batch * heads + head) * queries + query) * row_words;
     }
 
-    void keep(const at& place, const std::int32_t* keys, index count) const {
-        bit_word* const to = row(place.batch, place.head, place.query);
+    void record(const at& row_id, const std::int32_t* keys, index count) const {
+        bit_word* const to = row(row_id.batch, row_id.head, row_id.query);
         for (index word = 0; word < row_words; ++word) to[word] = 0;
         for (index i = 0; i < count; ++i) set_bit(to, keys[i]);
     }
@@ -42,7 +42,7 @@ struct kept_keys {
 
     struct seen {
         std::int32_t visible[most_rows][most_lanes];  // 0 or ~0; bools would not become vector code
-        HEED_INLINE bool operator()(at, place x) const { return visible[x.row][x.lane] != 0; }
+        HEED_INLINE bool operator()(at, lane_pos x) const { return visible[x.row][x.lane] != 0; }
     };
     seen lanes(const lane_block& block) const {
         const bool over_queries = block.lanes_are_queries();
@@ -78,14 +78,14 @@ private:
 static_assert(most_lanes <= word_bits && most_rows <= word_bits);
 
 template <class E, class Chooser>
-kept_keys kept_rows(const exact_problem<E>& p, const Chooser& chooser, device_ref device_,
-                    workspace& memory) {
-    kept_keys kept{nullptr, p.heads, p.queries, words_of(p.keys)};
+key_bits key_bits_of(const exact_problem<E>& p, const Chooser& chooser, device_ref device,
+                     workspace& memory) {
+    key_bits kept{nullptr, p.heads, p.queries, words_of(p.keys)};
     const auto words = static_cast<std::size_t>(p.batch * p.heads * p.queries * kept.row_words);
     kept.bits = static_cast<bit_word*>(memory.reserve(words * sizeof(bit_word), workspace::part::selection));
     exact_problem<E> without_values = p;
     without_values.value_features = 0;
-    run_rows(without_values, chooser, kept, device_, memory);
+    run_rows(without_values, chooser, kept, device, memory);
     return kept;
 }
 

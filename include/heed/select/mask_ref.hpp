@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/select/asked_mask.hpp: the mask of a call, as a selector asks it
+// heed/select/mask_ref.hpp: the mask of a call, whatever its type
 //
 // A selector looks at few scores and asks about most of them in blocks, so the bound mask is reached
 // through two functions: what walks over keys is compiled once, whatever the masks of a call are.
@@ -11,11 +11,10 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-class asked_mask {
+class mask_ref {
 public:
     template <class M>
-    explicit asked_mask(const M& mask)
-        : mask_(&mask), classify_(&classify_of<M>), lanes_(&lanes_of_mask<M>) {}
+    explicit mask_ref(const M& mask) : mask_(&mask), classify_(&classify_of<M>), lanes_(&lanes_of_mask<M>) {}
 
     cover classify(const tile& t) const { return classify_(mask_, t); }
 
@@ -74,8 +73,8 @@ private:
         const auto visible = static_cast<const M*>(mask)->lanes(row);
         bit_word seen = 0;
         for (std::int32_t l = 0; l <= row.last; ++l) {
-            const place x{l, 0};
-            if (visible(row.at_place(x), x)) seen |= bit_word{1} << l;
+            const lane_pos x{l, 0};
+            if (visible(row.at_pos(x), x)) seen |= bit_word{1} << l;
         }
         return seen;
     }

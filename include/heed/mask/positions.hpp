@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/mask/places.hpp: where a query stands among the keys, p
+// heed/mask/positions.hpp: where a query stands among the keys, p
 //
 // Without more, the last query stands at the last key: p = query + (keys - queries). Under
 // packed(query_offsets, key_offsets) each document's last query stands at its document's last key,
@@ -35,7 +35,7 @@ index document_at(const number_span<Int>& offsets, index position) {
 }
 
 template <class Q, class K>
-struct document_places {
+struct document_positions {
     number_span<Q> queries;
     number_span<K> keys;
 
@@ -55,20 +55,20 @@ struct document_places {
 
 // Does a mask say where queries stand, for all that it is joined with by &?
 template <class M>
-concept places_queries = requires(const M& m) { m.places(); };
+concept gives_positions = requires(const M& m) { m.positions(); };
 template <class M>
-auto places_in(const M& m) {
-    if constexpr (places_queries<M>)
-        return m.places();
+auto positions_in(const M& m) {
+    if constexpr (gives_positions<M>)
+        return m.positions();
     else
         return common_end{};
 }
 
 // A mask or a step bound where queries stand; one that does not ask for it is bound as ever.
-template <class M, class Places>
-auto bind_at(const M& m, std::string_view function, const problem_shape& shape, const Places& places) {
-    if constexpr (requires { m.bind(function, shape, places); })
-        return m.bind(function, shape, places);
+template <class M, class Positions>
+auto bind_at(const M& m, std::string_view function, const problem_shape& shape, const Positions& positions) {
+    if constexpr (requires { m.bind(function, shape, positions); })
+        return m.bind(function, shape, positions);
     else
         return bind_mask(m, function, shape);
 }
@@ -79,14 +79,14 @@ struct query_numbers {
     std::int32_t row[most_rows];
 };
 // number(query, document) of a block's queries; the other axis gets `neutral`.
-template <class Places, class Number>
-void fill_numbers(const Places& places, const lane_block& block, std::int32_t neutral, query_numbers& to,
-                  const Number& number) {
+template <class Positions, class Number>
+void fill_numbers(const Positions& positions, const lane_block& block, std::int32_t neutral,
+                  query_numbers& to, const Number& number) {
     const bool lanes = block.lanes_are_queries();
     std::int32_t* const along = lanes ? to.lane : to.row;
     const index count = lanes ? block.last + 1 : block.rows;
-    places.for_queries(block.first.query, count,
-                       [&](index i, index d) { along[i] = number(block.first.query + i, d); });
+    positions.for_queries(block.first.query, count,
+                          [&](index i, index d) { along[i] = number(block.first.query + i, d); });
     if (lanes) {
         for (index l = count; l < most_lanes; ++l) to.lane[l] = to.lane[count - 1];
         for (std::int32_t& x : to.row) x = neutral;
@@ -97,25 +97,26 @@ void fill_numbers(const Places& places, const lane_block& block, std::int32_t ne
 
 // Keys p - left <= key <= p + right of a query's own document: each query sees an interval, and intervals
 // neither begin nor end before those of the queries in front.
-template <class Places>
-struct bound_placed_band {
+template <class Positions>
+struct bound_document_band {
     index left;
     index right;
-    Places places;
+    Positions positions;
 
     std::int32_t low(index query, index d) const {
-        const index first = places.keys[d];
-        const index p = query + places.shift(d);
+        const index first = positions.keys[d];
+        const index p = query + positions.shift(d);
         return static_cast<std::int32_t>(left > p - first ? first : p - left);
     }
     // One before the document where no key of it is seen.
     std::int32_t high(index query, index d) const {
-        const index last = places.keys[d + 1] - 1;
-        const index p = query + places.shift(d);
-        return static_cast<std::int32_t>(greatest(right > last - p ? last : p + right, places.keys[d] - 1));
+        const index last = positions.keys[d + 1] - 1;
+        const index p = query + positions.shift(d);
+        return static_cast<std::int32_t>(
+            greatest(right > last - p ? last : p + right, positions.keys[d] - 1));
     }
-    std::int32_t low_of(index query) const { return low(query, document_at(places.queries, query)); }
-    std::int32_t high_of(index query) const { return high(query, document_at(places.queries, query)); }
+    std::int32_t low_of(index query) const { return low(query, document_at(positions.queries, query)); }
+    std::int32_t high_of(index query) const { return high(query, document_at(positions.queries, query)); }
 
     bool alike(index) const { return true; }
     cover classify(const tile& t) const {
@@ -125,23 +126,23 @@ struct bound_placed_band {
                    : cover::mixed;
     }
     index first_key(const tile& t) const {
-        const index least_ = low_of(t.query_begin);
-        if (high_of(t.query_end - 1) < t.key_begin || least_ >= t.key_end) return t.key_end;
-        return least_ > t.key_begin ? least_ : t.key_begin;
+        const index first = low_of(t.query_begin);
+        if (high_of(t.query_end - 1) < t.key_begin || first >= t.key_end) return t.key_end;
+        return first > t.key_begin ? first : t.key_begin;
     }
 
     struct intervals {
         query_numbers begin;
         query_numbers end;
-        HEED_INLINE bool operator()(at i, place x) const {
+        HEED_INLINE bool operator()(at i, lane_pos x) const {
             return (i.key >= begin.lane[x.lane]) & (i.key >= begin.row[x.row]) & (i.key <= end.lane[x.lane]) &
                    (i.key <= end.row[x.row]);
         }
     };
     intervals lanes(const lane_block& block) const {
         intervals found;
-        fill_numbers(places, block, INT32_MIN, found.begin, [&](index q, index d) { return low(q, d); });
-        fill_numbers(places, block, INT32_MAX, found.end, [&](index q, index d) { return high(q, d); });
+        fill_numbers(positions, block, INT32_MIN, found.begin, [&](index q, index d) { return low(q, d); });
+        fill_numbers(positions, block, INT32_MAX, found.end, [&](index q, index d) { return high(q, d); });
         return found;
     }
 };
