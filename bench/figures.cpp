@@ -226,6 +226,18 @@ bool print_figures(std::ostream& out, runner& run) {
     m.call_time("plain", self(8, 16, 64), 25e-6 / 3);
     m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::ordinary, 0.80);
     m.share_of_read("plain", {1, 32, 8, 1, 32768, 128}, pages::large, 0.80);
+    const shape long_cache{1, 32, 8, 1, 32768, 128};
+    m.share_of_read("cache_float", long_cache, pages::ordinary, 0.75);
+    m.share_of_read("cache_bfloat16", long_cache, pages::ordinary, 0.70);
+    m.share_of_read("cache_int8", long_cache, pages::ordinary, 0.55);
+    m.share_of_read("cache_int4", long_cache, pages::ordinary, 0.35);
+    m.faster("cache_int8", "cache_float", long_cache, 2.3);
+    m.share_of_read("plain", {1, 8, 8, 1, 32768, 64}, pages::ordinary, 0.80);
+    m.share_of_read("plain", {1, 8, 8, 1, 32768, 128}, pages::ordinary, 0.80);
+    m.share_of_peak("cache_float", {1, 4, 1, 1, 512, 128}, 0.60);
+    m.share_of_peak("cache_float", {1, 8, 1, 1, 512, 128}, 0.65);
+    m.share_of_peak("cache_float", {1, 32, 8, 8, 32768, 128}, 0.65);
+    m.two_threads("cache_float", {1, 32, 8, 8, 32768, 128}, 1.8);
     m.faster("window", "causal", self(1, 32768, 64), 20);
     m.overhead("score", "plain", self(8, 2048, 64), 1.12);
     m.overhead("mask_if", "plain", self(8, 2048, 64), 1.15);

@@ -4,6 +4,7 @@
 
 #include <heed/attention.hpp>
 #include <heed/cummax.hpp>
+#include <heed/kv_cache.hpp>
 #include <heed/layers.hpp>
 #include <heed/linear.hpp>
 #include <heed/math.hpp>

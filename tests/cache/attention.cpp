@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // tests/cache/attention.cpp: attention over a cache beside attention over the tensors that went into it
 //
-// A cache of floats gives the bits of the tensors, wherever its pages lie; one of half or bfloat16 those of the
-// rounded tensors; one of integers what its scales allow.
+// A cache of floats gives the bits of the tensors, wherever its pages lie; one of half or bfloat16 those of
+// the rounded tensors; one of integers what its scales allow.
 #include <heed/kv_cache.hpp>
 
 #include "support/call.hpp"
@@ -39,7 +39,8 @@ tensor4 rounded(const tensor4& t) {
 double largest_difference(const tensor4& a, const tensor4& b) {
     double most = 0;
     for (long i = 0; i < a.size(); ++i)
-        most = std::fmax(most, std::fabs(static_cast<double>(a.data()[i]) - static_cast<double>(b.data()[i])));
+        most =
+            std::fmax(most, std::fabs(static_cast<double>(a.data()[i]) - static_cast<double>(b.data()[i])));
     return most;
 }
 // In pieces of random length, so that positions come to stand in pages in many ways.
@@ -68,7 +69,9 @@ TEST_CASE("a cache of floats gives the bits of the tensors it was filled with") 
             CHECK(same(heed::attention(q, cache, heed::causal), heed::attention(q, k, v, heed::causal)));
             CHECK(same(heed::attention(q, cache, heed::causal & heed::window(100, 0)),
                        heed::attention(q, k, v, heed::causal & heed::window(100, 0))));
-            const auto low = [](auto s, heed::at i) { return s - 0.01f * static_cast<float>(i.head + i.key); };
+            const auto low = [](auto s, heed::at i) {
+                return s - 0.01f * static_cast<float>(i.head + i.key);
+            };
             CHECK(same(heed::attention(q, cache, heed::softcap(3), heed::score(low)),
                        heed::attention(q, k, v, heed::softcap(3), heed::score(low))));
         }
@@ -86,8 +89,8 @@ TEST_CASE("a piece of a prompt over a cache is the prompt's rows") {
     }
     // Up to 64 they take another way, of the same accuracy.
     const tensor4 q = noise(1, 4, 64, 64, 9);
-    CHECK(largest_difference(heed::attention(q, cache, heed::causal), heed::attention(q, k, v, heed::causal)) <
-          2e-6);
+    CHECK(largest_difference(heed::attention(q, cache, heed::causal),
+                             heed::attention(q, k, v, heed::causal)) < 2e-6);
 }
 
 TEST_CASE("a query has the same bits alone and among up to 64, on one thread and on several") {
@@ -116,7 +119,8 @@ TEMPLATE_TEST_CASE("a cache of 16-bit numbers gives what the rounded tensors giv
             fill(cache, k, v, 24);
             const tensor4 rk = rounded<TestType>(k), rv = rounded<TestType>(v);
             CAPTURE(features, queries);
-            const tensor4 y = heed::attention(q, cache, heed::causal), z = heed::attention(q, rk, rv, heed::causal);
+            const tensor4 y = heed::attention(q, cache, heed::causal),
+                          z = heed::attention(q, rk, rv, heed::causal);
             const tensor4 capped = heed::attention(q, cache, heed::softcap(5)),
                           capped_z = heed::attention(q, rk, rv, heed::softcap(5));
             // Few queries take steps of as many keys as fit a cache, more of them when these are shorter.
@@ -174,9 +178,9 @@ TEST_CASE("entries of different lengths are each what they are alone") {
     for (long b = 0; b < 3; ++b) {
         const long length = cache.length(b);
         support::tensor<float, 3> alone_lse(1, 4, 2);
-        const tensor4 alone = heed::attention(entry(q, b), positions(entry(k, b), 0, length),
-                                              positions(entry(v, b), 0, length), heed::causal,
-                                              heed::logsumexp(alone_lse));
+        const tensor4 alone =
+            heed::attention(entry(q, b), positions(entry(k, b), 0, length), positions(entry(v, b), 0, length),
+                            heed::causal, heed::logsumexp(alone_lse));
         CAPTURE(b);
         CHECK(same(entry(y, b), alone));
         for (long h = 0; h < 4; ++h)
@@ -185,9 +189,9 @@ TEST_CASE("entries of different lengths are each what they are alone") {
     // A score function sees the entry's own number.
     const auto by_entry = [](auto s, heed::at i) { return s * static_cast<float>(i.batch + 1); };
     const tensor4 z = heed::attention(q, cache, heed::score(by_entry));
-    const tensor4 scaled = heed::attention(entry(q, 2), positions(entry(k, 2), 0, 7),
-                                           positions(entry(v, 2), 0, 7),
-                                           heed::score([](auto s, heed::at) { return s * 3.0f; }));
+    const tensor4 scaled =
+        heed::attention(entry(q, 2), positions(entry(k, 2), 0, 7), positions(entry(v, 2), 0, 7),
+                        heed::score([](auto s, heed::at) { return s * 3.0f; }));
     CHECK(same(entry(z, 2), scaled));
     // An entry without positions gives zeros.
     heed::kv_cache<float> empty(3, 2, 32);
@@ -230,8 +234,7 @@ TEST_CASE("what stands behind the last position of a cache is never read") {
     const tensor4 q = noise(1, 2, 3, 32, 63);
     const tensor4 good_k = positions(k, 0, 70), good_v = positions(v, 0, 70);
     for (long i = 70; i < 100; ++i)
-        for (long f = 0; f < 32; ++f)
-            k(0, 0, i, f) = v(0, 0, i, f) = std::numeric_limits<float>::quiet_NaN();
+        for (long f = 0; f < 32; ++f) k(0, 0, i, f) = v(0, 0, i, f) = std::numeric_limits<float>::quiet_NaN();
     heed::kv_cache<float> cache(1, 1, 32);
     cache.append(k, v);
     cache.truncate(70);
@@ -265,8 +268,10 @@ TEST_CASE("attention over a cache says what does not fit, and writes nothing") {
     using heed_test::contains;
     CHECK_THROWS_WITH(heed::attention(noise(1, 2, 1, 16, 1), cache),
                       contains("heed::attention: q has 1 batch entries, the cache has 2"));
-    CHECK_THROWS_WITH(heed::attention(noise(2, 3, 1, 16, 1), cache), contains("q has 3 heads, needs a multiple"));
-    CHECK_THROWS_WITH(heed::attention(noise(2, 2, 1, 8, 1), cache), contains("q has 8 features, the cache has 16"));
+    CHECK_THROWS_WITH(heed::attention(noise(2, 3, 1, 16, 1), cache),
+                      contains("q has 3 heads, needs a multiple"));
+    CHECK_THROWS_WITH(heed::attention(noise(2, 2, 1, 8, 1), cache),
+                      contains("q has 8 features, the cache has 16"));
     tensor4 y = noise(2, 2, 1, 16, 93);
     const tensor4 before = y;
     support::tensor<float> bias(2, 2, 1, 20);

@@ -4,19 +4,20 @@
 //     auto y = heed::attention(q, cache, heed::causal);
 //     heed::attention_into(y, q, cache, heed::causal, heed::use(workspace));
 //
-// Shapes: q (batch, head, query, feature) of float, half or bfloat16, y (batch, head, query, value feature) of the
-// same, or float. The queries of entry b stand at its end: query row i is at position length(b) - queries + i. A
-// window of the cache hides what it hides without being named.
+// Shapes: q (batch, head, query, feature) of float, half or bfloat16, y (batch, head, query, value feature)
+// of the same, or float. The queries of entry b stand at its end: query row i is at position length(b) -
+// queries + i. A window of the cache hides what it hides without being named.
 //
-// Options: those of heed/attention.hpp without selectors (heed/sparse.hpp). Tables over keys, such as a bias, need
-// entries of one length.
+// Options: those of heed/attention.hpp without selectors (heed/sparse.hpp). Tables over keys, such as a bias,
+// need entries of one length.
 //
 // Cost: as attention's; numbers are read as they are stored, page by page, and no more of them than the masks
-// leave. Up to 64 queries are taken row by row, and a query's bits do not depend on which others share its call,
-// nor on the pages.
+// leave. Up to 64 queries are taken row by row, and a query's bits do not depend on which others share its
+// call, nor on the pages.
 //
-// Throws heed::error before anything is written when the arguments do not fit, and when a query would see what the
-// cache has forgotten; std::bad_alloc. Allocates the result, and scratch unless use(workspace) gives it.
+// Throws heed::error before anything is written when the arguments do not fit, and when a query would see
+// what the cache has forgotten; std::bad_alloc. Allocates the result, and scratch unless use(workspace) gives
+// it.
 #pragma once
 
 #include <vector>
@@ -28,7 +29,8 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-// The pages of a cache, given to exact attention as an option, and the batch entries that are run, -1 for all.
+// The pages of a cache, given to exact attention as an option, and the batch entries that are run, -1 for
+// all.
 template <class T>
 struct pages_option : option<option_kind::pages> {
     key_pages<T> of;
@@ -66,8 +68,9 @@ struct cache_attention_call : call_base {
             const index first = cache.length(b) - q.positions();
             if (!sees_kept(b, first))
                 fail(function, {"q has ", q.positions(), " queries, the first of them at position ", first,
-                                " of entry ", b, ", where it sees positions that the window of the cache has "
-                                                 "forgotten"});
+                                " of entry ", b,
+                                ", where it sees positions that the window of the cache has "
+                                "forgotten"});
         }
         return std::array<call_extents, 1>{
             call_extents{q.batch(), q.heads(), q.positions(), cache.value_dim()}};
@@ -76,7 +79,8 @@ struct cache_attention_call : call_base {
     template <class Y, class Q>
     void run(const char* function, call_memory& used, const view<Y>& y, const view<const Q>& q,
              const auto&... options) const {
-        if (cache.key_block() == 0 && cache.value_block() == 0) return attend(function, used, y, q, options...);
+        if (cache.key_block() == 0 && cache.value_block() == 0)
+            return attend(function, used, y, q, options...);
         // Queries are rotated as the keys are, and results are rotated back.
         std::vector<float> queries = rows_of(q);
         std::vector<float> rows(static_cast<std::size_t>(y.size()));
@@ -146,7 +150,7 @@ private:
                 attention_call::run(function, listed, y, queries, k, v, pages, options...);
             else
                 attention_call::run(function, listed, y, queries, k, v, pages,
-                                cache_window{cache.window(), cache.sinks()}, options...);
+                                    cache_window{cache.window(), cache.sinks()}, options...);
         };
         if (alike) return run(q, cache.batch() == 0 ? 0 : cache.length(0), 0, -1);
         // What an entry refuses is refused before another one is written.

@@ -20,12 +20,11 @@ struct cache_window : mask_base {
         index hidden_below;  // by query 0, and by each one more
         index sinks;
 
-        bool operator()(at i) const {
-            return i.key >= hidden_below + i.query || i.key < sinks;
-        }
+        bool operator()(at i) const { return i.key >= hidden_below + i.query || i.key < sinks; }
         cover classify(const tile& t) const {
             if (t.key_begin >= hidden_below + t.query_end - 1 || t.key_end <= sinks) return cover::full;
-            return t.key_end <= hidden_below + t.query_begin && t.key_begin >= sinks ? cover::empty : cover::mixed;
+            return t.key_end <= hidden_below + t.query_begin && t.key_begin >= sinks ? cover::empty
+                                                                                     : cover::mixed;
         }
         index first_key(const tile& t) const {
             if (t.key_begin < sinks) return t.key_begin;

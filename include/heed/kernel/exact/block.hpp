@@ -88,7 +88,8 @@ private:
         scratch.take(m.kv.padded, padded_size_);
         scratch.take(m.value_tail, p.value_features % row_group == 0 ? 0 : tile_rows_ * row_group);
         scratch.take(m.keys, p.pages == nullptr && stands_in_rows<T>(p.k) ? 0 : tile_rows_ * p.features);
-        scratch.take(m.values, p.pages == nullptr && stands_in_rows<T>(p.v) ? 0 : tile_rows_ * p.value_features);
+        scratch.take(m.values,
+                     p.pages == nullptr && stands_in_rows<T>(p.v) ? 0 : tile_rows_ * p.value_features);
         return m;
     }
     bool has_groups() const { return c_.p.keys > group_keys; }

@@ -83,17 +83,16 @@ public:
     }
 
 private:
-    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::asked_, decode_rows<E>::rows_, decode_rows<E>::q_stride_;
+    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::asked_, decode_rows<E>::rows_,
+        decode_rows<E>::q_stride_;
     using typename decode_rows<E>::place;
     using decode_rows<E>::place_of, decode_rows<E>::cover_of, decode_rows<E>::first_of, decode_rows<E>::seen,
         decode_rows<E>::trim, decode_rows<E>::block_of;
     static constexpr index span_keys = 8 * decode_keys;
     // Keys of a step: so few that they and their values stay in the first-level cache while both are read.
-    const index step_ = step_keys(p_.pages != nullptr ? p_.pages->keys.row
-                                                      : p_.features * static_cast<index>(sizeof(E)));
-    static index step_keys(index bytes) {
-        return bytes >= 512 ? 16 : bytes >= 256 ? 32 : decode_keys;
-    }
+    const index step_ =
+        step_keys(p_.pages != nullptr ? p_.pages->keys.row : p_.features * static_cast<index>(sizeof(E)));
+    static index step_keys(index bytes) { return bytes >= 512 ? 16 : bytes >= 256 ? 32 : decode_keys; }
     static constexpr index piece_steps = decode_part_keys / decode_keys;
 
     struct layout {
@@ -134,7 +133,8 @@ private:
         }
     }
 
-    // The keys of a step for all rows, which may be known to see them all; four rows at a time, the rest one by one.
+    // The keys of a step for all rows, which may be known to see them all; four rows at a time, the rest one
+    // by one.
     void step(const tile& here, bool full, const layout& m, T* state) const {
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
@@ -144,8 +144,8 @@ private:
             p_.weights.data != nullptr)
             for (index r = 0; r < rows_; ++r) {
                 T* const s = m.scores + r * decode_keys;
-                // Lanes past the last key repeat its score, as block_of repeats its place: a score function and
-                // dropout work on whole packs, and must not be given what nobody wrote.
+                // Lanes past the last key repeat its score, as block_of repeats its place: a score function
+                // and dropout work on whole packs, and must not be given what nobody wrote.
                 for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
                 changed = change_row(here, r, s) || changed;
             }
@@ -186,7 +186,7 @@ private:
             const bool four = r + 4 <= rows_;
             if (as_stored)
                 reader().outputs[four](m.scores + r * decode_keys, stored, count, columns,
-                                           output + r * columns, m.rescale + r);
+                                       output + r * columns, m.rescale + r);
             else
                 leaf_.row_outputs[four](m.scores + r * decode_keys, v, count, columns, output + r * columns,
                                         m.rescale + r);
@@ -195,10 +195,9 @@ private:
 
     // Can rows be read where they stand, in a tensor or in pages?
     bool stand(const strided<const E>& x) const { return p_.pages != nullptr || stands_in_rows<E>(x); }
-    const stored_leaves<T>& reader() const {
-        return p_.pages != nullptr ? *p_.pages->leaves : leaf_.stored;
-    }
-    // The keys of a step where they stand, while its values are fetched; and its values, while the next keys are.
+    const stored_leaves<T>& reader() const { return p_.pages != nullptr ? *p_.pages->leaves : leaf_.stored; }
+    // The keys of a step where they stand, while its values are fetched; and its values, while the next keys
+    // are.
     stored_rows keys_of(const tile& here) const {
         stored_rows rows = keys_at(here, here.key_begin);
         if (stand(p_.v)) fetch_beside(rows, values_at(here, here.key_begin));
@@ -248,7 +247,7 @@ private:
             const stored_rows k = keys_of(here);
             for (index r = 0; r < rows_; r += r + 4 <= rows_ ? 4 : 1)
                 reader().scores[r + 4 <= rows_](m.query + r * q_stride_, q_stride_, k, count, p_.features,
-                                                    m.scores + r * decode_keys);
+                                                m.scores + r * decode_keys);
             return;
         }
         const number_rows<T> k =

@@ -2,8 +2,8 @@
 // heed/kernel/exact/key_pages.hpp: keys and values that stand in the pages of a cache
 //
 // A batch entry has a list of pages, null where a window has forgotten one; a page holds so many positions of
-// every head. Within a head's part keys stand row after row, and so do values, and the scales of rows of integers.
-// A step of a decode lies within a page, as its keys are a divisor of a page's.
+// every head. Within a head's part keys stand row after row, and so do values, and the scales of rows of
+// integers. A step of a decode lies within a page, as its keys are a divisor of a page's.
 #pragma once
 
 #include <heed/kernel/exact/leaves.hpp>

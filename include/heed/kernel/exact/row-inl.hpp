@@ -4,10 +4,10 @@
 // Lanes run over features. Four rows, or one, are multiplied with a few keys at a time and their sums are
 // reduced together. Keys and values are read as they are stored (exact/stored-inl.hpp).
 //
-// What is read next is fetched meanwhile: rows further on to the second-level cache, since the first has too few
-// miss buffers for a stream that waits for nothing else; or, where a step reads few keys and then their values,
-// those of the step to the first-level cache while keys are multiplied, and the next keys while values are
-// added, so that neither stream pauses.
+// What is read next is fetched meanwhile: rows further on to the second-level cache, since the first has too
+// few miss buffers for a stream that waits for nothing else; or, where a step reads few keys and then their
+// values, those of the step to the first-level cache while keys are multiplied, and the next keys while
+// values are added, so that neither stream pauses.
 
 #ifndef HEED_KERNEL_EXACT_ROW_INL
 #define HEED_KERNEL_EXACT_ROW_INL
@@ -36,8 +36,8 @@ struct rows_ahead {
 };
 template <class T>
 HEED_INLINE rows_ahead<T> rows_to_read(const detail::number_rows<T>& x, index count) {
-    // Only rows that are known to exist: to look up an address without a page takes longer than a call over one
-    // key.
+    // Only rows that are known to exist: to look up an address without a page takes longer than a call over
+    // one key.
     constexpr index rows = 32;
     return {x.data, x.stride, count + rows <= x.there ? rows * x.stride : 0};
 }
@@ -317,8 +317,8 @@ inline constexpr detail::stored_leaves<T> stored_leaves_of{
     .widen = &widen_stored<S, T>,
 };
 
-// Scores of Rows rows to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as in
-// panel_max. The rows' maxima and sums are reduced together, each with the bits it has alone.
+// Scores of Rows rows to e^(s - m) in place; lanes past count up to a whole pack are hidden first. Bounded as
+// in panel_max. The rows' maxima and sums are reduced together, each with the bits it has alone.
 template <int Rows, class T>
 HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* row_max, T* row_sum, T* rescale) {
     using V = pack<T>;
@@ -362,13 +362,16 @@ HEED_INLINE void softmax_of_rows(T* s, index count, bool bounded, T* row_max, T*
 }
 // Rows a row of decode_keys apart.
 template <class T>
-HEED_NOINLINE void rows_softmax(T* s, index rows, index count, bool bounded, T* row_max, T* row_sum, T* rescale) {
+HEED_NOINLINE void rows_softmax(T* s, index rows, index count, bool bounded, T* row_max, T* row_sum,
+                                T* rescale) {
     constexpr int together = lanes_of<T> < 4 ? 1 : 4;
     index r = 0;
     for (; r + together <= rows; r += together)
-        softmax_of_rows<together>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r, rescale + r);
+        softmax_of_rows<together>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r,
+                                  rescale + r);
     for (; r < rows; ++r)
-        softmax_of_rows<1>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r, rescale + r);
+        softmax_of_rows<1>(s + r * detail::decode_keys, count, bounded, row_max + r, row_sum + r,
+                           rescale + r);
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

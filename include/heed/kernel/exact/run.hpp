@@ -14,9 +14,10 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Up to this many queries, reading a key once for all rows beats turning the queries into lanes; over the pages of a
-// cache up to more, so that a query has the same bits alone and among drafts or in a piece of a prompt. It is the
-// number of queries alone that decides, for a causal row has the bits of attention over its prefix.
+// Up to this many queries, reading a key once for all rows beats turning the queries into lanes; over the
+// pages of a cache up to more, so that a query has the same bits alone and among drafts or in a piece of a
+// prompt. It is the number of queries alone that decides, for a causal row has the bits of attention over its
+// prefix.
 inline constexpr index decode_queries = 4;
 inline constexpr index paged_queries = 64;
 template <class E>
@@ -48,7 +49,8 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_
         const index begin = (blocks - 1 - task % blocks) * block;
         const index head = task / blocks;
         const index end = begin + block < p.queries ? begin + block : p.queries;
-        kernel.run(p.entry_at(head / p.heads), head % p.heads, begin, end, base + each * static_cast<std::size_t>(lane));
+        kernel.run(p.entry_at(head / p.heads), head % p.heads, begin, end,
+                   base + each * static_cast<std::size_t>(lane));
     });
 }
 
@@ -74,8 +76,8 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
         index begin = 0;
         index end = 0;
         keys_of(i, begin, end);
-        kernel.add_pieces(p.entry_at(head / p.kv_heads), head % p.kv_heads, begin, end, to, state_at(mine + scratch),
-                          mine);
+        kernel.add_pieces(p.entry_at(head / p.kv_heads), head % p.kv_heads, begin, end, to,
+                          state_at(mine + scratch), mine);
     };
     // All parts of a head, one after the other.
     const auto add_all = [&](index head, T* sum, T* next, char* mine) {

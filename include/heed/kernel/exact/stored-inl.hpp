@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/exact/stored-inl.hpp: packs of numbers as they are stored, in the type sums are kept in
 //
-// Reading converts: half precision by the processor's own instruction where it has one, the others by a shift or
-// from integers. So a row is read once, and nothing converted is written.
+// Reading converts: half precision by the processor's own instruction where it has one, the others by a shift
+// or from integers. So a row is read once, and nothing converted is written.
 
 #ifndef HEED_KERNEL_EXACT_STORED_INL
 #define HEED_KERNEL_EXACT_STORED_INL
@@ -45,7 +45,7 @@ struct some_numbers {
 // As many numbers of X as a pack of floats has, each to 32 bits.
 template <class X, class S>
 HEED_INLINE auto stored_integers(const S* at) {
-    using loose = typename some_numbers<X, lanes_of<float> * static_cast<int>(sizeof(X))>::type;
+    using loose = typename some_numbers<X, lanes_of<float>* static_cast<int>(sizeof(X))>::type;
     return __builtin_convertvector(*reinterpret_cast<const loose*>(at), vectors<float>::integers);
 }
 HEED_INLINE pack<float> stored_pack(const bfloat16_bits* row, index f) {
