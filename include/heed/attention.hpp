@@ -52,7 +52,7 @@ struct attention_call : query_call {
             "heed::attention: bias_gradient, logsumexp_gradient, slopes_gradient and sinks_gradient "
             "are options of heed::attention_backward");
     }
-    static void run(const char* function, call_memory& used, const auto& y, const auto& q, const auto& k,
+    static void run(std::string_view function, call_memory& used, const auto& y, const auto& q, const auto& k,
                     const auto& v, const auto&... options) {
         exact_attention(function, used, y, q, k, v, options...);
     }

@@ -52,7 +52,7 @@ struct linear_call : query_call {
         check_linear_options<Options...>();
     }
     template <class T, class Y, class... Options>
-    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
                     const view<const T>& k, const view<const T>& v, const Options&... options) {
         using E = storage_t<T>;
         const linear_leaves<E>& leaves = linear_leaves_on_target<E>();

@@ -90,18 +90,17 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
             form.descend_and_ascend(plan, at, t, last - t, state, sum, carry, mine);
             end = first;
         }
-        write_state(carry, plan, at, states.initial_gradient);
+        copy_state(states.initial_gradient, plan, at, carry);
     });
 }
 
-// Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
+// Gradients of all positions; returns form.sums numbers for every chain, in the workspace.
 template <class Form>
-void walk_backward(const Form& form, const cummax_plan& plan,
-                   const call_states<typename Form::number>& states, device_ref device_, workspace& memory,
-                   double*& sums) {
+const double* walk_backward(const Form& form, const cummax_plan& plan,
+                            const call_states<typename Form::number>& states, device_ref device_,
+                            workspace& memory) {
     using T = typename Form::number;
-    sums = nullptr;
-    if (plan.chains == 0) return;
+    if (plan.chains == 0) return nullptr;
     const index chunks = (plan.positions + cummax_chunk - 1) / cummax_chunk;
     const index links = chunks < 1 ? 1 : chunks;
     const index size = plan.state_size();
@@ -135,17 +134,19 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                                    static_cast<std::size_t>(plan.chains) * sizeof(chain_progress);
     char* const all = static_cast<char*>(memory.reserve(states_bytes + sums_bytes + walk_bytes));
     T* const starts = reinterpret_cast<T*>(all);
-    sums = reinterpret_cast<double*>(all + states_bytes);
+    double* const sums = reinterpret_cast<double*>(all + states_bytes);
     for (index i = 0; i < plan.chains * form.sums; ++i) sums[i] = 0;
     char* const base = all + states_bytes + sums_bytes;
     if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
 
     const std::size_t lane_bytes = scratch + room;
     if constexpr (fuses<Form>) {
-        if (fused) return walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
+        if (fused) {
+            walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
+            return sums;
+        }
     }
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
-    double* const all_sums = sums;
     for_each_link(
         device_, chains, base + state_bytes + lane_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
@@ -194,12 +195,12 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             if (!turn.take()) return;
             if (link == 0) read_state(states.last_gradient, plan, at, T(0), carry);
             for (index i = 0; i < size; ++i) taken[i] = carry[i];
-            for (index i = 0; i < form.sums; ++i) all_sums[chain * form.sums + i] += part[i];
+            for (index i = 0; i < form.sums; ++i) sums[chain * form.sums + i] += part[i];
             if (in_turns) {
                 const cummax_rows<const T> in[] = {{taken, 0}, {sum, 0}, {open, 0}};
                 const cummax_rows<T> out[] = {{carry, 0}};
                 form.io.leaf->pass_on(in, out, nullptr, 1, size);
-                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                if (link == links - 1) copy_state(states.initial_gradient, plan, at, carry);
                 turn.pass();
             }
             fill(sum, size, T(0));
@@ -218,10 +219,11 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                 const cummax_rows<const T> in[] = {{sum, 0}, {taken, 0}};
                 const cummax_rows<T> out[] = {{carry, 0}};
                 form.io.leaf->add(in, out, nullptr, 1, size);
-                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                if (link == links - 1) copy_state(states.initial_gradient, plan, at, carry);
                 turn.pass();
             }
         });
+    return sums;
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -11,7 +11,7 @@
 
 #include <heed/core/chain.hpp>
 #include <heed/core/strided.hpp>
-#include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/elementwise/rows.hpp>
 #include <heed/kernel/states.hpp>
 #include <heed/math.hpp>
 
@@ -141,35 +141,35 @@ inline index cummax_block(index group) {
     return fit < 16 ? 16 : fit > 128 ? 128 : fit;
 }
 
-// A row of a state into scratch, or what stands for none. It stands between the rows, too: join runs over
-// whole states.
+template <class T>
+void copy_numbers(const T* from, index from_stride, T* to, index to_stride, index n) {
+    if (from_stride == 1 && to_stride == 1)
+        std::copy_n(from, n, to);
+    else
+        for (index i = 0; i < n; ++i) to[i * to_stride] = from[i * from_stride];
+}
+// The heads of a chain between a state and scratch, from `state` into it or out of it; nothing where the
+// state has no memory.
+template <class X, class T>
+void copy_state(const strided<X>& state, const cummax_plan& plan, const cummax_place& at, T* scratch) {
+    const index stride = state.stride[3];
+    for (index h = 0; state.data != nullptr && h < plan.group; ++h, scratch += plan.pad) {
+        X* const row = state.row(at.batch, at.head + h, 0) + at.feature * stride;
+        if constexpr (std::is_const_v<X>)
+            copy_numbers<std::remove_const_t<X>>(row, stride, scratch, 1, at.features);
+        else
+            copy_numbers<X>(scratch, 1, row, stride, at.features);
+    }
+}
+// The state in scratch, or what stands for none. It stands between the rows, too: join runs over whole
+// states.
 template <class T>
 void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_place& at, T otherwise,
                 T* to) {
+    copy_state(from, plan, at, to);
     const index known = from.data == nullptr ? 0 : at.features;
-    const index stride = from.stride[3];
-    for (index h = 0; h < plan.group; ++h, to += plan.pad) {
-        if (known > 0) {
-            const T* const row = from.row(at.batch, at.head + h, 0) + at.feature * stride;
-            if (stride == 1)
-                std::copy_n(row, known, to);
-            else
-                for (index f = 0; f < known; ++f) to[f] = row[f * stride];
-        }
-        std::fill_n(to + known, plan.pad - known, otherwise);
-    }
-}
-template <class T>
-void write_state(const T* from, const cummax_plan& plan, const cummax_place& at, const strided<T>& to) {
-    if (to.data == nullptr) return;
-    const index stride = to.stride[3];
-    for (index h = 0; h < plan.group; ++h, from += plan.pad) {
-        T* const row = to.row(at.batch, at.head + h, 0) + at.feature * stride;
-        if (stride == 1)
-            std::copy_n(from, at.features, row);
-        else
-            for (index f = 0; f < at.features; ++f) row[f * stride] = from[f];
-    }
+    for (index h = 0; h < plan.group; ++h)
+        std::fill_n(to + h * plan.pad + known, plan.pad - known, otherwise);
 }
 
 // Tensors as rows of numbers: where they stand, or converted into a room of scratch.

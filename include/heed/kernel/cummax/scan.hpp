@@ -4,9 +4,7 @@
 
 #include <cstdint>
 
-#include <heed/kernel/cummax/backward.hpp>
 #include <heed/kernel/cummax/call.hpp>
-#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -106,8 +104,6 @@ template <class E, class T>
 cummax_scan_form<E> scan_form(const view<const T>& x, index together, cummax_plan& plan) {
     plan = cummax_plan(x.batch(), x.heads(), x.positions(), x.features(), false, together);
     cummax_scan_form<E> form;
-    form.io.leaf = &cummax_leaves_on_target<E>();
-    form.io.pad = plan.pad;
     form.x = strided_of<E>(x);
     return form;
 }
@@ -121,6 +117,24 @@ cummax_scan_form<E> forward_scan_form(cummax_plan& plan, const view<const T>& x,
     return form;
 }
 
+// What a scan runs along, and in which direction.
+struct scan_direction {
+    along::axis axis;
+    bool back;
+};
+template <class T, class... Options>
+scan_direction scan_axis(std::string_view function, const view<const T>& x, const Options&... options) {
+    constexpr int reversed_times = count_of<option_kind::direction, Options...>;
+    return {axis_of(function, x.positions(), x.heads(), options...), reversed_times > 0};
+}
+// Tensors whose positions are the elements of the axis, others joined where all hold them as one.
+template <class... X>
+std::tuple<X...> scan_rows(const scan_direction& d, const X&... x) {
+    std::tuple<X...> rows(turned(x, d.axis, d.back)...);
+    std::apply([](auto&... each) { join_rows(each...); }, rows);
+    return rows;
+}
+
 struct cummax_scan_call : cummax_call {
     HEED_CALL("cummax", "y", "x", "", "it takes along, reverse, on and use, and no mask");
     static constexpr bool takes(option_kind kind) {
@@ -128,21 +142,15 @@ struct cummax_scan_call : cummax_call {
                         {option_kind::along, option_kind::direction, option_kind::on, option_kind::use});
     }
     template <class T, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+    static void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& x,
                     const Options&... options) {
         using E = storage_t<T>;
         used.validate(options...);
-        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-        auto from = turned(x, axis, back);
-        auto to = turned(y, axis, back);
-        join_rows(from, to);
+        const auto [from, to] = scan_rows(scan_axis(function, x, options...), x, y);
         cummax_plan plan;
         auto form = forward_scan_form<E>(plan, from, to);
         form.y = strided_of<E>(to);
-        with_resources(
-            [&](const device_ref device_, workspace& w) { walk_forward(form, plan, {}, device_, w); },
-            options...);
+        run_forward(form, plan, {}, options...);
     }
 };
 
@@ -150,26 +158,16 @@ struct cummax_scan_backward_call : cummax_scan_call {
     HEED_CALL("cummax_backward", "dx", "x", "dy", "it takes along, reverse, on and use, and no mask");
     static constexpr const char* replaces = nullptr;
     template <class T, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& x,
+    static void run(std::string_view function, call_memory& used, const view<T>& dx, const view<const T>& x,
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         used.validate(options...);
-        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-        auto from = turned(x, axis, back);
-        auto g = turned(dy, axis, back);
-        auto to = turned(dx, axis, back);
-        join_rows(from, g, to);
+        const auto [from, g, to] = scan_rows(scan_axis(function, x, options...), x, dy, dx);
         cummax_plan plan;
         auto form = scan_form<E>(from, features_together(128, from, g, to), plan);
         form.g = either_of<T>(g);
         form.dx = strided_of<E>(to);
-        with_resources(
-            [&](const device_ref device_, workspace& w) {
-                double* none = nullptr;
-                walk_backward(form, plan, {}, device_, w, none);
-            },
-            options...);
+        run_backward(form, plan, {}, [](const double*) {}, options...);
     }
 };
 
@@ -189,10 +187,8 @@ void run_largest(std::string_view function, const view<const T>& x, const Option
     const auto states = states_of<sum_t<T>>(function, memory, state_extents(x.extents), options...);
     memory.validate();
     cummax_plan plan;
-    const auto form = forward_scan_form<E>(plan, x);
-    with_resources(
-        [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-        options...);
+    auto form = forward_scan_form<E>(plan, x);
+    run_forward(form, plan, states, options...);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -77,7 +77,7 @@ struct cummax_index_call : cummax_scan_call {
     table<Int> indices;
 
     template <class T>
-    std::array<call_extents, 1> shapes(const char* function, const view<const T>& x) const {
+    std::array<call_extents, 1> shapes(std::string_view function, const view<const T>& x) const {
         check_extents(function, "x", x);
         for (std::size_t axis = 0; axis < 4; ++axis)
             if (indices.extents[axis] != x.extents[axis])
@@ -87,19 +87,15 @@ struct cummax_index_call : cummax_scan_call {
         return {x.extents};
     }
     template <class T, class... Options>
-    void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+    void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& x,
              const Options&... options) const {
         using E = storage_t<T>;
         using S = sum_t<T>;
         using Index = std::conditional_t<sizeof(Int) == 8, std::int64_t, std::int32_t>;
         used.writes("indices", bytes_of(indices));
         used.validate(options...);
-        const along::axis axis = axis_of(function, x.positions(), x.heads(), options...);
-        constexpr bool back = count_of < option_kind::direction, Options... >> 0;
-        auto from = turned(x, axis, back);
-        auto to = turned(y, axis, back);
-        auto places = turned(indices, axis, back);
-        join_rows(from, to, places);
+        const scan_direction direction = scan_axis(function, x, options...);
+        const auto [from, to, places] = scan_rows(direction, x, y, indices);
         cummax_plan plan;
         auto form = forward_scan_form<E>(plan, from, to, places);
         form.y = strided_of<E>(to);
@@ -108,8 +104,9 @@ struct cummax_index_call : cummax_scan_call {
             plan,
             {reinterpret_cast<Index*>(places.data),
              {places.strides[0], places.strides[1], places.strides[2], places.strides[3]}},
-            back};
-        with_resources(
+            direction.back};
+        run_form(
+            form, plan,
             [&](const device_ref device_, workspace& w) {
                 if (plan.chains == 0 || plan.positions == 0) return;
                 const index step = form.step(plan);

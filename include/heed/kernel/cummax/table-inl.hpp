@@ -4,6 +4,7 @@
 #ifndef HEED_KERNEL_CUMMAX_TABLE_INL
 #define HEED_KERNEL_CUMMAX_TABLE_INL
 
+#include <heed/kernel/cummax/gradients-inl.hpp>
 #include <heed/kernel/cummax/lanes-inl.hpp>
 #include <heed/kernel/cummax/turn-inl.hpp>
 

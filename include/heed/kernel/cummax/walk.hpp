@@ -55,6 +55,7 @@ inline index cummax_link(const cummax_plan& plan, index step) {
 // What every form has: the leaves, and the maximum over some positions of its source.
 template <class E>
 struct cummax_form {
+    using element = E;
     using number = typename cummax_leaves<E>::T;
     cummax_io<E> io;
 
@@ -128,7 +129,7 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
                       }
                       for (index t = first; t < last; t += step)
                           form.forward(plan, at, t, last - t < step ? last - t : step, run, mine);
-                      if (link == links - 1) write_state(state, plan, at, states.last);
+                      if (link == links - 1) copy_state(states.last, plan, at, state);
                       if (run == state) turn.pass();  // once: a second time would turn the chain back
                   });
 }

@@ -175,7 +175,7 @@ void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E
     for (index b = 0; b < p.batch; ++b)
         for (index h = 0; h < p.kv_heads; ++h)
             for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.value_features + (p.normalised ? 1 : 0); ++e)
+                for (index e = 0; e < p.state_columns(); ++e)
                     g.initial.row(b, h, f)[e * g.initial.stride[3]] =
                         g.final_gradient.data == nullptr
                             ? T(0)

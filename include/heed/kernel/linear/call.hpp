@@ -117,9 +117,7 @@ struct linear_setup<T, std::tuple<Options...>> {
     // position, and after the last.
     call_states<S> bind_states(std::string_view function, call_memory& used, const auto&... given) {
         linear_problem<E>& p = problem;
-        const auto states = states_of<S>(
-            function, used, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)},
-            given...);
+        const auto states = states_of<S>(function, used, p.state_extents(), given...);
         p.initial = states.initial;
         p.last = states.last;
         return states;
@@ -156,11 +154,11 @@ struct read_linear_state_call : call_base {
     view<const T> keys(index features) const {
         return {nullptr, {state.batch(), state.heads(), 0, features}};
     }
-    auto shapes(const char* function, const auto& q) const {
+    auto shapes(std::string_view function, const auto& q) const {
         return check_shapes(function, q, keys(q.features()), keys(state.features() - 1));
     }
     template <class Y, class... Options>
-    void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
              const Options&... options) const {
         using E = storage_t<T>;
         const linear_leaves<E>& leaves = linear_leaves_on_target<E>();

@@ -6,6 +6,7 @@
 // The walk over chunks is written and compiled once; products and rows are compiled for each target.
 #pragma once
 
+#include <array>
 #include <limits>
 
 #include <heed/kernel/linear/products.hpp>
@@ -246,6 +247,9 @@ struct linear_problem {
     bool ones() const { return normalised && scaled(); }
     bool separate() const { return normalised && !ones(); }
     index columns() const { return value_features + (ones() ? 1 : 0); }
+    // Of a state outside: z stands in its last column.
+    index state_columns() const { return value_features + (normalised ? 1 : 0); }
+    std::array<index, 4> state_extents() const { return {batch, kv_heads, features, state_columns()}; }
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -26,7 +26,7 @@ void without_keys(const linear_problem<E>& p, const linear_leaves<E>& leaves) {
                         leaves.write(zero, 0, nullptr, 1, 1, p.y.row(b, h, i) + f * p.y.stride[3], 0, 0);
         for (index h = 0; p.last.data != nullptr && h < p.kv_heads; ++h)
             for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.value_features + (p.normalised ? 1 : 0); ++e)
+                for (index e = 0; e < p.state_columns(); ++e)
                     p.last.row(b, h, f)[e * p.last.stride[3]] =
                         p.initial.data == nullptr ? T(0) : p.initial.row(b, h, f)[e * p.initial.stride[3]];
     }

@@ -48,7 +48,7 @@ public:
         }
         kept_ = false;
         if (keeps) {
-            fit(sums_, p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0));
+            fit(sums_, p.batch, p.kv_heads, p.features, p.state_columns());
             p.last = strided_of<T>(as_view(sums_));
             if (p.relative) {
                 fit(shifts_, p.batch, p.kv_heads, p.features, 1);
