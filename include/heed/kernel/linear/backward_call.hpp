@@ -50,8 +50,7 @@ struct linear_backward_call : query_backward_call {
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;
-        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v, leaves);
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v);
         linear_problem<E>& p = setup.problem;
         const auto states = setup.bind_states(function, used, options...);
         linear_gradients<E> g;
@@ -86,9 +85,7 @@ struct linear_backward_call : query_backward_call {
         }
         used.validate(options...);
         with_resources(
-            [&](const device_ref device, workspace& memory) {
-                run_linear_backward(p, g, leaves, device, device.lanes(), memory);
-            },
+            [&](const device_ref device, workspace& memory) { run_linear_backward(p, g, device, memory); },
             options...);
     }
 };

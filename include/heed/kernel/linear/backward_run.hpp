@@ -32,7 +32,7 @@ public:
         char* const start = static_cast<char*>(
             memory.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
                            chain_ * static_cast<std::size_t>(plan.state_slots())));
-        p = preparation.run(p, start);
+        preparation.run(p, start);
         base_ = start + preparation.bytes();
         chains_ = base_ + progress_ + lane_ * static_cast<std::size_t>(plan.lanes);
     }
@@ -77,10 +77,10 @@ private:
 };
 
 template <class E>
-void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                         device_ref device, index lanes, workspace& memory) {
+void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                         device_ref device, workspace& memory) {
     const index links = (p.keys + chunk_positions - 1) / chunk_positions;
-    const chain_plan plan(p.batch * p.kv_heads, links, lanes);
+    const chain_plan plan(p.batch * p.kv_heads, links, device.lanes());
     const linear_backward_memory<E> room_of(p, g, leaves, plan, links, memory);
     const auto keep = [&](index lane, index slot, index chain, index link, chain_turn& turn) {
         auto kernel = room_of.forward(lane);
@@ -108,14 +108,14 @@ void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, cons
 }
 
 template <class E>
-void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                       device_ref device, index lanes, workspace& memory) {
+void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                       device_ref device, workspace& memory) {
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const auto left = [](index n, index first) {
         return n - first < chunk_positions ? n - first : chunk_positions;
     };
     // States of all chains at once: the three sweeps follow one another.
-    chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
+    chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), device.lanes());
     plan.whole = false;
     const linear_backward_memory<E> room_of(p, g, leaves, plan, 1, memory);
     for_each_link(device, plan, room_of.progress(),
@@ -151,46 +151,20 @@ void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const 
     });
 }
 
-// Without queries or keys nothing flows: gradients are zero, and that of the state is what came in.
 template <class E>
-void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E>& g,
-                            const linear_leaves<E>& leaves) {
-    using T = typename linear_problem<E>::T;
-    const T zero[1] = {0};
-    const auto clear = [&](const either_tensor<E, T>& to, index heads, index positions, index features) {
-        for (index b = 0; b < p.batch; ++b)
-            for (index h = 0; h < heads; ++h)
-                for (index i = 0; i < positions; ++i)
-                    for (index f = 0; f < features; ++f)
-                        if (to.sums.data != nullptr)
-                            to.sums.row(b, h, i)[f * to.sums.stride[3]] = 0;
-                        else
-                            leaves.write(zero, 0, nullptr, 1, 1,
-                                         to.stored.row(b, h, i) + f * to.stored.stride[3], 0, 0);
-    };
-    clear(g.q, p.heads, p.queries, p.inputs);
-    clear(g.k, p.kv_heads, p.keys, p.inputs);
-    clear(g.v, p.kv_heads, p.keys, p.value_features);
-    if (g.initial.data == nullptr) return;
-    for (index b = 0; b < p.batch; ++b)
-        for (index h = 0; h < p.kv_heads; ++h)
-            for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.state_columns(); ++e)
-                    g.initial.row(b, h, f)[e * g.initial.stride[3]] =
-                        g.final_gradient.data == nullptr
-                            ? T(0)
-                            : g.final_gradient.row(b, h, f)[e * g.final_gradient.stride[3]];
-}
-
-template <class E>
-void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
-                         const linear_leaves<E>& leaves, device_ref device, index lanes, workspace& memory) {
+void run_linear_backward(linear_problem<E>& p, const linear_gradients<E>& g, device_ref device,
+                         workspace& memory) {
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;
     // Without query heads a causal state still moves, and so do the gradients of what moved it.
-    if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal))
-        return backward_without_pairs(p, g, leaves);
-    if (p.causal) return run_causal_backward(p, g, leaves, device, lanes, memory);
-    run_full_backward(p, g, leaves, device, lanes, memory);
+    if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal)) {
+        clear_rows(p, leaves, g.q, p.heads, p.queries, p.inputs);
+        clear_rows(p, leaves, g.k, p.kv_heads, p.keys, p.inputs);
+        clear_rows(p, leaves, g.v, p.kv_heads, p.keys, p.value_features);
+        return pass_state(p, g.final_gradient, g.initial);
+    }
+    if (p.causal) return run_causal_backward(p, g, leaves, device, memory);
+    run_full_backward(p, g, leaves, device, memory);
 }
 HEED_ONCE_FOR_ELEMENTS(run_linear_backward);
 

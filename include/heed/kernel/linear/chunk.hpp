@@ -121,12 +121,7 @@ public:
     }
     // Rows [first, first + count) of a query head's output, times a factor each.
     void write_rows(index b, index head, index first, index count, const T* out, const T* factor) const {
-        if (p_.y_sum.data != nullptr)
-            leaf_.write_sums(out, value_row, factor, count, p_.value_features, p_.y_sum.row(b, head, first),
-                             p_.y_sum.stride[2], p_.y_sum.stride[3]);
-        else
-            leaf_.write(out, value_row, factor, count, p_.value_features, p_.y.row(b, head, first),
-                        p_.y.stride[2], p_.y.stride[3]);
+        write_to(p_.y, leaf_, b, head, first, out, value_row, factor, count, p_.value_features);
     }
 
     // dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j); da is overwritten.

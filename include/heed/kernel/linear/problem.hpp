@@ -160,6 +160,18 @@ struct linear_leaves {
     feature_gradient_function<T> columns_gradient;
 };
 
+// Rows times a factor each (nullptr: as they are) to positions from `first` on of a head.
+template <class E, class T>
+void write_to(const either_tensor<E, T>& y, const linear_leaves<E>& leaves, index b, index h, index first,
+              const T* rows, index row, const std::type_identity_t<T>* factor, index count, index n) {
+    if (y.sums.data != nullptr)
+        leaves.write_sums(rows, row, factor, count, n, y.sums.row(b, h, first), y.sums.stride[2],
+                          y.sums.stride[3]);
+    else
+        leaves.write(rows, row, factor, count, n, y.stored.row(b, h, first), y.stored.stride[2],
+                     y.stored.stride[3]);
+}
+
 // Numbers of a head by position: decays (n = 1, or one for each feature) and betas.
 struct number_source {
     const void* context = nullptr;
@@ -204,8 +216,7 @@ struct linear_problem {
     strided<const E> q;
     strided<const E> k;
     strided<const E> v;
-    strided<E> y;
-    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    either_tensor<E, T> y;
     index batch = 0;
     index heads = 0;
     index kv_heads = 0;

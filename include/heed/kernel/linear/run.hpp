@@ -11,37 +11,18 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Without keys y is zero and the state stays.
 template <class E>
-void without_keys(const linear_problem<E>& p, const linear_leaves<E>& leaves) {
+void run_linear(linear_problem<E>& p, device_ref device, workspace& memory) {
     using T = typename linear_problem<E>::T;
-    const T zero[1] = {0};
-    for (index b = 0; b < p.batch; ++b) {
-        for (index h = 0; h < p.heads; ++h)
-            for (index i = 0; i < p.queries; ++i)
-                for (index f = 0; f < p.value_features; ++f)
-                    if (p.y_sum.data != nullptr)
-                        p.y_sum.row(b, h, i)[f * p.y_sum.stride[3]] = 0;
-                    else
-                        leaves.write(zero, 0, nullptr, 1, 1, p.y.row(b, h, i) + f * p.y.stride[3], 0, 0);
-        for (index h = 0; p.last.data != nullptr && h < p.kv_heads; ++h)
-            for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.state_columns(); ++e)
-                    p.last.row(b, h, f)[e * p.last.stride[3]] =
-                        p.initial.data == nullptr ? T(0) : p.initial.row(b, h, f)[e * p.initial.stride[3]];
-    }
-}
-
-template <class E>
-void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
-                index lanes, workspace& memory) {
-    linear_problem<E> p = given;
-    using T = typename linear_problem<E>::T;
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
-    if (p.keys == 0) return without_keys(p, leaves);
-    if (is_short(p)) return run_short(p, leaves, device, lanes, memory);
+    if (p.keys == 0) {
+        clear_rows(p, leaves, p.y, p.heads, p.queries, p.value_features);
+        return pass_state(p, p.initial, p.last);
+    }
+    if (is_short(p)) return run_short(p, leaves, device, memory);
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
-    const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
+    const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), device.lanes());
     const linear_forward<E> measure(p, leaves);
     arena counting;
     measure.memory_of(counting);
@@ -53,7 +34,7 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
     char* const start =
         static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
                                           state * static_cast<std::size_t>(plan.state_slots())));
-    p = preparation.run(p, start);
+    preparation.run(p, start);
     char* const base = start + preparation.bytes();
     const auto scratch = [&](index lane) {
         return arena(base + progress + each * static_cast<std::size_t>(lane));
@@ -98,19 +79,20 @@ HEED_ONCE_FOR_ELEMENTS(run_linear);
 
 // Queries against a state that stands: p.initial.
 template <class E>
-void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
-                index lanes, workspace& memory) {
+void read_state(linear_problem<E>& p, device_ref device, workspace& memory) {
     using T = typename linear_problem<E>::T;
-    if (given.batch * given.heads * given.queries == 0) return;
-    const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;
-    const linear_forward<E> measure(given, leaves);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    if (p.batch * p.heads * p.queries == 0) return;
+    const index chunks = (p.queries + chunk_positions - 1) / chunk_positions;
+    const index lanes = device.lanes();
+    const linear_forward<E> measure(p, leaves);
     arena counting;
     measure.memory_of(counting);
-    const linear_preparation<E> preparation(given, leaves);
+    const linear_preparation<E> preparation(p, leaves);
     const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
     char* const start =
         static_cast<char*>(memory.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
-    const linear_problem<E> p = preparation.run(given, start);
+    preparation.run(p, start);
     for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
         char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);
         linear_forward<E> kernel(p, leaves, arena(here));

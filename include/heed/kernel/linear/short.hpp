@@ -236,10 +236,10 @@ private:
 
 // Every head is a task.
 template <class E>
-void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device, index lanes,
+void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device,
                workspace& memory) {
     const index heads = p.batch * p.kv_heads;
-    if (lanes > heads) lanes = heads;
+    const index lanes = least(device.lanes(), heads);
     const linear_short<E> measure(p, leaves);
     const std::size_t each = cache_lines(measure.bytes());
     constexpr std::size_t stack_bytes = 8192;

@@ -117,8 +117,7 @@ private:
 
     template <class T, class All>
     static auto setup_of(std::string_view f, const std::array<view<const T>, 3>& qkv, const All& all) {
-        return detail::linear_setup<T, All>(f, all, qkv[0], qkv[1], qkv[2],
-                                            detail::linear_leaves_on_target<T>());
+        return detail::linear_setup<T, All>(f, all, qkv[0], qkv[1], qkv[2]);
     }
 };
 
