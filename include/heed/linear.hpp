@@ -58,9 +58,8 @@ struct linear_call : query_call {
         setup.problem.y = either_of<T>(y);
         setup.bind_states(function, used, options...);
         used.validate(options...);
-        with_resources(
-            [&](const device_ref device, workspace& memory) { run_linear(setup.problem, device, memory); },
-            options...);
+        with_resources([&](const device_ref device, workspace& ws) { run_linear(setup.problem, device, ws); },
+                       options...);
     }
 };
 

@@ -60,10 +60,10 @@ struct cummax_attention_call : cummax_call {
         auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
         used.validate(options...);
 
-        const auto from = turned(o, axis, false);
-        const auto from_a1 = turned(a1, axis, false);
-        const auto from_a2 = turned(a2, axis, false);
-        const auto to = turned(y, axis, false);
+        const auto from = permuted(o, axis, false);
+        const auto from_a1 = permuted(a1, axis, false);
+        const auto from_a2 = permuted(a2, axis, false);
+        const auto to = permuted(y, axis, false);
         const bool across = heads_joined<Options...>() && axis != along::axis::head;
         constexpr bool blended = count_of < option_kind::hybrid, Options... >> 0;
         const cummax_plan plan(
@@ -122,8 +122,8 @@ struct cummax_attention_backward_call : cummax_call {
         }
         used.validate(options...);
 
-        const auto source = turned(o, axis, false);
-        const auto of = [&](const auto& x) { return turned(x, axis, false); };
+        const auto source = permuted(o, axis, false);
+        const auto of = [&](const auto& x) { return permuted(x, axis, false); };
         const bool across = heads_joined<Options...>() && axis != along::axis::head;
         const index group = across ? source.heads() : 1;
         const cummax_plan plan(source.batch(), source.heads(), source.positions(), source.features(), across,

@@ -19,16 +19,17 @@ void walk_starts(const Form& form, const cummax_plan& plan,
     const index links = (chunks + together - 1) / together;
     const chain_plan chains(plan.chains, links, device_.lanes());
     const std::size_t each = 2 * cache_lines(static_cast<std::size_t>(size) * sizeof(T));
-    const std::size_t room =
-        cache_lines(static_cast<std::size_t>(form.rooms * cummax_chunk * plan.pad) * sizeof(T));
+    const std::size_t buffer_bytes =
+        cache_lines(static_cast<std::size_t>(form.buffers * cummax_chunk * plan.pad) * sizeof(T));
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
     for_each_link(
-        device_, chains, base + state_bytes + room * static_cast<std::size_t>(chains.lanes),
+        device_, chains, base + state_bytes + buffer_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
             const cummax_place at(plan, chain);
             T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             T* const next = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot) + each / 2);
-            T* const mine = reinterpret_cast<T*>(base + state_bytes + room * static_cast<std::size_t>(lane));
+            T* const mine =
+                reinterpret_cast<T*>(base + state_bytes + buffer_bytes * static_cast<std::size_t>(lane));
             const index first = link * together;
             const index last = first + together < chunks ? first + together : chunks;
             T* const start = starts + (chain * chunks + first) * size;
@@ -40,10 +41,10 @@ void walk_starts(const Form& form, const cummax_plan& plan,
             }
             if (!turn.take()) return;
             if (link == 0) read_state(initial, plan, at, minus_infinity<T>(), state);
-            for (T* most = start; most != start + (last - first) * size; most += size) {
+            for (T* max = start; max != start + (last - first) * size; max += size) {
                 for (index i = 0; i < size; ++i) next[i] = state[i];
-                form.join(plan, next, most);
-                for (index i = 0; i < size; ++i) most[i] = state[i];
+                form.join(plan, next, max);
+                for (index i = 0; i < size; ++i) max[i] = state[i];
                 for (index i = 0; i < size; ++i) state[i] = next[i];
             }
             turn.pass();
@@ -57,7 +58,7 @@ template <class Form>
 requires(Form::fused)
 inline constexpr bool fuses<Form> = true;
 
-// A form of one head a chain that leaves the room of its source alone.
+// A form of one head a chain that leaves the buffer of its source alone.
 template <class Form>
 inline constexpr bool keeps_source = false;
 template <class Form>
@@ -98,7 +99,7 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
 template <class Form>
 const double* walk_backward(const Form& form, const cummax_plan& plan,
                             const call_states<typename Form::number>& states, device_ref device_,
-                            workspace& memory) {
+                            workspace& ws) {
     using T = typename Form::number;
     if (plan.chains == 0) return nullptr;
     const index chunks = (plan.positions + cummax_chunk - 1) / cummax_chunk;
@@ -119,27 +120,27 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
     std::size_t scratch =
         cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
         cache_lines(static_cast<std::size_t>(rounded_up(form.sums * 2, 16)) * number) + 4 * each;
-    std::size_t room = cache_lines(static_cast<std::size_t>(form.rooms * table) * number);
+    std::size_t buffer_bytes = cache_lines(static_cast<std::size_t>(form.buffers * table) * number);
     if constexpr (fuses<Form>) {
         fused = plan.group > 1 && !in_turns;
         if (fused) {
             scratch = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
-            room *= fused_chunks;
+            buffer_bytes *= fused_chunks;
         }
     }
     // The two walks use the same memory one after the other.
-    const std::size_t slots_most = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
-    const std::size_t walk_bytes = 2 * each * slots_most +
-                                   (scratch + room) * static_cast<std::size_t>(lanes) +
+    const std::size_t max_slots = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
+    const std::size_t walk_bytes = 2 * each * max_slots +
+                                   (scratch + buffer_bytes) * static_cast<std::size_t>(lanes) +
                                    static_cast<std::size_t>(plan.chains) * sizeof(chain_progress);
-    char* const all = static_cast<char*>(memory.reserve(states_bytes + sums_bytes + walk_bytes));
+    char* const all = static_cast<char*>(ws.reserve(states_bytes + sums_bytes + walk_bytes));
     T* const starts = reinterpret_cast<T*>(all);
     double* const sums = reinterpret_cast<double*>(all + states_bytes);
     for (index i = 0; i < plan.chains * form.sums; ++i) sums[i] = 0;
     char* const base = all + states_bytes + sums_bytes;
     if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
 
-    const std::size_t lane_bytes = scratch + room;
+    const std::size_t lane_bytes = scratch + buffer_bytes;
     if constexpr (fuses<Form>) {
         if (fused) {
             walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
@@ -161,22 +162,22 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
             T* const state = mine.take(size);
             T* const e = mine.take(plan.group * table);
             T* const de = mine.take(plan.group * table);
-            T* const rooms = mine.take(form.rooms * table);
+            T* const buffers = mine.take(form.buffers * table);
             const index chunk = chunks - 1 - link;
             const index t = chunk * cummax_chunk;
             const index n = chunks == 0                         ? 0
                             : plan.positions - t < cummax_chunk ? plan.positions - t
                                                                 : cummax_chunk;
             for (index i = 0; i < form.sums; ++i) part[i] = 0;
-            cummax_rows<const T> kept;
+            cummax_rows<const T> sources;
             if (n > 0) {
                 for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
                 for (index h = 0; h < plan.group; ++h)
-                    kept = form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
-                form.gradients(plan, at, t, n, e, de, part, rooms, mine);
+                    sources = form.maxima(form, plan, at, h, t, n, state, e + h * table, buffers);
+                form.gradients(plan, at, t, n, e, de, part, buffers, mine);
             }
             const auto source = [&](index h) {
-                return keeps_source<Form> ? kept : form.source(at, h, t, n, rooms);
+                return keeps_source<Form> ? sources : form.source(at, h, t, n, buffers);
             };
             // Rows from the last position to the first.
             const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };
@@ -208,12 +209,12 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
                 const cummax_rows<T> left{sum + h * plan.pad, 0};
                 const cummax_rows<T> waits{taken + h * plan.pad, 0};
                 const cummax_rows<const T> x = source(h);
-                const cummax_rows<T> dx = form.target(plan, at, h, t, rooms + 3 * table);
+                const cummax_rows<T> dx = form.target(plan, at, h, t, buffers + 3 * table);
                 const cummax_rows<const T> in[] = {left, waits, back(de + h * table), x.from_last(n),
                                                    back(e + h * table)};
                 const cummax_rows<T> out[] = {left, waits, dx.from_last(n)};
                 form.io.leaf->release(in, out, nullptr, n, at.features);
-                form.routed(plan, at, h, t, n, dx, rooms, mine);
+                form.routed(plan, at, h, t, n, dx, buffers, mine);
             }
             if (!in_turns) {
                 const cummax_rows<const T> in[] = {{sum, 0}, {taken, 0}};

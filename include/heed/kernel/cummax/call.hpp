@@ -35,7 +35,7 @@ void run_forward(Form& form, const cummax_plan& plan, const call_states<typename
                  const Options&... options) {
     run_form(
         form, plan,
-        [&](const device_ref device, workspace& memory) { walk_forward(form, plan, states, device, memory); },
+        [&](const device_ref device, workspace& ws) { walk_forward(form, plan, states, device, ws); },
         options...);
 }
 // finish(sums) with the form's sums of every chain.
@@ -44,8 +44,8 @@ void run_backward(Form& form, const cummax_plan& plan, const call_states<typenam
                   const Finish& finish, const Options&... options) {
     run_form(
         form, plan,
-        [&](const device_ref device, workspace& memory) {
-            finish(walk_backward(form, plan, states, device, memory));
+        [&](const device_ref device, workspace& ws) {
+            finish(walk_backward(form, plan, states, device, ws));
         },
         options...);
 }
@@ -76,9 +76,9 @@ along::axis axis_of(std::string_view function, index positions, index heads, con
     }
 }
 
-// A view or table whose positions are the elements of this axis, from the last to the first where asked.
+// A view or table whose positions are the elements of this axis, from the last to the first where wanted.
 template <class X>
-X turned(X x, along::axis axis, bool reversed_) {
+X permuted(X x, along::axis axis, bool reversed_) {
     if (axis == along::axis::head) {
         std::swap(x.extents[1], x.extents[2]);
         std::swap(x.strides[1], x.strides[2]);

@@ -30,7 +30,7 @@ inline constexpr bool larger_is_later = true;
 #endif
 template <class V>
 HEED_INLINE lane_bits nan_lanes(V x) {
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
     return compared<3>(x, x, ~lane_bits{0});
 #else
     using C = constants<element_of<V>>;
@@ -72,7 +72,7 @@ HEED_INLINE V lanes_up(V none, V x, std::index_sequence<N...>) {
         none, x, (static_cast<int>(N) < By ? static_cast<int>(N) : w + static_cast<int>(N) - By)...);
 }
 template <class V, std::size_t... N>
-HEED_INLINE V lanes_turned(V x, std::index_sequence<N...>) {
+HEED_INLINE V lanes_reversed(V x, std::index_sequence<N...>) {
     return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(N) - 1 - N))...);
 }
 template <class V, std::size_t... N>
@@ -90,8 +90,8 @@ HEED_INLINE V running(V x, V none) {
         return x;
 }
 template <class V>
-HEED_INLINE V turned_lanes(V x) {
-    return lanes_turned(x, lanes_in<V>{});
+HEED_INLINE V reversed_lanes(V x) {
+    return lanes_reversed(x, lanes_in<V>{});
 }
 template <class V>
 HEED_INLINE V last_of_lanes(V x) {
@@ -103,7 +103,7 @@ HEED_INLINE V running(V x, V) {
     return x;
 }
 template <class V>
-HEED_INLINE V turned_lanes(V x) {
+HEED_INLINE V reversed_lanes(V x) {
     return x;
 }
 template <class V>
@@ -134,7 +134,7 @@ struct cummax_lane_walk {
     const detail::cummax_lanes<T>& all;
     const T* from[Rows];
     T* to[Rows];
-    V most[Rows];
+    V max[Rows];
     Int* place_to[Rows];
     M place[Rows];
     M lane;              // 0, 1, 2, …
@@ -157,8 +157,8 @@ struct cummax_lane_walk {
         for (int r = 0; r < Rows; ++r) {
             from[r] = a.from + (row + r) * a.from_stride;
             to[r] = a.to == nullptr ? nullptr : a.to + (row + r) * a.to_stride;
-            most[r] = set<V>(a.most[row + r]);
-            nans |= nan_lanes(most[r]);
+            max[r] = set<V>(a.max[row + r]);
+            nans |= nan_lanes(max[r]);
             if constexpr (places) {
                 place_to[r] = static_cast<Int*>(a.places) + (row + r) * a.place_stride;
                 const integer number = detail::scalar::bits_of(a.place[row + r]);
@@ -170,8 +170,8 @@ struct cummax_lane_walk {
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
             T number[w];
-            store(number, most[r]);
-            all.most[row + r] = number[0];
+            store(number, max[r]);
+            all.max[row + r] = number[0];
             if constexpr (places) {
                 store(number, float_of(place[r]));
                 all.place[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
@@ -179,7 +179,7 @@ struct cummax_lane_walk {
         }
     }
     // `left` positions from the i-th on: a whole pack, or fewer. Those of a row that goes backwards are
-    // turned around, and fewer then stand in the last lanes.
+    // reversed, and fewer then stand in the last lanes.
     template <bool Whole, bool Back>
     HEED_INLINE void step(index i, index left) {
         const index at = Back ? -i - left + 1 : i;
@@ -188,7 +188,7 @@ struct cummax_lane_walk {
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
             x[r] = load_part<Whole>(from[r] + at, left, detail::minus_infinity<T>());
-            if constexpr (Back) x[r] = turned_lanes(x[r]);
+            if constexpr (Back) x[r] = reversed_lanes(x[r]);
             nan |= nan_lanes(x[r]);
         }
         nans = nan;  // a NaN stays
@@ -204,9 +204,9 @@ struct cummax_lane_walk {
         const V none = set<V>(detail::minus_infinity<T>());
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
-            const V e = number::of(most[r], running<number>(x[r], none));
-            most[r] = last_of_lanes(e);
-            if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? turned_lanes(e) : e);
+            const V e = number::of(max[r], running<number>(x[r], none));
+            max[r] = last_of_lanes(e);
+            if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? reversed_lanes(e) : e);
             if constexpr (places) {
                 // Counted in the direction of the walk, so that later ones are larger.
                 constexpr integer lowest = constants<T>::sign_bit;
@@ -219,7 +219,7 @@ struct cummax_lane_walk {
                 p = later_place::of(place[r], running<later_place>(p, nowhere));
                 place[r] = last_of_lanes(p);
                 p = static_cast<integer>(all.first) + (Back ? -p : p);
-                write_places<Whole>(place_to[r] + at, left, float_of(Back ? turned_lanes(p) : p));
+                write_places<Whole>(place_to[r] + at, left, float_of(Back ? reversed_lanes(p) : p));
             }
         }
     }

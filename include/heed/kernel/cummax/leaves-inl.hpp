@@ -25,13 +25,13 @@ template <class V>
 HEED_INLINE auto cummax_order(V x) {
     using C = constants<element_of<V>>;
     using Int = typename C::integer;
-    constexpr Int most = ~C::sign_bit;
+    constexpr Int max = ~C::sign_bit;
     const auto bits = bits_of(x);
-    const auto magnitude = bits & most;
+    const auto magnitude = bits & max;
     const auto sign = bits >> static_cast<Int>(8 * sizeof(Int) - 1);
     // All ones where the magnitude is above infinity's: the difference is then negative.
     const auto nan = (C::infinity_bits - magnitude) >> static_cast<Int>(8 * sizeof(Int) - 1);
-    return (((magnitude ^ sign) - sign) | nan) & (most | ~nan);
+    return (((magnitude ^ sign) - sign) | nan) & (max | ~nan);
 }
 template <class V>
 HEED_INLINE V cummax_later(V a, V b) {
@@ -120,8 +120,8 @@ struct cummax_weigh {
     static constexpr int reads = 3, writes = 2;
     template <class V>
     static HEED_INLINE void apply(const V* x, V* y, const element_of<V>*) {
-        const V most = choose(is_minus_infinity(x[1]), set<V>(0), x[1]);
-        y[0] = exp_of_negative(x[0] - most);
+        const V max = choose(is_minus_infinity(x[1]), set<V>(0), x[1]);
+        y[0] = exp_of_negative(x[0] - max);
         y[1] = x[2] + y[0];
     }
 };

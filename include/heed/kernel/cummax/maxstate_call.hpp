@@ -96,7 +96,7 @@ auto head_mix_of(std::string_view function, const char* name, const table<X>& t,
 template <class E, class T, class... Options>
 maxstate_super_form<E> super_form_of(std::string_view function, const std::array<view<const T>, 4>& u,
                                      const std::array<double, 3>& alphas, cummax_plan& plan,
-                                     call_memory& memory, const Options&... options) {
+                                     call_memory& used, const Options&... options) {
     using S = sum_t<T>;
     maxstate_super_form<E> form;
     const index heads = u[0].heads();
@@ -104,7 +104,7 @@ maxstate_super_form<E> super_form_of(std::string_view function, const std::array
     constexpr bool mixes = !is_absent<decltype(mix)>;
     if constexpr (mixes) {
         form.mix = head_mix_of<S>(function, "head_mix", mix.to, heads);
-        memory.reads("head_mix", bytes_of(mix.to));
+        used.reads("head_mix", bytes_of(mix.to));
         form.mix_strides[0] = mix.to.strides[2];
         form.mix_strides[1] = mix.to.strides[3];
         form.mixed_heads = heads;

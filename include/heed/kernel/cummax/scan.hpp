@@ -12,7 +12,7 @@ namespace heed::inline HEED_ABI::detail {
 inline constexpr index lane_rows = 4;
 inline constexpr index lane_step = 2048;
 // Features that a task walks at most where lanes run over features.
-inline constexpr index most_features = 1024;
+inline constexpr index max_features = 1024;
 
 // Writes y where there is one; else only the state moves on.
 template <class E>
@@ -27,22 +27,22 @@ struct cummax_scan_form : cummax_form<E> {
     strided<E> y, dx;
     bool by_lanes = false;  // a forward whose positions are neighbours
 
-    in_rows source(const cummax_place& at, index head, index t, index n, T* room) const {
-        return io.read(x, at, head, t, n, room);
+    in_rows source(const cummax_place& at, index head, index t, index n, T* buffer) const {
+        return io.read(x, at, head, t, n, buffer);
     }
     void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
-                 T* most, T* room) const {
-        if (!by_lanes) return this->largest_of(*this, plan, at, first, last, step_, most, room);
+                 T* max, T* buffer) const {
+        if (!by_lanes) return this->largest_of(*this, plan, at, first, last, step_, max, buffer);
         for (index t = first; t < last; t += step_)
-            scan_lanes(at, t, last - t < step_ ? last - t : step_, {}, most, room, cummax_lanes<T>{}, 0);
+            scan_lanes(at, t, last - t < step_ ? last - t : step_, {}, max, buffer, cummax_lanes<T>{}, 0);
     }
-    // Positions t to t + n along lanes: where they stand, or converted into rooms, [feature][position].
+    // Positions t to t + n along lanes: where they stand, or converted into buffers, [feature][position].
     // `rows` says where places go, if anywhere; `leaf` is which of the table's.
-    void scan_lanes(const cummax_place& at, index t, index n, const strided<E>& to, T* state, T* room,
+    void scan_lanes(const cummax_place& at, index t, index n, const strided<E>& to, T* state, T* buffer,
                     cummax_lanes<T> rows, int leaf) const {
         rows.rows = at.features;
         rows.count = n;
-        rows.most = state;
+        rows.max = state;
         rows.back = x.stride[2] < 0;
         const E* const from = x.row(at.batch, at.head, t) + at.feature * x.stride[3];
         E* const home =
@@ -53,12 +53,12 @@ struct cummax_scan_form : cummax_form<E> {
             io.leaf->scan_lanes[leaf](rows);
         } else {
             const index lowest = rows.back ? 1 - n : 0;  // where a row begins in memory
-            io.leaf->widen(from + lowest, x.stride[3], 1, at.features, n, room, n);
-            rows.from = room - lowest, rows.from_stride = n;
-            if (home != nullptr) rows.to = room - lowest, rows.to_stride = n;
+            io.leaf->widen(from + lowest, x.stride[3], 1, at.features, n, buffer, n);
+            rows.from = buffer - lowest, rows.from_stride = n;
+            if (home != nullptr) rows.to = buffer - lowest, rows.to_stride = n;
             io.leaf->scan_lanes[leaf](rows);
             for (index f = 0; f < at.features && home != nullptr; ++f)
-                io.leaf->narrow(room + f * n, n, home + lowest + f * to.stride[3], 1);
+                io.leaf->narrow(buffer + f * n, n, home + lowest + f * to.stride[3], 1);
         }
     }
     index step(const cummax_plan& plan) const { return by_lanes ? lane_step : cummax_step(plan); }
@@ -66,16 +66,16 @@ struct cummax_scan_form : cummax_form<E> {
     void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         if (by_lanes) return scan_lanes(at, t, n, y, state, mine.next, cummax_lanes<T>{}, 0);
-        T* const room = mine.take(n * plan.pad);
-        if (y.data == nullptr) return largest(plan, at, t, t + n, n, state, room);
-        T* const room_y = mine.take(n * plan.pad);
-        const in_rows in[] = {{state, 0}, source(at, 0, t, n, room)};
-        const out_rows out[] = {{state, 0}, io.write(y, at, 0, t, room_y)};
+        T* const buffer = mine.take(n * plan.pad);
+        if (y.data == nullptr) return largest(plan, at, t, t + n, n, state, buffer);
+        T* const y_buffer = mine.take(n * plan.pad);
+        const in_rows in[] = {{state, 0}, source(at, 0, t, n, buffer)};
+        const out_rows out[] = {{state, 0}, io.write(y, at, 0, t, y_buffer)};
         io.leaf->scan(in, out, nullptr, n, at.features);
-        io.finish(y, at, 0, t, n, room_y);
+        io.finish(y, at, 0, t, n, y_buffer);
     }
 
-    static constexpr index rooms = 4;
+    static constexpr index buffers = 4;
     static constexpr index sums = 0;
     static constexpr bool keeps_source = true;
     static index backward_scratch(const cummax_plan&) { return 0; }
@@ -83,8 +83,8 @@ struct cummax_scan_form : cummax_form<E> {
                    cummax_scratch<T>) const {
         io.copy(g, at, 0, t, n, de);
     }
-    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
-        return io.write(dx, at, h, t, room);
+    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* buffer) const {
+        return io.write(dx, at, h, t, buffer);
     }
     void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows to, T*,
                 cummax_scratch<T>) const {
@@ -112,7 +112,7 @@ cummax_scan_form<E> scan_form(const view<const T>& x, index together, cummax_pla
 template <class E, class T, class... Others>
 cummax_scan_form<E> forward_scan_form(cummax_plan& plan, const view<const T>& x, const Others&... others) {
     const bool by_lanes = along_lanes(x, others...);
-    auto form = scan_form<E>(x, by_lanes ? lane_rows : features_together(most_features, x, others...), plan);
+    auto form = scan_form<E>(x, by_lanes ? lane_rows : features_together(max_features, x, others...), plan);
     form.by_lanes = by_lanes;
     return form;
 }
@@ -130,7 +130,7 @@ scan_direction scan_axis(std::string_view function, const view<const T>& x, cons
 // Tensors whose positions are the elements of the axis, others joined where all hold them as one.
 template <class... X>
 std::tuple<X...> scan_rows(const scan_direction& d, const X&... x) {
-    std::tuple<X...> rows(turned(x, d.axis, d.back)...);
+    std::tuple<X...> rows(permuted(x, d.axis, d.back)...);
     std::apply([](auto&... each) { join_rows(each...); }, rows);
     return rows;
 }
@@ -182,10 +182,10 @@ template <class T, class... Options>
 void run_largest(std::string_view function, const view<const T>& x, const Options&... options) {
     using E = storage_t<T>;
     check_extents(function, "o", x);
-    call_memory memory(function);
-    memory.reads("o", bytes_of(x));
-    const auto states = states_of<sum_t<T>>(function, memory, state_extents(x.extents), options...);
-    memory.validate();
+    call_memory used(function);
+    used.reads("o", bytes_of(x));
+    const auto states = states_of<sum_t<T>>(function, used, state_extents(x.extents), options...);
+    used.validate();
     cummax_plan plan;
     auto form = forward_scan_form<E>(plan, x);
     run_forward(form, plan, states, options...);

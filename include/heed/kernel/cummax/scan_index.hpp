@@ -52,19 +52,19 @@ private:
     void features(const cummax_place& at, index t, index n, index number, Index* to, S* state, S* place,
                   cummax_scratch<S> mine) const {
         S* const now = mine.take(plan.pad);
-        S* const room_x = mine.take(n * plan.pad);
-        S* const room_y = mine.take(n * plan.pad);
+        S* const x_buffer = mine.take(n * plan.pad);
+        S* const y_buffer = mine.take(n * plan.pad);
         cummax_rows<S> places{mine.take(n * plan.pad), plan.pad};
         const bool there = sizeof(Index) == sizeof(S) && indices.stride[3] == 1;
         if (there) places = {reinterpret_cast<S*>(to), indices.stride[2]};
         fill(now, plan.pad, scalar::float_of(static_cast<integer>(number)));
         const S one = scalar::float_of(static_cast<integer>(back ? -1 : 1));
         const cummax_rows<const S> in[] = {
-            {state, 0}, form.source(at, 0, t, n, room_x), {place, 0}, {now, 0}};
+            {state, 0}, form.source(at, 0, t, n, x_buffer), {place, 0}, {now, 0}};
         const cummax_rows<S> out[] = {
-            {state, 0}, form.io.write(form.y, at, 0, t, room_y), {place, 0}, {now, 0}, places};
+            {state, 0}, form.io.write(form.y, at, 0, t, y_buffer), {place, 0}, {now, 0}, places};
         form.io.leaf->scan_index(in, out, &one, n, at.features);
-        form.io.finish(form.y, at, 0, t, n, room_y);
+        form.io.finish(form.y, at, 0, t, n, y_buffer);
         if (!there)
             form.io.leaf->write_places[wide](places.data, places.stride, n, at.features, to,
                                              indices.stride[2], indices.stride[3]);
@@ -107,13 +107,13 @@ struct cummax_index_call : cummax_scan_call {
             direction.back};
         run_form(
             form, plan,
-            [&](const device_ref device_, workspace& w) {
+            [&](const device_ref device_, workspace& ws) {
                 if (plan.chains == 0 || plan.positions == 0) return;
                 const index step = form.step(plan);
                 index lanes = device_.lanes();
                 if (lanes > plan.chains) lanes = plan.chains;
                 const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
-                char* const base = static_cast<char*>(w.reserve(each * static_cast<std::size_t>(lanes)));
+                char* const base = static_cast<char*>(ws.reserve(each * static_cast<std::size_t>(lanes)));
                 for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
                     walk(chain, step, {reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))});
                 });

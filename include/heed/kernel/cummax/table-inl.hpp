@@ -6,7 +6,7 @@
 
 #include <heed/kernel/cummax/gradients-inl.hpp>
 #include <heed/kernel/cummax/lanes-inl.hpp>
-#include <heed/kernel/cummax/turn-inl.hpp>
+#include <heed/kernel/cummax/transpose-inl.hpp>
 
 #define HEED_FOREACH <heed/kernel/cummax/table-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
@@ -34,8 +34,8 @@ const detail::cummax_leaves<E>& cummax_leaves() {
     static constexpr detail::cummax_leaves<E> table{
         .widen = &widen_rows<E, T>,
         .narrow = &narrow_row<T, E>,
-        .turn_in = &turn_in<E, T>,
-        .turn_out = &turn_out<T, E>,
+        .transpose_in = &transpose_in<E, T>,
+        .transpose_out = &transpose_out<T, E>,
         .later = &elementwise<cummax_later_pair, T>,
         .scan = &elementwise<cummax_scan, T>,
         .scan_index = &elementwise<cummax_scan_index, T>,

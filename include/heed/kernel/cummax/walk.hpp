@@ -12,10 +12,10 @@
 // added once.
 //
 // A form is a class with
-//     source(at, head, t, n, room)                  the rows that the maximum runs over
+//     source(at, head, t, n, buffer)                the rows that the maximum runs over
 //     forward(at, t, n, state, scratch)             writes the output of n positions, moves the state on
 //     gradients(at, t, n, e, de, sums, scratch)     the gradients; de of every head, [head][position][pad]
-//     target(at, head, t, room), routed(at, head, t, n, dx, room, scratch)    where what the source
+//     target(at, head, t, buffer), routed(at, head, t, n, dx, buffer, scratch)  where what the source
 //                                                   receives goes; scratch is as gradients() left it
 #pragma once
 
@@ -61,19 +61,19 @@ struct cummax_form {
 
     template <class Form>
     static void largest_of(const Form& form, const cummax_plan& plan, const cummax_place& at, index first,
-                           index last, index step, number* most, number* room) {
+                           index last, index step, number* max, number* buffer) {
         for (index h = 0; h < plan.group; ++h)
             for (index t = first; t < last; t += step) {
                 const index n = last - t < step ? last - t : step;
-                const cummax_rows<const number> in[] = {{most + h * plan.pad, 0},
-                                                        form.source(at, h, t, n, room)};
-                const cummax_rows<number> out[] = {{most + h * plan.pad, 0}};
+                const cummax_rows<const number> in[] = {{max + h * plan.pad, 0},
+                                                        form.source(at, h, t, n, buffer)};
+                const cummax_rows<number> out[] = {{max + h * plan.pad, 0}};
                 form.io.leaf->later(in, out, nullptr, n, at.features);
             }
     }
-    // state = later(state, most), with the numbers between rows of features.
-    void join(const cummax_plan& plan, number* state, const number* most) const {
-        const cummax_rows<const number> in[] = {{state, 0}, {most, 0}};
+    // state = later(state, max), with the numbers between rows of features.
+    void join(const cummax_plan& plan, number* state, const number* max) const {
+        const cummax_rows<const number> in[] = {{state, 0}, {max, 0}};
         const cummax_rows<number> out[] = {{state, 0}};
         io.leaf->later(in, out, nullptr, 1, plan.state_size());
     }
@@ -81,8 +81,8 @@ struct cummax_form {
     template <class Form>
     static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_place& at,
                                             index h, index t, index n, number* state, number* e,
-                                            number* room) {
-        const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, room)};
+                                            number* buffer) {
+        const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, buffer)};
         const cummax_rows<number> out[] = {{state + h * plan.pad, 0}, {e, plan.pad}};
         form.io.leaf->scan(in, out, nullptr, n, at.features);
         return in[1];
@@ -91,7 +91,7 @@ struct cummax_form {
 
 template <class Form>
 void walk_forward(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
-                  device_ref device_, workspace& memory) {
+                  device_ref device_, workspace& ws) {
     using T = typename Form::number;
     if (plan.chains == 0) return;
     const index step = form.step(plan);
@@ -104,10 +104,10 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
     const std::size_t scratch =
         cache_lines(static_cast<std::size_t>(form.forward_scratch(plan, step)) * number) + 2 * each;
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
-    const std::size_t room = scratch * static_cast<std::size_t>(chains.lanes);
-    char* const base = static_cast<char*>(memory.reserve(state_bytes + room + chains.bytes()));
+    const std::size_t scratch_bytes = scratch * static_cast<std::size_t>(chains.lanes);
+    char* const base = static_cast<char*>(ws.reserve(state_bytes + scratch_bytes + chains.bytes()));
     const T none = minus_infinity<T>();
-    for_each_link(device_, chains, base + state_bytes + room,
+    for_each_link(device_, chains, base + state_bytes + scratch_bytes,
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
                       const cummax_place at(plan, chain);
                       T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
@@ -118,13 +118,13 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
                       T* run = state;
                       if (link == 0) read_state(states.initial, plan, at, none, state);
                       if (!chains.whole && links > 1) {
-                          T* const most = mine.take(size);
+                          T* const max = mine.take(size);
                           run = mine.take(size);
-                          fill(most, size, none);
-                          form.largest(plan, at, first, last, step, most, mine.next);
+                          fill(max, size, none);
+                          form.largest(plan, at, first, last, step, max, mine.next);
                           if (!turn.take()) return;
                           for (index i = 0; i < size; ++i) run[i] = state[i];
-                          form.join(plan, state, most);
+                          form.join(plan, state, max);
                           turn.pass();
                       }
                       for (index t = first; t < last; t += step)

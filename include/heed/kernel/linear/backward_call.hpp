@@ -84,9 +84,8 @@ struct linear_backward_call : query_backward_call {
             used.writes("the gradient of beta", bytes_of(t));
         }
         used.validate(options...);
-        with_resources(
-            [&](const device_ref device, workspace& memory) { run_linear_backward(p, g, device, memory); },
-            options...);
+        with_resources([&](const device_ref device, workspace& ws) { run_linear_backward(p, g, device, ws); },
+                       options...);
     }
 };
 

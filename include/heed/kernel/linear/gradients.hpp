@@ -26,8 +26,8 @@ struct linear_flow {
     T* state;       // R (feature, value feature)
     T* normaliser;  // (feature)
 
-    linear_flow(arena& memory, index feature_row, index value_row)
-        : state(memory.take<T>(feature_row * value_row)), normaliser(memory.take<T>(feature_row)) {}
+    linear_flow(arena& scratch, index feature_row, index value_row)
+        : state(scratch.take<T>(feature_row * value_row)), normaliser(scratch.take<T>(feature_row)) {}
 };
 
 // Writes what a chunk has found.

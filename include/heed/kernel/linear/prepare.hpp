@@ -90,7 +90,7 @@ private:
             auto* const c =
                 ::new (here) column_context<T>{numbers, numbers + feature_row_, numbers + 2 * feature_row_};
             for (index f = 0; f < feature_row_; ++f) {
-                c->most[f] = minus_infinity<T>();
+                c->max[f] = minus_infinity<T>();
                 c->inverse[f] = c->mean[f] = 0;
             }
             for (index first = 0; first < p.keys; first += chunk_positions) {
@@ -98,7 +98,7 @@ private:
                 for (index i = 0; i < count * input_row_; ++i) rows[i] = 0;
                 leaf_.widen(p.k.row(head / p.kv_heads, head % p.kv_heads, first), p.k.stride[2],
                             p.k.stride[3], count, p.inputs, rows, input_row_);
-                leaf_.scan_columns(rows, input_row_, count, p.inputs, c->most, c->inverse);
+                leaf_.scan_columns(rows, input_row_, count, p.inputs, c->max, c->inverse);
             }
             for (index f = 0; f < p.features; ++f) c->inverse[f] = T(1) / c->inverse[f];
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/linear/problem.hpp: what the linear kernels are told, and the leaves that a target compiles for
+// heed/kernel/linear/problem.hpp: what the linear kernels work on, and the leaves that a target compiles for
 // them
 //
 // A chunk of positions is a handful of small matrix products with element-by-element work between them.
@@ -15,7 +15,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 // A logarithm of a decay below this is 0 to every type; sums of them stay exact enough.
-inline constexpr double least_log_decay = -1e4;
+inline constexpr double min_log_decay = -1e4;
 
 // The maps of features: `rows` rows of inputs to rows of features, and their gradients back.
 template <class T>
@@ -68,16 +68,16 @@ struct exponent_rows {
 
 // Exponents are held within so much, so that sums of a few of them stay numbers.
 template <class T>
-inline constexpr T most_exponent = (std::numeric_limits<T>::max)() / 64;
+inline constexpr T max_exponent = (std::numeric_limits<T>::max)() / 64;
 // The reference of a state that has seen nothing.
 template <class T>
-inline constexpr T no_exponent = -6 * most_exponent<T>;
+inline constexpr T no_exponent = -6 * max_exponent<T>;
 
 // The softmax over positions of one head, (feature) each: with the largest key and the sum known, a key's
-// feature is e^(x - most) inverse; its gradient needs the mean of dphi under the softmax.
+// feature is e^(x - max) inverse; its gradient needs the mean of dphi under the softmax.
 template <class T>
 struct column_context {
-    T* most;
+    T* max;
     T* inverse;
     T* mean;
 };
@@ -122,8 +122,8 @@ struct linear_leaves {
     // How many segments.
     index (*segment_decays)(const decay_steps<T>&);
     index (*segment_exponents)(const exponent_rows<T>&);
-    // Row i: x = x + shift[i], x held within most; what stands behind n is far below all.
-    void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T most);
+    // Row i: x = x + shift[i], x held within max; what stands behind n is far below all.
+    void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T max);
     // near = e^(x + reference - s), of_state = e^(x + shift - s), s the row's largest x + reference or level.
     void (*relative_queries)(const T* x, const T* reference, const T* level, const T* shift, index row,
                              index rows, index n, T* since, T* of_state);
@@ -148,7 +148,7 @@ struct linear_leaves {
     // Row i: x = e^(x + shift[i]) factor, or with `largest` e^(x - the largest x of the row) factor.
     void (*exponentials)(T* x, index row, const T* shift, T factor, bool largest, index rows, index n);
     // Column by column: the largest number and the sum of e^(x - largest) of the rows so far.
-    void (*scan_columns)(const T* x, index row, index rows, index n, T* most, T* sum);
+    void (*scan_columns)(const T* x, index row, index rows, index n, T* max, T* sum);
 
     feature_map_function<T> elu1;
     feature_gradient_function<T> elu1_gradient;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/linear/products.hpp: the products that a chunk is made of, as its leaves are told of them
+// heed/kernel/linear/products.hpp: the products that a chunk is made of, as its leaves take them
 #pragma once
 
 #include <heed/core/fetch.hpp>

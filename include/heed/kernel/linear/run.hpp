@@ -12,7 +12,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 template <class E>
-void run_linear(linear_problem<E>& p, device_ref device, workspace& memory) {
+void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
     using T = typename linear_problem<E>::T;
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
@@ -20,20 +20,19 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& memory) {
         clear_rows(p, leaves, p.y, p.heads, p.queries, p.value_features);
         return pass_state(p, p.initial, p.last);
     }
-    if (is_short(p)) return run_short(p, leaves, device, memory);
+    if (is_short(p)) return run_short(p, leaves, device, ws);
     const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
     const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), device.lanes());
     const linear_forward<E> measure(p, leaves);
     arena counting;
-    measure.memory_of(counting);
+    measure.state_in(counting);
     const std::size_t each = cache_lines(measure.bytes());
     const std::size_t state = cache_lines(counting.bytes());
     const std::size_t progress = cache_lines(plan.bytes());
     const std::size_t lane_count = static_cast<std::size_t>(plan.lanes);
     const linear_preparation<E> preparation(p, leaves);
-    char* const start =
-        static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
-                                          state * static_cast<std::size_t>(plan.state_slots())));
+    char* const start = static_cast<char*>(ws.reserve(preparation.bytes() + progress + each * lane_count +
+                                                      state * static_cast<std::size_t>(plan.state_slots())));
     preparation.run(p, start);
     char* const base = start + preparation.bytes();
     const auto scratch = [&](index lane) {
@@ -41,9 +40,9 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& memory) {
     };
     const auto state_of = [&](index slot) {
         arena here(base + progress + each * lane_count + state * static_cast<std::size_t>(slot));
-        return measure.memory_of(here);
+        return measure.state_in(here);
     };
-    const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const linear_memory<T>& m) {
+    const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const head_state<T>& m) {
         const index first = chunk * chunk_positions;
         const index left = p.queries - first;
         kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first,
@@ -51,7 +50,7 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& memory) {
     };
     for_each_link(device, plan, base, [&](index lane, index slot, index chain, index link, chain_turn& turn) {
         linear_forward<E> kernel(p, leaves, scratch(lane));
-        const linear_memory<T> m = state_of(slot);
+        const head_state<T> m = state_of(slot);
         const index b = chain / p.kv_heads;
         const index h = chain % p.kv_heads;
         if (p.causal) {
@@ -79,7 +78,7 @@ HEED_ONCE_FOR_ELEMENTS(run_linear);
 
 // Queries against a state that stands: p.initial.
 template <class E>
-void read_state(linear_problem<E>& p, device_ref device, workspace& memory) {
+void read_state(linear_problem<E>& p, device_ref device, workspace& ws) {
     using T = typename linear_problem<E>::T;
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.heads * p.queries == 0) return;
@@ -87,17 +86,17 @@ void read_state(linear_problem<E>& p, device_ref device, workspace& memory) {
     const index lanes = device.lanes();
     const linear_forward<E> measure(p, leaves);
     arena counting;
-    measure.memory_of(counting);
+    measure.state_in(counting);
     const linear_preparation<E> preparation(p, leaves);
     const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
     char* const start =
-        static_cast<char*>(memory.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
+        static_cast<char*>(ws.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
     preparation.run(p, start);
     for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
         char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);
         linear_forward<E> kernel(p, leaves, arena(here));
         arena rest(here + cache_lines(measure.bytes()));
-        const linear_memory<T> m = measure.memory_of(rest);
+        const head_state<T> m = measure.state_in(rest);
         const index head = task / chunks;
         const index first = task % chunks * chunk_positions;
         const index left = p.queries - first;
