@@ -23,17 +23,17 @@ struct cummax_attention_form : cummax_form<E> {
     either_tensor<const E, const T> g;
     strided<E> y, d_o, d_a1, d_a2;
 
-    in_rows source(const cummax_place& at, index head, index t, index n, T* buffer) const {
+    in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(o, at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step, T* max,
+    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step, T* max,
                  T* buffer) const {
         this->largest_of(*this, plan, at, first, last, step, max, buffer);
     }
 
     static index step(const cummax_plan& plan) { return cummax_step(plan); }
     index forward_scratch(const cummax_plan& plan, index step_) const { return 9 * step_ * plan.pad; }
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index size = n * plan.pad;
         T* const p = mine.take(size);
@@ -83,7 +83,7 @@ struct cummax_attention_form : cummax_form<E> {
     static index backward_scratch(const cummax_plan& plan) {
         return (2 * plan.group + 1) * cummax_chunk * plan.pad;
     }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de, double*,
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de, double*,
                    T* buffer, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const above = mine.take(plan.group * table);
@@ -102,7 +102,7 @@ struct cummax_attention_form : cummax_form<E> {
         return (2 * plan.group + 1) * fused_chunks * cummax_chunk * plan.pad;
     }
     // `state` is that in front of position t; `carry` is what later positions have left over.
-    void descend_and_ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void descend_and_ascend(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                             T* left, T* carry, cummax_scratch<T> mine) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
         T* const who = mine.take(plan.group * table);
@@ -112,7 +112,7 @@ struct cummax_attention_form : cummax_form<E> {
         descend(plan, at, t, n, state, who, dp, over_heads, buffer);
         ascend(plan, at, t, n, who, dp, over_heads, left, carry, buffer);
     }
-    void descend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state, T* who, T* dp,
+    void descend(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state, T* who, T* dp,
                  T* over_heads, T* buffer) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
         T* const a1_buffer = buffer + 4 * table;
@@ -139,7 +139,7 @@ struct cummax_attention_form : cummax_form<E> {
     }
     // From the last head to the first and the last position to the first. What a chunk has left over joins
     // what later ones have at its start.
-    void ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, const T* who, const T* dp,
+    void ascend(const cummax_plan& plan, const cummax_slice& at, index t, index n, const T* who, const T* dp,
                 T* over_heads, T* left, T* carry, T* buffer) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
         fill(over_heads, n * plan.pad, T(0));
@@ -168,7 +168,7 @@ struct cummax_attention_form : cummax_form<E> {
         }
     }
     // The maxima over heads; those of the first head are e itself.
-    void prefix(const cummax_plan& plan, const cummax_place& at, index n, const T* e, T* above) const {
+    void prefix(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, T* above) const {
         const index table = cummax_chunk * plan.pad;
         for (index h = 1; h < plan.group; ++h) {
             const in_rows in[] = {{h == 1 ? e : above + (h - 1) * table, plan.pad},
@@ -177,7 +177,7 @@ struct cummax_attention_form : cummax_form<E> {
             io.leaf->later(in, out, nullptr, n, at.features);
         }
     }
-    void output_gradients(const cummax_plan& plan, const cummax_place& at, index h, index t, index n,
+    void output_gradients(const cummax_plan& plan, const cummax_slice& at, index h, index t, index n,
                           const T* p, T* dp, T* buffer) const {
         const index table = cummax_chunk * plan.pad;
         T* const a1_buffer = buffer + 3 * table;
@@ -193,7 +193,7 @@ struct cummax_attention_form : cummax_form<E> {
         io.finish(d_a2, at, h, t, n, a2_buffer);
     }
     // From the last head to the first: what the maximum of a head collects goes to the head that set it.
-    void route(const cummax_plan& plan, const cummax_place& at, index n, const T* e, const T* above,
+    void route(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, const T* above,
                const T* dp, T* de, T* sum) const {
         const index table = cummax_chunk * plan.pad;
         fill(sum, n * plan.pad, T(0));
@@ -206,10 +206,10 @@ struct cummax_attention_form : cummax_form<E> {
             io.leaf->route(in, out, nullptr, n, at.features);
         }
     }
-    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* buffer) const {
+    out_rows target(const cummax_plan&, const cummax_slice& at, index h, index t, T* buffer) const {
         return io.write(d_o, at, h, t, buffer);
     }
-    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows dx, T*,
+    void routed(const cummax_plan&, const cummax_slice& at, index h, index t, index n, out_rows dx, T*,
                 cummax_scratch<T>) const {
         io.finish(d_o, at, h, t, n, dx.data);
     }

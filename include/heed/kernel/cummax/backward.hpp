@@ -25,7 +25,7 @@ void walk_starts(const Form& form, const cummax_plan& plan,
     for_each_link(
         device_, chains, base + state_bytes + buffer_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-            const cummax_place at(plan, chain);
+            const cummax_slice at(plan, chain);
             T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             T* const next = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot) + each / 2);
             T* const mine =
@@ -77,7 +77,7 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
     using T = typename Form::number;
     const index size = plan.state_size();
     for_each_task(device_, device_.lanes(), plan.chains, [&](index lane, index chain) {
-        const cummax_place at(plan, chain);
+        const cummax_slice at(plan, chain);
         cummax_scratch<T> mine{reinterpret_cast<T*>(base + lane_bytes * static_cast<std::size_t>(lane))};
         T* const carry = mine.take(size);
         T* const sum = mine.take(size);
@@ -151,7 +151,7 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
     for_each_link(
         device_, chains, base + state_bytes + lane_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-            const cummax_place at(plan, chain);
+            const cummax_slice at(plan, chain);
             T* const carry = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             cummax_scratch<T> mine{
                 reinterpret_cast<T*>(base + state_bytes + lane_bytes * static_cast<std::size_t>(lane))};

@@ -33,7 +33,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
         return {{kept_finite<T>(a), kept_finite<T>(1 - a)}};
     }
 
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
+    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
                  T* max, T* buffer) const {
         this->largest_of(*this, plan, at, first, last, step_, max, buffer);
     }
@@ -42,7 +42,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
         return (3 * plan.group + 5) * step_ * plan.pad;
     }
     // The softmax of e over heads; `above` holds the maxima over heads.
-    void softmax(const cummax_plan& plan, const cummax_place& at, index n, const T* e, const T* above, T* w,
+    void softmax(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, const T* above, T* w,
                  T* sum) const {
         const index table = cummax_chunk * plan.pad;
         const T* const max = plan.group == 1 ? e : above + (plan.group - 1) * table;
@@ -58,14 +58,14 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
             io.leaf->normalise(in, out, nullptr, n, at.features);
         }
     }
-    void blend(const cummax_plan& plan, const cummax_place& at, index h, index n, const T* c, const T* w,
+    void blend(const cummax_plan& plan, const cummax_slice& at, index h, index n, const T* c, const T* w,
                T* p) const {
         const in_rows in[] = {{c, plan.pad}, {w, plan.pad}};
         const out_rows out[] = {{p, plan.pad}};
         io.leaf->blend(in, out, alpha(at.head + h).of, n, at.features);
     }
 
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const e = mine.take(plan.group * table);
@@ -94,7 +94,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
     static index backward_scratch(const cummax_plan& plan) {
         return (4 * plan.group + 3) * cummax_chunk * plan.pad + plan.pad;
     }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de,
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de,
                    double* part, T* buffer, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const above = mine.take(plan.group * table);

@@ -56,8 +56,8 @@ struct later_number {
             return larger(a, b);  // later() where neither is a NaN: of equal ones it is b
     }
 };
-// Of two places the last, the larger.
-struct later_place {
+// Of two indices the last, the larger.
+struct later_index {
     template <class M>
     static HEED_INLINE M of(M a, M b) {
         return a > b ? a : b;
@@ -111,22 +111,22 @@ HEED_INLINE V last_of_lanes(V x) {
     return x;
 }
 #endif
-// A pack of places, integers in the bits of T, as integers of the caller's.
+// A pack of indices, integers in the bits of T, as integers of the caller's.
 template <class T, class Int>
-HEED_INLINE void store_places(Int* to, pack<T> places) {
+HEED_INLINE void store_indices(Int* to, pack<T> indices) {
     constexpr int w = lanes_of<T>;
     T bits[w];
-    store(bits, places);
+    store(bits, indices);
     HEED_KEEP_LOOP
     for (int l = 0; l < w; ++l) to[l] = static_cast<Int>(detail::scalar::bits_of(bits[l]));
 }
 
-// Some rows side by side, so that one waits while another works. Int is the integer that places are written
+// Some rows side by side, so that one waits while another works. Int is the integer that indices are written
 // as, or void.
 template <class T, int Rows, class Int>
 struct cummax_lane_walk {
     static constexpr int w = lanes_of<T>;
-    static constexpr bool places = detail::writes_places<Int>;
+    static constexpr bool indices = detail::writes_indices<Int>;
     using V = pack<T>;
     using M = decltype(bits_of(V{}));
     using integer = typename constants<T>::integer;
@@ -135,12 +135,12 @@ struct cummax_lane_walk {
     const T* from[Rows];
     T* to[Rows];
     V max[Rows];
-    Int* place_to[Rows];
-    M place[Rows];
+    Int* index_to[Rows];
+    M argmax[Rows];
     M lane;              // 0, 1, 2, …
     lane_bits nans = 0;  // has any row met one?
 
-    // From a place to the distance walked from the first one of this call, and from that to a place.
+    // From an index to the distance walked from the first one of this call, and from that to an index.
     HEED_INLINE integer walked(integer number) const {
         const integer first = static_cast<integer>(all.first);
         return all.back ? first - number : number - first;
@@ -159,10 +159,10 @@ struct cummax_lane_walk {
             to[r] = a.to == nullptr ? nullptr : a.to + (row + r) * a.to_stride;
             max[r] = set<V>(a.max[row + r]);
             nans |= nan_lanes(max[r]);
-            if constexpr (places) {
-                place_to[r] = static_cast<Int*>(a.places) + (row + r) * a.place_stride;
-                const integer number = detail::scalar::bits_of(a.place[row + r]);
-                place[r] = lane - lane + walked(number);
+            if constexpr (indices) {
+                index_to[r] = static_cast<Int*>(a.indices) + (row + r) * a.index_stride;
+                const integer number = detail::scalar::bits_of(a.argmax[row + r]);
+                argmax[r] = lane - lane + walked(number);
             }
         }
     }
@@ -172,9 +172,9 @@ struct cummax_lane_walk {
             T number[w];
             store(number, max[r]);
             all.max[row + r] = number[0];
-            if constexpr (places) {
-                store(number, float_of(place[r]));
-                all.place[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
+            if constexpr (indices) {
+                store(number, float_of(argmax[r]));
+                all.argmax[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
             }
         }
     }
@@ -207,7 +207,7 @@ struct cummax_lane_walk {
             const V e = number::of(max[r], running<number>(x[r], none));
             max[r] = last_of_lanes(e);
             if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? reversed_lanes(e) : e);
-            if constexpr (places) {
+            if constexpr (indices) {
                 // Counted in the direction of the walk, so that later ones are larger.
                 constexpr integer lowest = constants<T>::sign_bit;
                 const M nowhere = lane - lane + lowest;
@@ -216,16 +216,16 @@ struct cummax_lane_walk {
                 M p = bits_of(x[r]) == bits_of(e) ? now : nowhere;
                 if constexpr (!Whole && Back) p = lane >= before ? p : nowhere;
                 if constexpr (!Whole && !Back) p = lane < static_cast<integer>(left) ? p : nowhere;
-                p = later_place::of(place[r], running<later_place>(p, nowhere));
-                place[r] = last_of_lanes(p);
+                p = later_index::of(argmax[r], running<later_index>(p, nowhere));
+                argmax[r] = last_of_lanes(p);
                 p = static_cast<integer>(all.first) + (Back ? -p : p);
-                write_places<Whole>(place_to[r] + at, left, float_of(Back ? reversed_lanes(p) : p));
+                write_indices<Whole>(index_to[r] + at, left, float_of(Back ? reversed_lanes(p) : p));
             }
         }
     }
     template <bool Whole>
-    static HEED_INLINE void write_places(Int* home, index left, V p) {
-        if constexpr (Whole) return store_places<T>(home, p);
+    static HEED_INLINE void write_indices(Int* home, index left, V p) {
+        if constexpr (Whole) return store_indices<T>(home, p);
         T number[w];
         store(number, p);
         for (index l = 0; l < left; ++l) home[l] = static_cast<Int>(detail::scalar::bits_of(number[l]));

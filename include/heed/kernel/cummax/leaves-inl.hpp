@@ -60,7 +60,7 @@ struct cummax_scan {
         y[0] = y[1] = cummax_later(x[0], x[1]);
     }
 };
-// The place of the maximum beside it: where x and the maximum are the same bits, x is what set it.
+// The index of the maximum beside it: where x and the maximum are the same bits, x is what set it.
 struct cummax_scan_index {
     static constexpr int reads = 4, writes = 5;
     static constexpr unsigned carried = 1 + 4 + 8;

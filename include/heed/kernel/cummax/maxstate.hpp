@@ -23,7 +23,7 @@ struct maxstate_form : cummax_form<E> {
     T factor = 1;
 
     // In the first three tables of the buffer.
-    in_rows source(const cummax_place& at, index head, index t, index n, T* buffer) const {
+    in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         T* const u = buffer + 2 * n * io.pad;
         const in_rows in[] = {io.read(o, at, head, t, n, buffer),
                               io.read(a1, at, head, t, n, buffer + n * io.pad)};
@@ -31,13 +31,13 @@ struct maxstate_form : cummax_form<E> {
         leaf->source(in, out, &factor, n, at.features);
         return {u, io.pad};
     }
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
+    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
                  T* max, T* buffer) const {
         this->largest_of(*this, plan, at, first, last, step_, max, buffer);
     }
     static index step(const cummax_plan&) { return cummax_chunk; }
     static index forward_scratch(const cummax_plan& plan, index step_) { return 7 * step_ * plan.pad; }
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index table = n * plan.pad;
         T* const buffer = mine.take(3 * table);
@@ -56,7 +56,7 @@ struct maxstate_form : cummax_form<E> {
     static constexpr index buffers = 5;
     static constexpr index sums = 0;
     static index backward_scratch(const cummax_plan&) { return 0; }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de, double*,
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de, double*,
                    T* buffer, cummax_scratch<T>) const {
         const index table = n * plan.pad;
         const in_rows in[] = {
@@ -65,10 +65,10 @@ struct maxstate_form : cummax_form<E> {
         leaf->gradients(in, out, nullptr, n, at.features);
         io.finish(d_a2, at, 0, t, n, buffer + 2 * table);
     }
-    out_rows target(const cummax_plan& plan, const cummax_place&, index, index, T* buffer) const {
+    out_rows target(const cummax_plan& plan, const cummax_slice&, index, index, T* buffer) const {
         return {buffer, plan.pad};
     }
-    void routed(const cummax_plan& plan, const cummax_place& at, index, index t, index n, out_rows du,
+    void routed(const cummax_plan& plan, const cummax_slice& at, index, index t, index n, out_rows du,
                 T* buffer, cummax_scratch<T>) const {
         const index table = n * plan.pad;
         const in_rows in[] = {du, io.read(g, at, 0, t, n, buffer)};

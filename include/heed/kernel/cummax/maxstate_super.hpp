@@ -30,24 +30,24 @@ struct maxstate_super_form : cummax_form<E> {
     bool wants_mix = false;
 
     T mix_of(index head, index i) const { return mix[head * mix_strides[0] + i * mix_strides[1]]; }
-    in_rows source(const cummax_place& at, index head, index t, index n, T* buffer) const {
+    in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(u[2], at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
+    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
                  T* max, T* buffer) const {
         this->largest_of(*this, plan, at, first, last, step_, max, buffer);
     }
     static index step(const cummax_plan&) { return cummax_chunk; }
 
     // All five inputs of all heads of the group, where they stand or in [u][head] tables of the buffer.
-    in_rows input(const cummax_plan& plan, const cummax_place& at, index i, index h, index t, index n,
+    in_rows input(const cummax_plan& plan, const cummax_slice& at, index i, index h, index t, index n,
                   const T* e, T* buffer) const {
         const index table = cummax_chunk * plan.pad;
         if (i == 4) return {e + h * table, plan.pad};
         return io.read(u[i], at, h, t, n, buffer + (i * plan.group + h) * table);
     }
     // w of one head.
-    void mixed(const cummax_plan& plan, const cummax_place& at, index h, index t, index n, const T* e, T* w,
+    void mixed(const cummax_plan& plan, const cummax_slice& at, index h, index t, index n, const T* e, T* w,
                T* buffer) const {
         fill(w, n * plan.pad, T(0));
         for (index i = 0; i < 5; ++i)
@@ -61,7 +61,7 @@ struct maxstate_super_form : cummax_form<E> {
     index forward_scratch(const cummax_plan& plan, index step_) const {
         return (5 * plan.group + 2) * step_ * plan.pad;
     }
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const e = mine.take(plan.group * table);
@@ -92,7 +92,7 @@ struct maxstate_super_form : cummax_form<E> {
     static index backward_scratch(const cummax_plan& plan) {
         return (9 * plan.group + 3) * cummax_chunk * plan.pad + 4 * plan.pad;
     }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de,
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de,
                    double* part, T*, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const direct = mine.take(5 * plan.group * table);
@@ -135,7 +135,7 @@ struct maxstate_super_form : cummax_form<E> {
         }
     }
     // dw = g e goes to every input of every head; e itself also gets g w.
-    void mix_gradients(const cummax_plan& plan, const cummax_place& at, index h, index t, index n, T* e,
+    void mix_gradients(const cummax_plan& plan, const cummax_slice& at, index h, index t, index n, T* e,
                        T* direct, T* w, T* dw, T* g_buffer, T* buffer, T* sum, double* part) const {
         const index table = cummax_chunk * plan.pad;
         const in_rows dy = io.read(g, at, h, t, n, g_buffer);
@@ -161,10 +161,10 @@ struct maxstate_super_form : cummax_form<E> {
                 for (index f = 0; f < at.features; ++f) total += static_cast<double>(sum[f]);
             }
     }
-    out_rows target(const cummax_plan& plan, const cummax_place&, index, index, T* buffer) const {
+    out_rows target(const cummax_plan& plan, const cummax_slice&, index, index, T* buffer) const {
         return {buffer, plan.pad};
     }
-    void routed(const cummax_plan& plan, const cummax_place& at, index h, index t, index n, out_rows dx, T*,
+    void routed(const cummax_plan& plan, const cummax_slice& at, index h, index t, index n, out_rows dx, T*,
                 cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const direct = mine.take(5 * plan.group * table) + (2 * plan.group + h) * table;

@@ -27,7 +27,7 @@ using cummax_leaf = element_leaf<T>;
 inline constexpr index cummax_chunk = 256;
 
 // Rows whose positions are neighbours, for a leaf whose lanes run over positions. Of rows that go backwards
-// `from`, `to` and `places` are the last position, and so is `first`, the number of the first one that is
+// `from`, `to` and `indices` are the last position, and so is `first`, the number of the first one that is
 // read.
 template <class T>
 struct cummax_lanes {
@@ -38,13 +38,13 @@ struct cummax_lanes {
     index rows = 0, count = 0;
     bool back = false;
     T* max = nullptr;  // the state of each row
-    void* places = nullptr;
-    index place_stride = 0;
-    T* place = nullptr;  // where the maximum of each row was, an integer in the bits of T
+    void* indices = nullptr;
+    index index_stride = 0;
+    T* argmax = nullptr;  // where the maximum of each row was, an integer in the bits of T
     index first = 0;
 };
 template <class Int>
-inline constexpr bool writes_places = !std::is_void_v<Int>;
+inline constexpr bool writes_indices = !std::is_void_v<Int>;
 
 // later(a, b) is the running maximum: b where b >= a or b is NaN, else a.
 template <class E>
@@ -62,10 +62,10 @@ struct cummax_leaves {
     cummax_leaf<T> later;       // {a, b} -> {later(a, b)}
     cummax_leaf<T> scan;        // {state, x} -> {state, e}: both later(state, x)
     cummax_leaf<T> scan_index;  // {state, x, index, now}, step -> {state, e, index, now, index}, as integers
-    void (*scan_lanes[3])(const cummax_lanes<T>& rows);  // values; and places of 32, of 64 bits
-    // Places from rows of scratch, in the bits of T, to integers of 32, of 64 bits.
-    void (*write_places[2])(const T* from, index from_stride, index rows, index n, void* to, index row_stride,
-                            index stride);
+    void (*scan_lanes[3])(const cummax_lanes<T>& rows);  // values; and indices of 32, of 64 bits
+    // Indices from rows of scratch, in the bits of T, to integers of 32, of 64 bits.
+    void (*write_indices[2])(const T* from, index from_stride, index rows, index n, void* to,
+                             index row_stride, index stride);
     cummax_leaf<T> output;     // {p, a1, a2} -> {(p + a1) a2 + a1}
     cummax_leaf<T> attend[4];  // {state, o, a1, a2, p} -> {state, y, p}; p read: + 1, p written: + 2
     // {state, state, o, a1, a2, o, a1, a2, p} -> {state, state, y, y, p}: two heads at once
@@ -112,11 +112,11 @@ struct cummax_plan {
     index state_size() const { return group * pad; }
 };
 
-// Where a chain stands.
-struct cummax_place {
+// What a chain covers: heads from `head` on, `features` of them from `feature` on.
+struct cummax_slice {
     index batch, head, feature, features;
 
-    cummax_place(const cummax_plan& plan, index chain) {
+    cummax_slice(const cummax_plan& plan, index chain) {
         feature = chain % plan.blocks * plan.block;
         features = plan.features - feature < plan.block ? plan.features - feature : plan.block;
         const index groups = plan.heads / plan.group;
@@ -151,7 +151,7 @@ void copy_numbers(const T* from, index from_stride, T* to, index to_stride, inde
 // The heads of a chain between a state and scratch, from `state` into it or out of it; nothing where the
 // state has no memory.
 template <class X, class T>
-void copy_state(const strided<X>& state, const cummax_plan& plan, const cummax_place& at, T* scratch) {
+void copy_state(const strided<X>& state, const cummax_plan& plan, const cummax_slice& at, T* scratch) {
     const index stride = state.stride[3];
     for (index h = 0; state.data != nullptr && h < plan.group; ++h, scratch += plan.pad) {
         X* const row = state.row(at.batch, at.head + h, 0) + at.feature * stride;
@@ -164,7 +164,7 @@ void copy_state(const strided<X>& state, const cummax_plan& plan, const cummax_p
 // The state in scratch, or what stands for none. It stands between the rows, too: join runs over whole
 // states.
 template <class T>
-void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_place& at, T otherwise,
+void read_state(const strided<const T>& from, const cummax_plan& plan, const cummax_slice& at, T otherwise,
                 T* to) {
     copy_state(from, plan, at, to);
     const index known = from.data == nullptr ? 0 : at.features;
@@ -187,14 +187,14 @@ struct cummax_io {
     static bool is_transposed(const strided<X>& x) {
         return x.stride[3] != 1 && (x.stride[2] == 1 || x.stride[2] == -1);
     }
-    cummax_rows<const T> read(const strided<const E>& x, const cummax_place& at, index head, index position,
+    cummax_rows<const T> read(const strided<const E>& x, const cummax_slice& at, index head, index position,
                               index rows, T* buffer) const {
         if (!in_place(x)) return copy(x, at, head, position, rows, buffer);
         return {reinterpret_cast<const T*>(x.row(at.batch, at.head + head, position) + at.feature),
                 x.stride[2]};
     }
     // Rows in the buffer, even of a tensor that could be read where it stands.
-    cummax_rows<T> copy(const strided<const E>& x, const cummax_place& at, index head, index position,
+    cummax_rows<T> copy(const strided<const E>& x, const cummax_slice& at, index head, index position,
                         index rows, T* buffer) const {
         const E* const from = x.row(at.batch, at.head + head, position) + at.feature * x.stride[3];
         if (!is_transposed(x))
@@ -207,13 +207,13 @@ struct cummax_io {
         return {buffer, pad};
     }
     // The same of gradients that come in, which may be kept as sums are.
-    cummax_rows<const T> read(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+    cummax_rows<const T> read(const either_tensor<const E, const T>& x, const cummax_slice& at, index head,
                               index position, index rows, T* buffer) const {
         if (x.sums.data == nullptr) return read(x.stored, at, head, position, rows, buffer);
         if (x.sums.stride[3] != 1) return copy(x, at, head, position, rows, buffer);
         return {x.sums.row(at.batch, at.head + head, position) + at.feature, x.sums.stride[2]};
     }
-    cummax_rows<T> copy(const either_tensor<const E, const T>& x, const cummax_place& at, index head,
+    cummax_rows<T> copy(const either_tensor<const E, const T>& x, const cummax_slice& at, index head,
                         index position, index rows, T* buffer) const {
         if (x.sums.data == nullptr) return copy(x.stored, at, head, position, rows, buffer);
         for (index r = 0; r < rows; ++r) {
@@ -224,17 +224,17 @@ struct cummax_io {
         return {buffer, pad};
     }
     // Rows to write to; finish() then stores them.
-    cummax_rows<T> write(const strided<E>& y, const cummax_place& at, index head, index position,
+    cummax_rows<T> write(const strided<E>& y, const cummax_slice& at, index head, index position,
                          T* buffer) const {
         if (!in_place(y)) return {buffer, pad};
         E* const to = y.row(at.batch, at.head + head, position) + at.feature;
         return {reinterpret_cast<T*>(to), y.stride[2]};
     }
-    void finish(const strided<E>& y, const cummax_place& at, index head, index position, index rows,
+    void finish(const strided<E>& y, const cummax_slice& at, index head, index position, index rows,
                 const T* buffer) const {
         if (!in_place(y)) store(y, at, head, position, rows, buffer);
     }
-    void store(const strided<E>& y, const cummax_place& at, index head, index position, index rows,
+    void store(const strided<E>& y, const cummax_slice& at, index head, index position, index rows,
                const T* buffer) const {
         E* to = y.row(at.batch, at.head + head, position) + at.feature * y.stride[3];
         if (is_transposed(y)) {

@@ -27,18 +27,18 @@ struct cummax_scan_form : cummax_form<E> {
     strided<E> y, dx;
     bool by_lanes = false;  // a forward whose positions are neighbours
 
-    in_rows source(const cummax_place& at, index head, index t, index n, T* buffer) const {
+    in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(x, at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
+    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
                  T* max, T* buffer) const {
         if (!by_lanes) return this->largest_of(*this, plan, at, first, last, step_, max, buffer);
         for (index t = first; t < last; t += step_)
             scan_lanes(at, t, last - t < step_ ? last - t : step_, {}, max, buffer, cummax_lanes<T>{}, 0);
     }
     // Positions t to t + n along lanes: where they stand, or converted into buffers, [feature][position].
-    // `rows` says where places go, if anywhere; `leaf` is which of the table's.
-    void scan_lanes(const cummax_place& at, index t, index n, const strided<E>& to, T* state, T* buffer,
+    // `rows` says where indices go, if anywhere; `leaf` is which of the table's.
+    void scan_lanes(const cummax_slice& at, index t, index n, const strided<E>& to, T* state, T* buffer,
                     cummax_lanes<T> rows, int leaf) const {
         rows.rows = at.features;
         rows.count = n;
@@ -63,7 +63,7 @@ struct cummax_scan_form : cummax_form<E> {
     }
     index step(const cummax_plan& plan) const { return by_lanes ? lane_step : cummax_step(plan); }
     static index forward_scratch(const cummax_plan& plan, index step_) { return 2 * step_ * plan.pad; }
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         if (by_lanes) return scan_lanes(at, t, n, y, state, mine.next, cummax_lanes<T>{}, 0);
         T* const buffer = mine.take(n * plan.pad);
@@ -79,14 +79,14 @@ struct cummax_scan_form : cummax_form<E> {
     static constexpr index sums = 0;
     static constexpr bool keeps_source = true;
     static index backward_scratch(const cummax_plan&) { return 0; }
-    void gradients(const cummax_plan&, const cummax_place& at, index t, index n, T*, T* de, double*, T*,
+    void gradients(const cummax_plan&, const cummax_slice& at, index t, index n, T*, T* de, double*, T*,
                    cummax_scratch<T>) const {
         io.copy(g, at, 0, t, n, de);
     }
-    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* buffer) const {
+    out_rows target(const cummax_plan&, const cummax_slice& at, index h, index t, T* buffer) const {
         return io.write(dx, at, h, t, buffer);
     }
-    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows to, T*,
+    void routed(const cummax_plan&, const cummax_slice& at, index h, index t, index n, out_rows to, T*,
                 cummax_scratch<T>) const {
         io.finish(dx, at, h, t, n, to.data);
     }

@@ -60,7 +60,7 @@ struct cummax_form {
     cummax_io<E> io;
 
     template <class Form>
-    static void largest_of(const Form& form, const cummax_plan& plan, const cummax_place& at, index first,
+    static void largest_of(const Form& form, const cummax_plan& plan, const cummax_slice& at, index first,
                            index last, index step, number* max, number* buffer) {
         for (index h = 0; h < plan.group; ++h)
             for (index t = first; t < last; t += step) {
@@ -79,7 +79,7 @@ struct cummax_form {
     }
     // The running maxima of n positions, [position][pad]; returns the rows they run over.
     template <class Form>
-    static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_place& at,
+    static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_slice& at,
                                             index h, index t, index n, number* state, number* e,
                                             number* buffer) {
         const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, buffer)};
@@ -109,7 +109,7 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
     const T none = minus_infinity<T>();
     for_each_link(device_, chains, base + state_bytes + scratch_bytes,
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-                      const cummax_place at(plan, chain);
+                      const cummax_slice at(plan, chain);
                       T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
                       cummax_scratch<T> mine{reinterpret_cast<T*>(base + state_bytes +
                                                                   scratch * static_cast<std::size_t>(lane))};

@@ -55,7 +55,7 @@ public:
     void run(index b, index h, index link, const T* state, const T* normaliser, const linear_flow<T>& r,
              const head_state<T>& last, chain_turn& turn) {
         const index first = link * chunk_positions;
-        const index count = x_.p.keys - first < chunk_positions ? x_.p.keys - first : chunk_positions;
+        const index count = chunk_length(x_.p.keys, first);
         load_keys(b, h, first, count, state);
         if (x_.p.relative) {
             x_.c.place_state(state, normaliser);

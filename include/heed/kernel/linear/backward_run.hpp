@@ -79,7 +79,7 @@ private:
 template <class E>
 void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
                          device_ref device, workspace& ws) {
-    const index links = (p.keys + chunk_positions - 1) / chunk_positions;
+    const index links = chunks_of(p.keys);
     const chain_plan plan(p.batch * p.kv_heads, links, device.lanes());
     const linear_backward_layout<E> layout(p, g, leaves, plan, links, ws);
     const auto keep = [&](index lane, index slot, index chain, index link, chain_turn& turn) {
@@ -110,12 +110,8 @@ void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, con
 template <class E>
 void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
                        device_ref device, workspace& ws) {
-    const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
-    const auto left = [](index n, index first) {
-        return n - first < chunk_positions ? n - first : chunk_positions;
-    };
     // States of all chains at once: the three sweeps follow one another.
-    chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), device.lanes());
+    chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     plan.whole = false;
     const linear_backward_layout<E> layout(p, g, leaves, plan, 1, ws);
     for_each_link(device, plan, layout.progress(),
@@ -123,7 +119,8 @@ void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const
                       auto kernel = layout.forward(lane);
                       const auto states = layout.at(slot);
                       const index first = link * chunk_positions;
-                      kernel.prepare(chain / p.kv_heads, chain % p.kv_heads, first, left(p.keys, first));
+                      kernel.prepare(chain / p.kv_heads, chain % p.kv_heads, first,
+                                     chunk_length(p.keys, first));
                       if (!turn.take()) return;
                       if (link == 0) kernel.begin(chain / p.kv_heads, chain % p.kv_heads, states.forward);
                       kernel.update(states.forward);
@@ -131,7 +128,7 @@ void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const
                           kernel.copy_state(states.forward, states.state(0), states.normaliser(0));
                       turn.pass();
                   });
-    chain_plan queries(plan.chains, chunks(p.queries), plan.lanes);
+    chain_plan queries(plan.chains, chunks_of(p.queries), plan.lanes);
     queries.whole = false;
     for_each_link(device, queries, layout.progress(),
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
@@ -139,14 +136,14 @@ void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const
                       const auto states = layout.at(slot);
                       const index first = link * chunk_positions;
                       kernel.run_queries(chain / p.kv_heads, chain % p.kv_heads, first,
-                                         left(p.queries, first), states.state(0), states.normaliser(0),
-                                         states.flow, turn);
+                                         chunk_length(p.queries, first), states.state(0),
+                                         states.normaliser(0), states.flow, turn);
                   });
     for_each_task(device, plan.lanes, plan.chains * plan.links, [&](index lane, index task) {
         auto kernel = layout.backward(lane);
         const index chain = task / plan.links;
         const index first = task % plan.links * chunk_positions;
-        kernel.run_keys(chain / p.kv_heads, chain % p.kv_heads, first, left(p.keys, first),
+        kernel.run_keys(chain / p.kv_heads, chain % p.kv_heads, first, chunk_length(p.keys, first),
                         layout.at(chain).normaliser(0), layout.at(chain).flow);
     });
 }

@@ -132,10 +132,10 @@ struct linear_setup<T, std::tuple<Options...>> {
 private:
     template <option_kind Kind>
     static constexpr std::size_t position_of() {
-        std::size_t place = 0;
+        std::size_t position = 0;
         bool found = false;
-        ((found = found || Options::kind == Kind, place += found ? 0 : 1), ...);
-        return place;
+        ((found = found || Options::kind == Kind, position += found ? 0 : 1), ...);
+        return position;
     }
 };
 

@@ -61,7 +61,7 @@ public:
     // works on this state.
     bool run(index b, index h, index link, const head_state<T>& m, chain_turn& turn, bool alone) {
         const index first = link * chunk_positions;
-        const index count = p_.keys - first < chunk_positions ? p_.keys - first : chunk_positions;
+        const index count = chunk_length(p_.keys, first);
         prepare(b, h, first, count);
         if (!turn.take()) return false;
         if (link == 0) begin(b, h, m);
@@ -84,7 +84,7 @@ public:
     void keep_state(index b, index h, index link, const head_state<T>& m, chain_turn& turn, T* state,
                     T* normaliser) {
         const index first = link * chunk_positions;
-        prepare(b, h, first, p_.keys - first < chunk_positions ? p_.keys - first : chunk_positions);
+        prepare(b, h, first, chunk_length(p_.keys, first));
         if (!turn.take()) return;
         if (link == 0) begin(b, h, m);
         if (p_.delta) solve(m.state);

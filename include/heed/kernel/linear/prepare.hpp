@@ -94,7 +94,7 @@ private:
                 c->inverse[f] = c->mean[f] = 0;
             }
             for (index first = 0; first < p.keys; first += chunk_positions) {
-                const index count = p.keys - first < chunk_positions ? p.keys - first : chunk_positions;
+                const index count = chunk_length(p.keys, first);
                 for (index i = 0; i < count * input_row_; ++i) rows[i] = 0;
                 leaf_.widen(p.k.row(head / p.kv_heads, head % p.kv_heads, first), p.k.stride[2],
                             p.k.stride[3], count, p.inputs, rows, input_row_);

@@ -21,8 +21,7 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
         return pass_state(p, p.initial, p.last);
     }
     if (is_short(p)) return run_short(p, leaves, device, ws);
-    const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
-    const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), device.lanes());
+    const chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     const linear_forward<E> measure(p, leaves);
     arena counting;
     measure.state_in(counting);
@@ -44,9 +43,8 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
     };
     const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const head_state<T>& m) {
         const index first = chunk * chunk_positions;
-        const index left = p.queries - first;
-        kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first,
-                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+        kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first, chunk_length(p.queries, first),
+                             m.state, m.normaliser);
     };
     for_each_link(device, plan, base, [&](index lane, index slot, index chain, index link, chain_turn& turn) {
         linear_forward<E> kernel(p, leaves, scratch(lane));
@@ -58,20 +56,20 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
             return;
         }
         const index first = link * chunk_positions;
-        kernel.prepare(b, h, first, p.keys - first < chunk_positions ? p.keys - first : chunk_positions);
+        kernel.prepare(b, h, first, chunk_length(p.keys, first));
         if (!turn.take()) return;
         if (link == 0) kernel.begin(b, h, m);
         kernel.update(m);
         if (link + 1 == plan.links && p.last.data != nullptr) kernel.write_state(b, h, m);
         turn.pass();
         if (plan.whole && link + 1 == plan.links)
-            for (index chunk = 0; chunk < chunks(p.queries); ++chunk) answer(kernel, chain, chunk, m);
+            for (index chunk = 0; chunk < chunks_of(p.queries); ++chunk) answer(kernel, chain, chunk, m);
     });
     if (p.causal || plan.whole) return;
-    for_each_task(device, plan.lanes, plan.chains * chunks(p.queries), [&](index lane, index task) {
+    for_each_task(device, plan.lanes, plan.chains * chunks_of(p.queries), [&](index lane, index task) {
         linear_forward<E> kernel(p, leaves, scratch(lane));
-        answer(kernel, task / chunks(p.queries), task % chunks(p.queries),
-               state_of(task / chunks(p.queries)));
+        answer(kernel, task / chunks_of(p.queries), task % chunks_of(p.queries),
+               state_of(task / chunks_of(p.queries)));
     });
 }
 HEED_ONCE_FOR_ELEMENTS(run_linear);
@@ -82,7 +80,7 @@ void read_state(linear_problem<E>& p, device_ref device, workspace& ws) {
     using T = typename linear_problem<E>::T;
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.heads * p.queries == 0) return;
-    const index chunks = (p.queries + chunk_positions - 1) / chunk_positions;
+    const index chunks = chunks_of(p.queries);
     const index lanes = device.lanes();
     const linear_forward<E> measure(p, leaves);
     arena counting;
@@ -99,10 +97,9 @@ void read_state(linear_problem<E>& p, device_ref device, workspace& ws) {
         const head_state<T> m = measure.state_in(rest);
         const index head = task / chunks;
         const index first = task % chunks * chunk_positions;
-        const index left = p.queries - first;
         kernel.begin(head / p.kv_heads, head % p.kv_heads, m);
-        kernel.write_outputs(head / p.kv_heads, head % p.kv_heads, first,
-                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+        kernel.write_outputs(head / p.kv_heads, head % p.kv_heads, first, chunk_length(p.queries, first),
+                             m.state, m.normaliser);
     });
 }
 
