@@ -58,8 +58,9 @@ struct linear_call : query_call {
         setup.problem.y = either_of<T>(y);
         setup.bind_states(function, used, options...);
         used.validate(options...);
-        with_resources([&](const device_ref device, workspace& ws) { run_linear(setup.problem, device, ws); },
-                       options...);
+        with_resources(
+            [&](const device_ref device, workspace& scratch) { run_linear(setup.problem, device, scratch); },
+            options...);
     }
 };
 

@@ -99,7 +99,7 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
 template <class Form>
 const double* walk_backward(const Form& form, const cummax_plan& plan,
                             const call_states<typename Form::number>& states, device_ref device_,
-                            workspace& ws) {
+                            workspace& scratch) {
     using T = typename Form::number;
     if (plan.chains == 0) return nullptr;
     const index chunks = (plan.positions + cummax_chunk - 1) / cummax_chunk;
@@ -117,30 +117,30 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
         cache_lines(static_cast<std::size_t>(plan.chains * form.sums) * sizeof(double));
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
     bool fused = false;
-    std::size_t scratch =
+    std::size_t form_bytes =
         cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
         cache_lines(static_cast<std::size_t>(rounded_up(form.sums * 2, 16)) * number) + 4 * each;
     std::size_t buffer_bytes = cache_lines(static_cast<std::size_t>(form.buffers * table) * number);
     if constexpr (fuses<Form>) {
         fused = plan.group > 1 && !in_turns;
         if (fused) {
-            scratch = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
+            form_bytes = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
             buffer_bytes *= fused_chunks;
         }
     }
     // The two walks use the same memory one after the other.
     const std::size_t max_slots = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
     const std::size_t walk_bytes = 2 * each * max_slots +
-                                   (scratch + buffer_bytes) * static_cast<std::size_t>(lanes) +
+                                   (form_bytes + buffer_bytes) * static_cast<std::size_t>(lanes) +
                                    static_cast<std::size_t>(plan.chains) * sizeof(chain_progress);
-    char* const all = static_cast<char*>(ws.reserve(states_bytes + sums_bytes + walk_bytes));
+    char* const all = static_cast<char*>(scratch.reserve(states_bytes + sums_bytes + walk_bytes));
     T* const starts = reinterpret_cast<T*>(all);
     double* const sums = reinterpret_cast<double*>(all + states_bytes);
     for (index i = 0; i < plan.chains * form.sums; ++i) sums[i] = 0;
     char* const base = all + states_bytes + sums_bytes;
     if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
 
-    const std::size_t lane_bytes = scratch + buffer_bytes;
+    const std::size_t lane_bytes = form_bytes + buffer_bytes;
     if constexpr (fuses<Form>) {
         if (fused) {
             walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);

@@ -35,7 +35,9 @@ void run_forward(Form& form, const cummax_plan& plan, const call_states<typename
                  const Options&... options) {
     run_form(
         form, plan,
-        [&](const device_ref device, workspace& ws) { walk_forward(form, plan, states, device, ws); },
+        [&](const device_ref device, workspace& scratch) {
+            walk_forward(form, plan, states, device, scratch);
+        },
         options...);
 }
 // finish(sums) with the form's sums of every chain.
@@ -44,8 +46,8 @@ void run_backward(Form& form, const cummax_plan& plan, const call_states<typenam
                   const Finish& finish, const Options&... options) {
     run_form(
         form, plan,
-        [&](const device_ref device, workspace& ws) {
-            finish(walk_backward(form, plan, states, device, ws));
+        [&](const device_ref device, workspace& scratch) {
+            finish(walk_backward(form, plan, states, device, scratch));
         },
         options...);
 }

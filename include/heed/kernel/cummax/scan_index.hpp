@@ -107,13 +107,14 @@ struct cummax_index_call : cummax_scan_call {
             direction.back};
         run_form(
             form, plan,
-            [&](const device_ref device_, workspace& ws) {
+            [&](const device_ref device_, workspace& scratch) {
                 if (plan.chains == 0 || plan.positions == 0) return;
                 const index step = form.step(plan);
                 index lanes = device_.lanes();
                 if (lanes > plan.chains) lanes = plan.chains;
                 const std::size_t each = static_cast<std::size_t>(walk.scratch(plan, step)) * sizeof(S);
-                char* const base = static_cast<char*>(ws.reserve(each * static_cast<std::size_t>(lanes)));
+                char* const base =
+                    static_cast<char*>(scratch.reserve(each * static_cast<std::size_t>(lanes)));
                 for_each_task(device_, lanes, plan.chains, [&](index lane, index chain) {
                     walk(chain, step, {reinterpret_cast<S*>(base + each * static_cast<std::size_t>(lane))});
                 });

@@ -91,7 +91,7 @@ struct cummax_form {
 
 template <class Form>
 void walk_forward(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
-                  device_ref device_, workspace& ws) {
+                  device_ref device_, workspace& scratch) {
     using T = typename Form::number;
     if (plan.chains == 0) return;
     const index step = form.step(plan);
@@ -101,18 +101,18 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
     const index size = plan.state_size();
     const std::size_t number = sizeof(T);
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
-    const std::size_t scratch =
+    const std::size_t lane_bytes =
         cache_lines(static_cast<std::size_t>(form.forward_scratch(plan, step)) * number) + 2 * each;
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
-    const std::size_t scratch_bytes = scratch * static_cast<std::size_t>(chains.lanes);
-    char* const base = static_cast<char*>(ws.reserve(state_bytes + scratch_bytes + chains.bytes()));
+    const std::size_t scratch_bytes = lane_bytes * static_cast<std::size_t>(chains.lanes);
+    char* const base = static_cast<char*>(scratch.reserve(state_bytes + scratch_bytes + chains.bytes()));
     const T none = minus_infinity<T>();
     for_each_link(device_, chains, base + state_bytes + scratch_bytes,
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
                       const cummax_slice at(plan, chain);
                       T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
-                      cummax_scratch<T> mine{reinterpret_cast<T*>(base + state_bytes +
-                                                                  scratch * static_cast<std::size_t>(lane))};
+                      cummax_scratch<T> mine{reinterpret_cast<T*>(
+                          base + state_bytes + lane_bytes * static_cast<std::size_t>(lane))};
                       const index first = link * length;
                       const index last = first + length < plan.positions ? first + length : plan.positions;
                       T* run = state;

@@ -157,11 +157,11 @@ void multiply_nothing(const matrix<T>& c, const T* bias, bool add) {
 }
 
 // c = a b, or c += a b when `add`; with `bias` (c.columns numbers, or null) added to every row. c overlaps
-// none of the others. Scratch comes from `ws`.
+// none of the others. Scratch comes from `scratch`.
 template <class T>
 void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a,
               const std::type_identity_t<matrix<const T>>& b, const std::type_identity_t<T>* bias, bool add,
-              device_ref device, workspace& ws) {
+              device_ref device, workspace& scratch) {
     if (c.rows == 0 || c.columns == 0) return;
     if (a.columns == 0) return multiply_nothing(c, bias, add);
     const index lanes = device.lanes();
@@ -172,7 +172,7 @@ void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a
         transposes ? dense_product<T>(transposed(c), transposed(b), transposed(a), bias, true, add, lanes)
                    : dense_product<T>(c, a, b, bias, false, add, lanes);
     const std::size_t each = product.bytes();
-    char* const base = static_cast<char*>(ws.reserve(each * static_cast<std::size_t>(product.lanes())));
+    char* const base = static_cast<char*>(scratch.reserve(each * static_cast<std::size_t>(product.lanes())));
     for_each_task(device, product.lanes(), product.tasks(), [&](index lane, index task) {
         product.run(task, base + each * static_cast<std::size_t>(lane));
     });

@@ -53,13 +53,13 @@ void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, con
 template <class T, class Weight>
 void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view<const T>& g,
                     const view<const T>& a, const view<const T>& b, const Weight& weight_of,
-                    device_ref device, workspace& ws) {
+                    device_ref device, workspace& scratch) {
     const auto& leaf = elementwise_leaves_on_target<T>();
     const index tasks = g.batch() * ((g.positions() + blend_positions - 1) / blend_positions);
     const std::size_t parts_bytes = cache_lines(static_cast<std::size_t>(tasks * g.heads()) * sizeof(double));
     const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(g.features()) * sizeof(T));
-    char* const base =
-        static_cast<char*>(ws.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(device.lanes())));
+    char* const base = static_cast<char*>(
+        scratch.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(device.lanes())));
     double* const parts = reinterpret_cast<double*>(base);
     for_each_blend_task(g, device, [&](index lane, index task, index batch, index first, index n) {
         T* const row = reinterpret_cast<T*>(base + parts_bytes + row_bytes * static_cast<std::size_t>(lane));

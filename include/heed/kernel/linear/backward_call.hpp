@@ -84,8 +84,9 @@ struct linear_backward_call : query_backward_call {
             used.writes("the gradient of beta", bytes_of(t));
         }
         used.validate(options...);
-        with_resources([&](const device_ref device, workspace& ws) { run_linear_backward(p, g, device, ws); },
-                       options...);
+        with_resources(
+            [&](const device_ref device, workspace& scratch) { run_linear_backward(p, g, device, scratch); },
+            options...);
     }
 };
 

@@ -19,7 +19,7 @@ public:
 
     // The problem's maps are made ready on the way.
     linear_backward_layout(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                           const chain_plan& plan, index states, workspace& ws)
+                           const chain_plan& plan, index states, workspace& scratch)
         : p_(p), g_(g), leaves_(leaves), states_(states), measure_(p, leaves), back_(p, g, leaves) {
         arena counting;
         measure_.state_in(counting);
@@ -30,8 +30,8 @@ public:
         progress_ = cache_lines(plan.bytes());
         const linear_preparation<E> preparation(p, leaves);
         char* const start = static_cast<char*>(
-            ws.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
-                       chain_ * static_cast<std::size_t>(plan.state_slots())));
+            scratch.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
+                            chain_ * static_cast<std::size_t>(plan.state_slots())));
         preparation.run(p, start);
         base_ = start + preparation.bytes();
         chains_ = base_ + progress_ + lane_ * static_cast<std::size_t>(plan.lanes);
@@ -54,12 +54,12 @@ public:
         T* const saved = here.take<T>(states_ * (measure_.state_size() + measure_.normaliser_size()));
         return {forward, flow, saved, measure_.state_size(), measure_.normaliser_size()};
     }
-    linear_forward<E> forward(index lane) const { return {p_, leaves_, scratch(lane)}; }
-    linear_backward<E> backward(index lane) const { return {p_, g_, leaves_, scratch(lane)}; }
+    linear_forward<E> forward(index lane) const { return {p_, leaves_, lane_scratch(lane)}; }
+    linear_backward<E> backward(index lane) const { return {p_, g_, leaves_, lane_scratch(lane)}; }
     void* progress() const { return base_; }
 
 private:
-    arena scratch(index lane) const {
+    arena lane_scratch(index lane) const {
         return arena(base_ + progress_ + lane_ * static_cast<std::size_t>(lane));
     }
 
@@ -78,10 +78,10 @@ private:
 
 template <class E>
 void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                         device_ref device, workspace& ws) {
+                         device_ref device, workspace& scratch) {
     const index links = chunks_of(p.keys);
     const chain_plan plan(p.batch * p.kv_heads, links, device.lanes());
-    const linear_backward_layout<E> layout(p, g, leaves, plan, links, ws);
+    const linear_backward_layout<E> layout(p, g, leaves, plan, links, scratch);
     const auto keep = [&](index lane, index slot, index chain, index link, chain_turn& turn) {
         auto kernel = layout.forward(lane);
         const auto states = layout.at(slot);
@@ -109,11 +109,11 @@ void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, con
 
 template <class E>
 void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                       device_ref device, workspace& ws) {
+                       device_ref device, workspace& scratch) {
     // States of all chains at once: the three sweeps follow one another.
     chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     plan.whole = false;
-    const linear_backward_layout<E> layout(p, g, leaves, plan, 1, ws);
+    const linear_backward_layout<E> layout(p, g, leaves, plan, 1, scratch);
     for_each_link(device, plan, layout.progress(),
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
                       auto kernel = layout.forward(lane);
@@ -150,7 +150,7 @@ void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const
 
 template <class E>
 void run_linear_backward(linear_problem<E>& p, const linear_gradients<E>& g, device_ref device,
-                         workspace& ws) {
+                         workspace& scratch) {
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;
     // Without query heads a causal state still moves, and so do the gradients of what moved it.
@@ -160,8 +160,8 @@ void run_linear_backward(linear_problem<E>& p, const linear_gradients<E>& g, dev
         clear_rows(p, leaves, g.v, p.kv_heads, p.keys, p.value_features);
         return pass_state(p, g.final_gradient, g.initial);
     }
-    if (p.causal) return run_causal_backward(p, g, leaves, device, ws);
-    run_full_backward(p, g, leaves, device, ws);
+    if (p.causal) return run_causal_backward(p, g, leaves, device, scratch);
+    run_full_backward(p, g, leaves, device, scratch);
 }
 HEED_ONCE_FOR_ELEMENTS(run_linear_backward);
 

@@ -175,7 +175,7 @@ struct read_linear_state_call : call_base {
         p.coded_initial = p.random_features > 0;
         used.reads("the state", bytes_of(state));
         used.validate(options...);
-        with_resources([&](const device_ref device, workspace& ws) { read_state(p, device, ws); },
+        with_resources([&](const device_ref device, workspace& scratch) { read_state(p, device, scratch); },
                        options...);
     }
 };

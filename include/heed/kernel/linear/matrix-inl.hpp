@@ -76,13 +76,12 @@ HEED_INLINE void multiply_block(const detail::matrix_product<T>& p, index r, ind
     }
 }
 
-// What block number `block` fetches of the lines that are wanted soon: so few at once that none waits for
-// another.
+// The lines of block `turn` among those that are wanted soon: so few at once that none waits for another.
 inline constexpr index soon_lines = 16;
 template <class T>
-HEED_INLINE void fetch_soon(const detail::matrix_product<T>& p, index block) {
+HEED_INLINE void fetch_soon(const detail::matrix_product<T>& p, index turn) {
 #if defined(__GNUC__) || defined(__clang__)
-    const index first = block * soon_lines * 64;
+    const index first = turn * soon_lines * 64;
     for (const detail::memory_span& span : p.soon) {
         if (first >= span.bytes) continue;
         for (index i = 0; i < soon_lines; ++i) detail::fetch_line(span.begin + first + i * 64);
@@ -93,9 +92,9 @@ HEED_INLINE void fetch_soon(const detail::matrix_product<T>& p, index block) {
 template <terms Which, int Packs, class T>
 HEED_INLINE void multiply_columns(const detail::matrix_product<T>& p, index column) {
     index r = 0;
-    index block = column / Packs * (p.rows / matrix_rows);
+    index turn = column / Packs * (p.rows / matrix_rows);
     for (; r + matrix_rows <= p.rows; r += matrix_rows) {
-        fetch_soon(p, block++);
+        fetch_soon(p, turn++);
         multiply_block<Which, matrix_rows, Packs>(p, r, column);
     }
     for (; r < p.rows; ++r) multiply_block<Which, 1, Packs>(p, r, column);

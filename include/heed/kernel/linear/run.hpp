@@ -12,7 +12,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 template <class E>
-void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
+void run_linear(linear_problem<E>& p, device_ref device, workspace& scratch) {
     using T = typename linear_problem<E>::T;
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
@@ -20,7 +20,7 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
         clear_rows(p, leaves, p.y, p.heads, p.queries, p.value_features);
         return pass_state(p, p.initial, p.last);
     }
-    if (is_short(p)) return run_short(p, leaves, device, ws);
+    if (is_short(p)) return run_short(p, leaves, device, scratch);
     const chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     const linear_forward<E> measure(p, leaves);
     arena counting;
@@ -30,11 +30,12 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
     const std::size_t progress = cache_lines(plan.bytes());
     const std::size_t lane_count = static_cast<std::size_t>(plan.lanes);
     const linear_preparation<E> preparation(p, leaves);
-    char* const start = static_cast<char*>(ws.reserve(preparation.bytes() + progress + each * lane_count +
-                                                      state * static_cast<std::size_t>(plan.state_slots())));
+    char* const start =
+        static_cast<char*>(scratch.reserve(preparation.bytes() + progress + each * lane_count +
+                                           state * static_cast<std::size_t>(plan.state_slots())));
     preparation.run(p, start);
     char* const base = start + preparation.bytes();
-    const auto scratch = [&](index lane) {
+    const auto lane_scratch = [&](index lane) {
         return arena(base + progress + each * static_cast<std::size_t>(lane));
     };
     const auto state_of = [&](index slot) {
@@ -47,7 +48,7 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
                              m.state, m.normaliser);
     };
     for_each_link(device, plan, base, [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-        linear_forward<E> kernel(p, leaves, scratch(lane));
+        linear_forward<E> kernel(p, leaves, lane_scratch(lane));
         const head_state<T> m = state_of(slot);
         const index b = chain / p.kv_heads;
         const index h = chain % p.kv_heads;
@@ -67,7 +68,7 @@ void run_linear(linear_problem<E>& p, device_ref device, workspace& ws) {
     });
     if (p.causal || plan.whole) return;
     for_each_task(device, plan.lanes, plan.chains * chunks_of(p.queries), [&](index lane, index task) {
-        linear_forward<E> kernel(p, leaves, scratch(lane));
+        linear_forward<E> kernel(p, leaves, lane_scratch(lane));
         answer(kernel, task / chunks_of(p.queries), task % chunks_of(p.queries),
                state_of(task / chunks_of(p.queries)));
     });
@@ -76,7 +77,7 @@ HEED_ONCE_FOR_ELEMENTS(run_linear);
 
 // Queries against a state that stands: p.initial.
 template <class E>
-void read_state(linear_problem<E>& p, device_ref device, workspace& ws) {
+void read_state(linear_problem<E>& p, device_ref device, workspace& scratch) {
     using T = typename linear_problem<E>::T;
     const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.heads * p.queries == 0) return;
@@ -88,7 +89,7 @@ void read_state(linear_problem<E>& p, device_ref device, workspace& ws) {
     const linear_preparation<E> preparation(p, leaves);
     const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
     char* const start =
-        static_cast<char*>(ws.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
+        static_cast<char*>(scratch.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
     preparation.run(p, start);
     for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
         char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);

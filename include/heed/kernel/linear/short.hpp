@@ -236,7 +236,8 @@ private:
 
 // Every head is a task.
 template <class E>
-void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device, workspace& ws) {
+void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device,
+               workspace& scratch) {
     const index heads = p.batch * p.kv_heads;
     const index lanes = least(device.lanes(), heads);
     const linear_short<E> measure(p, leaves);
@@ -245,7 +246,7 @@ void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, devic
     alignas(workspace::alignment) char on_stack[stack_bytes];
     char* const start = each * static_cast<std::size_t>(lanes) <= stack_bytes
                             ? on_stack
-                            : static_cast<char*>(ws.reserve(each * static_cast<std::size_t>(lanes)));
+                            : static_cast<char*>(scratch.reserve(each * static_cast<std::size_t>(lanes)));
     if (lanes == 1) {
         linear_short<E> kernel(p, leaves, arena(start));
         for (index head = 0; head < heads; ++head) kernel.run(head / p.kv_heads, head % p.kv_heads);
