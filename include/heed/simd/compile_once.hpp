@@ -9,8 +9,8 @@
 //     #include <heed/heed.hpp>
 //
 // compiles them, for all element types. Several can share that work: what a unit includes in front of
-// simd/compile_here.hpp it names, what is new behind it, it compiles (tests/support/leaves_others.cpp). Neither
-// depends on a call's options, so the code is the same. A unit whose flags differ has other names
+// simd/compile_here.hpp it names, what is new behind it, it compiles (tests/support/leaves_others.cpp).
+// Neither depends on a call's options, so the code is the same. A unit whose flags differ has other names
 // (core/config.hpp) and would not link: it compiles its own.
 #pragma once
 
