@@ -26,10 +26,6 @@ struct cummax_attention_form : cummax_form<E> {
     in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(o, at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step, T* max,
-                 T* buffer) const {
-        this->largest_of(*this, plan, at, first, last, step, max, buffer);
-    }
 
     static index step(const cummax_plan& plan) { return cummax_step(plan); }
     index forward_scratch(const cummax_plan& plan, index step_) const { return 9 * step_ * plan.pad; }
@@ -78,7 +74,6 @@ struct cummax_attention_form : cummax_form<E> {
     }
 
     static constexpr index buffers = 7;  // of converted rows
-    static constexpr index sums = 0;
     // The maxima over heads of every head, and what they and the output receive.
     static index backward_scratch(const cummax_plan& plan) {
         return (2 * plan.group + 1) * cummax_chunk * plan.pad;

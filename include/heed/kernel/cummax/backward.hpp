@@ -36,8 +36,8 @@ void walk_starts(const Form& form, const cummax_plan& plan,
             fill(start, (last - first) * size, minus_infinity<T>());
             for (index c = first; c < last; ++c) {
                 const index end = (c + 1) * cummax_chunk;
-                form.largest(plan, at, c * cummax_chunk, end < plan.positions ? end : plan.positions,
-                             cummax_chunk, start + (c - first) * size, mine);
+                largest(form, plan, at, c * cummax_chunk, end < plan.positions ? end : plan.positions,
+                        cummax_chunk, start + (c - first) * size, mine);
             }
             if (!turn.take()) return;
             if (link == 0) read_state(initial, plan, at, minus_infinity<T>(), state);
@@ -50,20 +50,6 @@ void walk_starts(const Form& form, const cummax_plan& plan,
             turn.pass();
         });
 }
-
-// A form that does a head's rows in one pass down and one back up.
-template <class Form>
-inline constexpr bool fuses = false;
-template <class Form>
-requires(Form::fused)
-inline constexpr bool fuses<Form> = true;
-
-// A form of one head a chain that leaves the buffer of its source alone.
-template <class Form>
-inline constexpr bool keeps_source = false;
-template <class Form>
-requires(Form::keeps_source)
-inline constexpr bool keeps_source<Form> = true;
 
 // Chunks that a fused form takes at a time: long runs of one head suit the memory (measured S=16384 H=8 d=64:
 // one 16.4 ms, two 14.8, four 14.4 with twice the tables).
@@ -121,7 +107,7 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
         cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
         cache_lines(static_cast<std::size_t>(rounded_up(form.sums * 2, 16)) * number) + 4 * each;
     std::size_t buffer_bytes = cache_lines(static_cast<std::size_t>(form.buffers * table) * number);
-    if constexpr (fuses<Form>) {
+    if constexpr (Form::fused) {
         fused = plan.group > 1 && !in_turns;
         if (fused) {
             form_bytes = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
@@ -141,7 +127,7 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
     if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
 
     const std::size_t lane_bytes = form_bytes + buffer_bytes;
-    if constexpr (fuses<Form>) {
+    if constexpr (Form::fused) {
         if (fused) {
             walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
             return sums;
@@ -177,7 +163,7 @@ const double* walk_backward(const Form& form, const cummax_plan& plan,
                 form.gradients(plan, at, t, n, e, de, part, buffers, mine);
             }
             const auto source = [&](index h) {
-                return keeps_source<Form> ? sources : form.source(at, h, t, n, buffers);
+                return Form::keeps_source ? sources : form.source(at, h, t, n, buffers);
             };
             // Rows from the last position to the first.
             const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };

@@ -33,10 +33,6 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
         return {{kept_finite<T>(a), kept_finite<T>(1 - a)}};
     }
 
-    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
-                 T* max, T* buffer) const {
-        this->largest_of(*this, plan, at, first, last, step_, max, buffer);
-    }
     static index step(const cummax_plan&) { return cummax_chunk; }
     index forward_scratch(const cummax_plan& plan, index step_) const {
         return (3 * plan.group + 5) * step_ * plan.pad;

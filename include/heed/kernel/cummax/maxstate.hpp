@@ -31,11 +31,6 @@ struct maxstate_form : cummax_form<E> {
         leaf->source(in, out, &factor, n, at.features);
         return {u, io.pad};
     }
-    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
-                 T* max, T* buffer) const {
-        this->largest_of(*this, plan, at, first, last, step_, max, buffer);
-    }
-    static index step(const cummax_plan&) { return cummax_chunk; }
     static index forward_scratch(const cummax_plan& plan, index step_) { return 7 * step_ * plan.pad; }
     void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
@@ -54,8 +49,6 @@ struct maxstate_form : cummax_form<E> {
     }
 
     static constexpr index buffers = 5;
-    static constexpr index sums = 0;
-    static index backward_scratch(const cummax_plan&) { return 0; }
     void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de, double*,
                    T* buffer, cummax_scratch<T>) const {
         const index table = n * plan.pad;

@@ -33,11 +33,6 @@ struct maxstate_super_form : cummax_form<E> {
     in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(u[2], at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
-                 T* max, T* buffer) const {
-        this->largest_of(*this, plan, at, first, last, step_, max, buffer);
-    }
-    static index step(const cummax_plan&) { return cummax_chunk; }
 
     // All five inputs of all heads of the group, where they stand or in [u][head] tables of the buffer.
     in_rows input(const cummax_plan& plan, const cummax_slice& at, index i, index h, index t, index n,

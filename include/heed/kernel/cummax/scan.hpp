@@ -30,12 +30,6 @@ struct cummax_scan_form : cummax_form<E> {
     in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
         return io.read(x, at, head, t, n, buffer);
     }
-    void largest(const cummax_plan& plan, const cummax_slice& at, index first, index last, index step_,
-                 T* max, T* buffer) const {
-        if (!by_lanes) return this->largest_of(*this, plan, at, first, last, step_, max, buffer);
-        for (index t = first; t < last; t += step_)
-            scan_lanes(at, t, last - t < step_ ? last - t : step_, {}, max, buffer, cummax_lanes<T>{}, 0);
-    }
     // Positions t to t + n along lanes: where they stand, or converted into buffers, [feature][position].
     // `rows` says where indices go, if anywhere; `leaf` is which of the table's.
     void scan_lanes(const cummax_slice& at, index t, index n, const strided<E>& to, T* state, T* buffer,
@@ -67,7 +61,7 @@ struct cummax_scan_form : cummax_form<E> {
                  cummax_scratch<T> mine) const {
         if (by_lanes) return scan_lanes(at, t, n, y, state, mine.next, cummax_lanes<T>{}, 0);
         T* const buffer = mine.take(n * plan.pad);
-        if (y.data == nullptr) return largest(plan, at, t, t + n, n, state, buffer);
+        if (y.data == nullptr) return largest(*this, plan, at, t, t + n, n, state, buffer);
         T* const y_buffer = mine.take(n * plan.pad);
         const in_rows in[] = {{state, 0}, source(at, 0, t, n, buffer)};
         const out_rows out[] = {{state, 0}, io.write(y, at, 0, t, y_buffer)};
@@ -76,9 +70,7 @@ struct cummax_scan_form : cummax_form<E> {
     }
 
     static constexpr index buffers = 4;
-    static constexpr index sums = 0;
     static constexpr bool keeps_source = true;
-    static index backward_scratch(const cummax_plan&) { return 0; }
     void gradients(const cummax_plan&, const cummax_slice& at, index t, index n, T*, T* de, double*, T*,
                    cummax_scratch<T>) const {
         io.copy(g, at, 0, t, n, de);

@@ -52,25 +52,19 @@ inline index cummax_link(const cummax_plan& plan, index step) {
     return rows < step ? step : rows / step * step;
 }
 
-// What every form has: the leaves, and the maximum over some positions of its source.
+// What forms have in common; one that differs says so.
 template <class E>
 struct cummax_form {
     using element = E;
     using number = typename cummax_leaves<E>::T;
     cummax_io<E> io;
 
-    template <class Form>
-    static void largest_of(const Form& form, const cummax_plan& plan, const cummax_slice& at, index first,
-                           index last, index step, number* max, number* buffer) {
-        for (index h = 0; h < plan.group; ++h)
-            for (index t = first; t < last; t += step) {
-                const index n = last - t < step ? last - t : step;
-                const cummax_rows<const number> in[] = {{max + h * plan.pad, 0},
-                                                        form.source(at, h, t, n, buffer)};
-                const cummax_rows<number> out[] = {{max + h * plan.pad, 0}};
-                form.io.leaf->later(in, out, nullptr, n, at.features);
-            }
-    }
+    static index step(const cummax_plan&) { return cummax_chunk; }  // positions of a forward's step
+    static constexpr index sums = 0;                                // numbers that the backward adds up
+    static constexpr bool fused = false;         // goes down a position's heads and back up in one pass each
+    static constexpr bool keeps_source = false;  // one head a chain, whose source's buffer stays as it is
+    static index backward_scratch(const cummax_plan&) { return 0; }
+
     // state = later(state, max), with the numbers between rows of features.
     void join(const cummax_plan& plan, number* state, const number* max) const {
         const cummax_rows<const number> in[] = {{state, 0}, {max, 0}};
@@ -88,6 +82,26 @@ struct cummax_form {
         return in[1];
     }
 };
+
+// The maximum over positions [first, last) of a form's source joins `max`.
+template <class Form, class T = typename Form::number>
+void largest(const Form& form, const cummax_plan& plan, const cummax_slice& at, index first, index last,
+             index step, T* max, T* buffer) {
+    if constexpr (requires { form.by_lanes; }) {
+        if (form.by_lanes) {
+            for (index t = first; t < last; t += step)
+                form.scan_lanes(at, t, least(last - t, step), {}, max, buffer, {}, 0);
+            return;
+        }
+    }
+    for (index h = 0; h < plan.group; ++h)
+        for (index t = first; t < last; t += step) {
+            const index n = least(last - t, step);
+            const cummax_rows<const T> in[] = {{max + h * plan.pad, 0}, form.source(at, h, t, n, buffer)};
+            const cummax_rows<T> out[] = {{max + h * plan.pad, 0}};
+            form.io.leaf->later(in, out, nullptr, n, at.features);
+        }
+}
 
 template <class Form>
 void walk_forward(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
@@ -121,7 +135,7 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
                           T* const max = mine.take(size);
                           run = mine.take(size);
                           fill(max, size, none);
-                          form.largest(plan, at, first, last, step, max, mine.next);
+                          largest(form, plan, at, first, last, step, max, mine.next);
                           if (!turn.take()) return;
                           for (index i = 0; i < size; ++i) run[i] = state[i];
                           form.join(plan, state, max);
