@@ -46,11 +46,11 @@ HEED_INLINE lane_bits nan_lanes(V) {
 #endif
 
 // Of two numbers the larger, of equal ones the last.
-template <bool Careful>
+template <bool MayBeNan>
 struct later_number {
     template <class V>
     static HEED_INLINE V of(V a, V b) {
-        if constexpr (Careful || !larger_is_later)
+        if constexpr (MayBeNan || !larger_is_later)
             return cummax_later(a, b);
         else
             return larger(a, b);  // later() where neither is a NaN: of equal ones it is b
@@ -197,9 +197,9 @@ struct cummax_lane_walk {
         else
             scan<Whole, Back, true>(x, i, left);
     }
-    template <bool Whole, bool Back, bool Careful>
+    template <bool Whole, bool Back, bool MayBeNan>
     HEED_INLINE void scan(const V* x, index i, index left) {
-        using number = later_number<Careful>;
+        using number = later_number<MayBeNan>;
         const index at = Back ? -i - left + 1 : i;
         const V none = set<V>(detail::minus_infinity<T>());
         HEED_UNROLL
