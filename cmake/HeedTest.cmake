@@ -19,7 +19,8 @@ target_include_directories(heed_test_allocation PRIVATE "${CMAKE_CURRENT_SOURCE_
 target_precompile_headers(heed_test_allocation PRIVATE "${HEED_EIGEN_HEADER}"
   "${CMAKE_CURRENT_SOURCE_DIR}/support/catch.hpp")
 
-add_library(heed_test_leaves STATIC support/leaves.cpp)
+add_library(heed_test_leaves STATIC
+  support/leaves_attention.cpp support/leaves_linear.cpp support/leaves_others.cpp)
 heed_own(heed_test_leaves)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64|i[3-6]86)$")

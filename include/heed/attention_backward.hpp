@@ -62,14 +62,14 @@ struct attention_backward_call : query_backward_call {
     static constexpr void beside() {
         check_backward_attention<Options...>();
     }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy,
+    static auto shapes(std::string_view function, const auto& q, const auto& k, const auto& v, const auto& dy,
                        const auto& y) {
         const auto needed = check_gradient_shapes(function, q, k, v, dy);
         check_same_extents(function, "y", y, "the output", dy);
         return needed;
     }
     template <class DX, class T>
-    void run(const char* function, call_memory& used, const view<DX>& dq, const view<DX>& dk,
+    void run(std::string_view function, call_memory& used, const view<DX>& dq, const view<DX>& dk,
              const view<DX>& dv, const view<const T>& q, const auto& k, const auto& v, const auto& dy,
              const auto& y, const auto&... options) const {
         const auto t = as_table(lse);

@@ -52,21 +52,15 @@ struct linear_call : query_call {
         check_linear_options<Options...>();
     }
     template <class T, class Y, class... Options>
-    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
                     const view<const T>& k, const view<const T>& v, const Options&... options) {
-        using E = storage_t<T>;
-        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v, leaves);
-        linear_problem<E>& p = setup.problem;
-        if constexpr (std::is_same_v<Y, T>)
-            p.y = strided_of<E>(y);
-        else
-            p.y_sum = strided_of<sum_t<T>>(y);
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v);
+        setup.problem.y = stored_or_sum_of<T>(y);
         setup.bind_states(function, used, options...);
         used.validate(options...);
-        with_resources([&](const device_ref device,
-                           workspace& memory) { run_linear(p, leaves, device, device.lanes(), memory); },
-                       options...);
+        with_resources(
+            [&](const device_ref device, workspace& scratch) { run_linear(setup.problem, device, scratch); },
+            options...);
     }
 };
 

@@ -57,8 +57,8 @@ template <class Call>
 struct rotary_call_base : call_base {
     // cos and sin have extents of their own, which run() looks at.
     template <class T>
-    static std::array<call_extents, 1> shapes(const char* function, const view<const T>& x, const auto& cos,
-                                              const auto& sin) {
+    static std::array<call_extents, 1> shapes(std::string_view function, const view<const T>& x,
+                                              const auto& cos, const auto& sin) {
         check_extents(function, Call::inputs[0], x);
         check_extents(function, "cos", cos);
         check_extents(function, "sin", sin);
@@ -72,7 +72,7 @@ struct rotary_call : rotary_call_base<rotary_call> {
     HEED_CALL("rotary", "y", "x", "cos or sin", "it takes interleaved, positions and on(device)");
     static constexpr const char* replaces = "x";
     template <class T>
-    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+    static void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& x,
                     const auto& cos, const auto& sin, const auto&... options) {
         rotate(function, inputs[0], used, y, x, cos, sin, sum_t<T>(1), options...);
     }
@@ -81,7 +81,7 @@ struct rotary_backward_call : rotary_call_base<rotary_backward_call> {
     HEED_CALL("rotary_backward", "dx", "dy", "cos or sin", "it takes interleaved, positions and on(device)");
     static constexpr const char* replaces = "dy";
     template <class T>
-    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& dy,
+    static void run(std::string_view function, call_memory& used, const view<T>& dx, const view<const T>& dy,
                     const auto& cos, const auto& sin, const auto&... options) {
         rotate(function, inputs[0], used, dx, dy, cos, sin, sum_t<T>(-1), options...);
     }

@@ -10,7 +10,7 @@ heed_must_not_compile(gated_with_decay MESSAGE "the attention inside does not ta
 heed_must_not_compile(gated_with_prefix MESSAGE "heed: this attention looks at what came before")
 heed_must_not_compile(native_with_alibi MESSAGE "the attention inside does not take one of these options")
 heed_must_not_compile(native_with_selector MESSAGE "the attention inside does not take one of these options")
-heed_must_not_compile(native_with_documents MESSAGE "heed: this attention looks at what came before")
+heed_must_not_compile(native_with_documents MESSAGE "heed::native_sparse_attention: this mask is not heed::causal")
 heed_must_not_compile(psa_missing MESSAGE "heed::psa_heads: heed::psa.\\.\\.\\.. is missing among the options")
 heed_must_not_compile(psa_with_other_selector MESSAGE "heed::psa_heads: heed::psa.\\.\\.\\.. is missing among the options")
 heed_must_not_compile(psa_with_dropout MESSAGE "the attention inside does not take one of these options")

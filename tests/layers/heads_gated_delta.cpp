@@ -111,7 +111,7 @@ TEST_CASE("gated delta heads: queries and keys as large as numbers go") {
                     for (long f = 0; f < features; ++f) x(0, p, f) *= static_cast<T>(size);
                 const auto rows = heed::detail::rows_of<const T>("test", "x", x);
                 const auto plain_rows = heed::detail::rows_of<const T>("test", "x", ones);
-                heed::detail::unit_length<T> unit, before;
+                heed::detail::l2_normalized<T> unit, before;
                 const auto none = heed::detail::device_of();
                 unit.forward(rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);
                 before.forward(plain_rows.heads_from(0, 1, features), static_cast<T>(1e-6), none);

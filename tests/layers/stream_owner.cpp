@@ -98,6 +98,7 @@ TEST_CASE("a first call that is refused does not bind its stream") {
     check_refused_first<heed::native_heads>(heed::window(3, 0));
     check_refused_first<heed::native_heads>(heed::native_blocks{.compress_block = -1});
     check_refused_first<heed::gated_delta_heads>(heed::window(3, 0));
+    check_refused_first<heed::linear_heads>(heed::window(3, 0), heed::causal);
     check_refused_first<heed::cummax_heads>(heed::window(3, 0));
     check_refused_first<heed::maxstate_heads>(heed::window(3, 0));
     check_refused_first<heed::maxstate_super_heads>(heed::window(3, 0));

@@ -109,7 +109,6 @@ TEST_CASE("a bad number reaches no other head, and of dy no position that came l
             if (in == where::q) poison(p.q, head * p.queries + t, p.d_k);
             if (in == where::k) poison(p.k, kv * p.keys + t, p.d_k);
             if (in == where::v) poison(p.v, kv * p.keys + t, p.d_v);
-            const heed_test::without_traps quiet;
             const auto bad = solve(p, dy, heed::on(lanes));
             long changed = changed_rows(clean.q, bad.q, [&](long h, long n) {
                 return in == where::dy || in == where::q ? h == head && n == t : h / group == kv && n >= t;

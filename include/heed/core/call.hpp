@@ -59,7 +59,7 @@ struct query_call : call_base {
     static constexpr bool writes_sums = true;
     static constexpr const char* replaces = "q";
     static constexpr std::size_t last_axis_of(std::size_t) { return 2; }  // v's
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v) {
+    static auto shapes(std::string_view function, const auto& q, const auto& k, const auto& v) {
         return check_shapes(function, q, k, v);
     }
 };
@@ -67,7 +67,8 @@ struct query_backward_call : call_base {
     static constexpr bool writes_sums = true;
     template <class... Gradients>
     using results = attention_gradients<Gradients...>;
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& dy) {
+    static auto shapes(std::string_view function, const auto& q, const auto& k, const auto& v,
+                       const auto& dy) {
         return check_gradient_shapes(function, q, k, v, dy);
     }
 };
@@ -80,7 +81,7 @@ auto tensors(X&&... x) {
 
 // The extents of what a call writes. Without a rule of its own all its tensors have those of the first.
 template <class Call, class First, class... Rest>
-auto shapes_of(const Call& call, const char* function, const First& first, const Rest&... rest) {
+auto shapes_of(const Call& call, std::string_view function, const First& first, const Rest&... rest) {
     if constexpr (requires { call.shapes(function, first, rest...); }) {
         return call.shapes(function, first, rest...);
     } else {
@@ -142,12 +143,13 @@ auto make_result(const Call& call, const Inputs& inputs, const Options&... optio
     });
 }
 
-// Into the caller's tensors.
+// Into the caller's tensors, under the name of the function that its user wrote: a layer's method, say.
 template <class Call, class Outputs, class Inputs, class... Options>
-void write_result(const Call& call, const Outputs& outputs, const Inputs& inputs, const Options&... options) {
+void write_result_as(std::string_view function, const Call& call, const Outputs& outputs,
+                     const Inputs& inputs, const Options&... options) {
     inputs([&]<class... X>(const X&... x) {
         if constexpr ((is_bundle<Options> || ...))
-            std::apply([&](const auto&... all) { write_result(call, outputs, inputs, all...); },
+            std::apply([&](const auto&... all) { write_result_as(function, call, outputs, inputs, all...); },
                        all_options(options...));
         else if constexpr (Call::template check_inputs<const X...>() &&
                            Call::template check_options<Options...>())
@@ -158,20 +160,25 @@ void write_result(const Call& call, const Outputs& outputs, const Inputs& inputs
                                 Call::writes_sums);
                 if constexpr (Call::template check_outputs<fit, Y&&...>())
                     [&](const auto&... from) {
-                        const auto needed = shapes_of(call, Call::name_into, from...);
+                        const auto needed = shapes_of(call, function, from...);
                         [&](const auto&... to) {
                             std::size_t i = 0;
-                            ((check_output(Call::name_into, Call::outputs, i, to.extents, bytes_of(to),
-                                           needed[i], Call::inputs, {from.extents...}),
+                            ((check_output(function, Call::outputs, i, to.extents, bytes_of(to), needed[i],
+                                           Call::inputs, {from.extents...}),
                               ++i),
                              ...);
-                            call_memory used(Call::name_into);
+                            call_memory used(function);
                             list_tensors<Call>(used, {bytes_of(to)...}, {bytes_of(from)...});
-                            call.run(Call::name_into, used, to..., from..., options...);
+                            call.run(function, used, to..., from..., options...);
                         }(view<written_element<Y>>(as_view(y))...);
                     }(view<const element_of_argument<const X>>(as_view(x))...);
             });
     });
+}
+
+template <class Call, class Outputs, class Inputs, class... Options>
+void write_result(const Call& call, const Outputs& outputs, const Inputs& inputs, const Options&... options) {
+    write_result_as(Call::name_into, call, outputs, inputs, options...);
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -66,9 +66,9 @@ constexpr bool are_outputs(const element_code (&out)[N], const element_code (&in
 // Output number i has the extents needed; a text compares it with an input that has them too, first of all
 // with the one it is made after.
 template <std::size_t Inputs>
-void check_output(const char* function, const name_list& outputs, std::size_t i, const call_extents& extents,
-                  const byte_span& memory, const call_extents& needed, const name_list& inputs,
-                  const call_extents (&from)[Inputs]) {
+void check_output(std::string_view function, const name_list& outputs, std::size_t i,
+                  const call_extents& extents, const byte_span& memory, const call_extents& needed,
+                  const name_list& inputs, const call_extents (&from)[Inputs]) {
     check_extents(function, outputs[i], extents, memory);
     for (std::size_t axis = 0; axis < 4; ++axis) {
         if (extents[axis] == needed[axis]) continue;

@@ -69,7 +69,7 @@ void check_cache(std::string_view function, std::string_view argument, const vie
 
 // y = x turned by angles whose sine is multiplied by `sign`; `input` is what an error text calls x.
 template <class T, class C, class D, class... Options>
-void rotate(const char* function, const char* input, call_memory& used, const view<T>& y,
+void rotate(std::string_view function, const char* input, call_memory& used, const view<T>& y,
             const view<const T>& x, const view<C>& cos, const view<D>& sin, sum_t<T> sign,
             const Options&... options) {
     using S = sum_t<T>;

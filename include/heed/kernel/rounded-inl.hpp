@@ -18,7 +18,7 @@ namespace heed::inline HEED_ABI::HEED_SIMD {
 #if HEED_VECTOR_EXTENSIONS
 template <class V>
 HEED_INLINE V rounded(V x) {
-#if defined(__x86_64__) && HEED_REGION == HEED_RANK_avx512
+#if defined(__x86_64__) && HEED_REGION == HEED_LEVEL_avx512
     __asm__("" : "+v"(x));
 #elif defined(__x86_64__)
     __asm__("" : "+x"(x));

@@ -3,7 +3,7 @@
 // and back
 #pragma once
 
-#include <heed/kernel/blend/run.hpp>
+#include <heed/kernel/elementwise/blend.hpp>
 #include <heed/layers/multi_head_parts.hpp>
 #include <heed/layers/residual_block.hpp>
 #include <heed/layers/sam_out_parameters.hpp>

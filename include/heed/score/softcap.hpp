@@ -32,7 +32,7 @@ struct softcap_option : option<option_kind::softcap> {
     void check_as(std::string_view function) const {
         if (!(is_positive_as<T>(cap) && cap < 1e30))
             fail(function, {"softcap is ", cap, ", needs a number above 0 and below 1e30, at least ",
-                            static_cast<double>(constants<T>::least_normal), " here"});
+                            static_cast<double>(constants<T>::min_normal), " here"});
     }
 };
 

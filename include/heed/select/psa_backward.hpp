@@ -43,7 +43,7 @@ struct psa_backward_call : query_backward_call {
                       "heed::psa_backward: the forward's heed::psa(...) is missing; give it as an option");
     }
     template <class T, class X, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<X>& dq, const view<X>& dk,
+    static void run(std::string_view function, call_memory& used, const view<X>& dq, const view<X>& dk,
                     const view<X>& dv, const view<const T>& q, const view<const T>& k, const view<const T>& v,
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;

@@ -8,14 +8,19 @@
 //     #define HEED_COMPILE_HERE
 //     #include <heed/heed.hpp>
 //
-// compiles them, for all element types. Neither depends on a call's options, so the code is the same. A unit
-// whose flags differ has other names (core/config.hpp) and would not link: it compiles its own.
+// compiles them, for all element types. Several can share that work: what a unit includes in front of
+// simd/compile_here.hpp it names, what is new behind it, it compiles (tests/support/leaves_others.cpp).
+// Neither depends on a call's options, so the code is the same. A unit whose flags differ has other names
+// (core/config.hpp) and would not link: it compiles its own.
 #pragma once
 
 #if defined(HEED_COMPILE_HERE)
-#define HEED_ONCE(...) template __VA_ARGS__
-#elif defined(HEED_COMPILE_ONCE)
-#define HEED_ONCE(...) extern template __VA_ARGS__
+#define HEED_ONCE_KEYWORD
+#else
+#define HEED_ONCE_KEYWORD extern
+#endif
+#if defined(HEED_COMPILE_HERE) || defined(HEED_COMPILE_ONCE)
+#define HEED_ONCE(...) HEED_ONCE_KEYWORD template __VA_ARGS__
 #else
 #define HEED_ONCE(...) static_assert(true)
 #endif

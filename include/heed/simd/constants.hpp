@@ -20,15 +20,15 @@ struct constants<float> {
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440054690583e-4f;
     // Below, 2^n has n = -127 and is 0.
     static constexpr float exp_flush = -87.6833f;
-    static constexpr float exp_least = -104.0f, exp_most = 89.0f;
+    static constexpr float exp_min = -104.0f, exp_max = 89.0f;
     // As far as e^x + 2 and its inverse are normal numbers.
-    static constexpr float tanh_most = 87.0f;
+    static constexpr float tanh_max = 87.0f;
     static constexpr int exp_terms = 5;
     static constexpr float exp_q[] = {0.49999994f, 0.1666652f, 0.041668408f, 0.0083689215f, 0.0013814174f};
     static constexpr int log_terms = 4;
     static constexpr float log_p[] = {2.0f / 3, 2.0f / 5, 2.0f / 7, 2.0f / 9};
     static constexpr float sqrt2 = 1.41421356237309504880f;
-    static constexpr float least_normal = 1.17549435e-38f;
+    static constexpr float min_normal = 1.17549435e-38f;
     static constexpr float denormal_scale = 16777216.0f, denormal_exponent = 24.0f;  // 2^24
     static constexpr float denormal_root = 1.0f / 4096;                              // 2^-12
     static constexpr float overflow_scale = 0x1p-96f;  // squares of what it scales stay far from both ends
@@ -47,8 +47,8 @@ struct constants<double> {
     static constexpr double log2e = 1.44269504088896340736;
     static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
     static constexpr double exp_flush = -708.7437;
-    static constexpr double exp_least = -746.0, exp_most = 710.0;
-    static constexpr double tanh_most = 708.0;
+    static constexpr double exp_min = -746.0, exp_max = 710.0;
+    static constexpr double tanh_max = 708.0;
     static constexpr int exp_terms = 12;
     static constexpr double exp_q[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
                                        1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
@@ -57,7 +57,7 @@ struct constants<double> {
     static constexpr double log_p[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
                                        2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21};
     static constexpr double sqrt2 = 1.41421356237309504880;
-    static constexpr double least_normal = 2.2250738585072014e-308;
+    static constexpr double min_normal = 2.2250738585072014e-308;
     static constexpr double denormal_scale = 18014398509481984.0, denormal_exponent = 54.0;  // 2^54
     static constexpr double denormal_root = 1.0 / 134217728;                                 // 2^-27
     static constexpr double overflow_scale = 0x1p-768;

@@ -24,22 +24,22 @@
 #error "heed: an *-inl.hpp is included inside of a region; include it before"
 #endif
 
-#if HEED_COMPILES_PORTABLE && HEED_BEST_RANK > HEED_RANK_portable
-#define HEED_REGION HEED_RANK_portable
+#if HEED_COMPILES_PORTABLE && HEED_BEST_LEVEL > HEED_LEVEL_portable
+#define HEED_REGION HEED_LEVEL_portable
 #include <heed/simd/region_begin.hpp>
 #include HEED_FOREACH
 #endif
-#if HEED_COMPILES_BASELINE && HEED_BEST_RANK > HEED_RANK_baseline
-#define HEED_REGION HEED_RANK_baseline
+#if HEED_COMPILES_BASELINE && HEED_BEST_LEVEL > HEED_LEVEL_baseline
+#define HEED_REGION HEED_LEVEL_baseline
 #include <heed/simd/region_begin.hpp>
 #include HEED_FOREACH
 #endif
-#if HEED_COMPILES_AVX2 && HEED_BEST_RANK > HEED_RANK_avx2
-#define HEED_REGION HEED_RANK_avx2
+#if HEED_COMPILES_AVX2 && HEED_BEST_LEVEL > HEED_LEVEL_avx2
+#define HEED_REGION HEED_LEVEL_avx2
 #include <heed/simd/region_begin.hpp>
 #include HEED_FOREACH
 #endif
-#define HEED_REGION HEED_BEST_RANK
+#define HEED_REGION HEED_BEST_LEVEL
 #include <heed/simd/region_begin.hpp>
 #undef HEED_FOREACH
 #undef HEED_REGION_OF_CALLABLES

@@ -43,7 +43,7 @@ HEED_INLINE int count_all_bits(lane_bits bits) {
 
 // Lanes where x < c, where x <= c, and where they are not; NaN is in the latter two. Of these lanes alone
 // in within_bits: those where x is in [low, high], given those where it is not above high.
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
 template <int Predicate>
 HEED_INLINE lane_bits compared(pack<float> x, pack<float> c, lane_bits among) {
     return __builtin_ia32_cmpps512_mask(x, c, Predicate, static_cast<unsigned short>(among), 4);
@@ -112,7 +112,7 @@ HEED_INLINE lane_bits up_to(T x, T c) {
 }
 #endif
 
-#if HEED_REGION != HEED_RANK_avx512
+#if HEED_REGION != HEED_LEVEL_avx512
 template <class V>
 HEED_INLINE lane_bits not_below(V x, V c) {
     return ~below(x, c) & all_bits<element_of<V>>;
@@ -129,7 +129,7 @@ HEED_INLINE lane_bits within_bits(V x, V low, lane_bits not_above) {
 
 // The chosen lanes of x, one behind the other; a whole pack is written.
 // The same for their indices, those of x being first, first + 1, …
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
 typedef std::int32_t int_lanes __attribute__((vector_size(64)));
 typedef std::int32_t loose_int_lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef std::int32_t half_int_lanes __attribute__((vector_size(32)));

@@ -75,9 +75,9 @@ HEED_INLINE V exp_of_negative(V x) {
 template <class V>
 HEED_INLINE V exp(V x) {
     using C = constants<element_of<V>>;
-    const V most = set<V>(C::exp_most);
-    x = larger(set<V>(C::exp_least), x);
-    x = choose(most < x, most, x);
+    const V max = set<V>(C::exp_max);
+    x = larger(set<V>(C::exp_min), x);
+    x = choose(max < x, max, x);
     const V half = choose(x < set<V>(0), set<V>(-C::half), set<V>(C::half));
     const auto n = to_int(x * C::log2e + half);
     const V f = to_float(n);
@@ -87,12 +87,12 @@ HEED_INLINE V exp(V x) {
     return (expm1_reduced(r) + C::one) * power_of_two<V>(h) * power_of_two<V>(n - h);
 }
 
-// e^a - 1 for 0 <= a; beyond tanh_most it stands still.
+// e^a - 1 for 0 <= a; beyond tanh_max it stands still.
 template <class V>
 HEED_INLINE V expm1_of_positive(V a) {
     using C = constants<element_of<V>>;
-    const V most = set<V>(C::tanh_most);
-    a = choose(most < a, most, a);
+    const V max = set<V>(C::tanh_max);
+    a = choose(max < a, max, a);
     const auto n = to_int(a * C::log2e + C::half);
     const V f = to_float(n);
     V r = a - f * C::ln2_high;
@@ -121,7 +121,7 @@ HEED_INLINE V tanh_slope(V x) {
     const V a = magnitude + magnitude;
     const V e = expm1_of_positive(a);
     const V share = two / (e + two);
-    return choose(set<V>(C::tanh_most) < a, set<V>(0), share * ((e + C::one) * share));
+    return choose(set<V>(C::tanh_max) < a, set<V>(0), share * ((e + C::one) * share));
 }
 
 // 1 / (1 + e^-x), without overflow on either side.
@@ -145,7 +145,7 @@ template <class V>
 HEED_INLINE V log(V x) {
     using C = constants<element_of<V>>;
     const V zero = set<V>(0);
-    const auto tiny = x < set<V>(C::least_normal);
+    const auto tiny = x < set<V>(C::min_normal);
     const V y = choose(tiny, x * C::denormal_scale, x);
     auto e = (bits_of(y) >> C::mantissa) - C::bias;
     V m = float_of((bits_of(y) & C::mantissa_mask) | bits_of(set<V>(C::one)));
@@ -172,7 +172,7 @@ template <class V>
 HEED_INLINE V sqrt(V x) {
     using C = constants<element_of<V>>;
     const V zero = set<V>(0);
-    const auto tiny = x < set<V>(C::least_normal);
+    const auto tiny = x < set<V>(C::min_normal);
     const V y = choose(tiny, x * C::denormal_scale, x);
     V g = float_of(C::rsqrt_magic - (bits_of(y) >> 1));  // 1 / sqrt(y) to 4 %
     g = g * (C::three_halves - (y * C::half * g) * g);

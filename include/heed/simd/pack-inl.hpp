@@ -270,14 +270,14 @@ HEED_INLINE T lane_sums(T (&r)[1]) {
 // a b + c for single numbers as the packs' a * b + c does it, rounded once where the target has the
 // instruction: left to itself, g++ splits a reduction into vector products and ordered single sums.
 HEED_INLINE float multiply_add(float a, float b, float c) {
-#if HEED_REGION >= HEED_RANK_avx2 || defined(__FMA__) || defined(__aarch64__)
+#if HEED_REGION >= HEED_LEVEL_avx2 || defined(__FMA__) || defined(__aarch64__)
     return __builtin_fmaf(a, b, c);
 #else
     return a * b + c;
 #endif
 }
 HEED_INLINE double multiply_add(double a, double b, double c) {
-#if HEED_REGION >= HEED_RANK_avx2 || defined(__FMA__) || defined(__aarch64__)
+#if HEED_REGION >= HEED_LEVEL_avx2 || defined(__FMA__) || defined(__aarch64__)
     return __builtin_fma(a, b, c);
 #else
     return a * b + c;

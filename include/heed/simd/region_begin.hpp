@@ -9,15 +9,15 @@
 // up chains of multiply-adds, a quarter of the speed, and with -march=native the bits would change. Callables
 // keep it, for g++ inlines none that are tuned otherwise.
 
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
 #define HEED_SIMD avx512
 #define HEED_SIMD_BYTES 64
 #define HEED_SIMD_REGISTERS 32
-#elif HEED_REGION == HEED_RANK_avx2
+#elif HEED_REGION == HEED_LEVEL_avx2
 #define HEED_SIMD avx2
 #define HEED_SIMD_BYTES 32
 #define HEED_SIMD_REGISTERS 16
-#elif HEED_REGION == HEED_RANK_baseline
+#elif HEED_REGION == HEED_LEVEL_baseline
 #define HEED_SIMD baseline
 #define HEED_SIMD_BYTES 16
 #if defined(__aarch64__)
@@ -31,17 +31,17 @@
 #define HEED_SIMD_REGISTERS 16
 #endif
 
-#if HEED_REGION == HEED_RANK_portable
+#if HEED_REGION == HEED_LEVEL_portable
 #define HEED_SIMD_VECTORS 0
 #else
 #define HEED_SIMD_VECTORS 1
 #endif
 
 #if defined(__clang__)
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
                              apply_to = function)
-#elif HEED_REGION == HEED_RANK_avx2
+#elif HEED_REGION == HEED_LEVEL_avx2
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #endif
 #elif defined(__GNUC__)
@@ -50,13 +50,13 @@
 #pragma GCC optimize("O3")
 #else
 #pragma GCC optimize("O2")
-#if HEED_REGION == HEED_RANK_avx512 || HEED_REGION == HEED_RANK_avx2
+#if HEED_REGION == HEED_LEVEL_avx512 || HEED_REGION == HEED_LEVEL_avx2
 #pragma GCC target("tune=generic")
 #endif
 #endif
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
-#elif HEED_REGION == HEED_RANK_avx2
+#elif HEED_REGION == HEED_LEVEL_avx2
 #pragma GCC target("avx2,fma,f16c")
 #endif
 #endif

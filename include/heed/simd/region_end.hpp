@@ -2,7 +2,7 @@
 // heed/simd/region_end.hpp: ends what region_begin.hpp began; the last line of an *-inl.hpp
 
 #if defined(__clang__)
-#if HEED_REGION == HEED_RANK_avx512 || HEED_REGION == HEED_RANK_avx2
+#if HEED_REGION == HEED_LEVEL_avx512 || HEED_REGION == HEED_LEVEL_avx2
 #pragma clang attribute pop
 #endif
 #elif defined(__GNUC__)

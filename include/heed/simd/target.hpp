@@ -14,11 +14,11 @@
 
 #include <heed/core/error.hpp>
 
-// Ranks, so that a target named by a macro can be compared by the preprocessor.
-#define HEED_RANK_portable 1
-#define HEED_RANK_baseline 2
-#define HEED_RANK_avx2 3
-#define HEED_RANK_avx512 4
+// Levels, so that a target named by a macro can be compared by the preprocessor.
+#define HEED_LEVEL_portable 1
+#define HEED_LEVEL_baseline 2
+#define HEED_LEVEL_avx2 3
+#define HEED_LEVEL_avx512 4
 
 #if HEED_VECTOR_EXTENSIONS && (defined(__x86_64__) || defined(__aarch64__))
 #define HEED_HAS_BASELINE 1
@@ -32,26 +32,26 @@
 #endif
 
 #ifdef HEED_STATIC_TARGET
-#define HEED_STATIC_RANK HEED_JOIN(HEED_RANK_, HEED_STATIC_TARGET)
-#define HEED_COMPILES(rank) (HEED_STATIC_RANK == (rank))
+#define HEED_STATIC_LEVEL HEED_JOIN(HEED_LEVEL_, HEED_STATIC_TARGET)
+#define HEED_COMPILES(level) (HEED_STATIC_LEVEL == (level))
 #else
-#define HEED_COMPILES(rank) 1
+#define HEED_COMPILES(level) 1
 #endif
 
-#define HEED_COMPILES_PORTABLE HEED_COMPILES(HEED_RANK_portable)
-#define HEED_COMPILES_BASELINE (HEED_HAS_BASELINE && HEED_COMPILES(HEED_RANK_baseline))
-#define HEED_COMPILES_AVX2 (HEED_HAS_X86 && HEED_COMPILES(HEED_RANK_avx2))
-#define HEED_COMPILES_AVX512 (HEED_HAS_X86 && HEED_COMPILES(HEED_RANK_avx512))
+#define HEED_COMPILES_PORTABLE HEED_COMPILES(HEED_LEVEL_portable)
+#define HEED_COMPILES_BASELINE (HEED_HAS_BASELINE && HEED_COMPILES(HEED_LEVEL_baseline))
+#define HEED_COMPILES_AVX2 (HEED_HAS_X86 && HEED_COMPILES(HEED_LEVEL_avx2))
+#define HEED_COMPILES_AVX512 (HEED_HAS_X86 && HEED_COMPILES(HEED_LEVEL_avx512))
 
 // The best of those that are compiled.
 #if HEED_COMPILES_AVX512
-#define HEED_BEST_RANK HEED_RANK_avx512
+#define HEED_BEST_LEVEL HEED_LEVEL_avx512
 #elif HEED_COMPILES_AVX2
-#define HEED_BEST_RANK HEED_RANK_avx2
+#define HEED_BEST_LEVEL HEED_LEVEL_avx2
 #elif HEED_COMPILES_BASELINE
-#define HEED_BEST_RANK HEED_RANK_baseline
+#define HEED_BEST_LEVEL HEED_LEVEL_baseline
 #else
-#define HEED_BEST_RANK HEED_RANK_portable
+#define HEED_BEST_LEVEL HEED_LEVEL_portable
 #endif
 
 #if HEED_HAS_X86
@@ -108,7 +108,7 @@ inline target best_target() {
 
 inline target capped_target() {
 #ifdef HEED_STATIC_TARGET
-    const auto only = static_cast<target>(HEED_STATIC_RANK);
+    const auto only = static_cast<target>(HEED_STATIC_LEVEL);
     if (only > best_target())
         fail("active_target", {"this program was compiled for ", name(only), " alone, the processor has ",
                                name(best_target())});

@@ -50,7 +50,7 @@ struct linformer_call : query_call {
                         {option_kind::scale, option_kind::softcap, option_kind::sinks, option_kind::dropout,
                          option_kind::logsumexp, option_kind::on, option_kind::use});
     }
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& e,
+    static auto shapes(std::string_view function, const auto& q, const auto& k, const auto& v, const auto& e,
                        const auto& f) {
         const auto needed = check_shapes(function, q, k, v);
         check_projection(function, "k_projection", e, k, "k");
@@ -60,7 +60,7 @@ struct linformer_call : query_call {
         return needed;
     }
     template <class T, class Y, class... Options>
-    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
                     const view<const T>& k, const view<const T>& v, const view<const T>& e,
                     const view<const T>& f, const Options&... options) {
         using E = storage_t<T>;

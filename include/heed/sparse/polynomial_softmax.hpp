@@ -53,7 +53,7 @@ struct polynomial_call : call_base {
         return is_among(kind, {option_kind::exponential, option_kind::on, option_kind::use});
     }
     template <class T, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& x,
+    static void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& x,
                     const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;
@@ -79,7 +79,7 @@ struct polynomial_backward_call : polynomial_call {
     HEED_CALL("polynomial_softmax_backward", "dx", "x", "dy", "it takes an exponential, on and use");
     static constexpr const char* replaces = "dy";
     template <class T, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& dx, const view<const T>& x,
+    static void run(std::string_view function, call_memory& used, const view<T>& dx, const view<const T>& x,
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;

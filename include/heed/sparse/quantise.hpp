@@ -94,7 +94,7 @@ struct quantise_call : call_base {
         return is_among(kind, {option_kind::on, option_kind::use});
     }
     template <class T, class... Options>
-    void run(const char*, call_memory& used, const view<T>& y, const view<const T>& x,
+    void run(std::string_view, call_memory& used, const view<T>& y, const view<const T>& x,
              const Options&... options) const {
         using E = storage_t<T>;
         using S = sum_t<T>;

@@ -26,11 +26,11 @@ public:
 
     // The empty state: the identity of merge. Throws heed::error for negative extents.
     cummax_state(index batch_entries, index head_count, index feature_count)
-        : most_(sized(batch_entries, head_count, feature_count)) {
+        : maxima_(sized(batch_entries, head_count, feature_count)) {
         reset();
     }
 
-    void reset() { most_.setConstant(-std::numeric_limits<sum_type>::infinity()); }
+    void reset() { maxima_.setConstant(-std::numeric_limits<sum_type>::infinity()); }
 
     // Takes in the positions of o, (batch, head, position, feature). on(device), use(workspace).
     template <class O, class... Options>
@@ -38,34 +38,34 @@ public:
         constexpr bool same = std::is_same_v<detail::element_of_argument<const O>, T>;
         static_assert(same, "heed::cummax_state<T>::absorb: o holds another element type than T");
         if constexpr (detail::cummax_absorb_call::check_options<Options...>() && same)
-            detail::run_largest<T>("cummax_state::absorb", as_view(o), state(most_), options...);
+            detail::run_largest<T>("cummax_state::absorb", as_view(o), state(maxima_), options...);
     }
 
     // The output of these positions, of o's kind; the state moves on. Options of cummax_attention but states.
     template <class O, class A1, class A2, class... Options>
     auto attend(const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
-            return detail::make_result(detail::cummax_attend_call{}, detail::tensors(o, a1, a2), state(most_),
-                                       options...);
+            return detail::make_result(detail::cummax_attend_call{}, detail::tensors(o, a1, a2),
+                                       state(maxima_), options...);
     }
     template <class Y, class O, class A1, class A2, class... Options>
     void attend_into(Y&& y, const O& o, const A1& a1, const A2& a2, const Options&... options) {
         if constexpr (check_options<O, Options...>())
             detail::write_result(detail::cummax_attend_call{}, detail::tensors(std::forward<Y>(y)),
-                                 detail::tensors(o, a1, a2), state(most_), options...);
+                                 detail::tensors(o, a1, a2), state(maxima_), options...);
     }
 
     // Joins the state of a part that comes later; the empty state changes nothing.
     void merge(const cummax_state& later) {
         for (std::size_t axis = 0; axis < 4; ++axis)
-            if (most_.dimension(axis) != later.most_.dimension(axis))
+            if (maxima_.dimension(axis) != later.maxima_.dimension(axis))
                 detail::fail("cummax_state::merge",
-                             {"axis ", axis, " of the other state has ", later.most_.dimension(axis),
-                              " elements, needs ", most_.dimension(axis)});
+                             {"axis ", axis, " of the other state has ", later.maxima_.dimension(axis),
+                              " elements, needs ", maxima_.dimension(axis)});
         const auto& leaf = detail::cummax_leaves_on_target<storage_t<sum_type>>();
-        const detail::cummax_rows<const sum_type> in[] = {{most_.data(), 0}, {later.most_.data(), 0}};
-        const detail::cummax_rows<sum_type> out[] = {{most_.data(), 0}};
-        leaf.later(in, out, nullptr, 1, static_cast<index>(most_.size()));
+        const detail::cummax_rows<const sum_type> in[] = {{maxima_.data(), 0}, {later.maxima_.data(), 0}};
+        const detail::cummax_rows<sum_type> out[] = {{maxima_.data(), 0}};
+        leaf.later(in, out, nullptr, 1, static_cast<index>(maxima_.size()));
     }
 
     // The maxima so far, (batch, head, 1, feature), in the element type. y needs memory of its own.
@@ -77,21 +77,21 @@ public:
         static_assert(!detail::is_read_only<Y>,
                       "heed::cummax_state::finish_into: y is written, and this tensor is const");
         for (std::size_t axis = 0; axis < 4; ++axis)
-            if (to.extents[axis] != most_.dimension(axis))
+            if (to.extents[axis] != maxima_.dimension(axis))
                 detail::fail("cummax_state::finish_into", {"axis ", axis, " of y has ", to.extents[axis],
-                                                           " elements, needs ", most_.dimension(axis)});
+                                                           " elements, needs ", maxima_.dimension(axis)});
         detail::call_memory used("cummax_state::finish_into");
-        used.reads("the state", detail::bytes_of(detail::as_table(most_)));
+        used.reads("the state", detail::bytes_of(detail::as_table(maxima_)));
         used.writes("y", detail::bytes_of(to));
         used.validate();
         using Element = detail::stored_t<decltype(to)>;
         for (index b = 0; b < to.batch(); ++b)
             for (index h = 0; h < to.heads(); ++h)
                 for (index f = 0; f < to.features(); ++f)
-                    to(b, h, 0, f) = static_cast<Element>(most_(b, h, 0, f));
+                    to(b, h, 0, f) = static_cast<Element>(maxima_(b, h, 0, f));
     }
 
-    const tensor& maxima() const { return most_; }
+    const tensor& maxima() const { return maxima_; }
 
 private:
     template <class O, class... Options>
@@ -114,7 +114,7 @@ private:
         return tensor(batch, heads, 1, features);
     }
 
-    tensor most_;
+    tensor maxima_;
 };
 
 }  // namespace heed::inline HEED_ABI

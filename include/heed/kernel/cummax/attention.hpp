@@ -23,75 +23,70 @@ struct cummax_attention_form : cummax_form<E> {
     stored_or_sum<const E, const T> g;
     strided<E> y, d_o, d_a1, d_a2;
 
-    in_rows source(const cummax_place& at, index head, index t, index n, T* room) const {
-        return io.read(o, at, head, t, n, room);
-    }
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step,
-                 T* most, T* room) const {
-        this->largest_of(*this, plan, at, first, last, step, most, room);
+    in_rows source(const cummax_slice& at, index head, index t, index n, T* buffer) const {
+        return io.read(o, at, head, t, n, buffer);
     }
 
     static index step(const cummax_plan& plan) { return cummax_step(plan); }
     index forward_scratch(const cummax_plan& plan, index step_) const { return 9 * step_ * plan.pad; }
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
-        const index room = n * plan.pad;
-        T* const p = mine.take(room);
-        T* const room_o = mine.take(room);
-        T* const room_a1 = mine.take(room);
-        T* const room_a2 = mine.take(room);
-        T* const room_y = mine.take(room);
-        T* const second = mine.take(4 * room);
+        const index size = n * plan.pad;
+        T* const p = mine.take(size);
+        T* const o_buffer = mine.take(size);
+        T* const a1_buffer = mine.take(size);
+        T* const a2_buffer = mine.take(size);
+        T* const y_buffer = mine.take(size);
+        T* const second = mine.take(4 * size);
         index h = 0;
         for (; h + 2 <= plan.group; h += 2) {
             const out_rows e{state + h * plan.pad, 0};
             const out_rows f{state + (h + 1) * plan.pad, 0};
             const in_rows in[] = {e,
                                   f,
-                                  source(at, h, t, n, room_o),
-                                  io.read(a1, at, h, t, n, room_a1),
-                                  io.read(a2, at, h, t, n, room_a2),
+                                  source(at, h, t, n, o_buffer),
+                                  io.read(a1, at, h, t, n, a1_buffer),
+                                  io.read(a2, at, h, t, n, a2_buffer),
                                   source(at, h + 1, t, n, second),
-                                  io.read(a1, at, h + 1, t, n, second + room),
-                                  io.read(a2, at, h + 1, t, n, second + 2 * room),
+                                  io.read(a1, at, h + 1, t, n, second + size),
+                                  io.read(a2, at, h + 1, t, n, second + 2 * size),
                                   {p, plan.pad}};
             const out_rows out[] = {e,
                                     f,
-                                    io.write(y, at, h, t, room_y),
-                                    io.write(y, at, h + 1, t, second + 3 * room),
+                                    io.write(y, at, h, t, y_buffer),
+                                    io.write(y, at, h + 1, t, second + 3 * size),
                                     {p, plan.pad}};
             io.leaf->attend_two[(h > 0 ? 1 : 0) + (h + 2 < plan.group ? 2 : 0)](in, out, nullptr, n,
                                                                                 at.features);
-            io.finish(y, at, h, t, n, room_y);
-            io.finish(y, at, h + 1, t, n, second + 3 * room);
+            io.finish(y, at, h, t, n, y_buffer);
+            io.finish(y, at, h + 1, t, n, second + 3 * size);
         }
         if (h == plan.group) return;
         const out_rows e{state + h * plan.pad, 0};
         const in_rows in[] = {e,
-                              source(at, h, t, n, room_o),
-                              io.read(a1, at, h, t, n, room_a1),
-                              io.read(a2, at, h, t, n, room_a2),
+                              source(at, h, t, n, o_buffer),
+                              io.read(a1, at, h, t, n, a1_buffer),
+                              io.read(a2, at, h, t, n, a2_buffer),
                               {p, plan.pad}};
-        const out_rows out[] = {e, io.write(y, at, h, t, room_y), {p, plan.pad}};
+        const out_rows out[] = {e, io.write(y, at, h, t, y_buffer), {p, plan.pad}};
         io.leaf->attend[h > 0 ? 1 : 0](in, out, nullptr, n, at.features);
-        io.finish(y, at, h, t, n, room_y);
+        io.finish(y, at, h, t, n, y_buffer);
     }
 
-    static constexpr index rooms = 7;  // of converted rows
-    static constexpr index sums = 0;
+    static constexpr index buffers = 7;  // of converted rows
     // The maxima over heads of every head, and what they and the output receive.
     static index backward_scratch(const cummax_plan& plan) {
         return (2 * plan.group + 1) * cummax_chunk * plan.pad;
     }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de, double*,
-                   T* room, cummax_scratch<T> mine) const {
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de, double*,
+                   T* buffer, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const above = mine.take(plan.group * table);
         T* const dp = plan.group == 1 ? de : mine.take(plan.group * table);
         T* const sum = mine.take(table);
         prefix(plan, at, n, e, above);
         for (index h = 0; h < plan.group; ++h)
-            output_gradients(plan, at, h, t, n, h == 0 ? e : above + h * table, dp + h * table, room);
+            output_gradients(plan, at, h, t, n, h == 0 ? e : above + h * table, dp + h * table, buffer);
         if (plan.group > 1) route(plan, at, n, e, above, dp, de, sum);
     }
 
@@ -102,51 +97,51 @@ struct cummax_attention_form : cummax_form<E> {
         return (2 * plan.group + 1) * fused_chunks * cummax_chunk * plan.pad;
     }
     // `state` is that in front of position t; `carry` is what later positions have left over.
-    void descend_and_ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void descend_and_ascend(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                             T* left, T* carry, cummax_scratch<T> mine) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
         T* const who = mine.take(plan.group * table);
         T* const dp = mine.take(plan.group * table);
         T* const over_heads = mine.take(table);
-        T* const room = mine.take(rooms * table);
-        descend(plan, at, t, n, state, who, dp, over_heads, room);
-        ascend(plan, at, t, n, who, dp, over_heads, left, carry, room);
+        T* const buffer = mine.take(buffers * table);
+        descend(plan, at, t, n, state, who, dp, over_heads, buffer);
+        ascend(plan, at, t, n, who, dp, over_heads, left, carry, buffer);
     }
-    void descend(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state, T* who, T* dp,
-                 T* over_heads, T* room) const {
+    void descend(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state, T* who, T* dp,
+                 T* over_heads, T* buffer) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
-        T* const room_a1 = room + 4 * table;
-        T* const room_a2 = room + 5 * table;
+        T* const a1_buffer = buffer + 4 * table;
+        T* const a2_buffer = buffer + 5 * table;
         const out_rows p{over_heads, plan.pad};
         for (index h = 0; h < plan.group; ++h) {
             const out_rows now{state + h * plan.pad, 0};
             const in_rows in[] = {now,
-                                  source(at, h, t, n, room),
-                                  io.read(g, at, h, t, n, room + table),
-                                  io.read(a1, at, h, t, n, room + 2 * table),
-                                  io.read(a2, at, h, t, n, room + 3 * table),
+                                  source(at, h, t, n, buffer),
+                                  io.read(g, at, h, t, n, buffer + table),
+                                  io.read(a1, at, h, t, n, buffer + 2 * table),
+                                  io.read(a2, at, h, t, n, buffer + 3 * table),
                                   p};
             const out_rows out[] = {now,
                                     {who + h * table, plan.pad},
-                                    io.write(d_a1, at, h, t, room_a1),
-                                    io.write(d_a2, at, h, t, room_a2),
+                                    io.write(d_a1, at, h, t, a1_buffer),
+                                    io.write(d_a2, at, h, t, a2_buffer),
                                     {dp + h * table, plan.pad},
                                     p};
             io.leaf->descend[h == 0 ? 0 : 1](in, out, nullptr, n, at.features);
-            io.finish(d_a1, at, h, t, n, room_a1);
-            io.finish(d_a2, at, h, t, n, room_a2);
+            io.finish(d_a1, at, h, t, n, a1_buffer);
+            io.finish(d_a2, at, h, t, n, a2_buffer);
         }
     }
     // From the last head to the first and the last position to the first. What a chunk has left over joins
     // what later ones have at its start.
-    void ascend(const cummax_plan& plan, const cummax_place& at, index t, index n, const T* who, const T* dp,
-                T* over_heads, T* left, T* carry, T* room) const {
+    void ascend(const cummax_plan& plan, const cummax_slice& at, index t, index n, const T* who, const T* dp,
+                T* over_heads, T* left, T* carry, T* buffer) const {
         const index table = fused_chunks * cummax_chunk * plan.pad;
         fill(over_heads, n * plan.pad, T(0));
         for (index h = plan.group; h-- > 0;) {
             const out_rows head_left{left + h * plan.pad, 0};
             const out_rows head_carry{carry + h * plan.pad, 0};
-            const out_rows to = io.write(d_o, at, h, t, room);
+            const out_rows to = io.write(d_o, at, h, t, buffer);
             for (index end = n; end > 0;) {
                 const index first = (end - 1) / cummax_chunk * cummax_chunk;
                 const index count = end - first;
@@ -168,7 +163,7 @@ struct cummax_attention_form : cummax_form<E> {
         }
     }
     // The maxima over heads; those of the first head are e itself.
-    void prefix(const cummax_plan& plan, const cummax_place& at, index n, const T* e, T* above) const {
+    void prefix(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, T* above) const {
         const index table = cummax_chunk * plan.pad;
         for (index h = 1; h < plan.group; ++h) {
             const in_rows in[] = {{h == 1 ? e : above + (h - 1) * table, plan.pad},
@@ -177,23 +172,23 @@ struct cummax_attention_form : cummax_form<E> {
             io.leaf->later(in, out, nullptr, n, at.features);
         }
     }
-    void output_gradients(const cummax_plan& plan, const cummax_place& at, index h, index t, index n,
-                          const T* p, T* dp, T* room) const {
+    void output_gradients(const cummax_plan& plan, const cummax_slice& at, index h, index t, index n,
+                          const T* p, T* dp, T* buffer) const {
         const index table = cummax_chunk * plan.pad;
-        T* const room_a1 = room + 3 * table;
-        T* const room_a2 = room + 4 * table;
-        const in_rows in[] = {io.read(g, at, h, t, n, room),
-                              io.read(a1, at, h, t, n, room + table),
-                              io.read(a2, at, h, t, n, room + 2 * table),
+        T* const a1_buffer = buffer + 3 * table;
+        T* const a2_buffer = buffer + 4 * table;
+        const in_rows in[] = {io.read(g, at, h, t, n, buffer),
+                              io.read(a1, at, h, t, n, buffer + table),
+                              io.read(a2, at, h, t, n, buffer + 2 * table),
                               {p, plan.pad}};
         const out_rows out[] = {
-            io.write(d_a1, at, h, t, room_a1), io.write(d_a2, at, h, t, room_a2), {dp, plan.pad}};
+            io.write(d_a1, at, h, t, a1_buffer), io.write(d_a2, at, h, t, a2_buffer), {dp, plan.pad}};
         io.leaf->gradients(in, out, nullptr, n, at.features);
-        io.finish(d_a1, at, h, t, n, room_a1);
-        io.finish(d_a2, at, h, t, n, room_a2);
+        io.finish(d_a1, at, h, t, n, a1_buffer);
+        io.finish(d_a2, at, h, t, n, a2_buffer);
     }
     // From the last head to the first: what the maximum of a head collects goes to the head that set it.
-    void route(const cummax_plan& plan, const cummax_place& at, index n, const T* e, const T* above,
+    void route(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, const T* above,
                const T* dp, T* de, T* sum) const {
         const index table = cummax_chunk * plan.pad;
         fill(sum, n * plan.pad, T(0));
@@ -206,10 +201,10 @@ struct cummax_attention_form : cummax_form<E> {
             io.leaf->route(in, out, nullptr, n, at.features);
         }
     }
-    out_rows target(const cummax_plan&, const cummax_place& at, index h, index t, T* room) const {
-        return io.write(d_o, at, h, t, room);
+    out_rows target(const cummax_plan&, const cummax_slice& at, index h, index t, T* buffer) const {
+        return io.write(d_o, at, h, t, buffer);
     }
-    void routed(const cummax_plan&, const cummax_place& at, index h, index t, index n, out_rows dx, T*,
+    void routed(const cummax_plan&, const cummax_slice& at, index h, index t, index n, out_rows dx, T*,
                 cummax_scratch<T>) const {
         io.finish(d_o, at, h, t, n, dx.data);
     }

@@ -2,10 +2,8 @@
 // heed/kernel/cummax/attention_call.hpp: cummax attention, forward and backward, from views and options
 #pragma once
 
-#include <heed/kernel/cummax/backward.hpp>
 #include <heed/kernel/cummax/call.hpp>
 #include <heed/kernel/cummax/hybrid.hpp>
-#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed::inline HEED_ABI {
 template <class O, class A1, class A2>
@@ -54,7 +52,7 @@ struct cummax_attention_call : cummax_call {
                                option_kind::on, option_kind::use});
     }
     template <class T, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& o,
+    static void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& o,
                     const view<const T>& a1, const view<const T>& a2, const Options&... options) {
         using E = storage_t<T>;
         const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
@@ -62,24 +60,20 @@ struct cummax_attention_call : cummax_call {
         auto form = cummax_form_of<E>(function, o.heads(), axis, options...);
         used.validate(options...);
 
-        const auto from = turned(o, axis, false);
-        const auto from_a1 = turned(a1, axis, false);
-        const auto from_a2 = turned(a2, axis, false);
-        const auto to = turned(y, axis, false);
+        const auto from = permuted(o, axis, false);
+        const auto from_a1 = permuted(a1, axis, false);
+        const auto from_a2 = permuted(a2, axis, false);
+        const auto to = permuted(y, axis, false);
         const bool across = heads_joined<Options...>() && axis != along::axis::head;
         constexpr bool blended = count_of < option_kind::hybrid, Options... >> 0;
         const cummax_plan plan(
             to.batch(), to.heads(), to.positions(), to.features(), across,
             features_together(blended ? cummax_block(to.heads()) : 128, from, from_a1, from_a2, to));
-        form.io.pad = plan.pad;
-        form.io.leaf = &cummax_leaves_on_target<E>();
         form.o = strided_of<E>(from);
         form.a1 = strided_of<E>(from_a1);
         form.a2 = strided_of<E>(from_a2);
         form.y = strided_of<E>(to);
-        with_resources(
-            [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-            options...);
+        run_forward(form, plan, states, options...);
     }
 };
 // A part of a stream, whose state is the object's.
@@ -101,7 +95,7 @@ struct cummax_attention_backward_call : cummax_call {
                    option_kind::hybrid, option_kind::hybrid_gradient, option_kind::on, option_kind::use});
     }
     template <class T, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& d_o, const view<T>& d_a1,
+    static void run(std::string_view function, call_memory& used, const view<T>& d_o, const view<T>& d_a1,
                     const view<T>& d_a2, const view<const T>& o, const view<const T>& a1,
                     const view<const T>& a2, const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
@@ -128,15 +122,13 @@ struct cummax_attention_backward_call : cummax_call {
         }
         used.validate(options...);
 
-        const auto source = turned(o, axis, false);
-        const auto of = [&](const auto& x) { return turned(x, axis, false); };
+        const auto source = permuted(o, axis, false);
+        const auto of = [&](const auto& x) { return permuted(x, axis, false); };
         const bool across = heads_joined<Options...>() && axis != along::axis::head;
         const index group = across ? source.heads() : 1;
         const cummax_plan plan(source.batch(), source.heads(), source.positions(), source.features(), across,
                                features_together(cummax_block(group), source, of(a1), of(a2), of(dy), of(d_o),
                                                  of(d_a1), of(d_a2)));
-        form.io.pad = plan.pad;
-        form.io.leaf = &cummax_leaves_on_target<E>();
         form.o = strided_of<E>(source);
         form.a1 = strided_of<E>(of(a1));
         form.a2 = strided_of<E>(of(a2));
@@ -144,10 +136,9 @@ struct cummax_attention_backward_call : cummax_call {
         form.d_o = strided_of<E>(of(d_o));
         form.d_a1 = strided_of<E>(of(d_a1));
         form.d_a2 = strided_of<E>(of(d_a2));
-        with_resources(
-            [&](const device_ref device_, workspace& w) {
-                double* sums = nullptr;
-                walk_backward(form, plan, states, device_, w, sums);
+        run_backward(
+            form, plan, states,
+            [&]([[maybe_unused]] const double* sums) {
                 if constexpr (wants_alpha) {
                     const index numbers = alpha_gradient.extents[3];
                     for (index i = 0; i < numbers; ++i) {

@@ -19,50 +19,37 @@ void walk_starts(const Form& form, const cummax_plan& plan,
     const index links = (chunks + together - 1) / together;
     const chain_plan chains(plan.chains, links, device_.lanes());
     const std::size_t each = 2 * cache_lines(static_cast<std::size_t>(size) * sizeof(T));
-    const std::size_t room =
-        cache_lines(static_cast<std::size_t>(form.rooms * cummax_chunk * plan.pad) * sizeof(T));
+    const std::size_t buffer_bytes =
+        cache_lines(static_cast<std::size_t>(form.buffers * cummax_chunk * plan.pad) * sizeof(T));
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
     for_each_link(
-        device_, chains, base + state_bytes + room * static_cast<std::size_t>(chains.lanes),
+        device_, chains, base + state_bytes + buffer_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-            const cummax_place at(plan, chain);
+            const cummax_slice at(plan, chain);
             T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             T* const next = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot) + each / 2);
-            T* const mine = reinterpret_cast<T*>(base + state_bytes + room * static_cast<std::size_t>(lane));
+            T* const mine =
+                reinterpret_cast<T*>(base + state_bytes + buffer_bytes * static_cast<std::size_t>(lane));
             const index first = link * together;
             const index last = first + together < chunks ? first + together : chunks;
             T* const start = starts + (chain * chunks + first) * size;
             fill(start, (last - first) * size, minus_infinity<T>());
             for (index c = first; c < last; ++c) {
                 const index end = (c + 1) * cummax_chunk;
-                form.largest(plan, at, c * cummax_chunk, end < plan.positions ? end : plan.positions,
-                             cummax_chunk, start + (c - first) * size, mine);
+                largest(form, plan, at, c * cummax_chunk, end < plan.positions ? end : plan.positions,
+                        cummax_chunk, start + (c - first) * size, mine);
             }
             if (!turn.take()) return;
             if (link == 0) read_state(initial, plan, at, minus_infinity<T>(), state);
-            for (T* most = start; most != start + (last - first) * size; most += size) {
+            for (T* max = start; max != start + (last - first) * size; max += size) {
                 for (index i = 0; i < size; ++i) next[i] = state[i];
-                form.join(plan, next, most);
-                for (index i = 0; i < size; ++i) most[i] = state[i];
+                form.join(plan, next, max);
+                for (index i = 0; i < size; ++i) max[i] = state[i];
                 for (index i = 0; i < size; ++i) state[i] = next[i];
             }
             turn.pass();
         });
 }
-
-// A form that does a head's rows in one pass down and one back up.
-template <class Form>
-inline constexpr bool fuses = false;
-template <class Form>
-requires(Form::fused)
-inline constexpr bool fuses<Form> = true;
-
-// A form of one head a chain that leaves the room of its source alone.
-template <class Form>
-inline constexpr bool keeps_source = false;
-template <class Form>
-requires(Form::keeps_source)
-inline constexpr bool keeps_source<Form> = true;
 
 // Chunks that a fused form takes at a time: long runs of one head suit the memory (measured S=16384 H=8 d=64:
 // one 16.4 ms, two 14.8, four 14.4 with twice the tables).
@@ -76,7 +63,7 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
     using T = typename Form::number;
     const index size = plan.state_size();
     for_each_task(device_, device_.lanes(), plan.chains, [&](index lane, index chain) {
-        const cummax_place at(plan, chain);
+        const cummax_slice at(plan, chain);
         cummax_scratch<T> mine{reinterpret_cast<T*>(base + lane_bytes * static_cast<std::size_t>(lane))};
         T* const carry = mine.take(size);
         T* const sum = mine.take(size);
@@ -90,18 +77,17 @@ void walk_fused(const Form& form, const cummax_plan& plan, const call_states<typ
             form.descend_and_ascend(plan, at, t, last - t, state, sum, carry, mine);
             end = first;
         }
-        write_state(carry, plan, at, states.initial_gradient);
+        copy_state(states.initial_gradient, plan, at, carry);
     });
 }
 
-// Gradients of all positions; `sums` has form.sums numbers for every chain, zeroed here.
+// Gradients of all positions; returns form.sums numbers for every chain, in the workspace.
 template <class Form>
-void walk_backward(const Form& form, const cummax_plan& plan,
-                   const call_states<typename Form::number>& states, device_ref device_, workspace& memory,
-                   double*& sums) {
+const double* walk_backward(const Form& form, const cummax_plan& plan,
+                            const call_states<typename Form::number>& states, device_ref device_,
+                            workspace& scratch) {
     using T = typename Form::number;
-    sums = nullptr;
-    if (plan.chains == 0) return;
+    if (plan.chains == 0) return nullptr;
     const index chunks = (plan.positions + cummax_chunk - 1) / cummax_chunk;
     const index links = chunks < 1 ? 1 : chunks;
     const index size = plan.state_size();
@@ -117,39 +103,41 @@ void walk_backward(const Form& form, const cummax_plan& plan,
         cache_lines(static_cast<std::size_t>(plan.chains * form.sums) * sizeof(double));
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
     bool fused = false;
-    std::size_t scratch =
+    std::size_t form_bytes =
         cache_lines(static_cast<std::size_t>(2 * plan.group * table + form.backward_scratch(plan)) * number) +
         cache_lines(static_cast<std::size_t>(rounded_up(form.sums * 2, 16)) * number) + 4 * each;
-    std::size_t room = cache_lines(static_cast<std::size_t>(form.rooms * table) * number);
-    if constexpr (fuses<Form>) {
+    std::size_t buffer_bytes = cache_lines(static_cast<std::size_t>(form.buffers * table) * number);
+    if constexpr (Form::fused) {
         fused = plan.group > 1 && !in_turns;
         if (fused) {
-            scratch = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
-            room *= fused_chunks;
+            form_bytes = cache_lines(static_cast<std::size_t>(form.fused_scratch(plan)) * number) + 3 * each;
+            buffer_bytes *= fused_chunks;
         }
     }
     // The two walks use the same memory one after the other.
-    const std::size_t slots_most = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
-    const std::size_t walk_bytes = 2 * each * slots_most +
-                                   (scratch + room) * static_cast<std::size_t>(lanes) +
+    const std::size_t max_slots = static_cast<std::size_t>(plan.chains > lanes ? plan.chains : lanes);
+    const std::size_t walk_bytes = 2 * each * max_slots +
+                                   (form_bytes + buffer_bytes) * static_cast<std::size_t>(lanes) +
                                    static_cast<std::size_t>(plan.chains) * sizeof(chain_progress);
-    char* const all = static_cast<char*>(memory.reserve(states_bytes + sums_bytes + walk_bytes));
+    char* const all = static_cast<char*>(scratch.reserve(states_bytes + sums_bytes + walk_bytes));
     T* const starts = reinterpret_cast<T*>(all);
-    sums = reinterpret_cast<double*>(all + states_bytes);
+    double* const sums = reinterpret_cast<double*>(all + states_bytes);
     for (index i = 0; i < plan.chains * form.sums; ++i) sums[i] = 0;
     char* const base = all + states_bytes + sums_bytes;
     if (chunks > 0) walk_starts(form, plan, states.initial, starts, chunks, device_, base);
 
-    const std::size_t lane_bytes = scratch + room;
-    if constexpr (fuses<Form>) {
-        if (fused) return walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
+    const std::size_t lane_bytes = form_bytes + buffer_bytes;
+    if constexpr (Form::fused) {
+        if (fused) {
+            walk_fused(form, plan, states, starts, chunks, device_, base, lane_bytes);
+            return sums;
+        }
     }
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
-    double* const all_sums = sums;
     for_each_link(
         device_, chains, base + state_bytes + lane_bytes * static_cast<std::size_t>(chains.lanes),
         [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-            const cummax_place at(plan, chain);
+            const cummax_slice at(plan, chain);
             T* const carry = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
             cummax_scratch<T> mine{
                 reinterpret_cast<T*>(base + state_bytes + lane_bytes * static_cast<std::size_t>(lane))};
@@ -160,22 +148,22 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             T* const state = mine.take(size);
             T* const e = mine.take(plan.group * table);
             T* const de = mine.take(plan.group * table);
-            T* const rooms = mine.take(form.rooms * table);
+            T* const buffers = mine.take(form.buffers * table);
             const index chunk = chunks - 1 - link;
             const index t = chunk * cummax_chunk;
             const index n = chunks == 0                         ? 0
                             : plan.positions - t < cummax_chunk ? plan.positions - t
                                                                 : cummax_chunk;
             for (index i = 0; i < form.sums; ++i) part[i] = 0;
-            cummax_rows<const T> kept;
+            cummax_rows<const T> sources;
             if (n > 0) {
                 for (index i = 0; i < size; ++i) state[i] = starts[(chain * chunks + chunk) * size + i];
                 for (index h = 0; h < plan.group; ++h)
-                    kept = form.maxima(form, plan, at, h, t, n, state, e + h * table, rooms);
-                form.gradients(plan, at, t, n, e, de, part, rooms, mine);
+                    sources = form.maxima(form, plan, at, h, t, n, state, e + h * table, buffers);
+                form.gradients(plan, at, t, n, e, de, part, buffers, mine);
             }
             const auto source = [&](index h) {
-                return keeps_source<Form> ? kept : form.source(at, h, t, n, rooms);
+                return Form::keeps_source ? sources : form.source(at, h, t, n, buffers);
             };
             // Rows from the last position to the first.
             const auto back = [&](const T* x) { return cummax_rows<const T>{x, plan.pad}.from_last(n); };
@@ -194,12 +182,12 @@ void walk_backward(const Form& form, const cummax_plan& plan,
             if (!turn.take()) return;
             if (link == 0) read_state(states.last_gradient, plan, at, T(0), carry);
             for (index i = 0; i < size; ++i) taken[i] = carry[i];
-            for (index i = 0; i < form.sums; ++i) all_sums[chain * form.sums + i] += part[i];
+            for (index i = 0; i < form.sums; ++i) sums[chain * form.sums + i] += part[i];
             if (in_turns) {
                 const cummax_rows<const T> in[] = {{taken, 0}, {sum, 0}, {open, 0}};
                 const cummax_rows<T> out[] = {{carry, 0}};
                 form.io.leaf->pass_on(in, out, nullptr, 1, size);
-                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                if (link == links - 1) copy_state(states.initial_gradient, plan, at, carry);
                 turn.pass();
             }
             fill(sum, size, T(0));
@@ -207,21 +195,22 @@ void walk_backward(const Form& form, const cummax_plan& plan,
                 const cummax_rows<T> left{sum + h * plan.pad, 0};
                 const cummax_rows<T> waits{taken + h * plan.pad, 0};
                 const cummax_rows<const T> x = source(h);
-                const cummax_rows<T> dx = form.target(plan, at, h, t, rooms + 3 * table);
+                const cummax_rows<T> dx = form.target(plan, at, h, t, buffers + 3 * table);
                 const cummax_rows<const T> in[] = {left, waits, back(de + h * table), x.from_last(n),
                                                    back(e + h * table)};
                 const cummax_rows<T> out[] = {left, waits, dx.from_last(n)};
                 form.io.leaf->release(in, out, nullptr, n, at.features);
-                form.routed(plan, at, h, t, n, dx, rooms, mine);
+                form.routed(plan, at, h, t, n, dx, buffers, mine);
             }
             if (!in_turns) {
                 const cummax_rows<const T> in[] = {{sum, 0}, {taken, 0}};
                 const cummax_rows<T> out[] = {{carry, 0}};
                 form.io.leaf->add(in, out, nullptr, 1, size);
-                if (link == links - 1) write_state(carry, plan, at, states.initial_gradient);
+                if (link == links - 1) copy_state(states.initial_gradient, plan, at, carry);
                 turn.pass();
             }
         });
+    return sums;
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -6,7 +6,8 @@
 
 #include <heed/core/call.hpp>
 #include <heed/cummax/options.hpp>
-#include <heed/kernel/cummax/problem.hpp>
+#include <heed/kernel/cummax/backward.hpp>
+#include <heed/kernel/cummax/kernels.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
@@ -23,18 +24,44 @@ struct cummax_call : call_base {
     }
 };
 
+// body(device, workspace), of a form whose tensors are bound.
+template <class Form, class Body, class... Options>
+void run_form(Form& form, const cummax_plan& plan, const Body& body, const Options&... options) {
+    form.io = {&cummax_leaves_on_target<typename Form::element>(), plan.pad};
+    with_resources(body, options...);
+}
+template <class Form, class... Options>
+void run_forward(Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
+                 const Options&... options) {
+    run_form(
+        form, plan,
+        [&](const device_ref device, workspace& scratch) {
+            walk_forward(form, plan, states, device, scratch);
+        },
+        options...);
+}
+// finish(sums) with the form's sums of every chain.
+template <class Form, class Finish, class... Options>
+void run_backward(Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
+                  const Finish& finish, const Options&... options) {
+    run_form(
+        form, plan,
+        [&](const device_ref device, workspace& scratch) {
+            finish(walk_backward(form, plan, states, device, scratch));
+        },
+        options...);
+}
+
 // A state is (batch, head, 1, feature).
 inline call_extents state_extents(const call_extents& x) { return {x[0], x[1], 1, x[3]}; }
 
 // The axis of a call; a state goes along positions.
 template <class... Options>
 along::axis axis_of(std::string_view function, index positions, index heads, const Options&... options) {
-    constexpr bool streams = count_of<option_kind::state, Options...> +
-                                 count_of<option_kind::initial_state, Options...> +
-                                 count_of<option_kind::final_state, Options...> +
-                                 count_of<option_kind::initial_state_gradient, Options...> + count_of <
-                             option_kind::final_state_gradient,
-                   Options... >> 0;
+    constexpr bool streams =
+        (is_among(Options::kind, {option_kind::state, option_kind::initial_state, option_kind::final_state,
+                                  option_kind::initial_state_gradient, option_kind::final_state_gradient}) ||
+         ...);
     const auto& wanted = pick<option_kind::along>(options...);
     if constexpr (is_absent<decltype(wanted)>) {
         return along::axis::position;
@@ -51,9 +78,9 @@ along::axis axis_of(std::string_view function, index positions, index heads, con
     }
 }
 
-// A view or table whose positions are the elements of this axis, from the last to the first where asked.
+// A view or table whose positions are the elements of this axis, from the last to the first where wanted.
 template <class X>
-X turned(X x, along::axis axis, bool reversed_) {
+X permuted(X x, along::axis axis, bool reversed_) {
     if (axis == along::axis::head) {
         std::swap(x.extents[1], x.extents[2]);
         std::swap(x.strides[1], x.strides[2]);

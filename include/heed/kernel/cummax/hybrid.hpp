@@ -33,22 +33,18 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
         return {{kept_finite<T>(a), kept_finite<T>(1 - a)}};
     }
 
-    void largest(const cummax_plan& plan, const cummax_place& at, index first, index last, index step_,
-                 T* most, T* room) const {
-        this->largest_of(*this, plan, at, first, last, step_, most, room);
-    }
     static index step(const cummax_plan&) { return cummax_chunk; }
     index forward_scratch(const cummax_plan& plan, index step_) const {
         return (3 * plan.group + 5) * step_ * plan.pad;
     }
     // The softmax of e over heads; `above` holds the maxima over heads.
-    void softmax(const cummax_plan& plan, const cummax_place& at, index n, const T* e, const T* above, T* w,
+    void softmax(const cummax_plan& plan, const cummax_slice& at, index n, const T* e, const T* above, T* w,
                  T* sum) const {
         const index table = cummax_chunk * plan.pad;
-        const T* const most = plan.group == 1 ? e : above + (plan.group - 1) * table;
+        const T* const max = plan.group == 1 ? e : above + (plan.group - 1) * table;
         fill(sum, n * plan.pad, T(0));
         for (index h = 0; h < plan.group; ++h) {
-            const in_rows in[] = {{e + h * table, plan.pad}, {most, plan.pad}, {sum, plan.pad}};
+            const in_rows in[] = {{e + h * table, plan.pad}, {max, plan.pad}, {sum, plan.pad}};
             const out_rows out[] = {{w + h * table, plan.pad}, {sum, plan.pad}};
             io.leaf->weigh(in, out, nullptr, n, at.features);
         }
@@ -58,44 +54,44 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
             io.leaf->normalise(in, out, nullptr, n, at.features);
         }
     }
-    void blend(const cummax_plan& plan, const cummax_place& at, index h, index n, const T* c, const T* w,
+    void blend(const cummax_plan& plan, const cummax_slice& at, index h, index n, const T* c, const T* w,
                T* p) const {
         const in_rows in[] = {{c, plan.pad}, {w, plan.pad}};
         const out_rows out[] = {{p, plan.pad}};
         io.leaf->blend(in, out, alpha(at.head + h).of, n, at.features);
     }
 
-    void forward(const cummax_plan& plan, const cummax_place& at, index t, index n, T* state,
+    void forward(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* state,
                  cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const e = mine.take(plan.group * table);
         T* const above = mine.take(plan.group * table);
         T* const w = mine.take(plan.group * table);
         T* const p = mine.take(table);
-        T* const room_o = mine.take(table);
-        T* const room_a1 = mine.take(table);
-        T* const room_a2 = mine.take(table);
-        T* const room_y = mine.take(table);
+        T* const o_buffer = mine.take(table);
+        T* const a1_buffer = mine.take(table);
+        T* const a2_buffer = mine.take(table);
+        T* const y_buffer = mine.take(table);
         for (index h = 0; h < plan.group; ++h)
-            this->maxima(*this, plan, at, h, t, n, state, e + h * table, room_o);
+            this->maxima(*this, plan, at, h, t, n, state, e + h * table, o_buffer);
         this->prefix(plan, at, n, e, above);
         softmax(plan, at, n, e, above, w, p);
         for (index h = 0; h < plan.group; ++h) {
             blend(plan, at, h, n, h == 0 ? e : above + h * table, w + h * table, p);
             const in_rows in[] = {{p, plan.pad},
-                                  io.read(this->a1, at, h, t, n, room_a1),
-                                  io.read(this->a2, at, h, t, n, room_a2)};
-            const out_rows out[] = {io.write(this->y, at, h, t, room_y)};
+                                  io.read(this->a1, at, h, t, n, a1_buffer),
+                                  io.read(this->a2, at, h, t, n, a2_buffer)};
+            const out_rows out[] = {io.write(this->y, at, h, t, y_buffer)};
             io.leaf->output(in, out, nullptr, n, at.features);
-            io.finish(this->y, at, h, t, n, room_y);
+            io.finish(this->y, at, h, t, n, y_buffer);
         }
     }
 
     static index backward_scratch(const cummax_plan& plan) {
         return (4 * plan.group + 3) * cummax_chunk * plan.pad + plan.pad;
     }
-    void gradients(const cummax_plan& plan, const cummax_place& at, index t, index n, T* e, T* de,
-                   double* part, T* room, cummax_scratch<T> mine) const {
+    void gradients(const cummax_plan& plan, const cummax_slice& at, index t, index n, T* e, T* de,
+                   double* part, T* buffer, cummax_scratch<T> mine) const {
         const index table = cummax_chunk * plan.pad;
         T* const above = mine.take(plan.group * table);
         T* const w = mine.take(plan.group * table);
@@ -111,7 +107,7 @@ struct cummax_hybrid_form : cummax_attention_form<E> {
         for (index h = 0; h < plan.group; ++h) {
             const T* const c = h == 0 ? e : above + h * table;
             blend(plan, at, h, n, c, w + h * table, p);
-            this->output_gradients(plan, at, h, t, n, p, dp + h * table, room);
+            this->output_gradients(plan, at, h, t, n, p, dp + h * table, buffer);
             fill(dalpha, plan.pad, T(0));
             const in_rows in[] = {{dalpha, 0},
                                   {dot, plan.pad},

@@ -2,9 +2,9 @@
 // heed/kernel/cummax/kernels.hpp: the cummax leaves, compiled for every target
 #pragma once
 
-#include <heed/kernel/blend/kernels.hpp>
 #include <heed/kernel/cummax/problem.hpp>
 #include <heed/kernel/cummax/table-inl.hpp>
+#include <heed/kernel/elementwise/kernels.hpp>
 #include <heed/simd/dispatch.hpp>
 
 namespace heed::inline HEED_ABI::detail {

@@ -30,7 +30,7 @@ inline constexpr bool larger_is_later = true;
 #endif
 template <class V>
 HEED_INLINE lane_bits nan_lanes(V x) {
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
     return compared<3>(x, x, ~lane_bits{0});
 #else
     using C = constants<element_of<V>>;
@@ -46,18 +46,18 @@ HEED_INLINE lane_bits nan_lanes(V) {
 #endif
 
 // Of two numbers the larger, of equal ones the last.
-template <bool Careful>
+template <bool MayBeNan>
 struct later_number {
     template <class V>
     static HEED_INLINE V of(V a, V b) {
-        if constexpr (Careful || !larger_is_later)
+        if constexpr (MayBeNan || !larger_is_later)
             return cummax_later(a, b);
         else
             return larger(a, b);  // later() where neither is a NaN: of equal ones it is b
     }
 };
-// Of two places the last, the larger.
-struct later_place {
+// Of two indices the last, the larger.
+struct later_index {
     template <class M>
     static HEED_INLINE M of(M a, M b) {
         return a > b ? a : b;
@@ -72,7 +72,7 @@ HEED_INLINE V lanes_up(V none, V x, std::index_sequence<N...>) {
         none, x, (static_cast<int>(N) < By ? static_cast<int>(N) : w + static_cast<int>(N) - By)...);
 }
 template <class V, std::size_t... N>
-HEED_INLINE V lanes_turned(V x, std::index_sequence<N...>) {
+HEED_INLINE V lanes_reversed(V x, std::index_sequence<N...>) {
     return __builtin_shufflevector(x, x, (static_cast<int>(sizeof...(N) - 1 - N))...);
 }
 template <class V, std::size_t... N>
@@ -90,8 +90,8 @@ HEED_INLINE V running(V x, V none) {
         return x;
 }
 template <class V>
-HEED_INLINE V turned_lanes(V x) {
-    return lanes_turned(x, lanes_in<V>{});
+HEED_INLINE V reversed_lanes(V x) {
+    return lanes_reversed(x, lanes_in<V>{});
 }
 template <class V>
 HEED_INLINE V last_of_lanes(V x) {
@@ -103,7 +103,7 @@ HEED_INLINE V running(V x, V) {
     return x;
 }
 template <class V>
-HEED_INLINE V turned_lanes(V x) {
+HEED_INLINE V reversed_lanes(V x) {
     return x;
 }
 template <class V>
@@ -111,22 +111,22 @@ HEED_INLINE V last_of_lanes(V x) {
     return x;
 }
 #endif
-// A pack of places, integers in the bits of T, as integers of the caller's.
+// A pack of indices, integers in the bits of T, as integers of the caller's.
 template <class T, class Int>
-HEED_INLINE void store_places(Int* to, pack<T> places) {
+HEED_INLINE void store_indices(Int* to, pack<T> indices) {
     constexpr int w = lanes_of<T>;
     T bits[w];
-    store(bits, places);
+    store(bits, indices);
     HEED_KEEP_LOOP
     for (int l = 0; l < w; ++l) to[l] = static_cast<Int>(detail::scalar::bits_of(bits[l]));
 }
 
-// Some rows side by side, so that one waits while another works. Int is the integer that places are written
+// Some rows side by side, so that one waits while another works. Int is the integer that indices are written
 // as, or void.
 template <class T, int Rows, class Int>
 struct cummax_lane_walk {
     static constexpr int w = lanes_of<T>;
-    static constexpr bool places = detail::writes_places<Int>;
+    static constexpr bool indices = detail::writes_indices<Int>;
     using V = pack<T>;
     using M = decltype(bits_of(V{}));
     using integer = typename constants<T>::integer;
@@ -134,13 +134,13 @@ struct cummax_lane_walk {
     const detail::cummax_lanes<T>& all;
     const T* from[Rows];
     T* to[Rows];
-    V most[Rows];
-    Int* place_to[Rows];
-    M place[Rows];
+    V max[Rows];
+    Int* index_to[Rows];
+    M argmax[Rows];
     M lane;              // 0, 1, 2, …
     lane_bits nans = 0;  // has any row met one?
 
-    // From a place to the distance walked from the first one of this call, and from that to a place.
+    // From an index to the distance walked from the first one of this call, and from that to an index.
     HEED_INLINE integer walked(integer number) const {
         const integer first = static_cast<integer>(all.first);
         return all.back ? first - number : number - first;
@@ -157,12 +157,12 @@ struct cummax_lane_walk {
         for (int r = 0; r < Rows; ++r) {
             from[r] = a.from + (row + r) * a.from_stride;
             to[r] = a.to == nullptr ? nullptr : a.to + (row + r) * a.to_stride;
-            most[r] = set<V>(a.most[row + r]);
-            nans |= nan_lanes(most[r]);
-            if constexpr (places) {
-                place_to[r] = static_cast<Int*>(a.places) + (row + r) * a.place_stride;
-                const integer number = detail::scalar::bits_of(a.place[row + r]);
-                place[r] = lane - lane + walked(number);
+            max[r] = set<V>(a.max[row + r]);
+            nans |= nan_lanes(max[r]);
+            if constexpr (indices) {
+                index_to[r] = static_cast<Int*>(a.indices) + (row + r) * a.index_stride;
+                const integer number = detail::scalar::bits_of(a.argmax[row + r]);
+                argmax[r] = lane - lane + walked(number);
             }
         }
     }
@@ -170,16 +170,16 @@ struct cummax_lane_walk {
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
             T number[w];
-            store(number, most[r]);
-            all.most[row + r] = number[0];
-            if constexpr (places) {
-                store(number, float_of(place[r]));
-                all.place[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
+            store(number, max[r]);
+            all.max[row + r] = number[0];
+            if constexpr (indices) {
+                store(number, float_of(argmax[r]));
+                all.argmax[row + r] = detail::scalar::float_of(walked_to(detail::scalar::bits_of(number[0])));
             }
         }
     }
     // `left` positions from the i-th on: a whole pack, or fewer. Those of a row that goes backwards are
-    // turned around, and fewer then stand in the last lanes.
+    // reversed, and fewer then stand in the last lanes.
     template <bool Whole, bool Back>
     HEED_INLINE void step(index i, index left) {
         const index at = Back ? -i - left + 1 : i;
@@ -188,7 +188,7 @@ struct cummax_lane_walk {
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
             x[r] = load_part<Whole>(from[r] + at, left, detail::minus_infinity<T>());
-            if constexpr (Back) x[r] = turned_lanes(x[r]);
+            if constexpr (Back) x[r] = reversed_lanes(x[r]);
             nan |= nan_lanes(x[r]);
         }
         nans = nan;  // a NaN stays
@@ -197,17 +197,17 @@ struct cummax_lane_walk {
         else
             scan<Whole, Back, true>(x, i, left);
     }
-    template <bool Whole, bool Back, bool Careful>
+    template <bool Whole, bool Back, bool MayBeNan>
     HEED_INLINE void scan(const V* x, index i, index left) {
-        using number = later_number<Careful>;
+        using number = later_number<MayBeNan>;
         const index at = Back ? -i - left + 1 : i;
         const V none = set<V>(detail::minus_infinity<T>());
         HEED_UNROLL
         for (int r = 0; r < Rows; ++r) {
-            const V e = number::of(most[r], running<number>(x[r], none));
-            most[r] = last_of_lanes(e);
-            if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? turned_lanes(e) : e);
-            if constexpr (places) {
+            const V e = number::of(max[r], running<number>(x[r], none));
+            max[r] = last_of_lanes(e);
+            if (to[r] != nullptr) store_part<Whole>(to[r] + at, left, Back ? reversed_lanes(e) : e);
+            if constexpr (indices) {
                 // Counted in the direction of the walk, so that later ones are larger.
                 constexpr integer lowest = constants<T>::sign_bit;
                 const M nowhere = lane - lane + lowest;
@@ -216,16 +216,16 @@ struct cummax_lane_walk {
                 M p = bits_of(x[r]) == bits_of(e) ? now : nowhere;
                 if constexpr (!Whole && Back) p = lane >= before ? p : nowhere;
                 if constexpr (!Whole && !Back) p = lane < static_cast<integer>(left) ? p : nowhere;
-                p = later_place::of(place[r], running<later_place>(p, nowhere));
-                place[r] = last_of_lanes(p);
+                p = later_index::of(argmax[r], running<later_index>(p, nowhere));
+                argmax[r] = last_of_lanes(p);
                 p = static_cast<integer>(all.first) + (Back ? -p : p);
-                write_places<Whole>(place_to[r] + at, left, float_of(Back ? turned_lanes(p) : p));
+                write_indices<Whole>(index_to[r] + at, left, float_of(Back ? reversed_lanes(p) : p));
             }
         }
     }
     template <bool Whole>
-    static HEED_INLINE void write_places(Int* home, index left, V p) {
-        if constexpr (Whole) return store_places<T>(home, p);
+    static HEED_INLINE void write_indices(Int* home, index left, V p) {
+        if constexpr (Whole) return store_indices<T>(home, p);
         T number[w];
         store(number, p);
         for (index l = 0; l < left; ++l) home[l] = static_cast<Int>(detail::scalar::bits_of(number[l]));

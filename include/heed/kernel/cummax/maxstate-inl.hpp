@@ -6,7 +6,7 @@
 #define HEED_KERNEL_CUMMAX_MAXSTATE_INL
 
 #include <heed/kernel/cummax/problem.hpp>
-#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/elementwise/loop-inl.hpp>
 #include <heed/kernel/rounded-inl.hpp>
 
 namespace heed::inline HEED_ABI::detail {

@@ -16,12 +16,9 @@ struct maxstate_super_gradients;  // heed/cummax/maxstate.hpp
 namespace heed::inline HEED_ABI::detail {
 
 template <class E, class T>
-maxstate_form<E> maxstate_form_of(const cummax_plan& plan, const view<const T>& o, const view<const T>& a1,
-                                  const view<const T>& a2) {
+maxstate_form<E> maxstate_form_of(const view<const T>& o, const view<const T>& a1, const view<const T>& a2) {
     using S = sum_t<T>;
     maxstate_form<E> form;
-    form.io.leaf = &cummax_leaves_on_target<E>();
-    form.io.pad = plan.pad;
     form.leaf = &maxstate_leaves_on_target<S>();
     form.o = strided_of<E>(o);
     form.a1 = strided_of<E>(a1);
@@ -43,17 +40,15 @@ struct maxstate_call : cummax_call {
                                option_kind::on, option_kind::use});
     }
     template <class T, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& o,
+    static void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& o,
                     const view<const T>& a1, const view<const T>& a2, const Options&... options) {
         using E = storage_t<T>;
         const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
         used.validate(options...);
         const cummax_plan plan = apart_plan(o, a1, a2, y);
-        auto form = maxstate_form_of<E>(plan, o, a1, a2);
+        auto form = maxstate_form_of<E>(o, a1, a2);
         form.y = strided_of<E>(y);
-        with_resources(
-            [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-            options...);
+        run_forward(form, plan, states, options...);
     }
 };
 
@@ -69,24 +64,19 @@ struct maxstate_backward_call : cummax_call {
                                option_kind::final_state_gradient, option_kind::on, option_kind::use});
     }
     template <class T, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<T>& d_o, const view<T>& d_a1,
+    static void run(std::string_view function, call_memory& used, const view<T>& d_o, const view<T>& d_a1,
                     const view<T>& d_a2, const view<const T>& o, const view<const T>& a1,
                     const view<const T>& a2, const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         const auto states = states_of<sum_t<T>>(function, used, state_extents(o.extents), options...);
         used.validate(options...);
         const cummax_plan plan = apart_plan(o, a1, a2, dy, d_o, d_a1, d_a2);
-        auto form = maxstate_form_of<E>(plan, o, a1, a2);
+        auto form = maxstate_form_of<E>(o, a1, a2);
         form.g = stored_or_sum_of<T>(dy);
         form.d_o = strided_of<E>(d_o);
         form.d_a1 = strided_of<E>(d_a1);
         form.d_a2 = strided_of<E>(d_a2);
-        with_resources(
-            [&](const device_ref device_, workspace& w) {
-                double* none = nullptr;
-                walk_backward(form, plan, states, device_, w, none);
-            },
-            options...);
+        run_backward(form, plan, states, [](const double*) {}, options...);
     }
 };
 
@@ -106,7 +96,7 @@ auto head_mix_of(std::string_view function, const char* name, const table<X>& t,
 template <class E, class T, class... Options>
 maxstate_super_form<E> super_form_of(std::string_view function, const std::array<view<const T>, 4>& u,
                                      const std::array<double, 3>& alphas, cummax_plan& plan,
-                                     call_memory& memory, const Options&... options) {
+                                     call_memory& used, const Options&... options) {
     using S = sum_t<T>;
     maxstate_super_form<E> form;
     const index heads = u[0].heads();
@@ -114,15 +104,13 @@ maxstate_super_form<E> super_form_of(std::string_view function, const std::array
     constexpr bool mixes = !is_absent<decltype(mix)>;
     if constexpr (mixes) {
         form.mix = head_mix_of<S>(function, "head_mix", mix.to, heads);
-        memory.reads("head_mix", bytes_of(mix.to));
+        used.reads("head_mix", bytes_of(mix.to));
         form.mix_strides[0] = mix.to.strides[2];
         form.mix_strides[1] = mix.to.strides[3];
         form.mixed_heads = heads;
     }
     plan = cummax_plan(u[0].batch(), heads, u[0].positions(), u[0].features(), mixes,
                        features_together(cummax_block(mixes ? heads : 1), u[0], u[1], u[2], u[3]));
-    form.io.leaf = &cummax_leaves_on_target<E>();
-    form.io.pad = plan.pad;
     form.leaf = &maxstate_leaves_on_target<S>();
     for (std::size_t i = 0; i < 4; ++i) form.u[i] = strided_of<E>(u[i]);
     for (std::size_t i = 0; i < 3; ++i) form.alphas[i] = static_cast<S>(alphas[i]);
@@ -139,7 +127,7 @@ struct maxstate_super_call : cummax_call {
         return maxstate_call::takes(kind) || kind == option_kind::head_mix;
     }
     template <class T, class... Options>
-    void run(const char* function, call_memory& used, const view<T>& y, const view<const T>& a,
+    void run(std::string_view function, call_memory& used, const view<T>& y, const view<const T>& a,
              const view<const T>& b, const view<const T>& c, const view<const T>& d,
              const Options&... options) const {
         using E = storage_t<T>;
@@ -149,9 +137,7 @@ struct maxstate_super_call : cummax_call {
         auto form = super_form_of<E>(function, u, alphas, plan, used, options...);
         used.validate(options...);
         form.y = strided_of<E>(y);
-        with_resources(
-            [&](const device_ref device_, workspace& w) { walk_forward(form, plan, states, device_, w); },
-            options...);
+        run_forward(form, plan, states, options...);
     }
 };
 
@@ -169,9 +155,10 @@ struct maxstate_super_backward_call : cummax_call {
                kind == option_kind::head_mix_gradient;
     }
     template <class T, class DY, class... Options>
-    void run(const char* function, call_memory& used, const view<T>& da, const view<T>& db, const view<T>& dc,
-             const view<T>& dd, const view<const T>& a, const view<const T>& b, const view<const T>& c,
-             const view<const T>& d, const view<DY>& dy, const Options&... options) const {
+    void run(std::string_view function, call_memory& used, const view<T>& da, const view<T>& db,
+             const view<T>& dc, const view<T>& dd, const view<const T>& a, const view<const T>& b,
+             const view<const T>& c, const view<const T>& d, const view<DY>& dy,
+             const Options&... options) const {
         using E = storage_t<T>;
         using S = sum_t<T>;
         const std::array<view<const T>, 4> u{a, b, c, d};
@@ -193,10 +180,9 @@ struct maxstate_super_backward_call : cummax_call {
         form.sums = 3 + (wants_mix ? 5 * heads * heads : 0);
         form.g = stored_or_sum_of<T>(dy);
         for (std::size_t i = 0; i < 4; ++i) form.du[i] = strided_of<E>(du[i]);
-        with_resources(
-            [&](const device_ref device_, workspace& w) {
-                double* sums = nullptr;
-                walk_backward(form, plan, states, device_, w, sums);
+        run_backward(
+            form, plan, states,
+            [&](const double* sums) {
                 const auto total = [&](index i) {
                     double sum = 0;
                     for (index chain = 0; chain < plan.chains; ++chain) sum += sums[chain * form.sums + i];

@@ -12,10 +12,10 @@
 // added once.
 //
 // A form is a class with
-//     source(at, head, t, n, room)                  the rows that the maximum runs over
+//     source(at, head, t, n, buffer)                the rows that the maximum runs over
 //     forward(at, t, n, state, scratch)             writes the output of n positions, moves the state on
 //     gradients(at, t, n, e, de, sums, scratch)     the gradients; de of every head, [head][position][pad]
-//     target(at, head, t, room), routed(at, head, t, n, dx, room, scratch)    where what the source
+//     target(at, head, t, buffer), routed(at, head, t, n, dx, buffer, scratch)  where what the source
 //                                                   receives goes; scratch is as gradients() left it
 #pragma once
 
@@ -52,45 +52,60 @@ inline index cummax_link(const cummax_plan& plan, index step) {
     return rows < step ? step : rows / step * step;
 }
 
-// What every form has: the leaves, and the maximum over some positions of its source.
+// What forms have in common; one that differs says so.
 template <class E>
 struct cummax_form {
+    using element = E;
     using number = typename cummax_leaves<E>::T;
     cummax_io<E> io;
 
-    template <class Form>
-    static void largest_of(const Form& form, const cummax_plan& plan, const cummax_place& at, index first,
-                           index last, index step, number* most, number* room) {
-        for (index h = 0; h < plan.group; ++h)
-            for (index t = first; t < last; t += step) {
-                const index n = last - t < step ? last - t : step;
-                const cummax_rows<const number> in[] = {{most + h * plan.pad, 0},
-                                                        form.source(at, h, t, n, room)};
-                const cummax_rows<number> out[] = {{most + h * plan.pad, 0}};
-                form.io.leaf->later(in, out, nullptr, n, at.features);
-            }
-    }
-    // state = later(state, most), with the numbers between rows of features.
-    void join(const cummax_plan& plan, number* state, const number* most) const {
-        const cummax_rows<const number> in[] = {{state, 0}, {most, 0}};
+    static index step(const cummax_plan&) { return cummax_chunk; }  // positions of a forward's step
+    static constexpr index sums = 0;                                // numbers that the backward adds up
+    static constexpr bool fused = false;         // goes down a position's heads and back up in one pass each
+    static constexpr bool keeps_source = false;  // one head a chain, whose source's buffer stays as it is
+    static index backward_scratch(const cummax_plan&) { return 0; }
+
+    // state = later(state, max), with the numbers between rows of features.
+    void join(const cummax_plan& plan, number* state, const number* max) const {
+        const cummax_rows<const number> in[] = {{state, 0}, {max, 0}};
         const cummax_rows<number> out[] = {{state, 0}};
         io.leaf->later(in, out, nullptr, 1, plan.state_size());
     }
     // The running maxima of n positions, [position][pad]; returns the rows they run over.
     template <class Form>
-    static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_place& at,
+    static cummax_rows<const number> maxima(const Form& form, const cummax_plan& plan, const cummax_slice& at,
                                             index h, index t, index n, number* state, number* e,
-                                            number* room) {
-        const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, room)};
+                                            number* buffer) {
+        const cummax_rows<const number> in[] = {{state + h * plan.pad, 0}, form.source(at, h, t, n, buffer)};
         const cummax_rows<number> out[] = {{state + h * plan.pad, 0}, {e, plan.pad}};
         form.io.leaf->scan(in, out, nullptr, n, at.features);
         return in[1];
     }
 };
 
+// The maximum over positions [first, last) of a form's source joins `max`.
+template <class Form, class T = typename Form::number>
+void largest(const Form& form, const cummax_plan& plan, const cummax_slice& at, index first, index last,
+             index step, T* max, T* buffer) {
+    if constexpr (requires { form.by_lanes; }) {
+        if (form.by_lanes) {
+            for (index t = first; t < last; t += step)
+                form.scan_lanes(at, t, least(last - t, step), {}, max, buffer, {}, 0);
+            return;
+        }
+    }
+    for (index h = 0; h < plan.group; ++h)
+        for (index t = first; t < last; t += step) {
+            const index n = least(last - t, step);
+            const cummax_rows<const T> in[] = {{max + h * plan.pad, 0}, form.source(at, h, t, n, buffer)};
+            const cummax_rows<T> out[] = {{max + h * plan.pad, 0}};
+            form.io.leaf->later(in, out, nullptr, n, at.features);
+        }
+}
+
 template <class Form>
 void walk_forward(const Form& form, const cummax_plan& plan, const call_states<typename Form::number>& states,
-                  device_ref device_, workspace& memory) {
+                  device_ref device_, workspace& scratch) {
     using T = typename Form::number;
     if (plan.chains == 0) return;
     const index step = form.step(plan);
@@ -100,35 +115,35 @@ void walk_forward(const Form& form, const cummax_plan& plan, const call_states<t
     const index size = plan.state_size();
     const std::size_t number = sizeof(T);
     const std::size_t each = cache_lines(static_cast<std::size_t>(size) * number);
-    const std::size_t scratch =
+    const std::size_t lane_bytes =
         cache_lines(static_cast<std::size_t>(form.forward_scratch(plan, step)) * number) + 2 * each;
     const std::size_t state_bytes = each * static_cast<std::size_t>(chains.state_slots());
-    const std::size_t room = scratch * static_cast<std::size_t>(chains.lanes);
-    char* const base = static_cast<char*>(memory.reserve(state_bytes + room + chains.bytes()));
+    const std::size_t scratch_bytes = lane_bytes * static_cast<std::size_t>(chains.lanes);
+    char* const base = static_cast<char*>(scratch.reserve(state_bytes + scratch_bytes + chains.bytes()));
     const T none = minus_infinity<T>();
-    for_each_link(device_, chains, base + state_bytes + room,
+    for_each_link(device_, chains, base + state_bytes + scratch_bytes,
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-                      const cummax_place at(plan, chain);
+                      const cummax_slice at(plan, chain);
                       T* const state = reinterpret_cast<T*>(base + each * static_cast<std::size_t>(slot));
-                      cummax_scratch<T> mine{reinterpret_cast<T*>(base + state_bytes +
-                                                                  scratch * static_cast<std::size_t>(lane))};
+                      cummax_scratch<T> mine{reinterpret_cast<T*>(
+                          base + state_bytes + lane_bytes * static_cast<std::size_t>(lane))};
                       const index first = link * length;
                       const index last = first + length < plan.positions ? first + length : plan.positions;
                       T* run = state;
                       if (link == 0) read_state(states.initial, plan, at, none, state);
                       if (!chains.whole && links > 1) {
-                          T* const most = mine.take(size);
+                          T* const max = mine.take(size);
                           run = mine.take(size);
-                          fill(most, size, none);
-                          form.largest(plan, at, first, last, step, most, mine.next);
+                          fill(max, size, none);
+                          largest(form, plan, at, first, last, step, max, mine.next);
                           if (!turn.take()) return;
                           for (index i = 0; i < size; ++i) run[i] = state[i];
-                          form.join(plan, state, most);
+                          form.join(plan, state, max);
                           turn.pass();
                       }
                       for (index t = first; t < last; t += step)
                           form.forward(plan, at, t, last - t < step ? last - t : step, run, mine);
-                      if (link == links - 1) write_state(state, plan, at, states.last);
+                      if (link == links - 1) copy_state(states.last, plan, at, state);
                       if (run == state) turn.pass();  // once: a second time would turn the chain back
                   });
 }

@@ -51,8 +51,8 @@ HEED_INLINE void add_terms(const detail::dense_block<T>& p, index r, index i) {
 
 template <int Rows, class T>
 HEED_INLINE void add_all_terms(const detail::dense_block<T>& p, index r) {
-    constexpr int most = HEED_SIMD_REGISTERS / 2 / Rows;  // numbers of a in half of the registers
-    constexpr int terms = most > 8 ? 8 : most;
+    constexpr int fitting = HEED_SIMD_REGISTERS / 2 / Rows;  // numbers of a in half of the registers
+    constexpr int terms = fitting > 8 ? 8 : fitting;
     index i = 0;
     for (; i + terms <= p.terms; i += terms) add_terms<Rows, terms>(p, r, i);
     for (; i < p.terms; ++i) add_terms<Rows, 1>(p, r, i);

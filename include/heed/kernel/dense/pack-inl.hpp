@@ -2,7 +2,7 @@
 // heed/kernel/dense/pack-inl.hpp: rows of a and columns of b as panels, the way register blocks read them
 //
 // A panel is (term, lane), a lane being a row of a or a column of b. Lanes that are neighbours in memory are
-// copied, terms that are neighbours are turned in squares of packs, all else goes number by number.
+// copied, terms that are neighbours are transposed in squares of packs, all else goes number by number.
 
 #ifndef HEED_KERNEL_DENSE_PACK_INL
 #define HEED_KERNEL_DENSE_PACK_INL
@@ -52,7 +52,7 @@ HEED_INLINE void copy_lanes(const T* from, index term_stride, index lanes, index
 
 // Lanes beyond the last repeat it.
 template <class T>
-HEED_INLINE void turn_square(const T* from, index lane_stride, index last, T* to, index wide) {
+HEED_INLINE void transpose_square(const T* from, index lane_stride, index last, T* to, index wide) {
     constexpr int w = lanes_of<T>;
     pack<T> square[w];
     HEED_UNROLL
@@ -62,8 +62,8 @@ HEED_INLINE void turn_square(const T* from, index lane_stride, index last, T* to
     for (int r = 0; r < w; ++r) store(to + r * wide, square[r]);
 }
 template <int Packs, class T>
-HEED_INLINE void turn_lanes(const T* from, index lane_stride, index term_stride, index lanes, index terms,
-                            T* to) {
+HEED_INLINE void transpose_lanes(const T* from, index lane_stride, index term_stride, index lanes,
+                                 index terms, T* to) {
     constexpr int w = lanes_of<T>;
     constexpr index wide = Packs * w;
     for (index l = 0; l < lanes; l += w) {
@@ -77,7 +77,7 @@ HEED_INLINE void turn_lanes(const T* from, index lane_stride, index term_stride,
                 if (i % line_numbers<T> == 0 && last >= w)
                     for (index r = w; r < 2 * w; ++r)
                         detail::fetch_line(x + (r < last ? r : last) * lane_stride + i);
-                turn_square(x + first, lane_stride, last, panel + first * wide, wide);
+                transpose_square(x + first, lane_stride, last, panel + first * wide, wide);
             }
             continue;
         }
@@ -93,7 +93,7 @@ HEED_NOINLINE void pack_panels(const T* from, index lane_stride, index term_stri
     if (lane_stride == 1)
         copy_lanes<Packs>(from, term_stride, lanes, terms, to);
     else
-        turn_lanes<Packs>(from, lane_stride, term_stride, lanes, terms, to);
+        transpose_lanes<Packs>(from, lane_stride, term_stride, lanes, terms, to);
 }
 
 }  // namespace heed::inline HEED_ABI::HEED_SIMD

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/dense/problem.hpp: what the leaves of the dense product are asked for
+// heed/kernel/dense/problem.hpp: what the leaves of the dense product take
 #pragma once
 
 #include <heed/core/fetch.hpp>

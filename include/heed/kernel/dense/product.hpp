@@ -49,13 +49,13 @@ public:
     // Of scratch for a lane.
     std::size_t bytes() const {
         arena counting;
-        (void)scratch_in(counting);
+        (void)buffers_in(counting);
         return cache_lines(counting.bytes());
     }
 
-    void run(index task, void* memory) const {
-        arena here(memory);
-        const scratch s = scratch_in(here);
+    void run(index task, void* scratch) const {
+        arena here(scratch);
+        const buffers s = buffers_in(here);
         const index high = task / plan_.columns.parts;
         const index wide = task % plan_.columns.parts;
         const index i = plan_.rows.begin(high);
@@ -89,17 +89,17 @@ public:
     }
 
 private:
-    struct scratch {
+    struct buffers {
         T* columns;  // panels of b, or sums
         T* rows;     // panels of a
     };
-    scratch scratch_in(arena& memory) const {
+    buffers buffers_in(arena& scratch) const {
         const index terms = least(a_.columns, depth_block);
-        scratch s;
-        s.columns = memory.take<T>((plan_.few ? c_.rows : terms) *
-                                   rounded_up(plan_.columns.longest(), leaf_.column_panel));
-        s.rows = packs_rows_ ? memory.take<T>(terms * rounded_up(least(plan_.rows.longest(), fetched_rows),
-                                                                 leaf_.row_panel))
+        buffers s;
+        s.columns = scratch.take<T>((plan_.few ? c_.rows : terms) *
+                                    rounded_up(plan_.columns.longest(), leaf_.column_panel));
+        s.rows = packs_rows_ ? scratch.take<T>(terms * rounded_up(least(plan_.rows.longest(), fetched_rows),
+                                                                  leaf_.row_panel))
                              : nullptr;
         return s;
     }
@@ -157,21 +157,22 @@ void multiply_nothing(const matrix<T>& c, const T* bias, bool add) {
 }
 
 // c = a b, or c += a b when `add`; with `bias` (c.columns numbers, or null) added to every row. c overlaps
-// none of the others. Scratch comes from `memory`.
+// none of the others. Scratch comes from `scratch`.
 template <class T>
 void multiply(const matrix<T>& c, const std::type_identity_t<matrix<const T>>& a,
               const std::type_identity_t<matrix<const T>>& b, const std::type_identity_t<T>* bias, bool add,
-              device_ref device, workspace& memory) {
+              device_ref device, workspace& scratch) {
     if (c.rows == 0 || c.columns == 0) return;
     if (a.columns == 0) return multiply_nothing(c, bias, add);
     const index lanes = device.lanes();
     // Lanes run along the columns: there should be a pack of them at least, neighbours in c.
-    const bool turn = c.rows > few_rows && (c.columns <= 4 || (c.row_stride == 1 && c.column_stride != 1));
+    const bool transposes =
+        c.rows > few_rows && (c.columns <= 4 || (c.row_stride == 1 && c.column_stride != 1));
     const dense_product<T> product =
-        turn ? dense_product<T>(transposed(c), transposed(b), transposed(a), bias, true, add, lanes)
-             : dense_product<T>(c, a, b, bias, false, add, lanes);
+        transposes ? dense_product<T>(transposed(c), transposed(b), transposed(a), bias, true, add, lanes)
+                   : dense_product<T>(c, a, b, bias, false, add, lanes);
     const std::size_t each = product.bytes();
-    char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(product.lanes())));
+    char* const base = static_cast<char*>(scratch.reserve(each * static_cast<std::size_t>(product.lanes())));
     for_each_task(device, product.lanes(), product.tasks(), [&](index lane, index task) {
         product.run(task, base + each * static_cast<std::size_t>(lane));
     });

@@ -4,7 +4,7 @@
 #ifndef HEED_KERNEL_LAYERS_BRANCH_INL
 #define HEED_KERNEL_LAYERS_BRANCH_INL
 
-#include <heed/kernel/elementwise-inl.hpp>
+#include <heed/kernel/elementwise/loop-inl.hpp>
 #include <heed/kernel/layers/leaves.hpp>
 
 #define HEED_FOREACH <heed/kernel/layers/branch-inl.hpp>

@@ -4,7 +4,7 @@
 // Rows stand one behind the other, `width` numbers each. A row's bits depend on the row alone.
 #pragma once
 
-#include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/elementwise/rows.hpp>
 #include <heed/score/dropout.hpp>
 
 namespace heed::inline HEED_ABI::detail {

@@ -27,16 +27,16 @@ public:
     using T = typename problem::T;
 
     linear_backward(const problem& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                    arena memory = arena())
-        : x_(p, g, leaves, memory) {
-        bytes_ = memory.bytes();
+                    arena scratch = arena())
+        : x_(p, g, leaves, scratch) {
+        bytes_ = scratch.bytes();
     }
 
     std::size_t bytes() const { return bytes_; }
-    linear_flow<T> flow_of(arena& memory) const { return {memory, x_.c.feature_row, x_.c.value_row}; }
+    linear_flow<T> flow_of(arena& scratch) const { return {scratch, x_.c.feature_row, x_.c.value_row}; }
 
     // R after the last position, where the state is `last`.
-    void begin(index b, index h, const linear_flow<T>& r, const linear_memory<T>& last) const {
+    void begin(index b, index h, const linear_flow<T>& r, const head_state<T>& last) const {
         clear(r.state, x_.flow_size);
         clear(r.normaliser, x_.c.feature_row);
         if (x_.g.final_gradient.data == nullptr) return;
@@ -53,9 +53,9 @@ public:
 
     // Chunk `link` of a causal sequence, from the state it began with; chunks come last to first.
     void run(index b, index h, index link, const T* state, const T* normaliser, const linear_flow<T>& r,
-             const linear_memory<T>& last, chain_turn& turn) {
+             const head_state<T>& last, chain_turn& turn) {
         const index first = link * chunk_positions;
-        const index count = x_.p.keys - first < chunk_positions ? x_.p.keys - first : chunk_positions;
+        const index count = chunk_length(x_.p.keys, first);
         load_keys(b, h, first, count, state);
         if (x_.p.relative) {
             x_.c.place_state(state, normaliser);
@@ -96,7 +96,7 @@ public:
     void run_queries(index b, index h, index first, index count, const T* state, const T* normaliser,
                      const linear_flow<T>& r, chain_turn& turn) {
         x_.c.rows = count;
-        x_.turn_state(state);
+        x_.transpose_state(state);
         if (x_.p.relative) x_.c.place_state(state, normaliser);
         x_.clear_sums(count);
         for (index head = h * x_.p.group(); head < (h + 1) * x_.p.group(); ++head)
@@ -136,7 +136,7 @@ private:
 
     void load_keys(index b, index h, index first, index count, const T* state) {
         x_.c.load_keys(b, h, first, count);
-        x_.turn_state(state);
+        x_.transpose_state(state);
         if (x_.p.delta) {
             const index columns = x_.c.value_row / x_.w;
             x_.leaf.multiply({x_.c.early_keys, x_.c.feature_row, 1, state, x_.c.value_row, x_.c.values,
@@ -152,7 +152,8 @@ private:
                                     x_.c.value_row, count, count, columns, -1});
             x_.leaf.scale_lower(x_.c.key_pairs, x_.c.pair_row, x_.c.beta, nullptr, count);
         }
-        x_.c.transpose(x_.c.values, x_.c.value_row, count, x_.c.value_row, x_.turned_values, x_.c.pair_row);
+        x_.c.transpose(x_.c.values, x_.c.value_row, count, x_.c.value_row, x_.transposed_values,
+                       x_.c.pair_row);
     }
     // dU becomes W, R loses what the delta rule takes off.
     void take_delta(const T* after) {
@@ -183,10 +184,10 @@ private:
         if (x_.p.delta) {
             // M = -lower(W U^T), W from both sides of its pairs, and W against the state before.
             x_.leaf.scale_rows(x_.du, x_.out, x_.c.value_row, x_.c.filled(T(-1)), count, x_.c.value_row);
-            x_.leaf.multiply({x_.out, x_.c.value_row, 1, x_.turned_state, x_.c.feature_row, x_.later,
+            x_.leaf.multiply({x_.out, x_.c.value_row, 1, x_.transposed_state, x_.c.feature_row, x_.later,
                               x_.c.feature_row, count, x_.p.columns(), wide});
             if (x_.p.decays != decay_of::nothing) x_.c.decay_rows_since_start(x_.later, x_.later);
-            x_.leaf.multiply_to_lower({x_.out, x_.c.value_row, 1, x_.turned_values, x_.c.pair_row,
+            x_.leaf.multiply_to_lower({x_.out, x_.c.value_row, 1, x_.transposed_values, x_.c.pair_row,
                                        x_.products, x_.c.pair_row, count, x_.p.columns(), x_.packs(count)});
             for (index i = 0; i < count; ++i) x_.products[i * x_.c.pair_row + i] = 0;
             x_.c.pair_gradient(x_.products, x_.c.keys, x_.later, x_.earlier);
@@ -194,11 +195,11 @@ private:
             x_.leaf.multiply({x_.c.decayed_keys, x_.c.feature_row, 1, x_.after, x_.c.value_row, x_.du,
                               x_.c.value_row, count, x_.p.features, columns, 1});
         }
-        x_.turn_state(x_.after);
+        x_.transpose_state(x_.after);
         x_.leaf.multiply({x_.c.values,
                           x_.c.value_row,
                           1,
-                          x_.turned_state,
+                          x_.transposed_state,
                           x_.c.feature_row,
                           x_.spare,
                           x_.c.feature_row,

@@ -7,6 +7,18 @@
 
 namespace heed::inline HEED_ABI::detail {
 
+// The gradient of a decay has the decay's axes.
+template <class S, class E>
+void check_decay_gradient(std::string_view function, const table<S>& t, const linear_problem<E>& p) {
+    const bool each = p.decays == decay_of::feature;
+    if (each != (t.rank == 4))
+        fail(function, {"the decay's gradient has ", t.rank, " axes, the decay has ", each ? 4 : 3});
+    exact_extents(function, "the decay's gradient", t,
+                  each ? std::array<index, 4>{p.batch, p.kv_heads, p.keys, p.features}
+                       : std::array<index, 4>{1, p.batch, p.kv_heads, p.keys},
+                  each ? 4 : 3);
+}
+
 struct linear_backward_call : query_backward_call {
     HEED_CALL("linear_attention_backward", "dq, dk or dv", "q, k and v", "dy",
               "heed/linear.hpp lists those it takes (initial_state, not state)");
@@ -33,13 +45,12 @@ struct linear_backward_call : query_backward_call {
         check_linear_options<Options...>();
     }
     template <class T, class X, class DY, class... Options>
-    static void run(const char* function, call_memory& used, const view<X>& dq, const view<X>& dk,
+    static void run(std::string_view function, call_memory& used, const view<X>& dq, const view<X>& dk,
                     const view<X>& dv, const view<const T>& q, const view<const T>& k, const view<const T>& v,
                     const view<DY>& dy, const Options&... options) {
         using E = storage_t<T>;
         using S = sum_t<T>;
-        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
-        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v, leaves);
+        linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, k, v);
         linear_problem<E>& p = setup.problem;
         const auto states = setup.bind_states(function, used, options...);
         linear_gradients<E> g;
@@ -56,16 +67,11 @@ struct linear_backward_call : query_backward_call {
             static_assert(
                 std::is_same_v<decltype(decays.to), table<S>>,
                 "heed::linear_attention_backward: the decay's gradient is float, or double where q is");
-            const bool each = p.decays == decay_of::feature;
-            auto t = decays.to;
-            if (each != (t.rank == 4))
-                fail(function, {"the decay's gradient has ", t.rank, " axes, the decay has ", each ? 4 : 3});
-            exact_extents(function, "the decay's gradient", t,
-                          each ? std::array<index, 4>{p.batch, k.heads(), p.keys, p.features}
-                               : std::array<index, 4>{1, p.batch, k.heads(), p.keys},
-                          each ? 4 : 3);
-            g.decay = each ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
-                           : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
+            const auto& t = decays.to;
+            check_decay_gradient(function, t, p);
+            g.decay = t.rank == 4
+                          ? strided<S>{t.data, {t.strides[0], t.strides[1], t.strides[2], t.strides[3]}}
+                          : strided<S>{t.data, {t.strides[1], t.strides[2], t.strides[3], 0}};
             used.writes("the decay's gradient", bytes_of(t));
         }
         if constexpr (!is_absent<decltype(betas)>) {
@@ -79,9 +85,7 @@ struct linear_backward_call : query_backward_call {
         }
         used.validate(options...);
         with_resources(
-            [&](const device_ref device, workspace& memory) {
-                run_linear_backward(p, g, leaves, device, device.lanes(), memory);
-            },
+            [&](const device_ref device, workspace& scratch) { run_linear_backward(p, g, device, scratch); },
             options...);
     }
 };

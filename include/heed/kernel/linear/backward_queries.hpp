@@ -70,7 +70,7 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
     x.leaf.multiply({x.out,
                      value_row,
                      1,
-                     x.turned_state,
+                     x.transposed_state,
                      feature_row,
                      x.dq,
                      feature_row,
@@ -85,7 +85,7 @@ void take_queries(gradient_work<E>& x, index b, index head, index first, index c
     else if (x.p.decays != decay_of::nothing)
         x.c.decay_rows_since_start(x.dq, x.dq);
     if (x.p.causal)
-        x.leaf.multiply_to_lower({x.out, value_row, 1, x.turned_values, x.c.pair_row, x.products,
+        x.leaf.multiply_to_lower({x.out, value_row, 1, x.transposed_values, x.c.pair_row, x.products,
                                   x.c.pair_row, count, x.p.columns(), x.packs(count)});
     if (x.p.separate()) {
         if (x.p.causal)

@@ -13,60 +13,60 @@ namespace heed::inline HEED_ABI::detail {
 
 // Where the states of the chains and the scratch of the lanes stand in a workspace.
 template <class E>
-class linear_backward_memory {
+class linear_backward_layout {
 public:
     using T = typename linear_problem<E>::T;
 
     // The problem's maps are made ready on the way.
-    linear_backward_memory(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                           const chain_plan& plan, index kept, workspace& memory)
-        : p_(p), g_(g), leaves_(leaves), kept_(kept), measure_(p, leaves), back_(p, g, leaves) {
+    linear_backward_layout(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                           const chain_plan& plan, index states, workspace& scratch)
+        : p_(p), g_(g), leaves_(leaves), states_(states), measure_(p, leaves), back_(p, g, leaves) {
         arena counting;
-        measure_.memory_of(counting);
+        measure_.state_in(counting);
         back_.flow_of(counting);
-        counting.take<T>(kept * (measure_.state_size() + measure_.normaliser_size()));
+        counting.take<T>(states * (measure_.state_size() + measure_.normaliser_size()));
         chain_ = cache_lines(counting.bytes());
         lane_ = cache_lines(measure_.bytes() > back_.bytes() ? measure_.bytes() : back_.bytes());
         progress_ = cache_lines(plan.bytes());
         const linear_preparation<E> preparation(p, leaves);
         char* const start = static_cast<char*>(
-            memory.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
-                           chain_ * static_cast<std::size_t>(plan.state_slots())));
-        p = preparation.run(p, start);
+            scratch.reserve(preparation.bytes() + progress_ + lane_ * static_cast<std::size_t>(plan.lanes) +
+                            chain_ * static_cast<std::size_t>(plan.state_slots())));
+        preparation.run(p, start);
         base_ = start + preparation.bytes();
         chains_ = base_ + progress_ + lane_ * static_cast<std::size_t>(plan.lanes);
     }
 
     // The states of the chain in a slot.
     struct chain_states {
-        linear_memory<T> forward;
+        head_state<T> forward;
         linear_flow<T> flow;
-        T* kept;
+        T* saved;
         index state_size;
         index normaliser_size;
-        T* state(index link) const { return kept + link * (state_size + normaliser_size); }
+        T* state(index link) const { return saved + link * (state_size + normaliser_size); }
         T* normaliser(index link) const { return state(link) + state_size; }
     };
     chain_states at(index slot) const {
         arena here(chains_ + chain_ * static_cast<std::size_t>(slot));
-        const auto forward = measure_.memory_of(here);
+        const auto forward = measure_.state_in(here);
         const auto flow = back_.flow_of(here);
-        T* const kept = here.take<T>(kept_ * (measure_.state_size() + measure_.normaliser_size()));
-        return {forward, flow, kept, measure_.state_size(), measure_.normaliser_size()};
+        T* const saved = here.take<T>(states_ * (measure_.state_size() + measure_.normaliser_size()));
+        return {forward, flow, saved, measure_.state_size(), measure_.normaliser_size()};
     }
-    linear_forward<E> forward(index lane) const { return {p_, leaves_, scratch(lane)}; }
-    linear_backward<E> backward(index lane) const { return {p_, g_, leaves_, scratch(lane)}; }
+    linear_forward<E> forward(index lane) const { return {p_, leaves_, lane_scratch(lane)}; }
+    linear_backward<E> backward(index lane) const { return {p_, g_, leaves_, lane_scratch(lane)}; }
     void* progress() const { return base_; }
 
 private:
-    arena scratch(index lane) const {
+    arena lane_scratch(index lane) const {
         return arena(base_ + progress_ + lane_ * static_cast<std::size_t>(lane));
     }
 
     const linear_problem<E>& p_;
     const linear_gradients<E>& g_;
     const linear_leaves<E>& leaves_;
-    index kept_;
+    index states_;
     linear_forward<E> measure_;
     linear_backward<E> back_;
     std::size_t chain_;
@@ -77,27 +77,27 @@ private:
 };
 
 template <class E>
-void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                         device_ref device, index lanes, workspace& memory) {
-    const index links = (p.keys + chunk_positions - 1) / chunk_positions;
-    const chain_plan plan(p.batch * p.kv_heads, links, lanes);
-    const linear_backward_memory<E> room_of(p, g, leaves, plan, links, memory);
+void run_causal_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                         device_ref device, workspace& scratch) {
+    const index links = chunks_of(p.keys);
+    const chain_plan plan(p.batch * p.kv_heads, links, device.lanes());
+    const linear_backward_layout<E> layout(p, g, leaves, plan, links, scratch);
     const auto keep = [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-        auto kernel = room_of.forward(lane);
-        const auto states = room_of.at(slot);
+        auto kernel = layout.forward(lane);
+        const auto states = layout.at(slot);
         kernel.keep_state(chain / p.kv_heads, chain % p.kv_heads, link, states.forward, turn,
                           states.state(link), states.normaliser(link));
     };
     const auto back = [&](index lane, index slot, index chain, index step, chain_turn& turn) {
-        auto kernel = room_of.backward(lane);
-        const auto states = room_of.at(slot);
+        auto kernel = layout.backward(lane);
+        const auto states = layout.at(slot);
         const index link = links - 1 - step;
         kernel.run(chain / p.kv_heads, chain % p.kv_heads, link, states.state(link), states.normaliser(link),
                    states.flow, states.forward, turn);
     };
     if (!plan.whole) {
-        for_each_link(device, plan, room_of.progress(), keep);
-        for_each_link(device, plan, room_of.progress(), back);
+        for_each_link(device, plan, layout.progress(), keep);
+        for_each_link(device, plan, layout.progress(), back);
         return;
     }
     for_each_task(device, plan.lanes, plan.chains, [&](index lane, index chain) {
@@ -108,22 +108,19 @@ void run_causal_backward(linear_problem<E> p, const linear_gradients<E>& g, cons
 }
 
 template <class E>
-void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
-                       device_ref device, index lanes, workspace& memory) {
-    const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
-    const auto left = [](index n, index first) {
-        return n - first < chunk_positions ? n - first : chunk_positions;
-    };
+void run_full_backward(linear_problem<E>& p, const linear_gradients<E>& g, const linear_leaves<E>& leaves,
+                       device_ref device, workspace& scratch) {
     // States of all chains at once: the three sweeps follow one another.
-    chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
+    chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     plan.whole = false;
-    const linear_backward_memory<E> room_of(p, g, leaves, plan, 1, memory);
-    for_each_link(device, plan, room_of.progress(),
+    const linear_backward_layout<E> layout(p, g, leaves, plan, 1, scratch);
+    for_each_link(device, plan, layout.progress(),
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-                      auto kernel = room_of.forward(lane);
-                      const auto states = room_of.at(slot);
+                      auto kernel = layout.forward(lane);
+                      const auto states = layout.at(slot);
                       const index first = link * chunk_positions;
-                      kernel.prepare(chain / p.kv_heads, chain % p.kv_heads, first, left(p.keys, first));
+                      kernel.prepare(chain / p.kv_heads, chain % p.kv_heads, first,
+                                     chunk_length(p.keys, first));
                       if (!turn.take()) return;
                       if (link == 0) kernel.begin(chain / p.kv_heads, chain % p.kv_heads, states.forward);
                       kernel.update(states.forward);
@@ -131,66 +128,40 @@ void run_full_backward(linear_problem<E> p, const linear_gradients<E>& g, const 
                           kernel.copy_state(states.forward, states.state(0), states.normaliser(0));
                       turn.pass();
                   });
-    chain_plan queries(plan.chains, chunks(p.queries), plan.lanes);
+    chain_plan queries(plan.chains, chunks_of(p.queries), plan.lanes);
     queries.whole = false;
-    for_each_link(device, queries, room_of.progress(),
+    for_each_link(device, queries, layout.progress(),
                   [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-                      auto kernel = room_of.backward(lane);
-                      const auto states = room_of.at(slot);
+                      auto kernel = layout.backward(lane);
+                      const auto states = layout.at(slot);
                       const index first = link * chunk_positions;
                       kernel.run_queries(chain / p.kv_heads, chain % p.kv_heads, first,
-                                         left(p.queries, first), states.state(0), states.normaliser(0),
-                                         states.flow, turn);
+                                         chunk_length(p.queries, first), states.state(0),
+                                         states.normaliser(0), states.flow, turn);
                   });
     for_each_task(device, plan.lanes, plan.chains * plan.links, [&](index lane, index task) {
-        auto kernel = room_of.backward(lane);
+        auto kernel = layout.backward(lane);
         const index chain = task / plan.links;
         const index first = task % plan.links * chunk_positions;
-        kernel.run_keys(chain / p.kv_heads, chain % p.kv_heads, first, left(p.keys, first),
-                        room_of.at(chain).normaliser(0), room_of.at(chain).flow);
+        kernel.run_keys(chain / p.kv_heads, chain % p.kv_heads, first, chunk_length(p.keys, first),
+                        layout.at(chain).normaliser(0), layout.at(chain).flow);
     });
 }
 
-// Without queries or keys nothing flows: gradients are zero, and that of the state is what came in.
 template <class E>
-void backward_without_pairs(const linear_problem<E>& p, const linear_gradients<E>& g,
-                            const linear_leaves<E>& leaves) {
-    using T = typename linear_problem<E>::T;
-    const T zero[1] = {0};
-    const auto clear = [&](const stored_or_sum<E, T>& to, index heads, index positions, index features) {
-        for (index b = 0; b < p.batch; ++b)
-            for (index h = 0; h < heads; ++h)
-                for (index i = 0; i < positions; ++i)
-                    for (index f = 0; f < features; ++f)
-                        if (to.sums.data != nullptr)
-                            to.sums.row(b, h, i)[f * to.sums.stride[3]] = 0;
-                        else
-                            leaves.write(zero, 0, nullptr, 1, 1,
-                                         to.stored.row(b, h, i) + f * to.stored.stride[3], 0, 0);
-    };
-    clear(g.q, p.heads, p.queries, p.inputs);
-    clear(g.k, p.kv_heads, p.keys, p.inputs);
-    clear(g.v, p.kv_heads, p.keys, p.value_features);
-    if (g.initial.data == nullptr) return;
-    for (index b = 0; b < p.batch; ++b)
-        for (index h = 0; h < p.kv_heads; ++h)
-            for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.value_features + (p.normalised ? 1 : 0); ++e)
-                    g.initial.row(b, h, f)[e * g.initial.stride[3]] =
-                        g.final_gradient.data == nullptr
-                            ? T(0)
-                            : g.final_gradient.row(b, h, f)[e * g.final_gradient.stride[3]];
-}
-
-template <class E>
-void run_linear_backward(const linear_problem<E>& p, const linear_gradients<E>& g,
-                         const linear_leaves<E>& leaves, device_ref device, index lanes, workspace& memory) {
+void run_linear_backward(linear_problem<E>& p, const linear_gradients<E>& g, device_ref device,
+                         workspace& scratch) {
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;
     // Without query heads a causal state still moves, and so do the gradients of what moved it.
-    if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal))
-        return backward_without_pairs(p, g, leaves);
-    if (p.causal) return run_causal_backward(p, g, leaves, device, lanes, memory);
-    run_full_backward(p, g, leaves, device, lanes, memory);
+    if (p.keys == 0 || p.queries == 0 || (p.heads == 0 && !p.causal)) {
+        clear_rows(p, leaves, g.q, p.heads, p.queries, p.inputs);
+        clear_rows(p, leaves, g.k, p.kv_heads, p.keys, p.inputs);
+        clear_rows(p, leaves, g.v, p.kv_heads, p.keys, p.value_features);
+        return pass_state(p, g.final_gradient, g.initial);
+    }
+    if (p.causal) return run_causal_backward(p, g, leaves, device, scratch);
+    run_full_backward(p, g, leaves, device, scratch);
 }
 HEED_ONCE_FOR_ELEMENTS(run_linear_backward);
 

@@ -63,8 +63,9 @@ struct linear_setup<T, std::tuple<Options...>> {
     }
 
     linear_setup(std::string_view function, const std::tuple<Options...>& given, const view<const T>& q,
-                 const view<const T>& k, const view<const T>& v, const linear_leaves<E>& leaves)
+                 const view<const T>& k, const view<const T>& v)
         : options(given) {
+        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
         linear_problem<E>& p = problem;
         p.q = strided_of<E>(q);
         p.k = strided_of<E>(k);
@@ -117,9 +118,7 @@ struct linear_setup<T, std::tuple<Options...>> {
     // position, and after the last.
     call_states<S> bind_states(std::string_view function, call_memory& used, const auto&... given) {
         linear_problem<E>& p = problem;
-        const auto states = states_of<S>(
-            function, used, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)},
-            given...);
+        const auto states = states_of<S>(function, used, p.state_extents(), given...);
         p.initial = states.initial;
         p.last = states.last;
         return states;
@@ -133,10 +132,10 @@ struct linear_setup<T, std::tuple<Options...>> {
 private:
     template <option_kind Kind>
     static constexpr std::size_t position_of() {
-        std::size_t place = 0;
+        std::size_t position = 0;
         bool found = false;
-        ((found = found || Options::kind == Kind, place += found ? 0 : 1), ...);
-        return place;
+        ((found = found || Options::kind == Kind, position += found ? 0 : 1), ...);
+        return position;
     }
 };
 
@@ -156,32 +155,27 @@ struct read_linear_state_call : call_base {
     view<const T> keys(index features) const {
         return {nullptr, {state.batch(), state.heads(), 0, features}};
     }
-    auto shapes(const char* function, const auto& q) const {
+    auto shapes(std::string_view function, const auto& q) const {
         return check_shapes(function, q, keys(q.features()), keys(state.features() - 1));
     }
     template <class Y, class... Options>
-    void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
              const Options&... options) const {
         using E = storage_t<T>;
-        const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
         linear_setup<T, std::tuple<Options...>> setup(function, {options...}, q, keys(q.features()),
-                                                      keys(state.features() - 1), leaves);
+                                                      keys(state.features() - 1));
         linear_problem<E>& p = setup.problem;
         if (p.over_positions)
             fail(function, {"the features of heed::efficient look at all positions and have no state"});
         if (p.features != state.positions())
             fail(function,
                  {"q has ", p.features, " features after the map, the state has ", state.positions()});
-        if constexpr (std::is_same_v<Y, T>)
-            p.y = strided_of<E>(y);
-        else
-            p.y_sum = strided_of<S>(y);
+        p.y = stored_or_sum_of<T>(y);
         p.initial = strided_of<S>(state);
         p.coded_initial = p.random_features > 0;
         used.reads("the state", bytes_of(state));
         used.validate(options...);
-        with_resources([&](const device_ref device,
-                           workspace& memory) { read_state(p, leaves, device, device.lanes(), memory); },
+        with_resources([&](const device_ref device, workspace& scratch) { read_state(p, device, scratch); },
                        options...);
     }
 };

@@ -12,15 +12,15 @@ namespace heed::inline HEED_ABI::detail {
 template <class E>
 class linear_chunk : public chunk_rows<E> {
     using base = chunk_rows<E>;
-    using base::p_, base::leaf_, base::w_, base::constant, base::near_keys, base::near_turned,
+    using base::p_, base::leaf_, base::w_, base::constant, base::near_keys, base::near_transposed,
         base::near_rows, base::weights, base::spare, base::segmented;
 
 public:
     using base::base;
     using base::feature_row, base::value_row, base::pair_row, base::rows, base::by_feature, base::keys,
-        base::turned, base::values, base::queries, base::pairs, base::high, base::low, base::decayed_queries,
-        base::beta, base::key_pairs, base::early_keys, base::filled, base::level, base::shift, base::grow,
-        base::keep;
+        base::transposed_keys, base::values, base::queries, base::pairs, base::high, base::low,
+        base::decayed_queries, base::beta, base::key_pairs, base::early_keys, base::filled, base::level,
+        base::shift, base::grow, base::keep;
     using typename base::T;
 
     // Keys, values and decays of positions [first, first + count), and what the keys are to each other.
@@ -66,8 +66,8 @@ public:
         if (!segmented() || by_feature.count == 1) {
             // In the first segment x is seen from the chunk's start.
             const T* const from = p_.relative ? near_rows : (segmented() ? decayed : x);
-            leaf_.multiply_to_lower({from, feature_row, 1, turned, pair_row, a, pair_row, rows, p_.features,
-                                     rounded_up(rows, w_) / w_});
+            leaf_.multiply_to_lower({from, feature_row, 1, transposed_keys, pair_row, a, pair_row, rows,
+                                     p_.features, rounded_up(rows, w_) / w_});
             if (p_.decays == decay_of::head) leaf_.decay_lower(a, pair_row, rows, high, low);
             if (p_.decays == decay_of::feature) own_scores(x, a);
             return;
@@ -75,12 +75,13 @@ public:
         if (!p_.relative)
             leaf_.scale_elements(x, by_feature.since, nullptr, nullptr, feature_row, rows, feature_row,
                                  near_rows);
-        copy(turned, near_turned, feature_row * pair_row);
+        copy(transposed_keys, near_transposed, feature_row * pair_row);
         for (index s = 0; s < by_feature.count; ++s) {
             const index first = by_feature.start(s);
             const index count = by_feature.rows(s);
-            if (s > 0) leaf_.scale_columns(near_turned, pair_row, by_feature.crossing(s), p_.features, first);
-            leaf_.multiply({near_rows + first * feature_row, feature_row, 1, near_turned, pair_row,
+            if (s > 0)
+                leaf_.scale_columns(near_transposed, pair_row, by_feature.crossing(s), p_.features, first);
+            leaf_.multiply({near_rows + first * feature_row, feature_row, 1, near_transposed, pair_row,
                             a + first * pair_row, pair_row, count, p_.features,
                             rounded_up(first + count, w_) / w_});
         }
@@ -121,12 +122,7 @@ public:
     }
     // Rows [first, first + count) of a query head's output, times a factor each.
     void write_rows(index b, index head, index first, index count, const T* out, const T* factor) const {
-        if (p_.y_sum.data != nullptr)
-            leaf_.write_sums(out, value_row, factor, count, p_.value_features, p_.y_sum.row(b, head, first),
-                             p_.y_sum.stride[2], p_.y_sum.stride[3]);
-        else
-            leaf_.write(out, value_row, factor, count, p_.value_features, p_.y.row(b, head, first),
-                        p_.y.stride[2], p_.y.stride[3]);
+        write_to(p_.y, leaf_, b, head, first, out, value_row, factor, count, p_.value_features);
     }
 
     // dx_i += sum_j da_ij k_j e^(b_i - b_j), dk_j += sum_i da_ij x_i e^(b_i - b_j); da is overwritten.
@@ -140,7 +136,7 @@ public:
             return;
         }
         // `weights` are the factors of the keys so far, up to the segment's reference.
-        T* const back = near_turned;
+        T* const back = near_transposed;
         // Relative features are exponentials already, and the gradients those of their exponents.
         const T* const since = p_.relative ? near_rows : by_feature.since;
         const T* const until = p_.relative ? near_keys : by_feature.until;

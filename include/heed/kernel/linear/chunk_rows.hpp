@@ -19,7 +19,7 @@ public:
     using T = typename problem::T;
 
     // With room for `positions`, up to chunk_positions; none for pairs where a position stands alone.
-    chunk_rows(const problem& p, const linear_leaves<E>& leaves, arena& memory,
+    chunk_rows(const problem& p, const linear_leaves<E>& leaves, arena& scratch,
                index positions = chunk_positions)
         : by_feature(leaves), p_(p), leaf_(leaves), w_(leaves.pack_lanes) {
         input_row = rounded_up(p.inputs, w_);
@@ -28,44 +28,44 @@ public:
         pair_row = rounded_up(positions, w_);
         const index depth = positions > 1 ? pair_row : 1;
         const index others = positions > 1 ? pair_row : 0;
-        input = memory.take<T>(depth * input_row);
-        keys = memory.take<T>(depth * feature_row);
-        turned = memory.take<T>(feature_row * others);
-        values = memory.take<T>(depth * value_row);
-        queries = memory.take<T>(depth * feature_row);
-        pairs = memory.take<T>(others * pair_row);
-        constant = memory.take<T>(pair_row);
+        input = scratch.take<T>(depth * input_row);
+        keys = scratch.take<T>(depth * feature_row);
+        transposed_keys = scratch.take<T>(feature_row * others);
+        values = scratch.take<T>(depth * value_row);
+        queries = scratch.take<T>(depth * feature_row);
+        pairs = scratch.take<T>(others * pair_row);
+        constant = scratch.take<T>(pair_row);
         if (p.decays == decay_of::head) {
-            high = memory.take<T>(pair_row);
-            low = memory.take<T>(pair_row);
-            since_start = memory.take<T>(pair_row);
-            until_end = memory.take<T>(pair_row);
+            high = scratch.take<T>(pair_row);
+            low = scratch.take<T>(pair_row);
+            since_start = scratch.take<T>(pair_row);
+            until_end = scratch.take<T>(pair_row);
         }
         if (p.scaled()) {
-            decayed_keys = memory.take<T>(depth * feature_row);
-            decayed_queries = memory.take<T>(depth * feature_row);
-            keep = memory.take<T>(feature_row);
+            decayed_keys = scratch.take<T>(depth * feature_row);
+            decayed_queries = scratch.take<T>(depth * feature_row);
+            keep = scratch.take<T>(feature_row);
         } else {
             decayed_keys = keys;
             decayed_queries = queries;
         }
         if (p.relative) {
-            level = memory.take<T>(feature_row);
-            shift = memory.take<T>(feature_row);
-            grow = memory.take<T>(feature_row);
+            level = scratch.take<T>(feature_row);
+            shift = scratch.take<T>(feature_row);
+            grow = scratch.take<T>(feature_row);
         }
         if (segmented()) {
-            by_feature.take(memory, feature_row, positions);
-            near_keys = memory.take<T>(depth * feature_row);
-            near_turned = memory.take<T>(feature_row * pair_row);
-            near_rows = memory.take<T>(depth * feature_row);
-            weights = memory.take<T>(others * feature_row);
-            spare = memory.take<T>(others * feature_row);
+            by_feature.take(scratch, feature_row, positions);
+            near_keys = scratch.take<T>(depth * feature_row);
+            near_transposed = scratch.take<T>(feature_row * pair_row);
+            near_rows = scratch.take<T>(depth * feature_row);
+            weights = scratch.take<T>(others * feature_row);
+            spare = scratch.take<T>(others * feature_row);
         }
         if (p.delta) {
-            beta = memory.take<T>(pair_row);
-            early_keys = p.decays == decay_of::nothing ? keys : memory.take<T>(depth * feature_row);
-            key_pairs = memory.take<T>(others * pair_row);
+            beta = scratch.take<T>(pair_row);
+            early_keys = p.decays == decay_of::nothing ? keys : scratch.take<T>(depth * feature_row);
+            key_pairs = scratch.take<T>(others * pair_row);
         }
     }
 
@@ -75,7 +75,7 @@ public:
         load(p_.k, b, h, first, count, p_.key_map, b * p_.kv_heads + h, keys);
         if (p_.decays == decay_of::feature) load_steps(b, h, first, count);
         if (p_.relative) by_feature.bind_exponents(keys, near_keys, count);
-        transpose(segmented() ? near_keys : keys, feature_row, count, feature_row, turned, pair_row);
+        transpose(segmented() ? near_keys : keys, feature_row, count, feature_row, transposed_keys, pair_row);
         load_values(p_.v, b, h, first, count, values);
         if (p_.ones())
             for (index i = 0; i < count; ++i) values[i * value_row + p_.value_features] = 1;
@@ -183,13 +183,13 @@ public:
     index pair_row;
     index rows = 0;
     feature_decays<E> by_feature;
-    T* input;           // (position, input): keys or queries before the map
-    T* keys;            // (position, feature)
-    T* turned;          // (feature, position)
-    T* values;          // (position, value feature)
-    T* queries;         // (position, feature)
-    T* pairs;           // (query, key)
-    T* high = nullptr;  // b, (position); of heads, as what follows
+    T* input;            // (position, input): keys or queries before the map
+    T* keys;             // (position, feature)
+    T* transposed_keys;  // (feature, position)
+    T* values;           // (position, value feature)
+    T* queries;          // (position, feature)
+    T* pairs;            // (query, key)
+    T* high = nullptr;   // b, (position); of heads, as what follows
     T* low = nullptr;
     T* since_start = nullptr;  // e^b
     T* until_end = nullptr;    // e^(b_end - b)
@@ -259,16 +259,16 @@ protected:
                     const index n = least(p_.features - f0, some);
                     p_.decay.read(p_.decay.context, b, h, first + i, 1, f0, n, steps);
                     for (index f = 0; f < n; ++f) {
-                        const double step = steps[f] < least_log_decay ? least_log_decay : steps[f];
+                        const double step = steps[f] < min_log_decay ? min_log_decay : steps[f];
                         T& high_step = near_rows[i * feature_row + f0 + f];
                         high_step = static_cast<T>(step);
-                        near_turned[i * feature_row + f0 + f] =
+                        near_transposed[i * feature_row + f0 + f] =
                             static_cast<T>(step - static_cast<double>(high_step));
                     }
                 }
             if constexpr (std::is_same_v<T, float>) {
-                low_steps = near_turned;
-                clear_columns(near_turned, feature_row, p_.features, count);
+                low_steps = near_transposed;
+                clear_columns(near_transposed, feature_row, p_.features, count);
             }
         }
         clear_columns(near_rows, feature_row, p_.features, count);
@@ -280,9 +280,9 @@ protected:
     const linear_leaves<E>& leaf_;
     index w_;
     T* constant;
-    T* near_keys = nullptr;    // keys e^(r - b), by feature: seen from their segment's reference
-    T* near_turned = nullptr;  // the same by columns, and scratch of as much
-    T* near_rows = nullptr;    // queries e^(b - r)
+    T* near_keys = nullptr;        // keys e^(r - b), by feature: seen from their segment's reference
+    T* near_transposed = nullptr;  // the same by columns, and scratch of as much
+    T* near_rows = nullptr;        // queries e^(b - r)
     T* weights = nullptr;
     T* spare = nullptr;
 };

@@ -72,9 +72,9 @@ HEED_NOINLINE index segment_decays(const detail::decay_steps<T>& p) {
     constexpr bool single = sizeof(T) == 4;
     const pack<T> zero = set<pack<T>>(0);
     const pack<T> one = set<pack<T>>(1);
-    const pack<T> least = set<pack<T>>(static_cast<T>(detail::least_log_decay));
+    const pack<T> min = set<pack<T>>(static_cast<T>(detail::min_log_decay));
     const pack<T> longest = set<pack<T>>(single ? T(-30) : T(-300));
-    const pack<T> most = set<pack<T>>(single ? T(1e24) : T(1e150));
+    const pack<T> max = set<pack<T>>(single ? T(1e24) : T(1e150));
     T* const high = p.sums;
     T* const low = p.sums + p.row;
     for (index i = 0; i < p.n; i += lanes_of<T>) {
@@ -88,7 +88,7 @@ HEED_NOINLINE index segment_decays(const detail::decay_steps<T>& p) {
         pack<T> outside = zero;
         for (index i = 0; i < p.n; i += lanes_of<T>) {
             pack<T> step = load(p.steps + at + i);
-            step = choose(step < least, least, step);
+            step = choose(step < min, min, step);
             const pack<T> before = load(high + i);
             const pack<T> h = before + step;
             const pack<T> moved = h - before;
@@ -103,9 +103,9 @@ HEED_NOINLINE index segment_decays(const detail::decay_steps<T>& p) {
             const pack<T> size = larger(k, -k);
             store(p.since + at + i, f);
             store(p.until + at + i, u);
-            store(p.near_keys + at + i, choose(size <= most, k, zero) * u);
+            store(p.near_keys + at + i, choose(size <= max, k, zero) * u);
             outside = outside + choose(h >= longest, choose(h <= zero, zero, one), one);
-            outside = outside + choose(size <= most, zero, one);
+            outside = outside + choose(size <= max, zero, one);
         }
         if (!any(outside > zero)) continue;
         for (index i = 0; i < p.n; i += lanes_of<T>) {

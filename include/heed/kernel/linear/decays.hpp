@@ -21,14 +21,14 @@ public:
     using T = typename linear_problem<E>::T;
 
     explicit feature_decays(const linear_leaves<E>& leaves) : leaf_(leaves) {}
-    void take(arena& memory, index feature_row, index positions) {
+    void take(arena& scratch, index feature_row, index positions) {
         row_ = feature_row;
-        since = memory.take<T>(positions * row_);
-        until = memory.take<T>(positions * row_);
-        sums_ = memory.take<T>(2 * row_);
-        crossings_ = memory.take<T>((positions + 1) * row_);
-        before_ = memory.take<T>((positions + 1) * row_);
-        after_ = memory.take<T>((positions + 1) * row_);
+        since = scratch.take<T>(positions * row_);
+        until = scratch.take<T>(positions * row_);
+        sums_ = scratch.take<T>(2 * row_);
+        crossings_ = scratch.take<T>((positions + 1) * row_);
+        before_ = scratch.take<T>((positions + 1) * row_);
+        after_ = scratch.take<T>((positions + 1) * row_);
     }
 
     // From the logarithms of a chunk's rows and its keys: the segments, and near_keys, the keys as seen from

@@ -15,15 +15,15 @@
 namespace heed::inline HEED_ABI::HEED_SIMD {
 
 template <class T>
-HEED_NOINLINE void shift_rows(T* x, index row, const T* shift, index rows, index n, T most) {
-    const pack<T> high = set<pack<T>>(most);
+HEED_NOINLINE void shift_rows(T* x, index row, const T* shift, index rows, index n, T max) {
+    const pack<T> high = set<pack<T>>(max);
     for (index r = 0; r < rows; ++r, x += row) {
         for (index i = 0; i < n; i += lanes_of<T>) {
             pack<T> s = load(x + i);
             s = choose(s > high, high, choose(s < -high, -high, s)) + set<pack<T>>(shift[r]);
             store(x + i, s);
         }
-        for (index i = n; i < row; ++i) x[i] = 4 * -most;
+        for (index i = n; i < row; ++i) x[i] = 4 * -max;
     }
 }
 
@@ -34,7 +34,7 @@ HEED_NOINLINE index segment_exponents(const detail::exponent_rows<T>& p) {
     constexpr bool single = sizeof(T) == 4;
     const pack<T> zero = set<pack<T>>(0);
     const pack<T> one = set<pack<T>>(1);
-    const pack<T> most = set<pack<T>>(single ? T(8) : T(64));
+    const pack<T> max = set<pack<T>>(single ? T(8) : T(64));
     for (index i = 0; i < p.n; i += lanes_of<T>) store(p.references + i, load(p.exponents + i));
     index segments = 1;
     p.starts[0] = 0;
@@ -45,8 +45,8 @@ HEED_NOINLINE index segment_exponents(const detail::exponent_rows<T>& p) {
         pack<T> outside = zero;
         for (index i = 0; i < p.n; i += lanes_of<T>) {
             const pack<T> d = load(x + i) - load(reference + i);
-            outside = outside + choose(d <= most, zero, one);
-            store(to + i, exp(choose(d > most, most, d)));
+            outside = outside + choose(d <= max, zero, one);
+            store(to + i, exp(choose(d > max, max, d)));
         }
         if (r == 0 || !any(outside > zero)) continue;
         T* const next = p.references + segments * p.row;
@@ -82,9 +82,9 @@ HEED_NOINLINE void relative_queries(const T* x, const T* reference, const T* lev
         }
         T lanes[w];
         store(lanes, m);
-        T most = lanes[0];
-        for (int l = 1; l < w; ++l) most = lanes[l] > most ? lanes[l] : most;
-        const pack<T> s = set<pack<T>>(most);
+        T max = lanes[0];
+        for (int l = 1; l < w; ++l) max = lanes[l] > max ? lanes[l] : max;
+        const pack<T> s = set<pack<T>>(max);
         const pack<T> largest = set<pack<T>>(sizeof(T) == 4 ? T(85) : T(700));  // where the state is zero
         for (index i = 0; i < n; i += w) {
             const pack<T> e = load(x + i);

@@ -67,19 +67,19 @@ HEED_NOINLINE void map_gradient(const void*, const T* x, index x_row, const T* p
 // The largest number of a row.
 template <class T>
 HEED_INLINE T largest_of_row(const T* x, index n) {
-    T most = x[0];
-    for (index i = 1; i < n; ++i) most = x[i] > most ? x[i] : most;
-    return most;
+    T max = x[0];
+    for (index i = 1; i < n; ++i) max = x[i] > max ? x[i] : max;
+    return max;
 }
 
 template <class T>
 HEED_NOINLINE void softmax_rows(const void*, const T* from, index from_row, T* to, index to_row, index rows,
                                 index features) {
     for (index r = 0; r < rows; ++r, from += from_row, to += to_row) {
-        const T most = largest_of_row(from, features);
+        const T max = largest_of_row(from, features);
         pack<T> sum = set<pack<T>>(0);
         for (index f = 0; f < features; f += lanes_of<T>) {
-            store(to + f, exp_of_negative(-larger(set<pack<T>>(0), set<pack<T>>(most) - load(from + f))));
+            store(to + f, exp_of_negative(-larger(set<pack<T>>(0), set<pack<T>>(max) - load(from + f))));
             if (f + lanes_of < T >> features) clear_padding(to, features);
             sum = sum + load(to + f);
         }
@@ -111,14 +111,14 @@ HEED_NOINLINE void exponentials(T* x, index row, const T* shift, T factor, bool 
 }
 
 template <class T>
-HEED_NOINLINE void scan_columns(const T* x, index row, index rows, index n, T* most, T* sum) {
+HEED_NOINLINE void scan_columns(const T* x, index row, index rows, index n, T* max, T* sum) {
     for (index i = 0; i < n; i += lanes_of<T>) {
-        const pack<T> before = load(most + i);
+        const pack<T> before = load(max + i);
         pack<T> m = before;
         for (index r = 0; r < rows; ++r) m = larger(load(x + r * row + i), m);
         pack<T> s = load(sum + i) * exp_of_negative(before - m);
         for (index r = 0; r < rows; ++r) s = s + exp_of_negative(load(x + r * row + i) - m);
-        store(most + i, m);
+        store(max + i, m);
         store(sum + i, s);
     }
 }
@@ -128,7 +128,7 @@ HEED_NOINLINE void map_columns(const void* context, const T* from, index from_ro
     const auto& c = *static_cast<const detail::column_context<T>*>(context);
     for (index r = 0; r < rows; ++r, from += from_row, to += to_row) {
         for (index f = 0; f < features; f += lanes_of<T>)
-            store(to + f, exp_of_negative(load(from + f) - load(c.most + f)) * load(c.inverse + f));
+            store(to + f, exp_of_negative(load(from + f) - load(c.max + f)) * load(c.inverse + f));
         clear_padding(to, features);
     }
 }

@@ -3,7 +3,7 @@
 //
 //     O = (Q e^b) S + lower(Q K^T e^(b_i - b_j)) U         S' = e^b_end S + (K e^(b_end - b))^T U
 //     U = V, or with the delta rule the solution of (I + beta lower(K K^T …)) U = beta (V - (K e^b) S)
-//     y = O / (Q z + least), z the running sum of the keys, when normalised
+//     y = O / (Q z + 1e-10), z the running sum of the keys, when normalised
 //
 // A chunk prepares what needs no state, takes the state over, updates it and passes it on. Cost for each
 // position: 4 features d_v + chunk (features + d_v), half of the second for what lies above the diagonal
@@ -18,17 +18,17 @@ namespace heed::inline HEED_ABI::detail {
 
 // The state of one head: S (feature, value feature), z (feature), and what their sums lost.
 template <class T>
-struct linear_memory {
+struct head_state {
     T* state;
     T* normaliser;
     T* state_lost;
     T* normaliser_lost;
 
-    linear_memory(arena& memory, index features, index feature_row, index value_row) {
-        state = memory.take<T>(features * value_row);
-        normaliser = memory.take<T>(feature_row);
-        state_lost = memory.take<T>(features * value_row);
-        normaliser_lost = memory.take<T>(feature_row);
+    head_state(arena& scratch, index features, index feature_row, index value_row) {
+        state = scratch.take<T>(features * value_row);
+        normaliser = scratch.take<T>(feature_row);
+        state_lost = scratch.take<T>(features * value_row);
+        normaliser_lost = scratch.take<T>(feature_row);
     }
 };
 
@@ -38,30 +38,30 @@ public:
     using problem = linear_problem<E>;
     using T = typename problem::T;
 
-    linear_forward(const problem& p, const linear_leaves<E>& leaves, arena memory = arena())
+    linear_forward(const problem& p, const linear_leaves<E>& leaves, arena scratch = arena())
         : p_(p),
           leaf_(leaves),
           w_(leaves.pack_lanes),
-          c_(p, leaves, memory),
+          c_(p, leaves, scratch),
           size_(p.features * c_.value_row),
-          added_(memory.take<T>(size_)),
-          start_(memory.take<T>(size_)),
-          added_normaliser_(memory.take<T>(c_.feature_row)),
-          start_normaliser_(memory.take<T>(c_.feature_row)),
-          output_(memory.take<T>(chunk_positions * c_.value_row)),
-          total_(memory.take<T>(chunk_positions)),
-          bytes_(memory.bytes()) {}
+          added_(scratch.take<T>(size_)),
+          start_(scratch.take<T>(size_)),
+          added_normaliser_(scratch.take<T>(c_.feature_row)),
+          start_normaliser_(scratch.take<T>(c_.feature_row)),
+          output_(scratch.take<T>(chunk_positions * c_.value_row)),
+          total_(scratch.take<T>(chunk_positions)),
+          bytes_(scratch.bytes()) {}
 
     std::size_t bytes() const { return bytes_; }
-    linear_memory<T> memory_of(arena& memory) const {
-        return {memory, p_.features, c_.feature_row, c_.value_row};
+    head_state<T> state_in(arena& scratch) const {
+        return {scratch, p_.features, c_.feature_row, c_.value_row};
     }
 
     // Chunk `link` of a causal sequence; false when the chain has ended. With `alone` no other thread
     // works on this state.
-    bool run(index b, index h, index link, const linear_memory<T>& m, chain_turn& turn, bool alone) {
+    bool run(index b, index h, index link, const head_state<T>& m, chain_turn& turn, bool alone) {
         const index first = link * chunk_positions;
-        const index count = p_.keys - first < chunk_positions ? p_.keys - first : chunk_positions;
+        const index count = chunk_length(p_.keys, first);
         prepare(b, h, first, count);
         if (!turn.take()) return false;
         if (link == 0) begin(b, h, m);
@@ -81,10 +81,10 @@ public:
 
     // The same without outputs: the state before the chunk goes to `state` and `normaliser`, whole packs of
     // rows, for the backward.
-    void keep_state(index b, index h, index link, const linear_memory<T>& m, chain_turn& turn, T* state,
+    void keep_state(index b, index h, index link, const head_state<T>& m, chain_turn& turn, T* state,
                     T* normaliser) {
         const index first = link * chunk_positions;
-        prepare(b, h, first, p_.keys - first < chunk_positions ? p_.keys - first : chunk_positions);
+        prepare(b, h, first, chunk_length(p_.keys, first));
         if (!turn.take()) return;
         if (link == 0) begin(b, h, m);
         if (p_.delta) solve(m.state);
@@ -92,7 +92,7 @@ public:
         update(m);
         turn.pass();
     }
-    void copy_state(const linear_memory<T>& m, T* state, T* normaliser) const {
+    void copy_state(const head_state<T>& m, T* state, T* normaliser) const {
         copy(m.state, state, size_);
         clear(state + size_, (c_.feature_row - p_.features) * c_.value_row);
         copy(m.normaliser, normaliser, c_.feature_row);
@@ -101,7 +101,7 @@ public:
     index normaliser_size() const { return c_.feature_row; }
 
     // The state before the first chunk.
-    void begin(index b, index h, const linear_memory<T>& m) const {
+    void begin(index b, index h, const head_state<T>& m) const {
         clear(m.state, size_);
         clear(m.state_lost, size_);
         clear(m.normaliser, c_.feature_row);
@@ -135,7 +135,7 @@ public:
         if (!p_.delta) add_pairs(c_.values);
         if (p_.separate()) c_.sum_keys(added_normaliser_);
     }
-    void update(const linear_memory<T>& m) const {
+    void update(const head_state<T>& m) const {
         const index columns = c_.value_row;
         if (p_.delta) add_pairs(c_.values);
         if (p_.relative) {
@@ -154,7 +154,7 @@ public:
     }
 
     // The state after the last chunk, to where the call wants it.
-    void write_state(index b, index h, const linear_memory<T>& m) const {
+    void write_state(index b, index h, const head_state<T>& m) const {
         for (index f = 0; f < p_.features; ++f) {
             T* const row = p_.last.row(b, h, f);
             const index stride = p_.last.stride[3];

@@ -26,8 +26,8 @@ struct linear_flow {
     T* state;       // R (feature, value feature)
     T* normaliser;  // (feature)
 
-    linear_flow(arena& memory, index feature_row, index value_row)
-        : state(memory.take<T>(feature_row * value_row)), normaliser(memory.take<T>(feature_row)) {}
+    linear_flow(arena& scratch, index feature_row, index value_row)
+        : state(scratch.take<T>(feature_row * value_row)), normaliser(scratch.take<T>(feature_row)) {}
 };
 
 // Writes what a chunk has found.
@@ -79,12 +79,7 @@ public:
     }
     void write(const stored_or_sum<E, T>& to, index b, index h, index first, const T* from, index row,
                index count, index n) const {
-        if (to.sums.data != nullptr)
-            leaf_.write_sums(from, row, nullptr, count, n, to.sums.row(b, h, first), to.sums.stride[2],
-                             to.sums.stride[3]);
-        else
-            leaf_.write(from, row, nullptr, count, n, to.stored.row(b, h, first), to.stored.stride[2],
-                        to.stored.stride[3]);
+        write_to(to, leaf_, b, h, first, from, row, nullptr, count, n);
     }
 
 private:

@@ -13,7 +13,7 @@ public:
     // Adds a step and gives the sum as two numbers of T.
     template <class T>
     void add(double step, T& high, T& low) {
-        step = step < least_log_decay ? least_log_decay : step;
+        step = step < min_log_decay ? min_log_decay : step;
         const double before = high_;
         high_ = before + step;
         const double moved = high_ - before;

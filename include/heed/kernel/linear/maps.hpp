@@ -108,7 +108,7 @@ template <class E, class T>
 void draw_directions(favor_context<E>& c, index d, std::uint64_t seed) {
     normal_numbers normal(seed);
     const double root = std::pow(static_cast<double>(d), -0.25);
-    double most = 0;
+    double max = 0;
     for (index m = 0; m < c.count; ++m) {
         T* const row = c.rows + m * c.input_row;
         const index group = m - m % d;
@@ -133,7 +133,7 @@ void draw_directions(favor_context<E>& c, index d, std::uint64_t seed) {
             wanted += x * x;
             length += static_cast<double>(row[f]) * static_cast<double>(row[f]);
         }
-        most = wanted > most ? wanted : most;
+        max = wanted > max ? wanted : max;
         const double factor = std::sqrt(wanted / length) * root;
         for (index f = 0; f < d; ++f) row[f] = static_cast<T>(static_cast<double>(row[f]) * factor);
     }
@@ -141,7 +141,7 @@ void draw_directions(favor_context<E>& c, index d, std::uint64_t seed) {
         for (index m = 0; m < c.feature_row; ++m)
             c.columns[f * c.feature_row + m] = m < c.count ? c.rows[m * c.input_row + f] : T(0);
     // An exponent is at most |w|^2 / 2, reached where x is w itself.
-    c.shift = static_cast<T>(most / 2 > 40 ? most / 2 - 40 : 0);
+    c.shift = static_cast<T>(max / 2 > 40 ? max / 2 - 40 : 0);
     c.half_log_count = static_cast<T>(0.5 * std::log(static_cast<double>(c.count)));
     c.half_root = static_cast<T>(0.5 / std::sqrt(static_cast<double>(d)));
 }
@@ -156,9 +156,9 @@ void favor_map(const void* context, const T* from, index from_row, T* to, index 
     c.leaf->row_products(from, from, from_row, rows, inputs, shift);
     for (index r = 0; r < rows; ++r) shift[r] = -shift[r] * c.half_root - c.shift;
     if (c.exponents) {
-        const T least = -2 * most_exponent<T>;
-        for (index r = 0; r < rows; ++r) shift[r] = (shift[r] < least ? least : shift[r]) - c.half_log_count;
-        c.leaf->shift_rows(to, to_row, shift, rows, c.count, most_exponent<T>);
+        const T min = -2 * max_exponent<T>;
+        for (index r = 0; r < rows; ++r) shift[r] = (shift[r] < min ? min : shift[r]) - c.half_log_count;
+        c.leaf->shift_rows(to, to_row, shift, rows, c.count, max_exponent<T>);
         return;
     }
     c.leaf->exponentials(to, to_row, shift, static_cast<T>(1 / std::sqrt(static_cast<double>(c.count))),

@@ -10,6 +10,33 @@
 
 namespace heed::inline HEED_ABI::detail {
 
+// Where there are no pairs of a query and a key: rows of zeros, and a state that goes on as it came (or
+// zero).
+template <class E, class T>
+void clear_rows(const linear_problem<E>& p, const linear_leaves<E>& leaves, const stored_or_sum<E, T>& to,
+                index heads, index positions, index features) {
+    const T zero[1] = {0};
+    for (index b = 0; b < p.batch; ++b)
+        for (index h = 0; h < heads; ++h)
+            for (index i = 0; i < positions; ++i)
+                for (index f = 0; f < features; ++f)
+                    if (to.sums.data != nullptr)
+                        to.sums.row(b, h, i)[f * to.sums.stride[3]] = 0;
+                    else
+                        leaves.write(zero, 0, nullptr, 1, 1, to.stored.row(b, h, i) + f * to.stored.stride[3],
+                                     0, 0);
+}
+template <class E, class T>
+void pass_state(const linear_problem<E>& p, const strided<const T>& from, const strided<T>& to) {
+    if (to.data == nullptr) return;
+    for (index b = 0; b < p.batch; ++b)
+        for (index h = 0; h < p.kv_heads; ++h)
+            for (index f = 0; f < p.features; ++f)
+                for (index e = 0; e < p.state_columns(); ++e)
+                    to.row(b, h, f)[e * to.stride[3]] =
+                        from.data == nullptr ? T(0) : from.row(b, h, f)[e * from.stride[3]];
+}
+
 template <class E>
 class linear_preparation {
 public:
@@ -32,12 +59,10 @@ public:
     }
     std::size_t bytes() const { return bytes_; }
 
-    // The problem with its maps ready to be called, from bytes() of memory. One thread.
-    linear_problem<E> run(linear_problem<E> p, void* memory) const {
-        char* const base = static_cast<char*>(memory);
+    // Makes the problem's maps ready to be called, from bytes() of memory. One thread.
+    void run(linear_problem<E>& p, char* base) const {
         if (p.random_features > 0) draw(p, base);
         if (p.over_positions) scan(p, base);
-        return p;
     }
 
 private:
@@ -65,15 +90,15 @@ private:
             auto* const c =
                 ::new (here) column_context<T>{numbers, numbers + feature_row_, numbers + 2 * feature_row_};
             for (index f = 0; f < feature_row_; ++f) {
-                c->most[f] = minus_infinity<T>();
+                c->max[f] = minus_infinity<T>();
                 c->inverse[f] = c->mean[f] = 0;
             }
             for (index first = 0; first < p.keys; first += chunk_positions) {
-                const index count = p.keys - first < chunk_positions ? p.keys - first : chunk_positions;
+                const index count = chunk_length(p.keys, first);
                 for (index i = 0; i < count * input_row_; ++i) rows[i] = 0;
                 leaf_.widen(p.k.row(head / p.kv_heads, head % p.kv_heads, first), p.k.stride[2],
                             p.k.stride[3], count, p.inputs, rows, input_row_);
-                leaf_.scan_columns(rows, input_row_, count, p.inputs, c->most, c->inverse);
+                leaf_.scan_columns(rows, input_row_, count, p.inputs, c->max, c->inverse);
             }
             for (index f = 0; f < p.features; ++f) c->inverse[f] = T(1) / c->inverse[f];
         }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/linear/problem.hpp: what the linear kernels are told, and the leaves that a target compiles for
+// heed/kernel/linear/problem.hpp: what the linear kernels work on, and the leaves that a target compiles for
 // them
 //
 // A chunk of positions is a handful of small matrix products with element-by-element work between them.
 // The walk over chunks is written and compiled once; products and rows are compiled for each target.
 #pragma once
 
+#include <array>
 #include <limits>
 
 #include <heed/kernel/linear/products.hpp>
@@ -14,7 +15,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 // A logarithm of a decay below this is 0 to every type; sums of them stay exact enough.
-inline constexpr double least_log_decay = -1e4;
+inline constexpr double min_log_decay = -1e4;
 
 // The maps of features: `rows` rows of inputs to rows of features, and their gradients back.
 template <class T>
@@ -67,16 +68,16 @@ struct exponent_rows {
 
 // Exponents are held within so much, so that sums of a few of them stay numbers.
 template <class T>
-inline constexpr T most_exponent = (std::numeric_limits<T>::max)() / 64;
+inline constexpr T max_exponent = (std::numeric_limits<T>::max)() / 64;
 // The reference of a state that has seen nothing.
 template <class T>
-inline constexpr T no_exponent = -6 * most_exponent<T>;
+inline constexpr T no_exponent = -6 * max_exponent<T>;
 
 // The softmax over positions of one head, (feature) each: with the largest key and the sum known, a key's
-// feature is e^(x - most) inverse; its gradient needs the mean of dphi under the softmax.
+// feature is e^(x - max) inverse; its gradient needs the mean of dphi under the softmax.
 template <class T>
 struct column_context {
-    T* most;
+    T* max;
     T* inverse;
     T* mean;
 };
@@ -121,8 +122,8 @@ struct linear_leaves {
     // How many segments.
     index (*segment_decays)(const decay_steps<T>&);
     index (*segment_exponents)(const exponent_rows<T>&);
-    // Row i: x = x + shift[i], x held within most; what stands behind n is far below all.
-    void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T most);
+    // Row i: x = x + shift[i], x held within max; what stands behind n is far below all.
+    void (*shift_rows)(T* x, index row, const T* shift, index rows, index n, T max);
     // near = e^(x + reference - s), of_state = e^(x + shift - s), s the row's largest x + reference or level.
     void (*relative_queries)(const T* x, const T* reference, const T* level, const T* shift, index row,
                              index rows, index n, T* since, T* of_state);
@@ -147,7 +148,7 @@ struct linear_leaves {
     // Row i: x = e^(x + shift[i]) factor, or with `largest` e^(x - the largest x of the row) factor.
     void (*exponentials)(T* x, index row, const T* shift, T factor, bool largest, index rows, index n);
     // Column by column: the largest number and the sum of e^(x - largest) of the rows so far.
-    void (*scan_columns)(const T* x, index row, index rows, index n, T* most, T* sum);
+    void (*scan_columns)(const T* x, index row, index rows, index n, T* max, T* sum);
 
     feature_map_function<T> elu1;
     feature_gradient_function<T> elu1_gradient;
@@ -158,6 +159,18 @@ struct linear_leaves {
     feature_map_function<T> columns;  // of a column_context
     feature_gradient_function<T> columns_gradient;
 };
+
+// Rows times a factor each (nullptr: as they are) to positions from `first` on of a head.
+template <class E, class T>
+void write_to(const stored_or_sum<E, T>& y, const linear_leaves<E>& leaves, index b, index h, index first,
+              const T* rows, index row, const std::type_identity_t<T>* factor, index count, index n) {
+    if (y.sums.data != nullptr)
+        leaves.write_sums(rows, row, factor, count, n, y.sums.row(b, h, first), y.sums.stride[2],
+                          y.sums.stride[3]);
+    else
+        leaves.write(rows, row, factor, count, n, y.stored.row(b, h, first), y.stored.stride[2],
+                     y.stored.stride[3]);
+}
 
 // Numbers of a head by position: decays (n = 1, or one for each feature) and betas.
 struct number_source {
@@ -203,8 +216,7 @@ struct linear_problem {
     strided<const E> q;
     strided<const E> k;
     strided<const E> v;
-    strided<E> y;
-    strided<T> y_sum;  // instead of y: the output in the type sums are kept in
+    stored_or_sum<E, T> y;
     index batch = 0;
     index heads = 0;
     index kv_heads = 0;
@@ -246,6 +258,9 @@ struct linear_problem {
     bool ones() const { return normalised && scaled(); }
     bool separate() const { return normalised && !ones(); }
     index columns() const { return value_features + (ones() ? 1 : 0); }
+    // Of a state outside: z stands in its last column.
+    index state_columns() const { return value_features + (normalised ? 1 : 0); }
+    std::array<index, 4> state_extents() const { return {batch, kv_heads, features, state_columns()}; }
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/linear/products.hpp: the products that a chunk is made of, as its leaves are told of them
+// heed/kernel/linear/products.hpp: the products that a chunk is made of, as its leaves take them
 #pragma once
 
 #include <heed/core/fetch.hpp>
@@ -12,6 +12,8 @@ namespace heed::inline HEED_ABI::detail {
 // Positions in a chunk: its products cost chunk (d_k + d_v) beside 4 d_k d_v a position, and a state of
 // 64 x 64 stays in the first-level cache.
 inline constexpr index chunk_positions = 64;
+inline index chunks_of(index positions) { return (positions + chunk_positions - 1) / chunk_positions; }
+inline index chunk_length(index positions, index first) { return least(positions - first, chunk_positions); }
 
 // The chunk of rows from `first` on, where they stand in one piece: worth fetching before their turn.
 template <class X>
@@ -19,7 +21,7 @@ memory_span soon_rows(const strided<X>& x, index b, index h, index first, index 
     if (x.data == nullptr || first < 0 || first >= positions || x.stride[3] != 1 || x.stride[2] != n)
         return {};
     return {reinterpret_cast<const char*>(x.row(b, h, first)),
-            least(positions - first, chunk_positions) * n * static_cast<index>(sizeof(X))};
+            chunk_length(positions, first) * n * static_cast<index>(sizeof(X))};
 }
 
 template <class E, class T>

@@ -98,12 +98,12 @@ void merge_relative(T* rows, const T* others, index size, index values) {
         z = z < 0 ? T(1) : z;
         const T level = level_of(shift, rows[values]);
         const T other_level = level_of(other_shift, z);
-        const T most = level > other_level ? level : other_level;
-        const T here = static_cast<T>(std::exp(shift - most));
-        const T there = static_cast<T>(std::exp(other_shift - most));
+        const T max = level > other_level ? level : other_level;
+        const T here = static_cast<T>(std::exp(shift - max));
+        const T there = static_cast<T>(std::exp(other_shift - max));
         for (index e = 0; e < values; ++e) rows[e] = rows[e] * here + others[e] * there;
         rows[values] = rows[values] * here + z * there;
-        write_relative(rows, values, most);
+        write_relative(rows, values, max);
     }
 }
 

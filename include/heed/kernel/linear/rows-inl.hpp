@@ -53,7 +53,7 @@ HEED_NOINLINE void accumulate(T* s, T* lost, const T* x, index n) {
 
 // s keep + x, in one expression: every compiler fuses it where the target can.
 template <class T>
-HEED_INLINE pack<T> kept_sum(pack<T> s, pack<T> keep, pack<T> x) {
+HEED_INLINE pack<T> decayed_sum(pack<T> s, pack<T> keep, pack<T> x) {
     return s * keep + x;
 }
 
@@ -63,7 +63,7 @@ HEED_NOINLINE void decay_rows(T* s, index row, const T* factor, const T* x, inde
         const pack<T> keep = set<pack<T>>(factor[r]);
         for (index i = 0; i < columns; i += lanes_of<T>) {
             const pack<T> added = x == nullptr ? set<pack<T>>(0) : load(x + r * row + i);
-            store(s + i, kept_sum<T>(load(s + i), keep, added));
+            store(s + i, decayed_sum<T>(load(s + i), keep, added));
         }
     }
 }

@@ -11,66 +11,45 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Without keys y is zero and the state stays.
 template <class E>
-void without_keys(const linear_problem<E>& p, const linear_leaves<E>& leaves) {
+void run_linear(linear_problem<E>& p, device_ref device, workspace& scratch) {
     using T = typename linear_problem<E>::T;
-    const T zero[1] = {0};
-    for (index b = 0; b < p.batch; ++b) {
-        for (index h = 0; h < p.heads; ++h)
-            for (index i = 0; i < p.queries; ++i)
-                for (index f = 0; f < p.value_features; ++f)
-                    if (p.y_sum.data != nullptr)
-                        p.y_sum.row(b, h, i)[f * p.y_sum.stride[3]] = 0;
-                    else
-                        leaves.write(zero, 0, nullptr, 1, 1, p.y.row(b, h, i) + f * p.y.stride[3], 0, 0);
-        for (index h = 0; p.last.data != nullptr && h < p.kv_heads; ++h)
-            for (index f = 0; f < p.features; ++f)
-                for (index e = 0; e < p.value_features + (p.normalised ? 1 : 0); ++e)
-                    p.last.row(b, h, f)[e * p.last.stride[3]] =
-                        p.initial.data == nullptr ? T(0) : p.initial.row(b, h, f)[e * p.initial.stride[3]];
-    }
-}
-
-template <class E>
-void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
-                index lanes, workspace& memory) {
-    linear_problem<E> p = given;
-    using T = typename linear_problem<E>::T;
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
     if (p.batch * p.kv_heads == 0) return;  // then y has no elements either, nor has a state
-    if (p.keys == 0) return without_keys(p, leaves);
-    if (is_short(p)) return run_short(p, leaves, device, lanes, memory);
-    const auto chunks = [](index n) { return (n + chunk_positions - 1) / chunk_positions; };
-    const chain_plan plan(p.batch * p.kv_heads, chunks(p.keys), lanes);
+    if (p.keys == 0) {
+        clear_rows(p, leaves, p.y, p.heads, p.queries, p.value_features);
+        return pass_state(p, p.initial, p.last);
+    }
+    if (is_short(p)) return run_short(p, leaves, device, scratch);
+    const chain_plan plan(p.batch * p.kv_heads, chunks_of(p.keys), device.lanes());
     const linear_forward<E> measure(p, leaves);
     arena counting;
-    measure.memory_of(counting);
+    measure.state_in(counting);
     const std::size_t each = cache_lines(measure.bytes());
     const std::size_t state = cache_lines(counting.bytes());
     const std::size_t progress = cache_lines(plan.bytes());
     const std::size_t lane_count = static_cast<std::size_t>(plan.lanes);
     const linear_preparation<E> preparation(p, leaves);
     char* const start =
-        static_cast<char*>(memory.reserve(preparation.bytes() + progress + each * lane_count +
-                                          state * static_cast<std::size_t>(plan.state_slots())));
-    p = preparation.run(p, start);
+        static_cast<char*>(scratch.reserve(preparation.bytes() + progress + each * lane_count +
+                                           state * static_cast<std::size_t>(plan.state_slots())));
+    preparation.run(p, start);
     char* const base = start + preparation.bytes();
-    const auto scratch = [&](index lane) {
+    const auto lane_scratch = [&](index lane) {
         return arena(base + progress + each * static_cast<std::size_t>(lane));
     };
     const auto state_of = [&](index slot) {
         arena here(base + progress + each * lane_count + state * static_cast<std::size_t>(slot));
-        return measure.memory_of(here);
+        return measure.state_in(here);
     };
-    const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const linear_memory<T>& m) {
+    const auto answer = [&](linear_forward<E>& kernel, index chain, index chunk, const head_state<T>& m) {
         const index first = chunk * chunk_positions;
-        const index left = p.queries - first;
-        kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first,
-                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+        kernel.write_outputs(chain / p.kv_heads, chain % p.kv_heads, first, chunk_length(p.queries, first),
+                             m.state, m.normaliser);
     };
     for_each_link(device, plan, base, [&](index lane, index slot, index chain, index link, chain_turn& turn) {
-        linear_forward<E> kernel(p, leaves, scratch(lane));
-        const linear_memory<T> m = state_of(slot);
+        linear_forward<E> kernel(p, leaves, lane_scratch(lane));
+        const head_state<T> m = state_of(slot);
         const index b = chain / p.kv_heads;
         const index h = chain % p.kv_heads;
         if (p.causal) {
@@ -78,50 +57,50 @@ void run_linear(const linear_problem<E>& given, const linear_leaves<E>& leaves, 
             return;
         }
         const index first = link * chunk_positions;
-        kernel.prepare(b, h, first, p.keys - first < chunk_positions ? p.keys - first : chunk_positions);
+        kernel.prepare(b, h, first, chunk_length(p.keys, first));
         if (!turn.take()) return;
         if (link == 0) kernel.begin(b, h, m);
         kernel.update(m);
         if (link + 1 == plan.links && p.last.data != nullptr) kernel.write_state(b, h, m);
         turn.pass();
         if (plan.whole && link + 1 == plan.links)
-            for (index chunk = 0; chunk < chunks(p.queries); ++chunk) answer(kernel, chain, chunk, m);
+            for (index chunk = 0; chunk < chunks_of(p.queries); ++chunk) answer(kernel, chain, chunk, m);
     });
     if (p.causal || plan.whole) return;
-    for_each_task(device, plan.lanes, plan.chains * chunks(p.queries), [&](index lane, index task) {
-        linear_forward<E> kernel(p, leaves, scratch(lane));
-        answer(kernel, task / chunks(p.queries), task % chunks(p.queries),
-               state_of(task / chunks(p.queries)));
+    for_each_task(device, plan.lanes, plan.chains * chunks_of(p.queries), [&](index lane, index task) {
+        linear_forward<E> kernel(p, leaves, lane_scratch(lane));
+        answer(kernel, task / chunks_of(p.queries), task % chunks_of(p.queries),
+               state_of(task / chunks_of(p.queries)));
     });
 }
 HEED_ONCE_FOR_ELEMENTS(run_linear);
 
 // Queries against a state that stands: p.initial.
 template <class E>
-void read_state(const linear_problem<E>& given, const linear_leaves<E>& leaves, device_ref device,
-                index lanes, workspace& memory) {
+void read_state(linear_problem<E>& p, device_ref device, workspace& scratch) {
     using T = typename linear_problem<E>::T;
-    if (given.batch * given.heads * given.queries == 0) return;
-    const index chunks = (given.queries + chunk_positions - 1) / chunk_positions;
-    const linear_forward<E> measure(given, leaves);
+    const linear_leaves<E>& leaves = linear_leaves_on_target<E>();
+    if (p.batch * p.heads * p.queries == 0) return;
+    const index chunks = chunks_of(p.queries);
+    const index lanes = device.lanes();
+    const linear_forward<E> measure(p, leaves);
     arena counting;
-    measure.memory_of(counting);
-    const linear_preparation<E> preparation(given, leaves);
+    measure.state_in(counting);
+    const linear_preparation<E> preparation(p, leaves);
     const std::size_t each = cache_lines(measure.bytes()) + cache_lines(counting.bytes());
     char* const start =
-        static_cast<char*>(memory.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
-    const linear_problem<E> p = preparation.run(given, start);
+        static_cast<char*>(scratch.reserve(preparation.bytes() + each * static_cast<std::size_t>(lanes)));
+    preparation.run(p, start);
     for_each_task(device, lanes, p.batch * p.kv_heads * chunks, [&](index lane, index task) {
         char* const here = start + preparation.bytes() + each * static_cast<std::size_t>(lane);
         linear_forward<E> kernel(p, leaves, arena(here));
         arena rest(here + cache_lines(measure.bytes()));
-        const linear_memory<T> m = measure.memory_of(rest);
+        const head_state<T> m = measure.state_in(rest);
         const index head = task / chunks;
         const index first = task % chunks * chunk_positions;
-        const index left = p.queries - first;
         kernel.begin(head / p.kv_heads, head % p.kv_heads, m);
-        kernel.write_outputs(head / p.kv_heads, head % p.kv_heads, first,
-                             left < chunk_positions ? left : chunk_positions, m.state, m.normaliser);
+        kernel.write_outputs(head / p.kv_heads, head % p.kv_heads, first, chunk_length(p.queries, first),
+                             m.state, m.normaliser);
     });
 }
 

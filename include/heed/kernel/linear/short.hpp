@@ -31,27 +31,27 @@ public:
     using problem = linear_problem<E>;
     using T = typename problem::T;
 
-    linear_short(const problem& p, const linear_leaves<E>& leaves, arena memory = arena())
+    linear_short(const problem& p, const linear_leaves<E>& leaves, arena scratch = arena())
         : p_(p),
           leaf_(leaves),
           w_(leaves.pack_lanes),
-          c_(p, leaves, memory, p.keys),
+          c_(p, leaves, scratch, p.keys),
           in_place_(lies_in_place(p) ? p.columns() / w_ * w_ : 0),
           side_row_(c_.value_row - in_place_) {
         const index readers = p.keys == 1 ? p.group() + (p.delta ? 1 : 0) : 0;
-        plain_ = memory.take<T>(readers * c_.feature_row);
-        rows_ = p.decays == decay_of::nothing ? plain_ : memory.take<T>(readers * c_.feature_row);
-        outputs_ = memory.take<T>((readers > p.keys ? readers : p.keys) * c_.value_row);
-        total_ = memory.take<T>(readers > p.keys ? readers : p.keys);
-        pairs_ = memory.take<T>(readers);
-        one_ = memory.take<T>(1);
-        side_ = memory.take<T>(p.features * side_row_);
-        zeros_ = p.initial.data == nullptr ? memory.take<T>(c_.value_row) : nullptr;
+        plain_ = scratch.take<T>(readers * c_.feature_row);
+        rows_ = p.decays == decay_of::nothing ? plain_ : scratch.take<T>(readers * c_.feature_row);
+        outputs_ = scratch.take<T>((readers > p.keys ? readers : p.keys) * c_.value_row);
+        total_ = scratch.take<T>(readers > p.keys ? readers : p.keys);
+        pairs_ = scratch.take<T>(readers);
+        one_ = scratch.take<T>(1);
+        side_ = scratch.take<T>(p.features * side_row_);
+        zeros_ = p.initial.data == nullptr ? scratch.take<T>(c_.value_row) : nullptr;
         if (p.separate()) {
-            normaliser_ = memory.take<T>(c_.feature_row);
-            added_ = memory.take<T>(c_.feature_row);
+            normaliser_ = scratch.take<T>(c_.feature_row);
+            added_ = scratch.take<T>(c_.feature_row);
         }
-        bytes_ = memory.bytes();
+        bytes_ = scratch.bytes();
         if (one_ == nullptr) return;
         *one_ = 1;
         if (zeros_ != nullptr) clear(zeros_, c_.value_row);
@@ -236,17 +236,17 @@ private:
 
 // Every head is a task.
 template <class E>
-void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device, index lanes,
-               workspace& memory) {
+void run_short(const linear_problem<E>& p, const linear_leaves<E>& leaves, device_ref device,
+               workspace& scratch) {
     const index heads = p.batch * p.kv_heads;
-    if (lanes > heads) lanes = heads;
+    const index lanes = least(device.lanes(), heads);
     const linear_short<E> measure(p, leaves);
     const std::size_t each = cache_lines(measure.bytes());
     constexpr std::size_t stack_bytes = 8192;
     alignas(workspace::alignment) char on_stack[stack_bytes];
     char* const start = each * static_cast<std::size_t>(lanes) <= stack_bytes
                             ? on_stack
-                            : static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
+                            : static_cast<char*>(scratch.reserve(each * static_cast<std::size_t>(lanes)));
     if (lanes == 1) {
         linear_short<E> kernel(p, leaves, arena(start));
         for (index head = 0; head < heads; ++head) kernel.run(head / p.kv_heads, head % p.kv_heads);

@@ -99,7 +99,7 @@ HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column
             for (int q = Keyed; q < Rows; ++q) pairs[q] = multiply_add(plain[q * row + f], keys[f], pairs[q]);
         }
         if constexpr (Moves > 0) {
-            const pack<T> kept = set<pack<T>>(*keep);
+            const pack<T> factor = set<pack<T>>(*keep);
             pack<T> added[Packs];
             HEED_UNROLL
             for (int j = 0; j < Packs; ++j) added[j] = set<pack<T>>(0);
@@ -110,7 +110,7 @@ HEED_INLINE void walk_rows(const detail::state_walk<T>& p, index r, index column
                 for (int j = 0; j < Packs; ++j) added[j] = key * value[i][j] + added[j];
             }
             HEED_UNROLL
-            for (int j = 0; j < Packs; ++j) store(to + j * w, kept_sum<T>(s[j], kept, added[j]));
+            for (int j = 0; j < Packs; ++j) store(to + j * w, decayed_sum<T>(s[j], factor, added[j]));
             keep += keep_step;
             to += to_row;
         }
@@ -135,10 +135,10 @@ HEED_INLINE void walk_one(const detail::state_walk<T>& p, index column) {
     for (int j = 0; j < Packs; ++j) value[j] = load(p.values + column + j * w);
     for (index f = 0; f < features; ++f, from += from_row, to += to_row, keep += keep_step) {
         const pack<T> key = set<pack<T>>(keys[f]);
-        const pack<T> kept = set<pack<T>>(*keep);
+        const pack<T> factor = set<pack<T>>(*keep);
         HEED_UNROLL
         for (int j = 0; j < Packs; ++j)
-            store(to + j * w, kept_sum<T>(load(from + j * w), kept, rounded_product<T>(key, value[j])));
+            store(to + j * w, decayed_sum<T>(load(from + j * w), factor, rounded_product<T>(key, value[j])));
     }
 }
 
@@ -160,9 +160,10 @@ HEED_INLINE void walk_positions(const detail::state_walk<T>& p, index column) {
         const T* value = p.values + column;
         for (index i = 0; i < positions; ++i, key += key_row, value += value_row)
             add_products<T>(key, 0, value, sums);
-        const pack<T> kept = set<pack<T>>(*keep);
+        const pack<T> factor = set<pack<T>>(*keep);
         HEED_UNROLL
-        for (int j = 0; j < Packs; ++j) store(to + j * w, kept_sum<T>(load(from + j * w), kept, sums[0][j]));
+        for (int j = 0; j < Packs; ++j)
+            store(to + j * w, decayed_sum<T>(load(from + j * w), factor, sums[0][j]));
     }
 }
 
@@ -200,13 +201,13 @@ HEED_NOINLINE void walk_state(const detail::state_walk<T>& p) {
     for (; column < p.columns; column += w) walk_columns<1>(p, column);
 }
 
-// e^g of single steps; what is smaller than any exponent counts as the least.
+// e^g of single steps; what is smaller than any exponent counts as the smallest one.
 template <class T>
 HEED_NOINLINE void decays_of_steps(const T* logs, index n, T* to) {
-    const pack<T> least = set<pack<T>>(static_cast<T>(detail::least_log_decay));
+    const pack<T> min = set<pack<T>>(static_cast<T>(detail::min_log_decay));
     for (index i = 0; i < n; i += lanes_of<T>) {
         const pack<T> g = load_or(logs + i, n - i, T(0));
-        store(to + i, exp(choose(g < least, least, g)));
+        store(to + i, exp(choose(g < min, min, g)));
     }
 }
 

@@ -11,38 +11,38 @@ struct gradient_work {
     using T = typename linear_problem<E>::T;
 
     gradient_work(const linear_problem<E>& p_, const linear_gradients<E>& g_, const linear_leaves<E>& leaves,
-                  arena& memory)
-        : p(p_), g(g_), leaf(leaves), writer(p_, g_, leaves), w(leaves.pack_lanes), c(p_, leaves, memory) {
+                  arena& scratch)
+        : p(p_), g(g_), leaf(leaves), writer(p_, g_, leaves), w(leaves.pack_lanes), c(p_, leaves, scratch) {
         flow_size = c.feature_row * c.value_row;
-        out = memory.take<T>(chunk_positions * c.value_row);
-        dq = memory.take<T>(chunk_positions * c.feature_row);
-        earlier = memory.take<T>(chunk_positions * c.feature_row);
+        out = scratch.take<T>(chunk_positions * c.value_row);
+        dq = scratch.take<T>(chunk_positions * c.feature_row);
+        earlier = scratch.take<T>(chunk_positions * c.feature_row);
         later = p.decays == decay_of::nothing && !p.delta ? earlier
-                                                          : memory.take<T>(chunk_positions * c.feature_row);
-        spare = memory.take<T>(chunk_positions * c.feature_row);
-        dx = memory.take<T>(chunk_positions * c.input_row);
-        du = memory.take<T>(chunk_positions * c.value_row);
-        products = memory.take<T>(chunk_positions * c.pair_row);
-        turned_values = memory.take<T>(c.value_row * c.pair_row);
-        turned_state = memory.take<T>(flow_size);
-        added = memory.take<T>(flow_size);
-        after = memory.take<T>(flow_size);
-        added_normaliser = memory.take<T>(c.feature_row);
-        after_normaliser = memory.take<T>(c.feature_row);
-        inverse = memory.take<T>(chunk_positions);
-        slope = memory.take<T>(chunk_positions);
-        answer = p.ones() || p.delta ? memory.take<T>(chunk_positions * c.value_row) : nullptr;
+                                                          : scratch.take<T>(chunk_positions * c.feature_row);
+        spare = scratch.take<T>(chunk_positions * c.feature_row);
+        dx = scratch.take<T>(chunk_positions * c.input_row);
+        du = scratch.take<T>(chunk_positions * c.value_row);
+        products = scratch.take<T>(chunk_positions * c.pair_row);
+        transposed_values = scratch.take<T>(c.value_row * c.pair_row);
+        transposed_state = scratch.take<T>(flow_size);
+        added = scratch.take<T>(flow_size);
+        after = scratch.take<T>(flow_size);
+        added_normaliser = scratch.take<T>(c.feature_row);
+        after_normaliser = scratch.take<T>(c.feature_row);
+        inverse = scratch.take<T>(chunk_positions);
+        slope = scratch.take<T>(chunk_positions);
+        answer = p.ones() || p.delta ? scratch.take<T>(chunk_positions * c.value_row) : nullptr;
         if (p.decays != decay_of::nothing) {
-            db = memory.take<T>(chunk_positions * c.feature_row);
-            db_end = memory.take<T>(c.feature_row);
+            db = scratch.take<T>(chunk_positions * c.feature_row);
+            db_end = scratch.take<T>(c.feature_row);
         }
     }
 
-    void turn_state(const T* state) const {
+    void transpose_state(const T* state) const {
         for (index f = 0; f < c.feature_row; f += w)
             for (index e = 0; e < c.value_row; e += w)
-                leaf.transpose(state + f * c.value_row + e, c.value_row, turned_state + e * c.feature_row + f,
-                               c.feature_row, c.filled(T(1)));
+                leaf.transpose(state + f * c.value_row + e, c.value_row,
+                               transposed_state + e * c.feature_row + f, c.feature_row, c.filled(T(1)));
     }
     void clear_sums(index count) const {
         clear(du, count * c.value_row);
@@ -71,11 +71,11 @@ struct gradient_work {
     T* spare;
     T* dx;  // (position, input)
     T* du;
-    T* products;       // P, M (query, key)
-    T* turned_values;  // U^T
-    T* turned_state;   // S^T, later R^T
-    T* added;          // what the chunk adds to R
-    T* after;          // R after the chunk
+    T* products;           // P, M (query, key)
+    T* transposed_values;  // U^T
+    T* transposed_state;   // S^T, later R^T
+    T* added;              // what the chunk adds to R
+    T* after;              // R after the chunk
     T* added_normaliser;
     T* after_normaliser;
     T* inverse;           // 1 / den

@@ -37,7 +37,7 @@ struct native_backward_call : native_call_base {
     static constexpr bool takes(option_kind kind) {
         return native_call_base::takes(kind) || kind == option_kind::compressed_gradient;
     }
-    static std::array<call_extents, 4> shapes(const char* function, const auto& q, const auto& k,
+    static std::array<call_extents, 4> shapes(std::string_view function, const auto& q, const auto& k,
                                               const auto& v, const auto& gates, const auto& dy) {
         check_gradient_shapes(function, q, k, v, dy);
         check_gates(function, q, gates);
@@ -45,7 +45,7 @@ struct native_backward_call : native_call_base {
     }
     // X: T, or the type sums are kept in; GX likewise.
     template <class T, class X, class GX, class G, class DY>
-    static void run(const char* function, call_memory& used, const view<X>& dq, const view<X>& dk,
+    static void run(std::string_view function, call_memory& used, const view<X>& dq, const view<X>& dk,
                     const view<X>& dv, const view<GX>& dgates, const view<const T>& q, const view<const T>& k,
                     const view<const T>& v, const view<const G>& gates, const view<DY>& dy,
                     const auto&... options) {

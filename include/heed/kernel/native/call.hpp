@@ -107,13 +107,14 @@ native_problem<storage_t<T>> native_problem_of(std::string_view function, const 
 struct native_call : native_call_base {
     HEED_CALL("native_sparse_attention", "y", "q, k and v", "gates",
               "it takes native_blocks, compressed, scale, on and use, and is causal by itself");
-    static auto shapes(const char* function, const auto& q, const auto& k, const auto& v, const auto& gates) {
+    static auto shapes(std::string_view function, const auto& q, const auto& k, const auto& v,
+                       const auto& gates) {
         const auto needed = check_shapes(function, q, k, v);
         check_gates(function, q, gates);
         return needed;
     }
     template <class T, class Y, class G>
-    static void run(const char* function, call_memory& used, const view<Y>& y, const view<const T>& q,
+    static void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const T>& q,
                     const view<const T>& k, const view<const T>& v, const view<const G>& gates,
                     const auto&... options) {
         using E = storage_t<T>;

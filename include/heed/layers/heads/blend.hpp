@@ -19,7 +19,7 @@
 
 #include <cmath>
 
-#include <heed/kernel/blend/run.hpp>
+#include <heed/kernel/elementwise/blend.hpp>
 #include <heed/layers/heads/concept.hpp>
 #include <heed/layers/rows.hpp>
 #include <heed/math.hpp>

@@ -15,8 +15,9 @@ struct carried_state {
 
     // call(sums), which begin at zero. A first call that throws leaves none.
     template <class Call>
-    void advance(index batch, index heads, index features, index columns, const Call& call) {
+    void advance(const std::array<index, 4>& extents, const Call& call) {
         if (sums.size() > 0) return call(sums);
+        const auto [batch, heads, features, columns] = extents;
         Eigen::Tensor<T, 4, Eigen::RowMajor> fresh(batch, heads, features, columns);
         fresh.setZero();
         call(fresh);

@@ -18,25 +18,10 @@
 #include <heed/layers/heads/running.hpp>
 
 namespace heed::inline HEED_ABI {
-namespace detail {
 
-struct cummax_calls {
-    static constexpr bool takes(option_kind kind) {
-        return kind == option_kind::heads_mode || kind == option_kind::hybrid ||
-               kind == option_kind::hybrid_gradient || kind == option_kind::along;
-    }
-    static void forward(const auto& y, const auto& o, const auto& a1, const auto& a2,
-                        const auto&... options) {
-        cummax_attention_into(y, o, a1, a2, options...);
-    }
-    static void backward(const auto& d_o, const auto& d_a1, const auto& d_a2, const auto& dy, const auto& o,
-                         const auto& a1, const auto& a2, const auto&... options) {
-        cummax_attention_backward_into(d_o, d_a1, d_a2, dy, o, a1, a2, options...);
-    }
-};
-
-}  // namespace detail
-
-struct cummax_heads : detail::running_heads<detail::cummax_calls> {};
+struct cummax_heads
+    : detail::running_heads<detail::cummax_attention_call, detail::cummax_attention_backward_call,
+                            option_kind::heads_mode, option_kind::hybrid, option_kind::hybrid_gradient,
+                            option_kind::along> {};
 
 }  // namespace heed::inline HEED_ABI

@@ -37,33 +37,37 @@ struct exact_heads {
     };
 
     template <class T, class... Options>
-    static void forward(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
-                        const parameters<T>&, tape<T>& kept, const Options&... options) {
+    static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                        const parameters<T>& w, tape<T>& kept, const Options&... options) {
         detail::fit(kept.logsumexp, y.batch(), y.heads(), y.positions());
-        attention_into(y, qkv[0], qkv[1], qkv[2], logsumexp(kept.logsumexp), options...);
+        attend(f, y, qkv, w, logsumexp(kept.logsumexp), options...);
     }
 
     // Without a tape.
     template <class T, class... Options>
-    static void attend(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+    static void attend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, const Options&... options) {
-        attention_into(y, qkv[0], qkv[1], qkv[2], options...);
+        detail::write_result_as(f, detail::attention_call{}, detail::tensors(y),
+                                detail::tensors(qkv[0], qkv[1], qkv[2]), options...);
     }
 
     template <class T, class... Options>
-    static void backward(std::string_view, const std::array<view<T>, 3>& d, const view<const T>& dy,
+    static void backward(std::string_view f, const std::array<view<T>, 3>& d, const view<const T>& dy,
                          const std::array<view<const T>, 3>& qkv, const view<const T>& y,
                          const parameters<T>&, const tape<T>& kept, parameters<T>&,
                          const Options&... options) {
-        attention_backward_into(d[0], d[1], d[2], dy, qkv[0], qkv[1], qkv[2], y, kept.logsumexp, options...);
+        using lse = Eigen::Tensor<T, 3, Eigen::RowMajor>;
+        detail::write_result_as(f, detail::attention_backward_call<lse>{{}, kept.logsumexp},
+                                detail::tensors(d[0], d[1], d[2]),
+                                detail::tensors(qkv[0], qkv[1], qkv[2], dy, y), options...);
     }
 
     template <class T, class... Options>
-    static void extend(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
-                       const parameters<T>&, stream_state<T>& state, const Options&... options) {
+    static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+                       const parameters<T>& w, stream_state<T>& state, const Options&... options) {
         detail::appended<T> keys(state.keys, qkv[1]);
         detail::appended<T> values(state.values, qkv[2]);
-        attention_into(y, qkv[0], state.keys.rows(), state.values.rows(), options...);
+        attend(f, y, {qkv[0], state.keys.rows(), state.values.rows()}, w, options...);
         keys.keep();
         values.keep();
     }

@@ -31,8 +31,8 @@
 
 #include <cmath>
 
-#include <heed/kernel/gates/gates.hpp>
-#include <heed/kernel/unit/unit.hpp>
+#include <heed/kernel/elementwise/kernels.hpp>
+#include <heed/kernel/elementwise/l2_normalize.hpp>
 #include <heed/layers/heads/carried_state.hpp>
 #include <heed/layers/heads/causal.hpp>
 #include <heed/linear.hpp>
@@ -80,7 +80,7 @@ struct gated_delta_heads {
     template <class T>
     struct tape {
         using numbers = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, kv_head, position)
-        detail::unit_length<T> q, k;
+        detail::l2_normalized<T> q, k;
         numbers decays, betas, d_decays, d_betas, slopes;
     };
     template <class T>
@@ -99,7 +99,11 @@ struct gated_delta_heads {
                         const parameters<T>& w, tape<T>& kept, const Options&... options) {
         prepare(x, w, kept, detail::device_of(options...));
         with_rule(
-            f, kept, [&](const auto&... o) { linear_attention_into(y, kept.q.y, kept.k.y, x[2], o...); },
+            f, kept,
+            [&](const auto&... o) {
+                detail::write_result_as(f, detail::linear_call{}, detail::tensors(y),
+                                        detail::tensors(kept.q.y, kept.k.y, x[2]), o...);
+            },
             options...);
     }
 
@@ -110,8 +114,9 @@ struct gated_delta_heads {
         fit_like(kept.d_decays, kept.decays);
         fit_like(kept.d_betas, kept.betas);
         const auto run = [&](const auto&... o) {
-            linear_attention_backward_into(d[0], d[1], d[2], dy, kept.q.y, kept.k.y, x[2],
-                                           decay_gradient(kept.d_decays), delta_gradient(kept.d_betas), o...);
+            detail::write_result_as(f, detail::linear_backward_call{}, detail::tensors(d[0], d[1], d[2]),
+                                    detail::tensors(kept.q.y, kept.k.y, x[2], dy),
+                                    decay_gradient(kept.d_decays), delta_gradient(kept.d_betas), o...);
         };
         detail::without<option_kind::final_state>([&](const auto&... o) { with_rule(f, kept, run, o...); },
                                                   options...);
@@ -123,7 +128,7 @@ struct gated_delta_heads {
             gather(x[3], b, first, n, &w.decay, kept.slopes);
             for (index h = 0; h < x[3].heads(); ++h) {
                 T* const da = &kept.slopes(b, h, first);
-                detail::gate_leaves_on_target<T>().sigmoid(da, n);
+                detail::elementwise_leaves_on_target<T>().sigmoid(da, n);
                 for (index p = 0; p < n; ++p) da[p] *= -kept.d_decays(b, h, first + p);
             }
             for (index p = first; p < first + n; ++p)
@@ -153,11 +158,12 @@ struct gated_delta_heads {
                        const parameters<T>& w, stream_state<T>& s, const Options&... options) {
         detail::check_stream_options<Options...>();
         prepare(x, w, s.kept, detail::device_of(options...));
-        s.carried.advance(x[1].batch(), x[1].heads(), x[1].features(), x[2].features(), [&](auto& sums) {
+        s.carried.advance({x[1].batch(), x[1].heads(), x[1].features(), x[2].features()}, [&](auto& sums) {
             with_rule(
                 f, s.kept,
                 [&](const auto&... o) {
-                    linear_attention_into(y, s.kept.q.y, s.kept.k.y, x[2], state(sums), o...);
+                    detail::write_result_as(f, detail::linear_call{}, detail::tensors(y),
+                                            detail::tensors(s.kept.q.y, s.kept.k.y, x[2]), state(sums), o...);
                 },
                 options...);
         });
@@ -198,12 +204,12 @@ private:
         kept.k.forward(x[1], static_cast<T>(least_square), device);
         detail::fit(kept.decays, x[3].batch(), x[3].heads(), x[3].positions());
         fit_like(kept.betas, kept.decays);
-        const detail::gate_leaves<T>& leaf = detail::gate_leaves_on_target<T>();
+        const detail::elementwise_leaves<T>& leaf = detail::elementwise_leaves_on_target<T>();
         each_block(x[3], device, [&](index b, index first, index n) {
             gather(x[3], b, first, n, &w.decay, kept.decays);
             gather(x[4], b, first, n, nullptr, kept.betas);
             for (index h = 0; h < x[3].heads(); ++h) {
-                leaf.decay(&kept.decays(b, h, first), n);
+                leaf.log_decay(&kept.decays(b, h, first), n);
                 leaf.sigmoid(&kept.betas(b, h, first), n);
             }
         });

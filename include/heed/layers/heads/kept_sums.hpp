@@ -28,10 +28,9 @@ public:
     template <class... Options>
     void attend(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                 const std::tuple<Options...>& options) {
-        const linear_leaves<T>& leaves = linear_leaves_on_target<T>();
-        linear_setup<T, std::tuple<Options...>> setup(function, options, qkv[0], qkv[1], qkv[2], leaves);
+        linear_setup<T, std::tuple<Options...>> setup(function, options, qkv[0], qkv[1], qkv[2]);
         linear_problem<T>& p = setup.problem;
-        p.y = strided_of<T>(y);
+        p.y = stored_or_sum_of<T>(y);
         const auto run = [&](const auto& body) {
             std::apply([&](const auto&... o) { with_resources(body, o...); }, options);
         };
@@ -41,23 +40,19 @@ public:
             p.initial = strided_of<const T>(as_view(std::as_const(sums_)));
             if (p.relative) p.initial_shift = strided_of<const T>(as_view(std::as_const(shifts_)));
             p.over_positions = false;  // what such a map asks of all keys stands in the sums
-            run([&](const device_ref device, workspace& memory) {
-                read_state(p, leaves, device, device.lanes(), memory);
-            });
+            run([&](const device_ref device, workspace& memory) { read_state(p, device, memory); });
             return;
         }
         kept_ = false;
         if (keeps) {
-            fit(sums_, p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0));
+            fit(sums_, p.batch, p.kv_heads, p.features, p.state_columns());
             p.last = strided_of<T>(as_view(sums_));
             if (p.relative) {
                 fit(shifts_, p.batch, p.kv_heads, p.features, 1);
                 p.last_shift = strided_of<T>(as_view(shifts_));
             }
         }
-        run([&](const device_ref device, workspace& memory) {
-            run_linear(p, leaves, device, device.lanes(), memory);
-        });
+        run([&](const device_ref device, workspace& memory) { run_linear(p, device, memory); });
         kept_ = keeps;
         made_by_ = now;
     }

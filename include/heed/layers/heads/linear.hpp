@@ -47,11 +47,16 @@ struct linear_heads {
         detail::kept_sums<T> memory;
     };
 
+    template <class... Options>
+    static void validate(std::string_view f, const Options&... options) {
+        (detail::check_causal(f, options), ...);
+    }
+
     template <class T, class... Options>
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                         const parameters<T>&, tape<T>&, const Options&... options) {
-        with_one_causal(
-            f, [&](const auto&... o) { linear_attention_into(y, qkv[0], qkv[1], qkv[2], o...); }, options...);
+        detail::write_result_as(f, detail::linear_call{}, detail::tensors(y),
+                                detail::tensors(qkv[0], qkv[1], qkv[2]), options...);
     }
 
     template <class T, class... Options>
@@ -59,110 +64,60 @@ struct linear_heads {
                          const std::array<view<const T>, 3>& qkv, const view<const T>&, const parameters<T>&,
                          const tape<T>&, parameters<T>&, const Options&... options) {
         const auto run = [&](const auto&... o) {
-            linear_attention_backward_into(d[0], d[1], d[2], dy, qkv[0], qkv[1], qkv[2], o...);
+            detail::write_result_as(f, detail::linear_backward_call{}, detail::tensors(d[0], d[1], d[2]),
+                                    detail::tensors(qkv[0], qkv[1], qkv[2], dy), o...);
         };
-        detail::without<option_kind::final_state>([&](const auto&... o) { with_one_causal(f, run, o...); },
-                                                  options...);
+        detail::without<option_kind::final_state>(run, options...);
     }
 
-    // The gradients of states, whose extents the feature map decides.
+    // The gradients of states and of decays by feature, whose extents the feature map decides.
     template <class T, class... Options>
     static void check_backward(std::string_view f, const std::array<view<const T>, 3>& qkv,
                                const Options&... options) {
-        const auto validate = [&](const auto&... o) {
-            using all_options = std::remove_const_t<decltype(detail::all_options(o...))>;
-            if constexpr (detail::tuple_has<option_kind::initial_state_gradient, all_options> ||
-                          detail::tuple_has<option_kind::final_state_gradient, all_options>) {
-                auto all = detail::all_options(o...);
-                const auto& leaves = detail::linear_leaves_on_target<T>();
-                const detail::linear_setup<T, all_options> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
-                const auto& p = setup.problem;
-                detail::check_state_extents<T>(
-                    f, {p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0)}, o...);
-            }
-        };
-        detail::without<option_kind::final_state>(
-            [&](const auto&... o) { with_one_causal(f, validate, o...); }, options...);
-        const auto decays = [&](const auto&... o) { check_decay_gradient(f, qkv, o...); };
-        detail::without<option_kind::final_state>([&](const auto&... o) { with_one_causal(f, decays, o...); },
-                                                  options...);
+        constexpr bool of_decays = detail::count_of<option_kind::decay_gradient, Options...> > 0;
+        if constexpr (of_decays || detail::count_of<option_kind::initial_state_gradient, Options...> > 0 ||
+                      detail::count_of<option_kind::final_state_gradient, Options...> > 0) {
+            const auto setup = setup_of(f, qkv, detail::all_options(options...));
+            detail::check_state_extents<T>(f, setup.problem.state_extents(), options...);
+            if constexpr (of_decays)
+                detail::check_decay_gradient(f, detail::pick<option_kind::decay_gradient>(options...).to,
+                                             setup.problem);
+        }
     }
 
     template <class T, class... Options>
     static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& carried, const Options&... options) {
         detail::check_stream_options<Options...>();
-        with_one_causal(f, [&](const auto&... o) { extend_once(f, y, qkv, carried, o...); }, options...);
+        const auto all = detail::forward_options(options...);
+        if constexpr (!is_causal<decltype(all)>) {
+            detail::fail(f, {"a stream of linear attention needs heed::causal among the options"});
+        } else {
+            carried.advance(setup_of(f, qkv, all).problem.state_extents(), [&](auto& sums) {
+                detail::write_result_as(f, detail::linear_call{}, detail::tensors(y),
+                                        detail::tensors(qkv[0], qkv[1], qkv[2]), state(sums), options...);
+            });
+        }
     }
 
     template <class T, class... Options>
     static void extend_cross(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                              const parameters<T>& w, tape<T>& kept, stream_state<T>& s,
                              const Options&... options) {
-        const auto run = [&](const auto&... o) {
-            const auto all = detail::forward_options(o...);
-            if constexpr (detail::tuple_has<option_kind::mask, std::remove_const_t<decltype(all)>>)
-                forward(f, y, qkv, w, kept, o...);
-            else
-                s.memory.attend(f, y, qkv, all);
-        };
-        with_one_causal(f, run, options...);
+        const auto all = detail::forward_options(options...);
+        if constexpr (is_causal<decltype(all)>)
+            forward(f, y, qkv, w, kept, options...);
+        else
+            s.memory.attend(f, y, qkv, all);
     }
 
 private:
-    // Of a decay by feature, whose features are those of the map; the other one's shape is the layer's.
-    template <class T, class... Options>
-    static void check_decay_gradient(std::string_view f, const std::array<view<const T>, 3>& qkv,
-                                     const Options&... options) {
-        const auto& given = detail::pick<option_kind::decay_gradient>(options...);
-        if constexpr (!detail::is_absent<decltype(given)>) {
-            auto all = detail::all_options(options...);
-            const auto& leaves = detail::linear_leaves_on_target<T>();
-            const detail::linear_setup<T, decltype(all)> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
-            const auto& p = setup.problem;
-            const bool each = p.decays == detail::decay_of::feature;
-            if (each != (given.to.rank == 4))
-                detail::fail(
-                    f, {"the decay's gradient has ", given.to.rank, " axes, the decay has ", each ? 4 : 3});
-            if (each)
-                detail::exact_extents(f, "the decay's gradient", given.to,
-                                      {p.batch, p.kv_heads, p.keys, p.features}, 4);
-        }
-    }
+    template <class All>
+    static constexpr bool is_causal = detail::tuple_has<option_kind::mask, std::remove_const_t<All>>;
 
-    template <class T, class... Options>
-    static void extend_once(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
-                            stream_state<T>& carried, const Options&... options) {
-        auto all = detail::forward_options(options...);
-        using all_options = decltype(all);
-        if constexpr (!detail::tuple_has<option_kind::mask, all_options>) {
-            detail::fail(f, {"a stream of linear attention needs heed::causal among the options"});
-        } else {
-            const auto& leaves = detail::linear_leaves_on_target<T>();
-            const detail::linear_setup<T, all_options> setup(f, all, qkv[0], qkv[1], qkv[2], leaves);
-            const auto& p = setup.problem;
-            carried.advance(p.batch, p.kv_heads, p.features, p.value_features + (p.normalised ? 1 : 0),
-                            [&](auto& sums) {
-                                linear_attention_into(y, qkv[0], qkv[1], qkv[2], state(sums), options...);
-                            });
-        }
-    }
-    // run(options…), models taken apart, with heed::causal once: a layer that is causal by itself gives it
-    // too.
-    template <class Run, class... Options>
-    static void with_one_causal(std::string_view f, const Run& run, const Options&... options) {
-        const auto once = [&]<class... All>(const All&... all) {
-            constexpr bool twice = detail::count_of < option_kind::mask,
-                           All... >> 1 && !(detail::is_other_mask<All> || ...);
-            if constexpr (twice) {
-                detail::check_all_causal(f, all...);
-                detail::without<option_kind::mask>([&](const auto&... o) { run(causal, o...); }, all...);
-            } else {
-                run(all...);
-            }
-        };
-        const auto each = detail::all_options(options...);
-        std::apply(once, each);
+    template <class T, class All>
+    static auto setup_of(std::string_view f, const std::array<view<const T>, 3>& qkv, const All& all) {
+        return detail::linear_setup<T, All>(f, all, qkv[0], qkv[1], qkv[2]);
     }
 };
 

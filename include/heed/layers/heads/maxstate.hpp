@@ -14,22 +14,7 @@
 #include <heed/layers/heads/running.hpp>
 
 namespace heed::inline HEED_ABI {
-namespace detail {
 
-struct maxstate_calls {
-    static constexpr bool takes(option_kind) { return false; }
-    static void forward(const auto& y, const auto& o, const auto& a1, const auto& a2,
-                        const auto&... options) {
-        maxstate_into(y, o, a1, a2, options...);
-    }
-    static void backward(const auto& d_o, const auto& d_a1, const auto& d_a2, const auto& dy, const auto& o,
-                         const auto& a1, const auto& a2, const auto&... options) {
-        maxstate_backward_into(d_o, d_a1, d_a2, dy, o, a1, a2, options...);
-    }
-};
-
-}  // namespace detail
-
-struct maxstate_heads : detail::running_heads<detail::maxstate_calls> {};
+struct maxstate_heads : detail::running_heads<detail::maxstate_call, detail::maxstate_backward_call> {};
 
 }  // namespace heed::inline HEED_ABI

@@ -75,10 +75,12 @@ struct maxstate_super_heads : running_streams<4> {
                          const std::array<view<const T>, 4>& u, const view<const T>&,
                          const parameters<T>& learned, tape<T>& kept, parameters<T>& gradients,
                          const Options&... options) {
+        const std::array<double, 3> alphas = learned.three();
         std::array<double, 3> d_alphas{};
         const auto call = [&](const auto&... taken) {
-            maxstate_super_backward_into(du[0], du[1], du[2], du[3], d_alphas, dy, u[0], u[1], u[2], u[3],
-                                         learned.three(), taken...);
+            write_result_as(function, maxstate_super_backward_call{{}, alphas, d_alphas},
+                            tensors(du[0], du[1], du[2], du[3]), tensors(u[0], u[1], u[2], u[3], dy),
+                            taken...);
         };
         if constexpr (Mixes) {
             fit(kept.d_mix, learned.head_mix.dimension(0), learned.head_mix.dimension(1));
@@ -102,8 +104,10 @@ private:
     template <class T, class... Options>
     static void run(std::string_view function, const view<T>& y, const std::array<view<const T>, 4>& u,
                     const parameters<T>& learned, const Options&... options) {
+        const std::array<double, 3> alphas = learned.three();
         const auto call = [&](const auto&... taken) {
-            maxstate_super_into(y, u[0], u[1], u[2], u[3], learned.three(), taken...);
+            write_result_as(function, maxstate_super_call{{}, alphas}, tensors(y),
+                            tensors(u[0], u[1], u[2], u[3]), taken...);
         };
         if constexpr (Mixes)
             with_causal(function, call, head_mix(learned.head_mix), options...);

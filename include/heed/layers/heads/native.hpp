@@ -16,7 +16,7 @@
 
 #include <optional>
 
-#include <heed/kernel/gates/gates.hpp>
+#include <heed/kernel/elementwise/kernels.hpp>
 #include <heed/layers/heads/causal.hpp>
 #include <heed/layers/heads/kept_keys.hpp>
 #include <heed/sparse/native.hpp>
@@ -62,21 +62,16 @@ struct native_heads {
     static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 4>& qkvg,
                         const parameters<T>&, tape<T>& kept, const Options&... options) {
         open(kept, qkvg[3]);
-        const auto run = [&](const auto&... o) {
-            native_sparse_attention_into(y, qkvg[0], qkvg[1], qkvg[2], kept.gates, o...);
-        };
-        detail::with_causal(f, run, options...);
+        detail::write_result_as(f, detail::native_call{}, detail::tensors(y),
+                                detail::tensors(qkvg[0], qkvg[1], qkvg[2], kept.gates), options...);
     }
 
     template <class T, class... Options>
     static void backward(std::string_view f, const std::array<view<T>, 4>& d, const view<const T>& dy,
                          const std::array<view<const T>, 4>& qkvg, const view<const T>&, const parameters<T>&,
                          const tape<T>& kept, parameters<T>&, const Options&... options) {
-        const auto run = [&](const auto&... o) {
-            native_sparse_attention_backward_into(d[0], d[1], d[2], d[3], dy, qkvg[0], qkvg[1], qkvg[2],
-                                                  kept.gates, o...);
-        };
-        detail::with_causal(f, run, options...);
+        detail::write_result_as(f, detail::native_backward_call{}, detail::tensors(d[0], d[1], d[2], d[3]),
+                                detail::tensors(qkvg[0], qkvg[1], qkvg[2], kept.gates, dy), options...);
         each_gate([](T& d_gate, const T& x) { d_gate *= detail::scalar::sigmoid_slope(x); }, d[3], qkvg[3]);
     }
 
@@ -98,11 +93,10 @@ struct native_heads {
             means->append(state.keys.rows(), state.values.rows());
         }
         open(state.kept, qkvg[3]);
-        const auto run = [&](const auto&... o) {
-            native_sparse_attention_into(y, qkvg[0], state.keys.rows(), state.values.rows(), state.kept.gates,
-                                         compressed(*means), o...);
-        };
-        detail::with_causal(f, run, options...);
+        detail::write_result_as(
+            f, detail::native_call{}, detail::tensors(y),
+            detail::tensors(qkvg[0], state.keys.rows(), state.values.rows(), state.kept.gates),
+            compressed(*means), options...);
         keys.keep();
         values.keep();
     }
@@ -129,7 +123,8 @@ private:
         detail::fit(kept.gates, x.batch(), x.heads(), x.positions(), x.features());
         T* gate = kept.gates.data();
         each_gate([&](const T& from) { *gate++ = from; }, x);
-        detail::gate_leaves_on_target<T>().sigmoid(kept.gates.data(), static_cast<index>(kept.gates.size()));
+        detail::elementwise_leaves_on_target<T>().sigmoid(kept.gates.data(),
+                                                          static_cast<index>(kept.gates.size()));
     }
 };
 

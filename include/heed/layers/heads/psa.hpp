@@ -42,36 +42,38 @@ struct psa_heads {
     };
 
     template <class T, class... Options>
-    static void forward(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+    static void forward(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                         const parameters<T>&, tape<T>&, const Options&... options) {
-        attend(y, qkv[0], qkv[1], qkv[2], options...);
+        attend(f, y, qkv[0], qkv[1], qkv[2], options...);
     }
 
     template <class T, class... Options>
-    static void backward(std::string_view, const std::array<view<T>, 3>& d, const view<const T>& dy,
+    static void backward(std::string_view f, const std::array<view<T>, 3>& d, const view<const T>& dy,
                          const std::array<view<const T>, 3>& qkv, const view<const T>&, const parameters<T>&,
                          const tape<T>&, parameters<T>&, const Options&... options) {
-        psa_backward_into(d[0], d[1], d[2], dy, qkv[0], qkv[1], qkv[2], options...);
+        detail::write_result_as(f, detail::psa_backward_call{}, detail::tensors(d[0], d[1], d[2]),
+                                detail::tensors(qkv[0], qkv[1], qkv[2], dy), options...);
     }
 
     template <class T, class... Options>
-    static void extend(std::string_view, const view<T>& y, const std::array<view<const T>, 3>& qkv,
+    static void extend(std::string_view f, const view<T>& y, const std::array<view<const T>, 3>& qkv,
                        const parameters<T>&, stream_state<T>& state, const Options&... options) {
         detail::appended<T> keys(state.keys, qkv[1]);
         detail::appended<T> values(state.values, qkv[2]);
-        attend(y, qkv[0], state.keys.rows(), state.values.rows(), options...);
+        attend(f, y, qkv[0], state.keys.rows(), state.values.rows(), options...);
         keys.keep();
         values.keep();
     }
 
 private:
     template <class T, class... Options>
-    static void attend(const view<T>& y, const view<const T>& q, const view<const T>& k,
+    static void attend(std::string_view f, const view<T>& y, const view<const T>& q, const view<const T>& k,
                        const view<const T>& v, const Options&... options) {
         static_assert((std::is_same_v<Options, detail::psa_option> || ...),
                       "heed::psa_heads: heed::psa(...) is missing among the options; for exact attention or "
                       "another selector take heed::exact_heads");
-        attention_into(y, q, k, v, options...);
+        detail::write_result_as(f, detail::attention_call{}, detail::tensors(y), detail::tensors(q, k, v),
+                                options...);
     }
 };
 

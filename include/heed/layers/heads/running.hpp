@@ -38,12 +38,12 @@ struct running_streams {
     }
 };
 
-// Heads of three streams o, a1, a2 that learn nothing of their own. Calls names their functions:
-//     takes(kind), forward(y, o, a1, a2, options…), backward(do, da1, da2, dy, o, a1, a2, options…)
-template <class Calls>
+// Heads of three streams o, a1, a2 that learn nothing of their own, made of a call and its backward; Own are
+// the options they take.
+template <class Forward, class Backward, option_kind... Own>
 struct running_heads : running_streams<3> {
     static constexpr bool takes(option_kind kind) {
-        return Calls::takes(kind) || kind == option_kind::mask || resource_kind(kind);
+        return ((kind == Own) || ...) || kind == option_kind::mask || resource_kind(kind);
     }
     template <class T>
     using parameters = no_parameters<T>;
@@ -55,9 +55,7 @@ struct running_heads : running_streams<3> {
     template <class T, class... Options>
     static void forward(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& u,
                         const parameters<T>&, tape<T>&, const Options&... options) {
-        with_causal(
-            function, [&](const auto&... taken) { Calls::forward(y, u[0], u[1], u[2], taken...); },
-            options...);
+        run(function, y, u, options...);
     }
     template <class T, class... Options>
     static void backward(std::string_view function, const std::array<view<T>, 3>& du, const view<const T>& dy,
@@ -66,16 +64,26 @@ struct running_heads : running_streams<3> {
         with_causal(
             function,
             [&](const auto&... taken) {
-                Calls::backward(du[0], du[1], du[2], dy, u[0], u[1], u[2], taken...);
+                write_result_as(function, Backward{}, tensors(du[0], du[1], du[2]),
+                                tensors(u[0], u[1], u[2], dy), taken...);
             },
             options...);
     }
     template <class T, class... Options>
     static void extend(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& u,
                        const parameters<T>&, stream_state<T>& seen, const Options&... options) {
-        const auto so_far = seen.as_option(u[0]);
+        run(function, y, u, seen.as_option(u[0]), options...);
+    }
+
+private:
+    template <class T, class... Options>
+    static void run(std::string_view function, const view<T>& y, const std::array<view<const T>, 3>& u,
+                    const Options&... options) {
         with_causal(
-            function, [&](const auto&... taken) { Calls::forward(y, u[0], u[1], u[2], so_far, taken...); },
+            function,
+            [&](const auto&... taken) {
+                write_result_as(function, Forward{}, tensors(y), tensors(u[0], u[1], u[2]), taken...);
+            },
             options...);
     }
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/elementwise-inl.hpp: one loop for kernels that go element by element
+// heed/kernel/elementwise/loop-inl.hpp: one loop for kernels that go element by element
 //
 // An operation says how many tensors it reads and writes and what it does to a pack; the loop walks rows
 // and features. Stores of a row come before the loads of the next, so what is carried from row to row is a
@@ -9,13 +9,13 @@
 // of few packs then keep those in registers: through memory each row would wait for the store of the one
 // before (measured, a running maximum of rows of 8 floats: 15 times the time).
 
-#ifndef HEED_KERNEL_ELEMENTWISE_INL
-#define HEED_KERNEL_ELEMENTWISE_INL
+#ifndef HEED_KERNEL_ELEMENTWISE_LOOP_INL
+#define HEED_KERNEL_ELEMENTWISE_LOOP_INL
 
-#include <heed/kernel/element_rows.hpp>
+#include <heed/kernel/elementwise/rows.hpp>
 #include <heed/kernel/lanes-inl.hpp>
 
-#define HEED_FOREACH <heed/kernel/elementwise-inl.hpp>
+#define HEED_FOREACH <heed/kernel/elementwise/loop-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 #endif
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/cummax/turn-inl.hpp: tensors whose positions are neighbours in memory, to rows of scratch and
-// back
+// heed/kernel/cummax/transpose-inl.hpp: tensors whose positions are neighbours in memory, to rows of scratch
+// and back
 //
 // In squares of packs, a pack of features at a time and along the positions: as many runs of memory as a pack
 // has lanes, each from its start to its end, every line used whole. Column by column, rows a power of two
 // apart would push each other out of the cache before their lines were used up.
 
-#ifndef HEED_KERNEL_CUMMAX_TURN_INL
-#define HEED_KERNEL_CUMMAX_TURN_INL
+#ifndef HEED_KERNEL_CUMMAX_TRANSPOSE_INL
+#define HEED_KERNEL_CUMMAX_TRANSPOSE_INL
 
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/lanes-inl.hpp>
 
-#define HEED_FOREACH <heed/kernel/cummax/turn-inl.hpp>
+#define HEED_FOREACH <heed/kernel/cummax/transpose-inl.hpp>
 #include <heed/simd/foreach_target.hpp>
 #endif
 
@@ -54,8 +54,8 @@ HEED_INLINE void store_narrowed(E* p, index left, pack<T> x) {
 
 // to[t][f] = from[f][t]; whole packs of features are written.
 template <class E, class T>
-HEED_NOINLINE void turn_in(const E* from, index feature_stride, index positions, index features, T* to,
-                           index to_stride) {
+HEED_NOINLINE void transpose_in(const E* from, index feature_stride, index positions, index features, T* to,
+                                index to_stride) {
     constexpr int w = lanes_of<T>;
     for (index f = 0; f < features; f += w)
         for (index t = 0; t < positions; t += w) {
@@ -73,8 +73,8 @@ HEED_NOINLINE void turn_in(const E* from, index feature_stride, index positions,
 }
 // to[f][t] = from[t][f]
 template <class T, class E>
-HEED_NOINLINE void turn_out(const T* from, index from_stride, index positions, index features, E* to,
-                            index feature_stride) {
+HEED_NOINLINE void transpose_out(const T* from, index from_stride, index positions, index features, E* to,
+                                 index feature_stride) {
     constexpr int w = lanes_of<T>;
     for (index f = 0; f < features; f += w)
         for (index t = 0; t < positions; t += w) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/unit/unit.hpp: rows of length 1, y = x / sqrt(<x, x> + least), and their gradient
+// heed/kernel/elementwise/l2_normalize.hpp: rows of length 1, y = x / sqrt(<x, x> + added), and their
+// gradient
 //
-// With r = 1 / sqrt(<x, x> + least): dx = r (dy - y <y, dy>). `least` keeps rows of zeros at zero, and those
+// With r = 1 / sqrt(<x, x> + added): dx = r (dy - y <y, dy>). `added` keeps rows of zeros at zero, and those
 // far shorter than its root short. A row whose square overflows is scaled by a power of two first, so that
 // any finite row has its length. A row's bits depend on nothing but the row.
 //
@@ -9,47 +10,40 @@
 #pragma once
 
 #include <heed/core/device.hpp>
-#include <heed/kernel/sparse/rows.hpp>
-#include <heed/kernel/unit/unit-inl.hpp>
-#include <heed/simd/dispatch.hpp>
+#include <heed/core/tensor.hpp>
+#include <heed/kernel/elementwise/kernels.hpp>
 
 namespace heed::inline HEED_ABI::detail {
 
-template <class T>
-const unit_leaves<T>& unit_leaves_on_target() {
-    HEED_RETURN_ON_TARGET(unit_leaves<T>());
-}
-HEED_ONCE_FOR_SUMS(unit_leaves_on_target);
-
 // Rows of x (batch, head, position, feature; features are neighbours) and what they were multiplied by.
 template <class T>
-struct unit_length {
+struct l2_normalized {
     Eigen::Tensor<T, 4, Eigen::RowMajor> y;
     Eigen::Tensor<T, 3, Eigen::RowMajor> r;
 
-    void forward(const view<const T>& x, T least, device_ref device) {
+    void forward(const view<const T>& x, T added, device_ref device) {
         y.resize(x.batch(), x.heads(), x.positions(), x.features());
         r.resize(x.batch(), x.heads(), x.positions());
         if (x.positions() == 0) return;
-        const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
+        const elementwise_leaves<T>& leaf = elementwise_leaves_on_target<T>();
         const view<T> to = as_view(y);
         for_each_task(device, device.lanes(), x.batch() * x.heads(), [&](index, index task) {
             const index b = task / x.heads();
             const index h = task % x.heads();
-            leaf.rows(&x(b, h, 0, 0), x.strides[2], &to(b, h, 0, 0), to.strides[2],
-                      r.data() + task * x.positions(), least, x.positions(), x.features());
+            leaf.l2_normalize(&x(b, h, 0, 0), x.strides[2], &to(b, h, 0, 0), to.strides[2],
+                              r.data() + task * x.positions(), added, x.positions(), x.features());
         });
     }
     // From the gradient of y to that of x, in place.
     void backward(const view<T>& d, device_ref device) const {
         if (d.positions() == 0) return;
-        const unit_leaves<T>& leaf = unit_leaves_on_target<T>();
+        const elementwise_leaves<T>& leaf = elementwise_leaves_on_target<T>();
         const view<const T> from(as_view(y));
         for_each_task(device, device.lanes(), d.batch() * d.heads(), [&](index, index task) {
             const index b = task / d.heads();
             const index h = task % d.heads();
-            leaf.gradient(&d(b, h, 0, 0), d.strides[2], &from(b, h, 0, 0), from.strides[2],
-                          r.data() + task * d.positions(), d.positions(), d.features());
+            leaf.l2_normalize_gradient(&d(b, h, 0, 0), d.strides[2], &from(b, h, 0, 0), from.strides[2],
+                                       r.data() + task * d.positions(), d.positions(), d.features());
         });
     }
 };

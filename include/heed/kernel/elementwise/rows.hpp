@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/element_rows.hpp: what a leaf that goes element by element reads and writes
+// heed/kernel/elementwise/rows.hpp: what a leaf that goes element by element reads and writes
 #pragma once
 
 #include <type_traits>

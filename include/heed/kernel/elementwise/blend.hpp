@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/kernel/blend/run.hpp: y = s a + (1 - s) b with one weight for each head, and its backward
+// heed/kernel/elementwise/blend.hpp: y = s a + (1 - s) b with one weight for each head, and its backward
 //
 //     da = s g,   db = (1 - s) g,   ds = <g, a - b>
 //
@@ -10,7 +10,7 @@
 
 #include <heed/core/device.hpp>
 #include <heed/core/workspace.hpp>
-#include <heed/kernel/blend/kernels.hpp>
+#include <heed/kernel/elementwise/kernels.hpp>
 #include <heed/kernel/scratch.hpp>
 
 namespace heed::inline HEED_ABI::detail {
@@ -37,7 +37,7 @@ void for_each_blend_task(const view<T>& x, device_ref device, const Body& body) 
 template <class T, class Weight>
 void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, const Weight& weight_of,
            device_ref device) {
-    const auto& leaf = blend_leaves_on_target<T>();
+    const auto& leaf = elementwise_leaves_on_target<T>();
     for_each_blend_task(y, device, [&](index, index, index batch, index first, index n) {
         for (index h = 0; h < y.heads(); ++h) {
             const double s = weight_of(h);
@@ -53,13 +53,13 @@ void blend(const view<T>& y, const view<const T>& a, const view<const T>& b, con
 template <class T, class Weight>
 void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view<const T>& g,
                     const view<const T>& a, const view<const T>& b, const Weight& weight_of,
-                    device_ref device, workspace& memory) {
-    const auto& leaf = blend_leaves_on_target<T>();
+                    device_ref device, workspace& scratch) {
+    const auto& leaf = elementwise_leaves_on_target<T>();
     const index tasks = g.batch() * ((g.positions() + blend_positions - 1) / blend_positions);
     const std::size_t parts_bytes = cache_lines(static_cast<std::size_t>(tasks * g.heads()) * sizeof(double));
     const std::size_t row_bytes = cache_lines(static_cast<std::size_t>(g.features()) * sizeof(T));
     char* const base = static_cast<char*>(
-        memory.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(device.lanes())));
+        scratch.reserve(parts_bytes + row_bytes * static_cast<std::size_t>(device.lanes())));
     double* const parts = reinterpret_cast<double*>(base);
     for_each_blend_task(g, device, [&](index lane, index task, index batch, index first, index n) {
         T* const row = reinterpret_cast<T*>(base + parts_bytes + row_bytes * static_cast<std::size_t>(lane));
@@ -73,7 +73,7 @@ void blend_backward(const view<T>& da, const view<T>& db, double* ds, const view
                                                 head_rows(b, batch, h, first)};
             const element_rows<T> out[] = {
                 {row, 0}, head_rows(da, batch, h, first), head_rows(db, batch, h, first)};
-            leaf.gradients(in, out, numbers, n, g.features());
+            leaf.blend_gradients(in, out, numbers, n, g.features());
             double sum = 0;
             for (index f = 0; f < g.features(); ++f) sum += static_cast<double>(row[f]);
             parts[task * g.heads() + h] = sum;
