@@ -71,10 +71,55 @@ enum class option_kind {
 
 namespace detail {
 
+// An option says what it holds to layers, whose tapes remember the options of a forward: a member content()
+// gives std::tie of its numbers, lists and tensors. One without members need not.
 template <option_kind Kind>
 struct option {
     static constexpr option_kind kind = Kind;
 };
+// The content of an option that holds a function: two of those are not compared.
+struct some_function {};
+
+// The options that change results, as a layer calls them. The others only write more, or say where a call
+// runs.
+struct result_option {
+    option_kind kind;
+    const char* name;
+};
+inline constexpr result_option result_options[] = {
+    {option_kind::mask, "mask"},
+    {option_kind::scale, "scale"},
+    {option_kind::softcap, "softcap"},
+    {option_kind::score, "score"},
+    {option_kind::alibi, "alibi"},
+    {option_kind::bias, "bias"},
+    {option_kind::sinks, "sinks"},
+    {option_kind::probability, "probability"},
+    {option_kind::dropout, "dropout"},
+    {option_kind::select, "the selector of keys"},
+    {option_kind::state, "state"},
+    {option_kind::initial_state, "initial_state"},
+    {option_kind::features, "the feature map"},
+    {option_kind::normalisation, "normalised or unnormalised"},
+    {option_kind::decay, "decay"},
+    {option_kind::delta, "delta"},
+    {option_kind::heads_mode, "across_heads or heads_apart"},
+    {option_kind::hybrid, "hybrid"},
+    {option_kind::along, "along"},
+    {option_kind::pairing, "interleaved"},
+    {option_kind::positions, "positions"},
+    {option_kind::direction, "reverse"},
+    {option_kind::head_mix, "head_mix"},
+    {option_kind::exponential, "the exponential"},
+    {option_kind::native_blocks, "native_blocks"},
+    {option_kind::compressed, "compressed"},
+    {option_kind::memory, "for_memory"},
+};
+constexpr const char* result_option_name(option_kind kind) {
+    for (const result_option& o : result_options)
+        if (o.kind == kind) return o.name;
+    return nullptr;
+}
 
 template <class O>
 concept is_option = requires { std::remove_cvref_t<O>::kind; } &&

@@ -241,7 +241,7 @@ protected:
         const call_rows outermost(memory, &memory != &own);
         self.run_forward(f, self.weights, r, kept, memory, options...);
         if constexpr (remembers_options<tape>)
-            if (kept != nullptr) kept->told = option_marks(options...);
+            if (kept != nullptr) kept->forward_options = option_marks(options...);
     }
     template <literal Method, class Dx, class Dy, class X, class... Options>
     void write_back(Dx&& dx, const dense_rows<T>* d_second, const Dy& dy, const X& x, const read_rows* second,
@@ -252,7 +252,7 @@ protected:
         const backward_rows<T> r{written_rows<T, Dx>(f, "dx", dx), d_second, rows_of<const T>(f, "dy", dy),
                                  from, second};
         this->check_backward(f, weights, r, kept, gradients, options...);
-        if constexpr (remembers_options<tape>) kept.told.compare(f, option_marks(options...));
+        if constexpr (remembers_options<tape>) kept.forward_options.compare(f, option_marks(options...));
         workspace own;
         workspace& memory = memory_of(own, options...);
         const call_rows outermost(memory, &memory != &own);

@@ -53,7 +53,7 @@ struct stream_of<Parts> {
 };
 
 template <class Tape>
-concept remembers_options = requires(Tape& tape) { tape.told; };
+concept remembers_options = requires(Tape& tape) { tape.forward_options; };
 
 template <class...>
 inline constexpr bool no_type = false;

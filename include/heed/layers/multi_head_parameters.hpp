@@ -61,8 +61,8 @@ struct multi_head_tape {
     bool whole = false;  // did the forward come to its end?
     rows d_streams{0, 0, 0}, d_memory_streams{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
-    attention_config config;    // of the layer of the forward
-    detail::option_marks told;  // the forward's options
+    attention_config config;  // of the layer of the forward
+    detail::option_marks forward_options;
 };
 
 // What is carried from call to call of extend().

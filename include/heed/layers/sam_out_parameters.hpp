@@ -46,7 +46,7 @@ struct sam_out_tape {
     multi_head_tape<T, Heads> attention;
     feed_forward_tape<T> feed_forward;
     layer_norm_tape<T> norm;
-    detail::option_marks told;  // the forward's options
+    detail::option_marks forward_options;
 };
 
 // What is carried from call to call of extend().

@@ -37,7 +37,7 @@ struct stack_tape {
     std::vector<Tape> layers;
     std::vector<rows> between;
     rows d_between[2] = {rows(0, 0, 0), rows(0, 0, 0)}, d_second{0, 0, 0};
-    detail::option_marks told;  // the forward's options
+    detail::option_marks forward_options;
 };
 template <class T, class Stream>
 struct stack_stream {

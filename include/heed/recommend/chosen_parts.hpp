@@ -215,7 +215,7 @@ struct chosen_parts : layer_facts {
         const auto run = [&](auto i, const auto&... taken) {
             auto* const own = kept == nullptr ? nullptr : &kept_as<i>(*kept);
             std::get<i>(held_).run_forward(f, std::get<i>(w.of), r, own, memory, taken...);
-            if (own != nullptr) own->told = option_marks(taken...);
+            if (own != nullptr) own->forward_options = option_marks(taken...);
         };
         with_choice(run, options_...);
     }
@@ -230,7 +230,7 @@ struct chosen_parts : layer_facts {
         const auto validate = [&](auto i, const auto&... taken) {
             const auto ask = [&](const auto& own) {
                 std::get<i>(held_).check_backward(f, std::get<i>(w.of), r, own, std::get<i>(g.of), taken...);
-                own.told.compare(f, option_marks(taken...));
+                own.forward_options.compare(f, option_marks(taken...));
             };
             if (kept.of.index() == i)
                 ask(std::get<i>(kept.of));
