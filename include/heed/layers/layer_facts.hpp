@@ -43,12 +43,12 @@ struct tapeless {};
 struct no_stream {};
 
 template <class Parts>
-struct stream_of {
+struct stream_type_of {
     using type = no_stream;
 };
 template <class Parts>
 requires requires { typename Parts::stream; }
-struct stream_of<Parts> {
+struct stream_type_of<Parts> {
     using type = typename Parts::stream;
 };
 

@@ -65,7 +65,7 @@ struct psa_backward_call : query_backward_call {
         set_program(p, program);
 
         workspace own;
-        workspace& memory = memory_of(own, options...);
+        workspace& memory = workspace_of(own, options...);
         const device_ref device_ = device_of(options...);
         const psa_settings& s = psa_.settings;
         const psa_backward_plan<E> plan{

@@ -117,7 +117,7 @@ void exact_attention(std::string_view function, call_memory& used, const view<Y>
     const auto steps = bind_steps<S>(function, shape, places, options...);
     constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
     workspace own;
-    workspace& memory = memory_of(own, options...);
+    workspace& memory = workspace_of(own, options...);
     const device_ref device_ = device_of(options...);
     const auto with_mask = [&](const auto& visible, const auto& run) {
         score_program program{steps, visible, captures};
