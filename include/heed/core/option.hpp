@@ -158,6 +158,20 @@ constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
 template <class O>
 inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
 
+// Written by a forward alone, and written or read by a backward alone.
+constexpr bool forward_alone(option_kind kind) {
+    return is_among(kind, {option_kind::logsumexp, option_kind::maximum_and_sum, option_kind::weights,
+                           option_kind::scores, option_kind::coverage, option_kind::final_state});
+}
+constexpr bool backward_alone(option_kind kind) {
+    return is_among(
+        kind,
+        {option_kind::bias_gradient, option_kind::slopes_gradient, option_kind::sinks_gradient,
+         option_kind::logsumexp_gradient, option_kind::initial_state_gradient,
+         option_kind::final_state_gradient, option_kind::decay_gradient, option_kind::delta_gradient,
+         option_kind::hybrid_gradient, option_kind::head_mix_gradient, option_kind::compressed_gradient});
+}
+
 // Several options as one; a call takes them apart.
 template <class... Options>
 struct option_bundle {

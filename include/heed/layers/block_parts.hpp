@@ -77,22 +77,17 @@ struct block_parts : Facts {
             layer_norm_parts<T>::check_weights(f, at.inside(names[next++]), *norm, width());
     }
 
-    // run(options…) with those of the attention over x; a decoder's sees no position behind its own.
-    template <class Run, class... Options>
-    static decltype(auto) with_self_options(workspace& scratch, const Run& run, const Options&... options) {
-        return with_attention_options<Heads>(
-            attention_site, scratch,
-            [&](const auto&... o) {
-                if constexpr (crosses && Heads::takes(option_kind::mask))
-                    return run(causal, o...);
-                else
-                    return run(o...);
-            },
-            options...);
+    // The options of the attention over x; a decoder's sees no position behind its own.
+    template <class... Options>
+    static auto self_options(workspace& scratch, const Options&... options) {
+        if constexpr (crosses && Heads::takes(option_kind::mask))
+            return attention_options<Heads>(attention_site, scratch, causal, options...);
+        else
+            return attention_options<Heads>(attention_site, scratch, options...);
     }
-    template <class Run, class... Options>
-    static decltype(auto) with_cross_options(workspace& scratch, const Run& run, const Options&... options) {
-        return with_memory_options<Cross>(cross_site, scratch, run, options...);
+    template <class... Options>
+    static auto cross_options(workspace& scratch, const Options&... options) {
+        return memory_options<Cross>(cross_site, scratch, options...);
     }
 
     template <class... Options>
@@ -119,23 +114,14 @@ struct block_parts : Facts {
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
                      workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& to, const read_rows& from) {
-            with_self_options(
-                scratch,
-                [&](const auto&... o) {
-                    attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention),
-                                           scratch, o...);
-                },
-                options...);
+            attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), scratch,
+                                   self_options(scratch, options...));
         };
         const auto cross = [&]([[maybe_unused]] const rows& to, [[maybe_unused]] const read_rows& from) {
             if constexpr (crosses)
-                with_cross_options(
-                    scratch,
-                    [&](const auto&... o) {
-                        cross_attention_.run_forward(f, w.cross_attention, {to, from, r.second},
-                                                     part_of(kept, &tape::cross_attention), scratch, o...);
-                    },
-                    options...);
+                cross_attention_.run_forward(f, w.cross_attention, {to, from, r.second},
+                                             part_of(kept, &tape::cross_attention), scratch,
+                                             cross_options(scratch, options...));
         };
         run_blocks(f, w, r, kept, scratch, attend, cross, options...);
     }
@@ -175,31 +161,21 @@ struct block_parts : Facts {
         if constexpr (crosses) cross_attention_.check_tape(f, kept.cross_attention, r.x, r.second);
         feed_forward_.check_tape(f, kept.feed_forward, r.x.rows());
         workspace unused;
-        with_self_options(
-            unused,
-            [&](const auto&... o) {
-                attention_.check_options_back(f, {r.dx, nullptr, r.dy, r.x, nullptr}, kept.attention, o...);
-            },
-            options...);
-        if constexpr (crosses)
-            with_cross_options(
-                unused,
-                [&](const auto&... o) {
-                    cross_attention_.check_options_back(f, r, kept.cross_attention, o...);
-                },
-                options...);
+        const auto check_self = [&](const auto&... o) {
+            attention_.check_options_back(f, {r.dx, nullptr, r.dy, r.x, nullptr}, kept.attention, o...);
+        };
+        std::apply(check_self, self_options(unused, options...));
+        const auto check_cross = [&]([[maybe_unused]] const auto&... o) {
+            if constexpr (crosses) cross_attention_.check_options_back(f, r, kept.cross_attention, o...);
+        };
+        if constexpr (crosses) std::apply(check_cross, cross_options(unused, options...));
     }
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
                       parameters& g, workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
-            with_self_options(
-                scratch,
-                [&](const auto&... o) {
-                    attention_.run_backward(f, w.attention, {d_from, nullptr, d_to, from, nullptr},
-                                            kept.attention, g.attention, scratch, o...);
-                },
-                options...);
+            attention_.run_backward(f, w.attention, {d_from, nullptr, d_to, from, nullptr}, kept.attention,
+                                    g.attention, scratch, self_options(scratch, options...));
         };
         const auto feed = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
             feed_forward_.run_backward(f, w.feed_forward, {d_from, nullptr, d_to, from}, kept.feed_forward,
@@ -207,14 +183,9 @@ struct block_parts : Facts {
         };
         if constexpr (crosses) {
             const auto cross = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
-                with_cross_options(
-                    scratch,
-                    [&](const auto&... o) {
-                        cross_attention_.run_backward(f, w.cross_attention,
-                                                      {d_from, r.d_second, d_to, from, r.second},
-                                                      kept.cross_attention, g.cross_attention, scratch, o...);
-                    },
-                    options...);
+                cross_attention_.run_backward(
+                    f, w.cross_attention, {d_from, r.d_second, d_to, from, r.second}, kept.cross_attention,
+                    g.cross_attention, scratch, cross_options(scratch, options...));
             };
             blocks_.run_backward(f, w.norms(), g.norms(), r, kept.blocks, scratch,
                                  std::tie(attend, cross, feed), options...);
@@ -235,22 +206,13 @@ struct block_parts : Facts {
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
                     workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& to, const read_rows& from) {
-            with_self_options(
-                scratch,
-                [&](const auto&... o) {
-                    attention_.run_extend(f, w.attention, {to, from}, s.attention, scratch, o...);
-                },
-                options...);
+            attention_.run_extend(f, w.attention, {to, from}, s.attention, scratch,
+                                  self_options(scratch, options...));
         };
         const auto cross = [&]([[maybe_unused]] const rows& to, [[maybe_unused]] const read_rows& from) {
             if constexpr (crosses)
-                with_cross_options(
-                    scratch,
-                    [&](const auto&... o) {
-                        cross_attention_.run_extend(f, w.cross_attention, {to, from}, s.cross_attention,
-                                                    scratch, o...);
-                    },
-                    options...);
+                cross_attention_.run_extend(f, w.cross_attention, {to, from}, s.cross_attention, scratch,
+                                            cross_options(scratch, options...));
         };
         run_blocks(f, w, r, &s.rows, scratch, attend, cross, options...);
     }

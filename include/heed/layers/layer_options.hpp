@@ -38,21 +38,8 @@ auto resource_options(workspace& scratch, const Options&... options) {
     else
         return std::tuple(on, use_option(scratch));
 }
-template <class Run, class... Options>
-decltype(auto) with_layer_resources(workspace& scratch, const Run& run, const Options&... options) {
-    return std::apply(run, resource_options(scratch, options...));
-}
 
-// run(options…) with those that the attention takes, use(scratch) among them whether or not it is given.
-template <class Heads, class Run, class... Options>
-decltype(auto) with_attention_workspace(workspace& scratch, const Run& run, const Options&... options) {
-    if constexpr (count_of<option_kind::use, Options...> > 0)
-        return with_options_of<Heads>(run, options...);
-    else
-        return with_options_of<Heads>(run, options..., use_option(scratch));
-}
-
-// An option as a list of one, or of none where the attention over x has no use for it.
+// An option as a list of one, or of none where an attention inside of the layer has no use for it.
 template <class Heads, class O>
 auto attention_option(index, const O& o) {
     if constexpr (O::kind == option_kind::dropout || O::kind == option_kind::memory || resource_kind(O::kind))
@@ -61,36 +48,47 @@ auto attention_option(index, const O& o) {
         return std::tuple<const O&>(o);
 }
 template <class Heads>
+auto attention_option(index, absent) {
+    return std::tuple<>();
+}
+template <class Heads>
 requires(Heads::takes(option_kind::dropout))
 auto attention_option(index dropout_site, const dropout_option& o) {
     return std::tuple(
         dropout_option(o.probability, seed_for(o.seed, static_cast<std::uint64_t>(dropout_site))));
 }
-// run(options…) with those for the attention over x; `dropout_site` numbers what drops at random in a layer.
-template <class Heads, class Run, class... Options>
-decltype(auto) with_attention_options(index dropout_site, workspace& scratch, const Run& run,
-                                      const Options&... options) {
-    (void)dropout_site;  // without options
-    return std::apply(run, std::tuple_cat(attention_option<Heads>(dropout_site, options)...,
-                                          resource_options(scratch, options...)));
+// Those of the attention over x; `dropout_site` numbers what drops at random in a layer.
+template <class Heads, class... Options>
+auto attention_options([[maybe_unused]] index dropout_site, workspace& scratch, const Options&... options) {
+    return std::tuple_cat(attention_option<Heads>(dropout_site, options)...,
+                          resource_options(scratch, options...));
 }
-// The same for the attention over the memory: dropout, and the options within for_memory(…).
-template <class Heads, class Run, class... Options>
-decltype(auto) with_memory_options(index dropout_site, workspace& scratch, const Run& run,
-                                   const Options&... options) {
-    const auto& inner = pick<option_kind::memory>(options...);
-    const auto& drop = pick<option_kind::dropout>(options...);
-    const auto all = [&](const auto&... o) {
-        if constexpr (is_absent<decltype(drop)>)
-            return with_attention_options<Heads>(dropout_site, scratch, run, o...);
-        else
-            return with_attention_options<Heads>(dropout_site, scratch, run, drop, o...);
+// Those of the attention over the memory: dropout, and the options within for_memory(…).
+template <class Heads, class... Options>
+auto memory_options(index dropout_site, workspace& scratch, const Options&... options) {
+    const auto& given = pick<option_kind::memory>(options...);
+    const auto with = [&](const auto&... inner) {
+        return std::tuple_cat(attention_option<Heads>(dropout_site, pick<option_kind::dropout>(options...)),
+                              attention_option<Heads>(dropout_site, inner)...,
+                              resource_options(scratch, options...));
     };
-    const auto resources = resource_options(scratch, options...);
-    if constexpr (is_absent<decltype(inner)>)
-        return std::apply(all, resources);
+    if constexpr (is_absent<decltype(given)>)
+        return with();
     else
-        return std::apply(all, std::tuple_cat(inner.options, resources));
+        return std::apply(with, given.options);
+}
+// Those that the attention takes, use(scratch) among them whether or not it is given.
+template <class Heads, class... Options>
+auto heads_options(workspace& scratch, const std::tuple<Options...>& options) {
+    const auto taken = [](const auto&... o) { return std::tuple_cat(taken_option<Heads>(o)...); };
+    if constexpr (count_of<option_kind::use, Options...> > 0 || !Heads::takes(option_kind::use))
+        return std::apply(taken, options);
+    else
+        return std::tuple_cat(std::apply(taken, options), std::tuple(use_option(scratch)));
+}
+template <class... Options>
+device_ref device_in(const std::tuple<Options...>& options) {
+    return std::apply([](const auto&... o) { return device_of(o...); }, options);
 }
 
 }  // namespace detail

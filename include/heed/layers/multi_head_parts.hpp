@@ -49,27 +49,24 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         if (r.second != nullptr) memory_of_rows<T>(f, {{"y", r.y}}, {{"memory", *r.second}});
     }
     // Projections [begin, end) of `from`, with its rotary positions, into `to`.
-    template <class... Options>
     void project(const projection_parameters<T>& p, const rows& to, const read_rows& from, int begin, int end,
-                 index first, workspace& scratch, const Options&... options) const {
+                 index first, device_ref device, workspace& scratch) const {
         multiply<T>(to.as_matrix(), from.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false,
-                    device_of(options...), scratch);
+                    device, scratch);
         typename shape::template projection_views<T> parts;
         this->split(parts, to, begin, end);
-        this->rotate(parts, begin, end, first, rotation::forward, options...);
+        this->rotate(parts, begin, end, first, rotation::forward, device);
     }
-    template <class... Options>
-    void project_memory(const parameters& w, const rows& to, const read_rows& m, workspace& scratch,
-                        const Options&... options) const {
-        project(w.memory, to, m, this->own_projections(), projections, 0, scratch, options...);
+    void project_memory(const parameters& w, const rows& to, const read_rows& m, device_ref device,
+                        workspace& scratch) const {
+        project(w.memory, to, m, this->own_projections(), projections, 0, device, scratch);
     }
     // y from the outputs of the heads.
-    template <class... Options>
-    void join(const parameters& w, const rows& y, const rows& joined, workspace& scratch,
-              const Options&... options) const {
+    void join(const parameters& w, const rows& y, const rows& joined, device_ref device,
+              workspace& scratch) const {
         if (config_.out_projection)
             multiply<T>(y.as_matrix(), joined.as_matrix(), matrix_of(w.out.weight), data_or_null(w.out.bias),
-                        false, device_of(options...), scratch);
+                        false, device, scratch);
         else
             copy(joined.data, y.data, joined.rows() * joined.width);
     }
@@ -79,22 +76,25 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     auto projections_of(const tape& kept) const {
         return projections_of(rows_in(kept.projections), rows_in(kept.memory_projections));
     }
-    // run(heads' tape): without a tape of the layer it is scratch.
-    template <class Run>
-    static void with_heads_tape(tape* kept, workspace& scratch, const Run& run) {
-        using heads_tape = typename Heads::template tape<T>;
-        if (kept != nullptr) return run(kept->heads);
-        if constexpr (std::is_empty_v<heads_tape>) {
-            heads_tape none;
-            run(none);
-        } else {
-            run(scratch.template kept<heads_tape>());
-        }
+    // Without a tape of the layer that of the heads is scratch.
+    using heads_tape = typename Heads::template tape<T>;
+    static heads_tape& heads_tape_of(tape* kept, workspace& scratch, heads_tape& empty) {
+        if (kept != nullptr) return kept->heads;
+        if constexpr (std::is_empty_v<heads_tape>)
+            return empty;
+        else
+            return scratch.template kept<heads_tape>();
     }
 
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
                      workspace& scratch, const Options&... options) const {
+        run_forward(f, w, r, kept, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
         call_rows taken(scratch);
         const auto of = [&](auto member, const read_rows& like, index width) {
             return rows{tape_or_scratch(kept, member, taken, like.batch, like.positions, width), like.batch,
@@ -105,11 +105,11 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
             kept->whole = false;
         }
         const rows own = of(&tape::projections, r.x, w.in.weight.dimension(1));
-        project(w.in, own, r.x, 0, this->own_projections(), 0, scratch, options...);
+        project(w.in, own, r.x, 0, this->own_projections(), 0, device, scratch);
         rows of_memory;
         if (r.second != nullptr) {
             of_memory = of(&tape::memory_projections, *r.second, w.memory.weight.dimension(1));
-            project_memory(w, of_memory, *r.second, scratch, options...);
+            project_memory(w, of_memory, *r.second, device, scratch);
         }
         const rows joined = of(&tape::joined, r.x, this->joined_width());
         const view<T> y = this->joined_heads(joined);
@@ -117,14 +117,13 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         const auto attend = [&](const auto&... o) {
             if constexpr (requires { Heads::attend(f, y, u, w.heads, o...); })
                 if (kept == nullptr) return Heads::attend(f, y, u, w.heads, o...);
-            with_heads_tape(kept, scratch,
-                            [&](auto& heads) { Heads::forward(f, y, u, w.heads, heads, o...); });
+            heads_tape none;
+            Heads::forward(f, y, u, w.heads, heads_tape_of(kept, scratch, none), o...);
         };
-        with_attention_workspace<Heads>(scratch, attend, options...);
-        join(w, r.y, joined, scratch, options...);
+        std::apply(attend, heads_options<Heads>(scratch, options));
+        join(w, r.y, joined, device, scratch);
         if (kept != nullptr) kept->whole = true;
     }
-
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
                         const parameters& g, const Options&... options) const {
@@ -156,7 +155,12 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
                       parameters& g, workspace& scratch, const Options&... options) const {
-        const device_ref device = device_of(options...);
+        run_backward(f, w, r, kept, g, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
         fit(kept.d_projections, r.x.batch, r.x.positions, kept.projections.dimension(2));
         fit(kept.d_memory_projections, kept.memory_projections.dimension(0),
             kept.memory_projections.dimension(1), kept.memory_projections.dimension(2));
@@ -169,15 +173,13 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         }
         const auto d =
             this->template split_all<T>(rows_in(kept.d_projections), rows_in(kept.d_memory_projections));
-        with_attention_workspace<Heads>(
-            scratch,
-            [&](const auto&... o) {
-                Heads::backward(f, d, d_heads, projections_of(kept),
-                                this->joined_heads(rows_in(std::as_const(kept.joined))), w.heads, kept.heads,
-                                g.heads, o...);
-            },
-            options...);
-        this->rotate(d, 0, this->own_projections(), 0, rotation::back, options...);
+        const auto attend_back = [&](const auto&... o) {
+            Heads::backward(f, d, d_heads, projections_of(kept),
+                            this->joined_heads(rows_in(std::as_const(kept.joined))), w.heads, kept.heads,
+                            g.heads, o...);
+        };
+        std::apply(attend_back, heads_options<Heads>(scratch, options));
+        this->rotate(d, 0, this->own_projections(), 0, rotation::back, device);
         if (config_.out_projection)
             multiply_backward<T>({}, false, matrix_of(g.out.weight), data_or_null(g.out.bias),
                                  r.dy.as_matrix(), rows_in(std::as_const(kept.joined)).as_matrix(),
@@ -186,7 +188,7 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
                              rows_in(std::as_const(kept.d_projections)).as_matrix(), r.x.as_matrix(),
                              matrix_of(w.in.weight), device, scratch);
         if (r.second == nullptr) return;
-        this->rotate(d, this->own_projections(), projections, 0, rotation::back, options...);
+        this->rotate(d, this->own_projections(), projections, 0, rotation::back, device);
         multiply_backward<T>(r.d_second->as_matrix(), false, matrix_of(g.memory.weight),
                              data_or_null(g.memory.bias),
                              rows_in(std::as_const(kept.d_memory_projections)).as_matrix(),
@@ -204,25 +206,29 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
                     workspace& scratch, const Options&... options) const {
+        run_extend(f, w, r, s, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
+                    workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
         if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
         tape& kept = s.rows;
         fit(kept.projections, r.x.batch, r.x.positions, w.in.weight.dimension(1));
-        project(w.in, rows_in(kept.projections), r.x, 0, this->own_projections(), s.position, scratch,
-                options...);
+        project(w.in, rows_in(kept.projections), r.x, 0, this->own_projections(), s.position, device,
+                scratch);
         fit(kept.joined, r.x.batch, r.x.positions, this->joined_width());
-        with_attention_workspace<Heads>(
-            scratch,
-            [&](const auto&... o) {
-                const view<T> to = this->joined_heads(rows_in(kept.joined));
-                if (!this->crosses())
-                    Heads::extend(f, to, projections_of(kept), w.heads, s.heads, o...);
-                else if constexpr (keeps_memory<T, Heads>)
-                    Heads::extend_cross(f, to, projections_of(kept), w.heads, kept.heads, s.heads, o...);
-                else
-                    Heads::forward(f, to, projections_of(kept), w.heads, kept.heads, o...);
-            },
-            options...);
-        join(w, r.y, rows_in(kept.joined), scratch, options...);
+        const auto attend = [&](const auto&... o) {
+            const view<T> to = this->joined_heads(rows_in(kept.joined));
+            if (!this->crosses())
+                Heads::extend(f, to, projections_of(kept), w.heads, s.heads, o...);
+            else if constexpr (keeps_memory<T, Heads>)
+                Heads::extend_cross(f, to, projections_of(kept), w.heads, kept.heads, s.heads, o...);
+            else
+                Heads::forward(f, to, projections_of(kept), w.heads, kept.heads, o...);
+        };
+        std::apply(attend, heads_options<Heads>(scratch, options));
+        join(w, r.y, rows_in(kept.joined), device, scratch);
         if (r.x.positions == 0) return;
         s.position += r.x.positions;
         s.batch = r.x.batch;
@@ -244,7 +250,7 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
                       workspace& scratch, const Options&... options) const {
         if constexpr (keeps_memory<T, Heads>) s.heads.memory.forget();
         fit(s.rows.memory_projections, m.batch, m.positions, w.memory.weight.dimension(1));
-        project_memory(w, rows_in(s.rows.memory_projections), m, scratch, options...);
+        project_memory(w, rows_in(s.rows.memory_projections), m, device_of(options...), scratch);
         s.batch = m.batch;
         s.of = config_;
     }

@@ -175,20 +175,8 @@ struct multi_head_shape {
     // Rotates those of projections [begin, end) that have rotary positions, from position `first` on;
     // gradients are rotated back.
     enum class rotation { forward, back };
-    template <class... Options>
     void rotate(const projection_views<T>& parts, int begin, int end, index first, rotation way,
-                const Options&... options) const {
-        const auto& on = pick<option_kind::on>(options...);
-        if constexpr (is_absent<decltype(on)>)
-            rotate_each(parts, begin, end, first, way);
-        else
-            rotate_each(parts, begin, end, first, way, on);
-    }
-
-private:
-    template <class... On>
-    void rotate_each(const projection_views<T>& parts, int begin, int end, index first, rotation way,
-                     const On&... on) const {
+                device_ref device) const {
         if (config_.rotary_positions == 0) return;
         for (int i = begin; i < end; ++i) {
             if (!Heads::stream_of(config_, i).rotary) continue;
@@ -196,9 +184,9 @@ private:
             const auto cos = as_view(angles_.cos).slice_positions(first, x.positions());
             const auto sin = as_view(angles_.sin).slice_positions(first, x.positions());
             if (way == rotation::forward)
-                rotary_into(x, x, cos, sin, on...);
+                rotary_into(x, x, cos, sin, on_option(device));
             else
-                rotary_backward_into(x, x, cos, sin, on...);
+                rotary_backward_into(x, x, cos, sin, on_option(device));
         }
     }
 };

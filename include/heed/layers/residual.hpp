@@ -52,6 +52,12 @@ void add_branch(const dense_rows<T>& y, const std::type_identity_t<dense_rows<co
     drop_rows<T>(y, x.data, branch.data, pick<option_kind::dropout>(options...), dropout_site,
                  device_of(options...));
 }
+// y = a + b, without dropout; y may be either.
+template <class T>
+void add_rows(const dense_rows<T>& y, const std::type_identity_t<dense_rows<const T>>& a,
+              const std::type_identity_t<dense_rows<const T>>& b, device_ref device = {}) {
+    drop_rows<T>(y, a.data, b.data, absent(), 0, device);
+}
 // The gradient of the branch, d_branch = drop(dy), from the same site and options; that of x is dy. The
 // two may be one.
 template <class T, class... Options>

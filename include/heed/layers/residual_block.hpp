@@ -95,10 +95,7 @@ struct residual_block {
                 return const_rows(rows_in(kept.d_branch));
             }
         };
-        const auto add_around = [&](const const_rows& d) {
-            with_layer_resources(
-                scratch, [&](const auto&... o) { add_branch(dx, d, dx, dropout_site, o...); }, options...);
-        };
+        const auto add_around = [&](const const_rows& d) { add_rows(dx, d, dx, device_of(options...)); };
         if (where == norm_place::before) {
             branch_back(d_inner, dropped(dy), inner);
             normalise_back(dx, d_inner, x);

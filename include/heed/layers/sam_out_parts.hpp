@@ -121,7 +121,7 @@ struct sam_out_parts : layer_facts {
         blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
                  device_of(options...));
         norm_.run_forward(f, w.norm, {r.y, mixed}, part_of(kept, &tape::norm), scratch, options...);
-        if (r.second != nullptr) add_around(r.y, z, scratch, options...);
+        if (r.second != nullptr) add_rows(r.y, r.y, z, device_of(options...));
     }
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
@@ -197,20 +197,13 @@ struct sam_out_parts : layer_facts {
                                    kept.feed_forward, g.feed_forward, scratch, options...);
         attention_.run_backward(f, w.attention, {work, nullptr, read(d_attended), z, nullptr}, kept.attention,
                                 g.attention, scratch, options...);
-        add_around(dz, work, scratch, options...);
-        if (joins) add_around(dz, r.dy, scratch, options...);
+        add_rows(dz, dz, work, device_of(options...));
+        if (joins) add_rows(dz, dz, r.dy, device_of(options...));
         g.alpha(0) += static_cast<T>(d_alpha);
         if (joins) positions_.backward(w.join, r, kept, g.join, scratch, options...);
     }
 
 private:
-    // to += what goes around a branch.
-    template <class... Options>
-    static void add_around(const dense_rows<T>& to, const dense_rows<const T>& around, workspace& scratch,
-                           const Options&... options) {
-        with_layer_resources(
-            scratch, [&](const auto&... o) { add_branch<T>(to, to, around, 0, o...); }, options...);
-    }
     static auto share(const parameters& w) {
         return [alpha = static_cast<double>(w.alpha(0))](index) { return alpha; };
     }

@@ -183,7 +183,7 @@ struct stack_parts : layer_facts {
                                         kept.layers[i], g.layers[i], scratch, o...);
                 },
                 options...);
-            if (adds) add_branch<T>(*r.d_second, *r.d_second, more, 0);
+            if (adds) add_rows(*r.d_second, *r.d_second, more);
             dy = dx;
         }
     }

@@ -29,7 +29,7 @@ struct row_splits {
     index each;
     index count;
 
-    explicit row_splits(index count) : rows(count) {
+    explicit row_splits(index n) : rows(n) {
         each = rounded_up((rows + most - 1) / most, run);
         count = each == 0 ? 0 : (rows + each - 1) / each;
     }
