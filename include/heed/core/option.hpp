@@ -127,7 +127,7 @@ concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
 
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
-// Is a kind one of those that a function takes?
+// True where a kind is one of those that a function takes.
 constexpr bool is_among(option_kind kind, std::initializer_list<option_kind> taken) {
     for (const option_kind one : taken)
         if (kind == one) return true;
@@ -195,7 +195,7 @@ auto all_options(const Options&... options) {
     return std::tuple_cat(apart(options)...);
 }
 
-// Settings are doubles and are computed with in T: is one above 0 there too, and normal?
+// Settings are doubles, and computed with in T: true where one is above 0 and normal there too.
 template <class T>
 constexpr bool is_positive_as(double x) {
     return x >= static_cast<double>((std::numeric_limits<T>::min)()) &&

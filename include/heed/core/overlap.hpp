@@ -116,7 +116,8 @@ private:
         if (i == count_) return rest == 0;
         const term& t = terms_[i];
         if (rest < t.least || rest > t.most) return false;
-        if (++steps_ > most_steps) return true;  // a layout nobody has: call it shared rather than search on
+        if (++steps_ > most_steps)
+            return true;  // a layout without use: called shared rather than searched on
         const index least = i + 1 < count_ ? terms_[i + 1].least : 0;
         const index most = i + 1 < count_ ? terms_[i + 1].most : 0;
         // rest - x stride has to lie in [least, most]

@@ -102,7 +102,7 @@ struct feed_forward_parts : layer_facts {
         check_projection<T>(f, at.inside("gate"), w.gate, gated() ? config_.width : 0, gates);
         check_projection<T>(f, at.inside("down"), w.down, config_.hidden, config_.width);
     }
-    // A tape of this layer, and of a forward of as many rows?
+    // Refuses a tape of another layer, or of a forward of other rows.
     void check_tape(std::string_view f, const tape& kept, index rows) const {
         if (kept.up.dimension(0) != rows)
             fail(f, {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", rows});

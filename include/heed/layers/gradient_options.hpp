@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/gradient_options.hpp: the gradients that a layer's backward is asked for by options
 //
-// bias_gradient(t) and its like belong to the attention inside, which has its turn when gradients of other
-// parts have been added to. So the layer asks first: is each of its tensor's shape, and has it memory of its
-// own?
+// bias_gradient(t) and its like belong to the attention inside, which runs when gradients of other parts have
+// been added to. So the layer checks them first: each has its tensor's shape and memory of its own.
 #pragma once
 
 #include <heed/core/broadcast.hpp>

@@ -112,7 +112,7 @@ struct layer_norm_parts : layer_facts {
         check_weight<T>(f, at.inside("weight"), w.weight, width);
         check_weight<T>(f, at.inside("bias"), w.bias, width);
     }
-    // A tape of a forward of these rows?
+    // Refuses a tape of a forward of other rows.
     void check_tape(std::string_view f, const tape& kept, index rows) const {
         if (kept.mean.dimension(0) != rows)
             fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", rows});

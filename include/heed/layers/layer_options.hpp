@@ -23,7 +23,7 @@ struct memory_option : option<option_kind::memory> {
     explicit memory_option(const Options&... o) : options(o...) {}
 };
 
-// Does the attention over the memory take all that for_memory(…) holds?
+// True where the attention over the memory takes all that for_memory(…) holds.
 template <class Heads, class O>
 inline constexpr bool takes_for_memory = true;
 template <class Heads, class... Inner>

@@ -63,7 +63,7 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
         };
         visit("", check_heads, w.heads);
     }
-    // A tape of this layer, and of a forward with these extents?
+    // Refuses a tape of another layer, or of a forward with other extents.
     static void check_tape(std::string_view f, const typename tape::rows& kept, const char* what,
                            const read_rows& x, index width) {
         if (kept.dimension(0) != x.batch || kept.dimension(1) != x.positions || kept.dimension(2) != width)
@@ -92,7 +92,7 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
     void check_owner(std::string_view f, const stream& s) const {
         if (s.of) check_same_sizes(f, *s.of, config_);
     }
-    // Can the stream go on with x?
+    // Refuses an x that the stream cannot go on with.
     void check_stream(std::string_view f, const parameters& w, const read_rows& x, const stream& s) const {
         check_owner(f, s);
         this->check_positions(f, s.position, x.positions);

@@ -58,7 +58,7 @@ template <class T, class Heads>
 struct multi_head_tape {
     using rows = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, position, features)
     rows projections{0, 0, 0}, memory_projections{0, 0, 0}, joined{0, 0, 0};
-    bool whole = false;  // did the forward come to its end?
+    bool whole = false;  // the forward came to its end
     rows d_projections{0, 0, 0}, d_memory_projections{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
     attention_config config;  // of the layer of the forward

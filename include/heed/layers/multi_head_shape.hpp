@@ -12,7 +12,7 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Does a projection use this part of a config?
+// True where one of the projections uses this part of a config.
 template <class Heads>
 bool has_rotary_projection(const attention_config& c) {
     for (int i = 0; i < Heads::streams; ++i)

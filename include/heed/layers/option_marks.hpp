@@ -116,7 +116,7 @@ public:
         (add(options), ...);
     }
 
-    // Are `now` the options of the forward?
+    // Throws where `now` are not the options of the forward.
     void compare(std::string_view function, const option_marks& now) const {
         for (std::size_t i = 0; i < marks_.size(); ++i) {
             if (marks_[i] == now.marks_[i]) continue;

@@ -192,7 +192,7 @@ struct weight_path {
     std::string text() const { return outer == nullptr ? own : outer->text() + '.' + own; }
 };
 
-// Weights may be loaded from elsewhere: have they the extents that the layer was made with?
+// Weights may be loaded from elsewhere, so each call checks that they have the extents of the layer.
 template <class T>
 void check_weight(std::string_view function, const weight_path& at, const parameter_matrix<T>& w, index rows,
                   index columns) {

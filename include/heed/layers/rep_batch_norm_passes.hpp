@@ -83,7 +83,7 @@ struct rep_batch_norm_passes {
         check_weight<T>(f, measured.inside("mean"), running.mean, width);
         check_weight<T>(f, measured.inside("variance"), running.variance, width);
     }
-    // A tape of a forward of these rows?
+    // Refuses a tape of a forward of other rows.
     static void check_tape(std::string_view f, const rep_batch_norm_tape<T>& kept, index count, index width) {
         if (kept.rows != count) fail(f, {"tape holds a forward of ", kept.rows, " rows, x has ", count});
         if (kept.batch.dimension(0) != features::count * width && count > 0)

@@ -66,7 +66,7 @@ void drop_backward(const dense_rows<T>& d_branch, const std::type_identity_t<den
     drop_rows<T>(d_branch, nullptr, dy.data, pick<option_kind::dropout>(options...), dropout_site,
                  device_of(options...));
 }
-// For a layer that takes the option: is its probability one?
+// For a layer that takes the option: refuses a number that is no probability.
 template <class... Options>
 void check_dropout(std::string_view function, const Options&... options) {
     const auto& option = pick<option_kind::dropout>(options...);

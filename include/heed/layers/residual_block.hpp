@@ -37,7 +37,7 @@ struct residual_block {
     index dropout_site = 0;  // among those of the layer
     layer_norm_parts<T> norm;
 
-    // A tape of this block, and of a forward of such rows?
+    // Refuses a tape of another block, or of a forward of other rows.
     void check_tape(std::string_view f, const tape& kept, const const_rows& x) const {
         const auto name = [](norm_place at) { return at == norm_place::before ? "before" : "after"; };
         if (kept.where != where)

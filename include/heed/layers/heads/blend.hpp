@@ -63,7 +63,7 @@ struct blend_tape {
 };
 template <class T, class First, class Second>
 struct blend_stream {
-    bool torn = false;  // has First moved on without Second, because of an error?
+    bool torn = false;  // First moved on without Second, because of an error
     Eigen::Tensor<T, 3, Eigen::RowMajor> y2{0, 0, 0};
     typename First::template stream_state<T> first;
     typename Second::template stream_state<T> second;

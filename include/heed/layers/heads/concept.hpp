@@ -9,7 +9,8 @@
 //     stream_of(config, i)              heads, features and whether rotary positions rotate it
 //     value_dim(config)                 features of a head's output
 //     takes(kind)                       the options it understands; the layer passes no other
-//     crosses                           may projections from the second on come from another sequence?
+//     crosses                           true where projections from the second on may come from another
+//                                       sequence
 //     parameters<T>                     what it learns itself (heed/layers/parameters.hpp), made from a
 //                                       config and a seed
 //     tape<T>                           what its backward needs beside projections and output
@@ -105,7 +106,7 @@ void check_heads_backward(std::string_view function, const Projections& projecti
         options...);
 }
 
-// Does a stream keep something made of a memory's keys and values?
+// True where a stream keeps something made of a memory's keys and values.
 template <class T, class Heads>
 concept keeps_memory = requires(typename Heads::template stream_state<T>& s) { s.memory.forget(); };
 
