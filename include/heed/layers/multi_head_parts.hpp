@@ -76,7 +76,7 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     auto projections_of(const tape& kept) const {
         return projections_of(rows_in(kept.projections), rows_in(kept.memory_projections));
     }
-    // Without a tape of the layer that of the heads is scratch.
+    // Where the layer has no tape, that of the heads is scratch.
     using heads_tape = typename Heads::template tape<T>;
     static heads_tape& heads_tape_of(tape* kept, workspace& scratch, heads_tape& empty) {
         if (kept != nullptr) return kept->heads;
