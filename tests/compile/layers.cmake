@@ -36,5 +36,6 @@ heed_must_not_compile(decoder_memory_number MESSAGE "heed::for_memory: an argume
 heed_must_not_compile(decoder_memory_dropout MESSAGE "heed::for_memory: on.device., use.workspace. and dropout.p, seed. are options of the whole layer")
 heed_must_not_compile(decoder_memory_of_another MESSAGE "heed::decoder_layer: the attention over the memory does not take one of the options in for_memory")
 heed_must_not_compile(with_temporary MESSAGE "heed: layer.with.options. keeps a pointer to the layer, and this one is a temporary")
+heed_must_not_compile(own_mask_without_content MESSAGE "heed: a layer.s tape remembers the options of its forward, and one of them holds members")
 heed_must_not_compile(with_option_of_another MESSAGE "heed::multi_head_attention: the attention inside does not take one of these options")
 heed_must_not_compile(with_option_again MESSAGE "heed::encoder_layer: dropout is given twice")

@@ -159,6 +159,16 @@ void call(everything& e) {
 #ifdef HEED_CASE_with_temporary
     (void)heed::encoder_layer<float>({.attention = {.width = 8}}).with(heed::causal);
 #endif
+#ifdef HEED_CASE_own_mask_without_content
+    {
+        struct mine : heed::mask_base {
+            int side = 2;
+            bool operator()(heed::at) const { return true; }
+            heed::cover classify(const heed::tile&) const { return heed::cover::mixed; }
+        };
+        e.encoder(e.x, mine());
+    }
+#endif
 #ifdef HEED_CASE_with_option_of_another
     (void)e.mha.with(heed::elu1);
 #endif

@@ -109,7 +109,7 @@ void check_memory(long keys, const Other& other, const Options&... options) {
         const auto want = support::positions_of(whole, first, count);
         CHECK(support::same_rows<T>(s.layer.extend(x, stream, options...), want));
         CHECK(support::same_rows<T>(s.layer.extend(x, threaded, options..., heed::on(pool)), want));
-        stream.rows.memory_streams.setConstant(std::numeric_limits<T>::quiet_NaN());
+        stream.rows.memory_projections.setConstant(std::numeric_limits<T>::quiet_NaN());
     }
     // Rotary positions have moved on, so the stream begins anew.
     stream = {}, s.layer.remember(s.memory, stream);

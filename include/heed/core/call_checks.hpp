@@ -46,14 +46,14 @@ inline constexpr element_code element_code_of =
 constexpr element_code sum_of(element_code stored) {
     return stored == element_code::of_double ? stored : element_code::of_float;
 }
-// Do inputs [first, last) hold the first one's type, or (sums) what its sums are kept in?
+// True where inputs [first, last) hold the first one's type, or (sums) the type of its sums.
 template <std::size_t N>
 constexpr bool are_alike(const element_code (&in)[N], std::size_t first, std::size_t last, bool sums) {
     for (std::size_t i = first; i < last; ++i)
         if (!(in[i] == in[0] || (sums && in[i] == sum_of(in[0])))) return false;
     return true;
 }
-// Is each output of its input's type, or (sums) what sums are kept in; those of the inputs alike all one?
+// True where each output has its input's type, or (sums) that of its sums, all of them alike.
 template <std::size_t N, std::size_t M>
 constexpr bool are_outputs(const element_code (&out)[N], const element_code (&in)[M], std::size_t alike,
                            bool sums) {

@@ -66,8 +66,11 @@ struct chain_plan {
     index lanes;
     bool whole;
 
-    chain_plan(index chains_, index links_, index lanes_)
-        : chains(chains_), links(links_), lanes(lanes_), whole(lanes_ <= 1 || chains_ >= 4 * lanes_) {
+    chain_plan(index chain_count, index link_count, index lane_count)
+        : chains(chain_count),
+          links(link_count),
+          lanes(lane_count),
+          whole(lane_count <= 1 || chain_count >= 4 * lane_count) {
         const index tasks = whole ? chains : chains * links;
         if (lanes > tasks) lanes = tasks < 1 ? 1 : tasks;
     }

@@ -119,11 +119,11 @@ private:
         ::new (&parts_[count_++].used) part{span, name, input, written};
     }
     template <class O>
-    static const char* read_by(const O& option_, const byte_span& output) {
-        if constexpr (requires { option_.to.data; })
+    static const char* read_by(const O& o, const byte_span& output) {
+        if constexpr (requires { o.to.data; })
             return nullptr;
         else
-            return overlapped_by(option_, output);
+            return overlapped_by(o, output);
     }
     [[noreturn]] void refuse(const char* output, const char* other) const {
         fail(function_, {output, " overlaps ", other, ", needs memory of its own"});

@@ -49,7 +49,7 @@ struct number_span {
     const Int* data = nullptr;
     index size = 0;
     index operator[](index i) const { return static_cast<index>(data[i]); }
-    // Is the number itself, not what an index makes of it, in [least, most]?
+    // True where the number itself, not what an index makes of it, is in [least, most].
     bool within(index i, index least, index most) const {
         return fits_index(data[i]) && operator[](i) >= least && operator[](i) <= most;
     }

@@ -72,10 +72,55 @@ enum class option_kind {
 
 namespace detail {
 
+// An option says what it holds to layers, whose tapes remember the options of a forward: a member content()
+// gives std::tie of its numbers, lists and tensors. One without members need not.
 template <option_kind Kind>
 struct option {
     static constexpr option_kind kind = Kind;
 };
+// The content of an option that holds a function: two of those are not compared.
+struct some_function {};
+
+// The options that change results, as a layer calls them. The others only write more, or say where a call
+// runs.
+struct result_option {
+    option_kind kind;
+    const char* name;
+};
+inline constexpr result_option result_options[] = {
+    {option_kind::mask, "mask"},
+    {option_kind::scale, "scale"},
+    {option_kind::softcap, "softcap"},
+    {option_kind::score, "score"},
+    {option_kind::alibi, "alibi"},
+    {option_kind::bias, "bias"},
+    {option_kind::sinks, "sinks"},
+    {option_kind::probability, "probability"},
+    {option_kind::dropout, "dropout"},
+    {option_kind::select, "the selector of keys"},
+    {option_kind::state, "state"},
+    {option_kind::initial_state, "initial_state"},
+    {option_kind::features, "the feature map"},
+    {option_kind::normalisation, "normalised or unnormalised"},
+    {option_kind::decay, "decay"},
+    {option_kind::delta, "delta"},
+    {option_kind::heads_mode, "across_heads or heads_apart"},
+    {option_kind::hybrid, "hybrid"},
+    {option_kind::along, "along"},
+    {option_kind::pairing, "interleaved"},
+    {option_kind::positions, "positions"},
+    {option_kind::direction, "reverse"},
+    {option_kind::head_mix, "head_mix"},
+    {option_kind::exponential, "the exponential"},
+    {option_kind::native_blocks, "native_blocks"},
+    {option_kind::compressed, "compressed"},
+    {option_kind::memory, "for_memory"},
+};
+constexpr const char* result_option_name(option_kind kind) {
+    for (const result_option& o : result_options)
+        if (o.kind == kind) return o.name;
+    return nullptr;
+}
 
 template <class O>
 concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
@@ -83,7 +128,7 @@ concept is_option = requires { std::remove_cvref_t<O>::kind; } &&
 
 template <class O, option_kind Kind>
 concept option_of_kind = is_option<O> && std::remove_cvref_t<O>::kind == Kind;
-// Is a kind one of those that a function takes?
+// True where a kind is one of those that a function takes.
 constexpr bool is_among(option_kind kind, std::initializer_list<option_kind> taken) {
     for (const option_kind one : taken)
         if (kind == one) return true;
@@ -114,6 +159,20 @@ constexpr decltype(auto) pick(const First& first, const Rest&... rest) {
 template <class O>
 inline constexpr bool is_absent = std::is_same_v<std::remove_cvref_t<O>, absent>;
 
+// Written by a forward alone, and written or read by a backward alone.
+constexpr bool forward_alone(option_kind kind) {
+    return is_among(kind, {option_kind::logsumexp, option_kind::maximum_and_sum, option_kind::weights,
+                           option_kind::scores, option_kind::coverage, option_kind::final_state});
+}
+constexpr bool backward_alone(option_kind kind) {
+    return is_among(
+        kind,
+        {option_kind::bias_gradient, option_kind::slopes_gradient, option_kind::sinks_gradient,
+         option_kind::logsumexp_gradient, option_kind::initial_state_gradient,
+         option_kind::final_state_gradient, option_kind::decay_gradient, option_kind::delta_gradient,
+         option_kind::hybrid_gradient, option_kind::head_mix_gradient, option_kind::compressed_gradient});
+}
+
 // Several options as one; a call takes them apart.
 template <class... Options>
 struct option_bundle {
@@ -137,7 +196,7 @@ auto all_options(const Options&... options) {
     return std::tuple_cat(apart(options)...);
 }
 
-// Settings are doubles and are computed with in T: is one above 0 there too, and normal?
+// Settings are doubles, and computed with in T: true where one is above 0 and normal there too.
 template <class T>
 constexpr bool is_positive_as(double x) {
     return x >= static_cast<double>((std::numeric_limits<T>::min)()) &&

@@ -107,16 +107,17 @@ private:
                 terms_[i].high += high;
                 return;
             }
-        int place = count_++;
-        for (; place > 0 && terms_[place - 1].stride < stride; --place) terms_[place] = terms_[place - 1];
-        terms_[place] = {stride, low, high, 0, 0};
+        int at = count_++;
+        for (; at > 0 && terms_[at - 1].stride < stride; --at) terms_[at] = terms_[at - 1];
+        terms_[at] = {stride, low, high, 0, 0};
     }
 
     bool reach(int i, index rest) {
         if (i == count_) return rest == 0;
         const term& t = terms_[i];
         if (rest < t.least || rest > t.most) return false;
-        if (++steps_ > most_steps) return true;  // a layout nobody has: call it shared rather than search on
+        if (++steps_ > most_steps)
+            return true;  // a layout without use: called shared rather than searched on
         const index least = i + 1 < count_ ? terms_[i + 1].least : 0;
         const index most = i + 1 < count_ ? terms_[i + 1].most : 0;
         // rest - x stride has to lie in [least, most]
@@ -188,9 +189,9 @@ inline bool same_elements(const byte_span& a, const byte_span& b) {
 // The name of what an option reads that shares memory with an output, or nullptr. Options that read the
 // caller's memory say so with a function overlapped(output).
 template <class O>
-const char* overlapped_by(const O& option_, const byte_span& output) {
-    if constexpr (requires { option_.overlapped(output); })
-        return option_.overlapped(output);
+const char* overlapped_by(const O& o, const byte_span& output) {
+    if constexpr (requires { o.overlapped(output); })
+        return o.overlapped(output);
     else
         return nullptr;
 }

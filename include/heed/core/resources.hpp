@@ -10,27 +10,27 @@ namespace heed::inline HEED_ABI::detail {
 
 // The device of on(), or this thread.
 device_ref device_of(const auto&... options) {
-    const auto& on_ = pick<option_kind::on>(options...);
-    if constexpr (is_absent<decltype(on_)>)
+    const auto& on = pick<option_kind::on>(options...);
+    if constexpr (is_absent<decltype(on)>)
         return {};
     else
-        return on_.used;
+        return on.used;
 }
 
 // The workspace of use(), or the call's own.
-workspace& memory_of(workspace& own, const auto&... options) {
-    const auto& use_ = pick<option_kind::use>(options...);
-    if constexpr (is_absent<decltype(use_)>)
+workspace& workspace_of(workspace& own, const auto&... options) {
+    const auto& use = pick<option_kind::use>(options...);
+    if constexpr (is_absent<decltype(use)>)
         return own;
     else
-        return *use_.memory;
+        return *use.memory;
 }
 
 // body(device, workspace) with both.
 template <class Body>
 void with_resources(const Body& body, const auto&... options) {
     workspace own;
-    body(device_of(options...), memory_of(own, options...));
+    body(device_of(options...), workspace_of(own, options...));
 }
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -91,7 +91,7 @@ struct result_of {
             if constexpr (requires { y.resize(sizes); })
                 y.resize(sizes);
             else
-                y.setZero();  // a compiler takes a move of what nobody wrote for a mistake
+                y.setZero();  // compilers warn of a move of numbers that were not written
             return y;
         } else {
             typename plain_matrix<X, last, !std::is_void_v<Last>>::type y;

@@ -30,11 +30,11 @@ struct view {
     std::array<index, 4> strides{};
 
     view() = default;
-    view(T* pointer, std::array<index, 4> extents_, std::array<index, 4> strides_)
-        : data(pointer), extents(extents_), strides(strides_) {}
+    view(T* pointer, std::array<index, 4> shape, std::array<index, 4> steps)
+        : data(pointer), extents(shape), strides(steps) {}
     // Dense and row-major: the last axis varies fastest. Extents that no memory holds are for calls to
     // refuse.
-    view(T* pointer, std::array<index, 4> extents_) : data(pointer), extents(extents_), strides{0, 0, 0, 1} {
+    view(T* pointer, std::array<index, 4> shape) : data(pointer), extents(shape), strides{0, 0, 0, 1} {
         for (std::size_t axis = 3; axis-- > 0;)
             if (!detail::fitting_product(strides[axis + 1], extents[axis + 1], strides[axis]))
                 strides[axis] = PTRDIFF_MAX;

@@ -26,6 +26,7 @@ struct along : detail::option<option_kind::along> {
     static const along automatic;
 
     constexpr explicit along(axis a) : of(a) {}
+    auto content() const { return std::tie(of); }
     axis of;
 
     // The axis of a call, automatic resolved.
@@ -54,6 +55,7 @@ struct hybrid_option : option<option_kind::hybrid> {
     double single = 0;
     table<const S> many{};
     bool for_each_head = false;
+    auto content() const { return std::tie(single, many); }
 
     const char* overlapped(const byte_span& output) const {
         if (!for_each_head) return nullptr;

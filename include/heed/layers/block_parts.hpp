@@ -27,7 +27,7 @@ struct block_parts : Facts {
     static constexpr bool crosses = !std::is_same_v<Cross, no_cross>;
     static constexpr int count = crosses ? 3 : 2;
     // Of dropout, behind the branches.
-    static constexpr index attention_place = count, cross_place = count + 1;
+    static constexpr index attention_site = count, cross_site = count + 1;
 
     config_type config_;
     multi_head_parts<T, Heads> attention_;
@@ -57,10 +57,10 @@ struct block_parts : Facts {
     index output_width() const { return width(); }
     parameters start(std::uint64_t seed) const {
         parameters w;
-        std::uint64_t place = 0;
-        w.attention = attention_.start(seed_for(seed, place++));
-        if constexpr (crosses) w.cross_attention = cross_attention_.start(seed_for(seed, place++));
-        w.feed_forward = feed_forward_.start(seed_for(seed, place));
+        std::uint64_t part = 0;
+        w.attention = attention_.start(seed_for(seed, part++));
+        if constexpr (crosses) w.cross_attention = cross_attention_.start(seed_for(seed, part++));
+        w.feed_forward = feed_forward_.start(seed_for(seed, part));
         for (layer_norm_parameters<T>* norm : w.norms()) *norm = blocks_.blocks_[0].norm.start(0);
         return w;
     }
@@ -77,35 +77,30 @@ struct block_parts : Facts {
             layer_norm_parts<T>::check_weights(f, at.inside(names[next++]), *norm, width());
     }
 
-    // run(options…) with those of the attention over x; a decoder's sees no position behind its own.
-    template <class Run, class... Options>
-    static decltype(auto) with_self_options(workspace& memory, const Run& run, const Options&... options_) {
-        return with_attention_options<Heads>(
-            attention_place, memory,
-            [&](const auto&... o) {
-                if constexpr (crosses && Heads::takes(option_kind::mask))
-                    return run(causal, o...);
-                else
-                    return run(o...);
-            },
-            options_...);
+    // The options of the attention over x; a decoder's sees no position behind its own.
+    template <class... Options>
+    static auto self_options(workspace& scratch, const Options&... options) {
+        if constexpr (crosses && Heads::takes(option_kind::mask))
+            return attention_options<Heads>(attention_site, scratch, causal, options...);
+        else
+            return attention_options<Heads>(attention_site, scratch, options...);
     }
-    template <class Run, class... Options>
-    static decltype(auto) with_cross_options(workspace& memory, const Run& run, const Options&... options_) {
-        return with_memory_options<Cross>(cross_place, memory, run, options_...);
+    template <class... Options>
+    static auto cross_options(workspace& scratch, const Options&... options) {
+        return memory_options<Cross>(cross_site, scratch, options...);
     }
 
     template <class... Options>
     void check_rows_and_weights(std::string_view f, const parameters& w, const forward_rows<T>& r,
-                                const Options&... options_) const {
+                                const Options&... options) const {
         check_rows(f, r, width(), width());
         check_weights(f, w);
         check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
-        check_dropout(f, options_...);
+        check_dropout(f, options...);
     }
     template <class... Options>
     void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
-                       const Options&... options_) const {
+                       const Options&... options) const {
         if constexpr (crosses) {
             check_width(f, "x", r.x.width, width());
             cross_attention_.check_memory(f, r.x, *r.second);
@@ -113,51 +108,42 @@ struct block_parts : Facts {
             cross_attention_.check_positions(f, 0, r.x.positions);
         }
         attention_.check_positions(f, 0, r.x.positions);
-        check_rows_and_weights(f, w, r, options_...);
+        check_rows_and_weights(f, w, r, options...);
     }
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options_) const {
+                     workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& to, const read_rows& from) {
-            with_self_options(
-                memory,
-                [&](const auto&... o) {
-                    attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention),
-                                           memory, o...);
-                },
-                options_...);
+            attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), scratch,
+                                   self_options(scratch, options...));
         };
         const auto cross = [&]([[maybe_unused]] const rows& to, [[maybe_unused]] const read_rows& from) {
             if constexpr (crosses)
-                with_cross_options(
-                    memory,
-                    [&](const auto&... o) {
-                        cross_attention_.run_forward(f, w.cross_attention, {to, from, r.second},
-                                                     part_of(kept, &tape::cross_attention), memory, o...);
-                    },
-                    options_...);
+                cross_attention_.run_forward(f, w.cross_attention, {to, from, r.second},
+                                             part_of(kept, &tape::cross_attention), scratch,
+                                             cross_options(scratch, options...));
         };
-        run_blocks(f, w, r, kept, memory, attend, cross, options_...);
+        run_blocks(f, w, r, kept, scratch, attend, cross, options...);
     }
     // attend and cross(to, from) are forwards, or steps of a stream.
     template <class Attend, class Attend2, class... Options>
     void run_blocks(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                    workspace& memory, const Attend& attend, const Attend2& cross,
-                    const Options&... options_) const {
+                    workspace& scratch, const Attend& attend, const Attend2& cross,
+                    const Options&... options) const {
         const auto feed = [&](const rows& to, const read_rows& from) {
             feed_forward_.run_forward(f, w.feed_forward, {to, from}, part_of(kept, &tape::feed_forward),
-                                      memory, options_...);
+                                      scratch, options...);
         };
         auto* const blocks = part_of(kept, &tape::blocks);
         if constexpr (crosses)
-            blocks_.run_forward(f, w.norms(), r, blocks, memory, std::tie(attend, cross, feed), options_...);
+            blocks_.run_forward(f, w.norms(), r, blocks, scratch, std::tie(attend, cross, feed), options...);
         else
-            blocks_.run_forward(f, w.norms(), r, blocks, memory, std::tie(attend, feed), options_...);
+            blocks_.run_forward(f, w.norms(), r, blocks, scratch, std::tie(attend, feed), options...);
     }
 
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
-                        const parameters& g, const Options&... options_) const {
+                        const parameters& g, const Options&... options) const {
         check_rows(f, r, width(), width());
         if constexpr (crosses) {
             cross_attention_.check_memory(f, r.x, *r.second);
@@ -169,90 +155,66 @@ struct block_parts : Facts {
                                {{"x", r.x}, {"dy", r.dy}, {"memory", *r.second}});
         else
             check_gradients<T>(f, w, g, {{"dx", r.dx}}, {{"x", r.x}, {"dy", r.dy}});
-        check_dropout(f, options_...);
+        check_dropout(f, options...);
         blocks_.check_tape(f, kept.blocks, r.x);
         attention_.check_tape(f, kept.attention, r.x, nullptr);
         if constexpr (crosses) cross_attention_.check_tape(f, kept.cross_attention, r.x, r.second);
         feed_forward_.check_tape(f, kept.feed_forward, r.x.rows());
         workspace unused;
-        with_self_options(
-            unused,
-            [&](const auto&... o) {
-                attention_.check_options_back(f, {r.dx, nullptr, r.dy, r.x, nullptr}, kept.attention, o...);
-            },
-            options_...);
-        if constexpr (crosses)
-            with_cross_options(
-                unused,
-                [&](const auto&... o) {
-                    cross_attention_.check_options_back(f, r, kept.cross_attention, o...);
-                },
-                options_...);
+        const auto check_self = [&](const auto&... o) {
+            attention_.check_options_back(f, {r.dx, nullptr, r.dy, r.x, nullptr}, kept.attention, o...);
+        };
+        std::apply(check_self, self_options(unused, options...));
+        const auto check_cross = [&]([[maybe_unused]] const auto&... o) {
+            if constexpr (crosses) cross_attention_.check_options_back(f, r, kept.cross_attention, o...);
+        };
+        if constexpr (crosses) std::apply(check_cross, cross_options(unused, options...));
     }
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options_) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
-            with_self_options(
-                memory,
-                [&](const auto&... o) {
-                    attention_.run_backward(f, w.attention, {d_from, nullptr, d_to, from, nullptr},
-                                            kept.attention, g.attention, memory, o...);
-                },
-                options_...);
+            attention_.run_backward(f, w.attention, {d_from, nullptr, d_to, from, nullptr}, kept.attention,
+                                    g.attention, scratch, self_options(scratch, options...));
         };
         const auto feed = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
             feed_forward_.run_backward(f, w.feed_forward, {d_from, nullptr, d_to, from}, kept.feed_forward,
-                                       g.feed_forward, memory, options_...);
+                                       g.feed_forward, scratch, options...);
         };
         if constexpr (crosses) {
             const auto cross = [&](const rows& d_from, const read_rows& d_to, const read_rows& from) {
-                with_cross_options(
-                    memory,
-                    [&](const auto&... o) {
-                        cross_attention_.run_backward(f, w.cross_attention,
-                                                      {d_from, r.d_second, d_to, from, r.second},
-                                                      kept.cross_attention, g.cross_attention, memory, o...);
-                    },
-                    options_...);
+                cross_attention_.run_backward(
+                    f, w.cross_attention, {d_from, r.d_second, d_to, from, r.second}, kept.cross_attention,
+                    g.cross_attention, scratch, cross_options(scratch, options...));
             };
-            blocks_.run_backward(f, w.norms(), g.norms(), r, kept.blocks, memory,
-                                 std::tie(attend, cross, feed), options_...);
+            blocks_.run_backward(f, w.norms(), g.norms(), r, kept.blocks, scratch,
+                                 std::tie(attend, cross, feed), options...);
         } else {
-            blocks_.run_backward(f, w.norms(), g.norms(), r, kept.blocks, memory, std::tie(attend, feed),
-                                 options_...);
+            blocks_.run_backward(f, w.norms(), g.norms(), r, kept.blocks, scratch, std::tie(attend, feed),
+                                 options...);
         }
     }
 
     template <class... Options>
     void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
-                      const Options&... options_) const {
-        check_rows_and_weights(f, w, r, options_...);
+                      const Options&... options) const {
+        check_rows_and_weights(f, w, r, options...);
         attention_.check_stream(f, w.attention, r.x, s.attention);
         if constexpr (crosses) cross_attention_.check_stream(f, w.cross_attention, r.x, s.cross_attention);
     }
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
-                    workspace& memory, const Options&... options_) const {
+                    workspace& scratch, const Options&... options) const {
         const auto attend = [&](const rows& to, const read_rows& from) {
-            with_self_options(
-                memory,
-                [&](const auto&... o) {
-                    attention_.run_extend(f, w.attention, {to, from}, s.attention, memory, o...);
-                },
-                options_...);
+            attention_.run_extend(f, w.attention, {to, from}, s.attention, scratch,
+                                  self_options(scratch, options...));
         };
         const auto cross = [&]([[maybe_unused]] const rows& to, [[maybe_unused]] const read_rows& from) {
             if constexpr (crosses)
-                with_cross_options(
-                    memory,
-                    [&](const auto&... o) {
-                        cross_attention_.run_extend(f, w.cross_attention, {to, from}, s.cross_attention,
-                                                    memory, o...);
-                    },
-                    options_...);
+                cross_attention_.run_extend(f, w.cross_attention, {to, from}, s.cross_attention, scratch,
+                                            cross_options(scratch, options...));
         };
-        run_blocks(f, w, r, &s.rows, memory, attend, cross, options_...);
+        run_blocks(f, w, r, &s.rows, scratch, attend, cross, options...);
     }
 
     void check_remember(std::string_view f, const parameters& w, const read_rows& m, const stream& s) const {
@@ -261,8 +223,8 @@ struct block_parts : Facts {
     }
     template <class... Options>
     void run_remember(std::string_view f, const parameters& w, const read_rows& m, stream& s,
-                      workspace& memory, const Options&... options_) const {
-        cross_attention_.run_remember(f, w.cross_attention, m, s.cross_attention, memory, options_...);
+                      workspace& scratch, const Options&... options) const {
+        cross_attention_.run_remember(f, w.cross_attention, m, s.cross_attention, scratch, options...);
     }
 };
 

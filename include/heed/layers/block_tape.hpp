@@ -17,14 +17,14 @@ struct block_tape {
     multi_head_tape<T, Cross> cross_attention;
     feed_forward_tape<T> feed_forward;
     residual_sequence_tape<T, 3> blocks;
-    option_marks told;
+    option_marks forward_options;
 };
 template <class T, class Heads>
 struct block_tape<T, Heads, no_cross> {
     multi_head_tape<T, Heads> attention;
     feed_forward_tape<T> feed_forward;
     residual_sequence_tape<T, 2> blocks;
-    option_marks told;
+    option_marks forward_options;
 };
 // What is carried from call to call of extend(): the positions so far, and the memory.
 template <class T, class Heads, class Cross>

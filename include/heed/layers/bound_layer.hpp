@@ -20,31 +20,6 @@
 namespace heed::inline HEED_ABI {
 namespace detail {
 
-// Written by a forward.
-constexpr bool forward_alone(option_kind kind) {
-    return kind == option_kind::logsumexp || kind == option_kind::maximum_and_sum ||
-           kind == option_kind::weights || kind == option_kind::scores || kind == option_kind::coverage ||
-           kind == option_kind::final_state;
-}
-// Written or read by a backward.
-constexpr bool backward_alone(option_kind kind) {
-    switch (kind) {
-        case option_kind::bias_gradient:
-        case option_kind::slopes_gradient:
-        case option_kind::sinks_gradient:
-        case option_kind::logsumexp_gradient:
-        case option_kind::initial_state_gradient:
-        case option_kind::final_state_gradient:
-        case option_kind::decay_gradient:
-        case option_kind::delta_gradient:
-        case option_kind::hybrid_gradient:
-        case option_kind::head_mix_gradient:
-        case option_kind::compressed_gradient:
-            return true;
-        default:
-            return false;
-    }
-}
 enum class way { forward, back };
 
 // An option as a list of one, or of none where this way has no use for it.
@@ -58,7 +33,7 @@ auto option_this_way(const O& o) {
 template <way Way, class... Inner>
 auto option_this_way(const memory_option<Inner...>& o) {
     const auto of = [](const auto&... inner) {
-        return std::apply([](const auto&... kept) { return std::tuple(memory_option(kept...)); },
+        return std::apply([](const auto&... used) { return std::tuple(memory_option(used...)); },
                           std::tuple_cat(option_this_way<Way>(inner)...));
     };
     return std::apply(of, o.options);
@@ -116,10 +91,10 @@ private:
 
     template <detail::way Way, class Run>
     decltype(auto) run(const Run& body) const {
-        const auto kept = [&](const auto&... o) {
+        const auto call = [&](const auto&... o) {
             return std::apply(body, std::tuple_cat(detail::option_this_way<Way>(o)...));
         };
-        return std::apply(kept, options_);
+        return std::apply(call, options_);
     }
 };
 

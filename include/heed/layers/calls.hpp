@@ -36,7 +36,7 @@ class layer_calls : protected Parts {
     using T = typename Parts::value;
     using read_rows = dense_rows<const T>;
     static constexpr bool keeps = Parts::keeps_tape,
-                          streams_ = !std::is_same_v<typename stream_of<Parts>::type, no_stream>;
+                          streams_ = !std::is_same_v<typename stream_type_of<Parts>::type, no_stream>;
     // Arguments behind x that are options, and a tensor that is the second input.
     template <class... Options>
     static constexpr bool are_options =
@@ -167,19 +167,21 @@ public:
     // The next positions of a stream; what came before stands in it.
     template <class X, class... Options>
     requires streams_
-    auto extend(const X& x, typename stream_of<Parts>::type& s, const Options&... options) const {
+    auto extend(const X& x, typename stream_type_of<Parts>::type& s, const Options&... options) const {
         auto y = rows_like(x, this->output_width());
         write_next<"::extend">(result_of<X>::view_of(y), x, nullptr, s, options...);
         return y;
     }
     template <class Y, class X, class... Options>
     requires streams_
-    void extend_into(Y&& y, const X& x, typename stream_of<Parts>::type& s, const Options&... options) const {
+    void extend_into(Y&& y, const X& x, typename stream_type_of<Parts>::type& s,
+                     const Options&... options) const {
         write_next<"::extend_into">(std::forward<Y>(y), x, nullptr, s, options...);
     }
     template <class X, class M, class... Options>
     requires(streams_ && Parts::stream_reads_second && has_elements<M>)
-    auto extend(const X& x, const M& m, typename stream_of<Parts>::type& s, const Options&... options) const {
+    auto extend(const X& x, const M& m, typename stream_type_of<Parts>::type& s,
+                const Options&... options) const {
         auto y = rows_like(x, this->output_width());
         const read_rows second = second_rows<"::extend">(m);
         write_next<"::extend">(result_of<X>::view_of(y), x, &second, s, options...);
@@ -187,7 +189,7 @@ public:
     }
     template <class Y, class X, class M, class... Options>
     requires(streams_ && Parts::stream_reads_second && has_elements<M>)
-    void extend_into(Y&& y, const X& x, const M& m, typename stream_of<Parts>::type& s,
+    void extend_into(Y&& y, const X& x, const M& m, typename stream_type_of<Parts>::type& s,
                      const Options&... options) const {
         const read_rows second = second_rows<"::extend_into">(m);
         write_next<"::extend_into">(std::forward<Y>(y), x, &second, s, options...);
@@ -195,12 +197,12 @@ public:
     // Reads the memory of a stream, once; another one replaces it.
     template <class M, class... Options>
     requires(streams_ && Parts::reads_second && !Parts::stream_reads_second)
-    void remember(const M& memory, typename stream_of<Parts>::type& s, const Options&... options) const {
+    void remember(const M& memory, typename stream_type_of<Parts>::type& s, const Options&... options) const {
         constexpr std::string_view f = function_name<Parts::name, "::remember">();
         const read_rows m = rows_of<const T>(f, "memory", memory);
         this->check_remember(f, weights, m, s);
         workspace own;
-        this->run_remember(f, weights, m, s, memory_of(own, options...), options...);
+        this->run_remember(f, weights, m, s, workspace_of(own, options...), options...);
     }
 
     // The same calls, with these options. Keeps a pointer to the layer.
@@ -237,11 +239,11 @@ protected:
         const forward_rows<T> r{written_rows<T, Y>(f, "y", y), from, second};
         self.check_forward(f, self.weights, r, options...);
         workspace own;
-        workspace& memory = memory_of(own, options...);
-        const call_rows outermost(memory, &memory != &own);
-        self.run_forward(f, self.weights, r, kept, memory, options...);
+        workspace& scratch = workspace_of(own, options...);
+        const call_rows outermost(scratch, &scratch != &own);
+        self.run_forward(f, self.weights, r, kept, scratch, options...);
         if constexpr (remembers_options<tape>)
-            if (kept != nullptr) kept->told = option_marks(options...);
+            if (kept != nullptr) kept->forward_options = option_marks(options...);
     }
     template <literal Method, class Dx, class Dy, class X, class... Options>
     void write_back(Dx&& dx, const dense_rows<T>* d_second, const Dy& dy, const X& x, const read_rows* second,
@@ -252,11 +254,11 @@ protected:
         const backward_rows<T> r{written_rows<T, Dx>(f, "dx", dx), d_second, rows_of<const T>(f, "dy", dy),
                                  from, second};
         this->check_backward(f, weights, r, kept, gradients, options...);
-        if constexpr (remembers_options<tape>) kept.told.compare(f, option_marks(options...));
+        if constexpr (remembers_options<tape>) kept.forward_options.compare(f, option_marks(options...));
         workspace own;
-        workspace& memory = memory_of(own, options...);
-        const call_rows outermost(memory, &memory != &own);
-        this->run_backward(f, weights, r, kept, gradients, memory, options...);
+        workspace& scratch = workspace_of(own, options...);
+        const call_rows outermost(scratch, &scratch != &own);
+        this->run_backward(f, weights, r, kept, gradients, scratch, options...);
     }
     template <literal Method, class Y, class X, class Stream, class... Options>
     void write_next(Y&& y, const X& x, const read_rows* second, Stream& s, const Options&... options) const {
@@ -266,9 +268,9 @@ protected:
         const forward_rows<T> r{written_rows<T, Y>(f, "y", y), from, second};
         this->check_extend(f, weights, r, s, options...);
         workspace own;
-        workspace& memory = memory_of(own, options...);
-        const call_rows outermost(memory, &memory != &own);
-        this->run_extend(f, weights, r, s, memory, options...);
+        workspace& scratch = workspace_of(own, options...);
+        const call_rows outermost(scratch, &scratch != &own);
+        this->run_extend(f, weights, r, s, scratch, options...);
     }
 };
 

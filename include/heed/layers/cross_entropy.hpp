@@ -51,7 +51,7 @@ double softmax_loss(std::string_view function, const dense_rows<const T>& logits
     if (counted == 0) return 0;
     workspace own;
     double* const losses = static_cast<double*>(
-        memory_of(own, options...).reserve(static_cast<std::size_t>(rows) * sizeof(double)));
+        workspace_of(own, options...).reserve(static_cast<std::size_t>(rows) * sizeof(double)));
     const auto leaf = softmax_loss_on_target<T>();
     const T share = static_cast<T>(1 / static_cast<double>(counted));
     for_each_row_block(device_of(options...), rows, classes, [&](index first, index count) {

@@ -19,8 +19,8 @@
 //
 // All calls: heed/layers/calls.hpp. x and y (…, position, width), memory (…, its positions, memory_width).
 // The second template argument says which attention stands inside (heed/layers/heads/); one without a cross
-// form leaves the memory to the exact one. Options go to the attention over x, which is causal without being
-// told so; those within for_memory(…) to the attention over the memory; those of a backward are the forward's
+// form leaves the memory to the exact one. Options go to the attention over x, which is always
+// causal; those within for_memory(…) to the attention over the memory; those of a backward are the forward's
 // and its gradients. Beside them on(device), use(workspace) and dropout(p, seed), which drops numbers of all
 // branches and weights of an attention that takes the option. Layers that follow each other
 // need a seed each, which heed::stack gives them (heed/layers/stack.hpp).

@@ -102,7 +102,7 @@ struct feed_forward_parts : layer_facts {
         check_projection<T>(f, at.inside("gate"), w.gate, gated() ? config_.width : 0, gates);
         check_projection<T>(f, at.inside("down"), w.down, config_.hidden, config_.width);
     }
-    // A tape of this layer, and of a forward of as many rows?
+    // Refuses a tape of another layer, or of a forward of other rows.
     void check_tape(std::string_view f, const tape& kept, index rows) const {
         if (kept.up.dimension(0) != rows)
             fail(f, {"tape holds a forward of ", kept.up.dimension(0), " rows, x has ", rows});
@@ -122,25 +122,25 @@ struct feed_forward_parts : layer_facts {
     }
     template <class... Options>
     void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options) const {
-        const device_ref device_ = device_of(options...);
-        call_rows taken(memory);
+                     workspace& scratch, const Options&... options) const {
+        const device_ref device = device_of(options...);
+        call_rows taken(scratch);
         if (kept != nullptr) kept->config = config_;
         const index rows = r.x.rows(), hidden = config_.hidden;
         const auto of = [&](auto member, index count) {
-            return matrix<T>{kept_or_taken(kept, member, taken, count, hidden), count, hidden, hidden, 1};
+            return matrix<T>{tape_or_scratch(kept, member, taken, count, hidden), count, hidden, hidden, 1};
         };
         const auto project = [&](const matrix<T>& to, const projection_parameters<T>& p) {
-            multiply<T>(to, r.x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device_,
-                        memory);
+            multiply<T>(to, r.x.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false, device,
+                        scratch);
         };
         const matrix<T> up = of(&tape::up, rows), gate = of(&tape::gate, gated() ? rows : 0);
         project(up, w.up);
         if (gated()) project(gate, w.gate);
         const matrix<T> work = of(&tape::work, rows);
-        activate(up, gate, work, device_);
-        multiply<T>(r.y.as_matrix(), work, matrix_of(w.down.weight), data_or_null(w.down.bias), false,
-                    device_, memory);
+        activate(up, gate, work, device);
+        multiply<T>(r.y.as_matrix(), work, matrix_of(w.down.weight), data_or_null(w.down.bias), false, device,
+                    scratch);
     }
 
     template <class... Options>
@@ -153,21 +153,21 @@ struct feed_forward_parts : layer_facts {
     }
     template <class... Options>
     void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options) const {
-        const device_ref device_ = device_of(options...);
+                      parameters& g, workspace& scratch, const Options&... options) const {
+        const device_ref device = device_of(options...);
         // The activation once more; the gradient then takes its place.
         fit(kept.work, r.x.rows(), config_.hidden);
         const auto work = matrix_of(kept.work);
-        activate(matrix_of(kept.up), matrix_of(kept.gate), work, device_);
+        activate(matrix_of(kept.up), matrix_of(kept.gate), work, device);
         const matrix<const T> dy = r.dy.as_matrix();
         multiply_backward<T>({nullptr, 0, 0, 0, 0}, false, matrix_of(g.down.weight),
-                             data_or_null(g.down.bias), dy, work, matrix_of(w.down.weight), device_, memory);
-        multiply<T>(work, dy, transposed(matrix_of(w.down.weight)), nullptr, false, device_, memory);
-        slope(kept, device_);
+                             data_or_null(g.down.bias), dy, work, matrix_of(w.down.weight), device, scratch);
+        multiply<T>(work, dy, transposed(matrix_of(w.down.weight)), nullptr, false, device, scratch);
+        slope(kept, device);
         const auto back = [&](bool add, const auto& d, const auto& weight, auto& gradient) {
             multiply_backward<T>(r.dx.as_matrix(), add, matrix_of(gradient.weight),
                                  data_or_null(gradient.bias), matrix_of(d), r.x.as_matrix(),
-                                 matrix_of(weight.weight), device_, memory);
+                                 matrix_of(weight.weight), device, scratch);
         };
         back(false, kept.work, w.up, g.up);
         if (gated()) back(true, kept.gate_gradient, w.gate, g.gate);
@@ -187,12 +187,12 @@ private:
     }
     // work = f(up) or up relu(gate).
     void activate(const matrix<const T>& up, const matrix<const T>& gate, const matrix<T>& work,
-                  device_ref device_) const {
+                  device_ref device) const {
         const auto& leaves = activation_leaves_on_target<T>();
         const auto leaf = gated()                                        ? leaves.gated_relu
                           : config_.activation == heed::activation::relu ? leaves.relu
                                                                          : leaves.gelu;
-        for_each_row_block(device_, up.rows, config_.hidden, [&](index first, index n) {
+        for_each_row_block(device, up.rows, config_.hidden, [&](index first, index n) {
             const index at = first * config_.hidden;
             const element_rows<const T> in[] = {{up.data + at, config_.hidden},
                                                 {gate.data + (gated() ? at : 0), config_.hidden}};
@@ -201,13 +201,13 @@ private:
         });
     }
     // From the gradient of f's result, in work, to that of what it was made of.
-    void slope(tape& kept, device_ref device_) const {
+    void slope(tape& kept, device_ref device) const {
         if (gated()) fit(kept.gate_gradient, kept.up.dimension(0), config_.hidden);
         const auto& leaves = activation_leaves_on_target<T>();
         const auto leaf = gated()                                        ? leaves.gated_relu_gradient
                           : config_.activation == heed::activation::relu ? leaves.relu_gradient
                                                                          : leaves.gelu_gradient;
-        for_each_row_block(device_, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
+        for_each_row_block(device, kept.up.dimension(0), config_.hidden, [&](index first, index n) {
             const index at = first * config_.hidden;
             const index gate = gated() ? at : 0;
             const element_rows<const T> in[] = {{kept.work.data() + at, config_.hidden},

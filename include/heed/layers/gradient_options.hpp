@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/gradient_options.hpp: the gradients that a layer's backward is asked for by options
 //
-// bias_gradient(t) and its like belong to the attention inside, which has its turn when gradients of other
-// parts have been added to. So the layer asks first: is each of its tensor's shape, and has it memory of its
-// own?
+// bias_gradient(t) and its like belong to the attention inside, which runs when gradients of other parts have
+// been added to. So the layer checks them first: each has its tensor's shape and memory of its own.
 #pragma once
 
 #include <heed/core/broadcast.hpp>
@@ -34,26 +33,25 @@ void check_gradient_options(std::string_view f, const backward_rows<T>& r, const
     used.reads("dy", r.dy.bytes());
     const index keys = r.second != nullptr ? r.second->positions : r.x.positions;
     const std::array<index, 4> by_head{1, 1, 1, c.heads}, by_key{1, r.x.batch, c.kv_heads, keys};
-    const auto& bias_ = pick<option_kind::bias>(options...);
-    if constexpr (!is_absent<decltype(bias_)>)
-        check_extents_of<option_kind::bias_gradient>(f, used, "the bias's gradient", bias_.values.extents, 4,
+    const auto& bias = pick<option_kind::bias>(options...);
+    if constexpr (!is_absent<decltype(bias)>)
+        check_extents_of<option_kind::bias_gradient>(f, used, "the bias's gradient", bias.values.extents, 4,
                                                      options...);
     check_extents_of<option_kind::slopes_gradient>(f, used, "the slopes' gradient", by_head, 4, options...);
     check_extents_of<option_kind::sinks_gradient>(f, used, "the sinks' gradient", by_head, 4, options...);
     check_extents_of<option_kind::delta_gradient>(f, used, "the gradient of beta", by_key, 3, options...);
-    const auto& decay_ = pick<option_kind::decay_gradient>(options...);
-    if constexpr (!is_absent<decltype(decay_)>) {
-        if (decay_.to.rank != 4)
+    const auto& decay = pick<option_kind::decay_gradient>(options...);
+    if constexpr (!is_absent<decltype(decay)>) {
+        if (decay.to.rank != 4)
             check_extents_of<option_kind::decay_gradient>(f, used, "the decay's gradient", by_key, 3,
                                                           options...);
         else
-            used.writes("the decay's gradient",
-                        bytes_of(decay_.to.data, decay_.to.extents, decay_.to.strides));
+            used.writes("the decay's gradient", bytes_of(decay.to.data, decay.to.extents, decay.to.strides));
     }
-    const auto& state_ = pick<option_kind::initial_state>(options...);
-    if constexpr (!is_absent<decltype(state_)>)
+    const auto& state = pick<option_kind::initial_state>(options...);
+    if constexpr (!is_absent<decltype(state)>)
         check_extents_of<option_kind::initial_state_gradient>(f, used, "the initial state's gradient",
-                                                              state_.to.extents, 4, options...);
+                                                              state.to.extents, 4, options...);
     const auto& rows = pick<option_kind::logsumexp_gradient>(options...);
     if constexpr (!is_absent<decltype(rows)>)
         exact_extents(f, "the gradient of the log-sum-exp", rows.from, {1, r.x.batch, c.heads, r.x.positions},

@@ -43,17 +43,17 @@ struct tapeless {};
 struct no_stream {};
 
 template <class Parts>
-struct stream_of {
+struct stream_type_of {
     using type = no_stream;
 };
 template <class Parts>
 requires requires { typename Parts::stream; }
-struct stream_of<Parts> {
+struct stream_type_of<Parts> {
     using type = typename Parts::stream;
 };
 
 template <class Tape>
-concept remembers_options = requires(Tape& tape) { tape.told; };
+concept remembers_options = requires(Tape& tape) { tape.forward_options; };
 
 template <class...>
 inline constexpr bool no_type = false;

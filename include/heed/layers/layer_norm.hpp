@@ -70,7 +70,7 @@ void check_epsilon(std::string_view f, double epsilon) {
                  epsilon > 0 && std::is_same_v<T, float> ? " in float" : ""});
 }
 
-// Three numbers a row: the tape's, or without one memory of the call.
+// Three numbers a row: the tape's, or without one the call's scratch.
 template <class T>
 row_statistics<T> statistics_of(layer_norm_tape<T>* kept, call_rows& taken, index rows) {
     if (kept != nullptr) return kept->rows(rows);
@@ -112,7 +112,7 @@ struct layer_norm_parts : layer_facts {
         check_weight<T>(f, at.inside("weight"), w.weight, width);
         check_weight<T>(f, at.inside("bias"), w.bias, width);
     }
-    // A tape of a forward of these rows?
+    // Refuses a tape of a forward of other rows.
     void check_tape(std::string_view f, const tape& kept, index rows) const {
         if (kept.mean.dimension(0) != rows)
             fail(f, {"tape holds a forward of ", kept.mean.dimension(0), " rows, x has ", rows});
@@ -129,9 +129,9 @@ struct layer_norm_parts : layer_facts {
     }
     template <class... Options>
     void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options) const {
+                     workspace& scratch, const Options&... options) const {
         const index width = config_.width;
-        call_rows taken(memory);
+        call_rows taken(scratch);
         if (kept != nullptr) kept->width = width;
         const row_statistics<T> rows = statistics_of(kept, taken, r.x.rows());
         const auto leaf = norm_leaves_on_target<T>().forward;
@@ -152,12 +152,12 @@ struct layer_norm_parts : layer_facts {
     // With g = dy weight and x' the normalised row: dx = (g - mean(g) - x' mean(g x')) / deviation.
     template <class... Options>
     void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         const index width = config_.width;
         const row_statistics<T> rows = kept.rows(r.x.rows());
         const auto leaf = norm_leaves_on_target<T>().backward;
         T* const sums[] = {g.weight.data(), g.bias.data()};
-        add_over_rows(sums, r.x.rows(), width, device_of(options...), memory,
+        add_over_rows(sums, r.x.rows(), width, device_of(options...), scratch,
                       [&](index first, index count, T* const(&add)[2]) {
                           const index at = first * width;
                           leaf(r.dy.data + at, r.x.data + at, rows.from(first), count, width, w.weight.data(),

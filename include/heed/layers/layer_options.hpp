@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/layer_options.hpp: what a layer made of several hands on of the options it is called with
 //
-//     on(device)          to every part; so is the memory of use(workspace), or the call's own
+//     on(device)          to every part; so is the workspace of use(workspace), or the call's own
 //     dropout(p, seed)    to the branches and, where it takes the option, to the attention's weights: each
-//                         with a seed derived from this one and its place in the layer
+//                         with a seed derived from this one and its dropout site
 //     for_memory(…)       its options to the attention over the memory
 //     all others          to the attention over x
 #pragma once
@@ -23,36 +23,23 @@ struct memory_option : option<option_kind::memory> {
     explicit memory_option(const Options&... o) : options(o...) {}
 };
 
-// Does the attention over the memory take all that for_memory(…) holds?
+// True where the attention over the memory takes all that for_memory(…) holds.
 template <class Heads, class O>
 inline constexpr bool takes_for_memory = true;
 template <class Heads, class... Inner>
 inline constexpr bool takes_for_memory<Heads, memory_option<Inner...>> = (Heads::takes(Inner::kind) && ...);
 
-// on(device), where it is given, and use(memory).
+// on(device), where it is given, and use(scratch).
 template <class... Options>
-auto resource_options(workspace& memory, const Options&... options) {
-    const auto& on_ = pick<option_kind::on>(options...);
-    if constexpr (is_absent<decltype(on_)>)
-        return std::tuple(use_option(memory));
+auto resource_options(workspace& scratch, const Options&... options) {
+    const auto& on = pick<option_kind::on>(options...);
+    if constexpr (is_absent<decltype(on)>)
+        return std::tuple(use_option(scratch));
     else
-        return std::tuple(on_, use_option(memory));
-}
-template <class Run, class... Options>
-decltype(auto) with_layer_resources(workspace& memory, const Run& run, const Options&... options) {
-    return std::apply(run, resource_options(memory, options...));
+        return std::tuple(on, use_option(scratch));
 }
 
-// run(options…) with those that the attention takes, use(memory) among them whether or not it is given.
-template <class Heads, class Run, class... Options>
-decltype(auto) with_attention_workspace(workspace& memory, const Run& run, const Options&... options) {
-    if constexpr (count_of<option_kind::use, Options...> > 0)
-        return with_options_of<Heads>(run, options...);
-    else
-        return with_options_of<Heads>(run, options..., use_option(memory));
-}
-
-// An option as a list of one, or of none where the attention over x has no use for it.
+// An option as a list of one, or of none where an attention inside of the layer has no use for it.
 template <class Heads, class O>
 auto attention_option(index, const O& o) {
     if constexpr (O::kind == option_kind::dropout || O::kind == option_kind::memory || resource_kind(O::kind))
@@ -61,35 +48,47 @@ auto attention_option(index, const O& o) {
         return std::tuple<const O&>(o);
 }
 template <class Heads>
+auto attention_option(index, absent) {
+    return std::tuple<>();
+}
+template <class Heads>
 requires(Heads::takes(option_kind::dropout))
-auto attention_option(index place, const dropout_option& o) {
-    return std::tuple(dropout_option(o.probability, seed_for(o.seed, static_cast<std::uint64_t>(place))));
+auto attention_option(index dropout_site, const dropout_option& o) {
+    return std::tuple(
+        dropout_option(o.probability, seed_for(o.seed, static_cast<std::uint64_t>(dropout_site))));
 }
-// run(options…) with those for the attention over x; `place` tells apart what drops at random in a layer.
-template <class Heads, class Run, class... Options>
-decltype(auto) with_attention_options(index place, workspace& memory, const Run& run,
-                                      const Options&... options) {
-    (void)place;  // without options
-    return std::apply(run, std::tuple_cat(attention_option<Heads>(place, options)...,
-                                          resource_options(memory, options...)));
+// Those of the attention over x; `dropout_site` numbers what drops at random in a layer.
+template <class Heads, class... Options>
+auto attention_options([[maybe_unused]] index dropout_site, workspace& scratch, const Options&... options) {
+    return std::tuple_cat(attention_option<Heads>(dropout_site, options)...,
+                          resource_options(scratch, options...));
 }
-// The same for the attention over the memory: dropout, and the options within for_memory(…).
-template <class Heads, class Run, class... Options>
-decltype(auto) with_memory_options(index place, workspace& memory, const Run& run,
-                                   const Options&... options) {
-    const auto& inner = pick<option_kind::memory>(options...);
-    const auto& drop = pick<option_kind::dropout>(options...);
-    const auto all = [&](const auto&... o) {
-        if constexpr (is_absent<decltype(drop)>)
-            return with_attention_options<Heads>(place, memory, run, o...);
-        else
-            return with_attention_options<Heads>(place, memory, run, drop, o...);
+// Those of the attention over the memory: dropout, and the options within for_memory(…).
+template <class Heads, class... Options>
+auto memory_options(index dropout_site, workspace& scratch, const Options&... options) {
+    const auto& given = pick<option_kind::memory>(options...);
+    const auto with = [&](const auto&... inner) {
+        return std::tuple_cat(attention_option<Heads>(dropout_site, pick<option_kind::dropout>(options...)),
+                              attention_option<Heads>(dropout_site, inner)...,
+                              resource_options(scratch, options...));
     };
-    const auto resources = resource_options(memory, options...);
-    if constexpr (is_absent<decltype(inner)>)
-        return std::apply(all, resources);
+    if constexpr (is_absent<decltype(given)>)
+        return with();
     else
-        return std::apply(all, std::tuple_cat(inner.options, resources));
+        return std::apply(with, given.options);
+}
+// Those that the attention takes, use(scratch) among them whether or not it is given.
+template <class Heads, class... Options>
+auto heads_options(workspace& scratch, const std::tuple<Options...>& options) {
+    const auto taken = [](const auto&... o) { return std::tuple_cat(taken_option<Heads>(o)...); };
+    if constexpr (count_of<option_kind::use, Options...> > 0 || !Heads::takes(option_kind::use))
+        return std::apply(taken, options);
+    else
+        return std::tuple_cat(std::apply(taken, options), std::tuple(use_option(scratch)));
+}
+template <class... Options>
+device_ref device_in(const std::tuple<Options...>& options) {
+    return std::apply([](const auto&... o) { return device_of(o...); }, options);
 }
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/multi_head.hpp: projections around attention, forward, backward and in a stream
 //
-//     streams = x W_in (+ b)      heads of the variant inside      y = joined heads W_out (+ b)
+//     projections = x W_in (+ b)  heads of the variant inside      y = joined heads W_out (+ b)
 //
 //     heed::multi_head_attention<float> mha({.width = 768, .heads = 12});
 //     auto y = mha(x, heed::causal);                               self attention
@@ -26,13 +26,13 @@
 // In a stream a position costs what one query over all keys does; over a memory with linear heads, the same
 // for any length.
 //
-// W_in holds the streams one behind the other, so that one product makes them all, and heads within a stream:
-// queries (heads x head_dim), keys (kv_heads x head_dim), values. Cross attention has its first stream from
-// x and the others, W_memory, from the memory. Rotary positions turn queries and keys after the projection.
+// W_in holds the projections one behind the other, so that one product makes them all, and heads within each:
+// queries (heads x head_dim), keys (kv_heads x head_dim), values. Cross attention has its first one from
+// x and the others, W_memory, from the memory. Rotary positions rotate queries and keys after the projection.
 //
-// Cost: the products, 2 positions width (streams + width) flops, and the attention. Memory: the tape holds
-// streams and outputs of the heads, and a call without one works in as much. The same bits for any number of
-// threads. Throws heed::error before y is written, and before a backward writes anything.
+// Cost: the products, 2 positions width (projections + width) flops, and the attention. Memory: the tape
+// holds projections and outputs of the heads, and a call without one works in as much. The same bits for any
+// number of threads. Throws heed::error before y is written, and before a backward writes anything.
 #pragma once
 
 #include <heed/layers/calls.hpp>

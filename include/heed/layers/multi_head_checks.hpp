@@ -13,7 +13,7 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>,
                   "heed::multi_head_attention<T>: T is float or double");
     using shape = multi_head_shape<T, Heads>;
-    using shape::config_, shape::streams;
+    using shape::config_, shape::projections;
     using parameters = multi_head_parameters<T, Heads>;
     using tape = multi_head_tape<T, Heads>;
     using stream = multi_head_stream<T, Heads>;
@@ -47,9 +47,9 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
     void check_weights(std::string_view f, const weight_path& at, const parameters& w) const {
         const attention_config& c = config_;
         const index joined = c.out_projection ? this->joined_width() : 0;
-        check_projection<T>(f, at.inside("in"), w.in, c.width, this->width_of(0, this->own_streams()));
+        check_projection<T>(f, at.inside("in"), w.in, c.width, this->width_of(0, this->own_projections()));
         check_projection<T>(f, at.inside("memory"), w.memory, c.memory_width,
-                            this->width_of(this->own_streams(), streams));
+                            this->width_of(this->own_projections(), projections));
         check_projection<T>(f, at.inside("out"), w.out, joined, c.out_projection ? c.width : 0);
         std::size_t next = 0;
         const auto check_heads = [&](const parameter_name& own, const auto& t) {
@@ -63,21 +63,22 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
         };
         visit("", check_heads, w.heads);
     }
-    // A tape of this layer, and of a forward with these extents?
-    static void check_tape(std::string_view f, const typename tape::rows& kept, const char* name_,
+    // Refuses a tape of another layer, or of a forward with other extents.
+    static void check_tape(std::string_view f, const typename tape::rows& kept, const char* what,
                            const read_rows& x, index width) {
         if (kept.dimension(0) != x.batch || kept.dimension(1) != x.positions || kept.dimension(2) != width)
-            fail(f, {"tape holds ", kept.dimension(0), " x ", kept.dimension(1), " positions of ", name_,
+            fail(f, {"tape holds ", kept.dimension(0), " x ", kept.dimension(1), " positions of ", what,
                      ", of ", kept.dimension(2), " features; needs the forward of this call, ", x.batch,
                      " x ", x.positions, " of ", width});
     }
 
     // All that a backward reads of one; m is null in self attention.
     void check_tape(std::string_view f, const tape& kept, const read_rows& x, const read_rows* m) const {
-        check_tape(f, kept.streams, "x", x, this->width_of(0, this->own_streams()));
+        check_tape(f, kept.projections, "x", x, this->width_of(0, this->own_projections()));
         check_tape(f, kept.joined, "joined heads", x, this->joined_width());
         if (m != nullptr)
-            check_tape(f, kept.memory_streams, "memory", *m, this->width_of(this->own_streams(), streams));
+            check_tape(f, kept.memory_projections, "memory", *m,
+                       this->width_of(this->own_projections(), projections));
         const attention_config &c = config_, &k = kept.config;
         if (k != c)
             fail(f, {"tape holds the forward of another attention (heads ", k.heads, ", kv_heads ",
@@ -91,11 +92,11 @@ struct multi_head_checks : multi_head_shape<T, Heads> {
     void check_owner(std::string_view f, const stream& s) const {
         if (s.of) check_same_sizes(f, *s.of, config_);
     }
-    // Can the stream go on with x?
+    // Refuses an x that the stream cannot go on with.
     void check_stream(std::string_view f, const parameters& w, const read_rows& x, const stream& s) const {
         check_owner(f, s);
         this->check_positions(f, s.position, x.positions);
-        if (this->crosses() && s.rows.memory_streams.dimension(2) != w.memory.weight.dimension(1))
+        if (this->crosses() && s.rows.memory_projections.dimension(2) != w.memory.weight.dimension(1))
             fail(f, {"the stream remembers no memory of this layer; call remember(memory, stream) first"});
         if ((this->crosses() || s.position > 0) && s.batch != x.batch)
             fail(f, {"x has ", x.batch, " batch entries, the stream runs with ", s.batch});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/multi_head_parameters.hpp: what a multi-head layer learns, keeps for its backward and carries
 //
-//     in       (width, streams)             queries, keys and values; of cross attention the queries alone
-//     memory   (memory_width, streams)      keys and values of cross attention; empty without it
+//     in       (width, projections)         queries, keys and values; of cross attention the queries alone
+//     memory   (memory_width, projections)  keys and values of cross attention; empty without it
 //     out      (joined heads, width)        empty without an output projection
 //     heads    what the attention inside learns itself
 //
@@ -52,17 +52,17 @@ private:
     }
 };
 
-// Rows of the forward that the backward reads, and rows it works in. They keep their memory while the
+// Rows of the forward that the backward reads, and rows it works in. They keep their size while the
 // extents stay the same.
 template <class T, class Heads>
 struct multi_head_tape {
     using rows = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, position, features)
-    rows streams{0, 0, 0}, memory_streams{0, 0, 0}, joined{0, 0, 0};
-    bool whole = false;  // did the forward come to its end?
-    rows d_streams{0, 0, 0}, d_memory_streams{0, 0, 0}, d_joined{0, 0, 0};
+    rows projections{0, 0, 0}, memory_projections{0, 0, 0}, joined{0, 0, 0};
+    bool whole = false;  // the forward came to its end
+    rows d_projections{0, 0, 0}, d_memory_projections{0, 0, 0}, d_joined{0, 0, 0};
     typename Heads::template tape<T> heads;
-    attention_config config;    // of the layer of the forward
-    detail::option_marks told;  // the forward's options
+    attention_config config;  // of the layer of the forward
+    detail::option_marks forward_options;
 };
 
 // What is carried from call to call of extend().

@@ -18,7 +18,7 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     using checks = multi_head_checks<T, Heads>;
     using checks::check_stream, checks::check_owner;
     using checks::check_weights, checks::check_kind, checks::check_memory, checks::check_tape;
-    using checks::config_, checks::streams;
+    using checks::config_, checks::projections;
     using shape = multi_head_shape<T, Heads>;
     static constexpr literal name{"multi_head_attention"};
     static constexpr bool reads_second = true;
@@ -29,7 +29,7 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     using stream = multi_head_stream<T, Heads>;
     using rows = dense_rows<T>;
     using read_rows = dense_rows<const T>;
-    using turning = typename shape::turning;
+    using rotation = typename shape::rotation;
 
     multi_head_parts() = default;
     explicit multi_head_parts(const attention_config& config) : checks(config) {}
@@ -48,86 +48,85 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         check_results<T>(f, w, {{"y", r.y}}, {{"x", r.x}});
         if (r.second != nullptr) memory_of_rows<T>(f, {{"y", r.y}}, {{"memory", *r.second}});
     }
-    // Streams [begin, end) of `from`, with its rotary positions, into `to`.
-    template <class... Options>
+    // Projections [begin, end) of `from`, with its rotary positions, into `to`.
     void project(const projection_parameters<T>& p, const rows& to, const read_rows& from, int begin, int end,
-                 index first, workspace& memory, const Options&... options) const {
+                 index first, device_ref device, workspace& scratch) const {
         multiply<T>(to.as_matrix(), from.as_matrix(), matrix_of(p.weight), data_or_null(p.bias), false,
-                    device_of(options...), memory);
-        typename shape::template stream_views<T> parts;
+                    device, scratch);
+        typename shape::template projection_views<T> parts;
         this->split(parts, to, begin, end);
-        this->turn(parts, begin, end, first, turning::forward, options...);
+        this->rotate(parts, begin, end, first, rotation::forward, device);
     }
-    template <class... Options>
-    void project_memory(const parameters& w, const rows& to, const read_rows& m, workspace& memory,
-                        const Options&... options) const {
-        project(w.memory, to, m, this->own_streams(), streams, 0, memory, options...);
+    void project_memory(const parameters& w, const rows& to, const read_rows& m, device_ref device,
+                        workspace& scratch) const {
+        project(w.memory, to, m, this->own_projections(), projections, 0, device, scratch);
     }
     // y from the outputs of the heads.
-    template <class... Options>
-    void join(const parameters& w, const rows& y, const rows& joined, workspace& memory,
-              const Options&... options) const {
+    void join(const parameters& w, const rows& y, const rows& joined, device_ref device,
+              workspace& scratch) const {
         if (config_.out_projection)
             multiply<T>(y.as_matrix(), joined.as_matrix(), matrix_of(w.out.weight), data_or_null(w.out.bias),
-                        false, device_of(options...), memory);
+                        false, device, scratch);
         else
             copy(joined.data, y.data, joined.rows() * joined.width);
     }
-    auto streams_of(const read_rows& own, const read_rows& of_memory) const {
+    auto projections_of(const read_rows& own, const read_rows& of_memory) const {
         return this->template split_all<const T>(own, of_memory);
     }
-    auto streams_of(const tape& kept) const {
-        return streams_of(rows_in(kept.streams), rows_in(kept.memory_streams));
+    auto projections_of(const tape& kept) const {
+        return projections_of(rows_in(kept.projections), rows_in(kept.memory_projections));
     }
-    // run(heads' tape): without a tape of the layer nobody reads it later.
-    template <class Run>
-    static void with_heads_tape(tape* kept, workspace& memory, const Run& run) {
-        using heads_tape = typename Heads::template tape<T>;
-        if (kept != nullptr) return run(kept->heads);
-        if constexpr (std::is_empty_v<heads_tape>) {
-            heads_tape none;
-            run(none);
-        } else {
-            run(memory.template kept<heads_tape>());
-        }
+    // Where the layer has no tape, that of the heads is scratch.
+    using heads_tape = typename Heads::template tape<T>;
+    static heads_tape& heads_tape_of(tape* kept, workspace& scratch, heads_tape& empty) {
+        if (kept != nullptr) return kept->heads;
+        if constexpr (std::is_empty_v<heads_tape>)
+            return empty;
+        else
+            return scratch.template kept<heads_tape>();
     }
 
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options_) const {
-        call_rows taken(memory);
+                     workspace& scratch, const Options&... options) const {
+        run_forward(f, w, r, kept, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
+                     workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
+        call_rows taken(scratch);
         const auto of = [&](auto member, const read_rows& like, index width) {
-            return rows{kept_or_taken(kept, member, taken, like.batch, like.positions, width), like.batch,
+            return rows{tape_or_scratch(kept, member, taken, like.batch, like.positions, width), like.batch,
                         like.positions, width};
         };
         if (kept != nullptr) {
             kept->config = config_;
             kept->whole = false;
         }
-        const rows own = of(&tape::streams, r.x, w.in.weight.dimension(1));
-        project(w.in, own, r.x, 0, this->own_streams(), 0, memory, options_...);
+        const rows own = of(&tape::projections, r.x, w.in.weight.dimension(1));
+        project(w.in, own, r.x, 0, this->own_projections(), 0, device, scratch);
         rows of_memory;
         if (r.second != nullptr) {
-            of_memory = of(&tape::memory_streams, *r.second, w.memory.weight.dimension(1));
-            project_memory(w, of_memory, *r.second, memory, options_...);
+            of_memory = of(&tape::memory_projections, *r.second, w.memory.weight.dimension(1));
+            project_memory(w, of_memory, *r.second, device, scratch);
         }
         const rows joined = of(&tape::joined, r.x, this->joined_width());
         const view<T> y = this->joined_heads(joined);
-        const auto u = streams_of(own, of_memory);
+        const auto u = projections_of(own, of_memory);
         const auto attend = [&](const auto&... o) {
             if constexpr (requires { Heads::attend(f, y, u, w.heads, o...); })
                 if (kept == nullptr) return Heads::attend(f, y, u, w.heads, o...);
-            with_heads_tape(kept, memory,
-                            [&](auto& heads) { Heads::forward(f, y, u, w.heads, heads, o...); });
+            heads_tape none;
+            Heads::forward(f, y, u, w.heads, heads_tape_of(kept, scratch, none), o...);
         };
-        with_attention_workspace<Heads>(memory, attend, options_...);
-        join(w, r.y, joined, memory, options_...);
+        std::apply(attend, heads_options<Heads>(scratch, options));
+        join(w, r.y, joined, device, scratch);
         if (kept != nullptr) kept->whole = true;
     }
-
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
-                        const parameters& g, const Options&... options_) const {
+                        const parameters& g, const Options&... options) const {
         check_kind(f, r.second);
         check_rows(f, r, config_.width, config_.width);
         check_weights(f, {}, w);
@@ -141,55 +140,59 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         else
             check_gradients<T>(f, w, g, {{"dx", r.dx}, {"d_memory", *r.d_second}},
                                {{"x", r.x}, {"dy", r.dy}, {"memory", *r.second}});
-        check_options_back(f, r, kept, options_...);
+        check_options_back(f, r, kept, options...);
     }
-    // What an attention's backward alone is asked for.
+    // Options of a backward alone: the gradients that the attention writes.
     template <class... Options>
     void check_options_back(std::string_view f, const backward_rows<T>& r, const tape& kept,
-                            const Options&... options_) const {
+                            const Options&... options) const {
         with_options_of<Heads>([&](const auto&... o) { check_gradient_options(f, r, config_, o...); },
-                               options_...);
-        check_options_of<Heads>(f, options_...);
-        check_heads_backward<Heads>(f, streams_of(kept), options_...);
+                               options...);
+        check_options_of<Heads>(f, options...);
+        check_heads_backward<Heads>(f, projections_of(kept), options...);
     }
 
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options_) const {
-        const device_ref device = device_of(options_...);
-        fit(kept.d_streams, r.x.batch, r.x.positions, kept.streams.dimension(2));
-        fit(kept.d_memory_streams, kept.memory_streams.dimension(0), kept.memory_streams.dimension(1),
-            kept.memory_streams.dimension(2));
+                      parameters& g, workspace& scratch, const Options&... options) const {
+        run_backward(f, w, r, kept, g, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
+                      parameters& g, workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
+        fit(kept.d_projections, r.x.batch, r.x.positions, kept.projections.dimension(2));
+        fit(kept.d_memory_projections, kept.memory_projections.dimension(0),
+            kept.memory_projections.dimension(1), kept.memory_projections.dimension(2));
         view<const T> d_heads = this->joined_heads(r.dy);
         if (config_.out_projection) {
             fit(kept.d_joined, r.x.batch, r.x.positions, this->joined_width());
             multiply<T>(rows_in(kept.d_joined).as_matrix(), r.dy.as_matrix(),
-                        transposed(matrix_of(w.out.weight)), nullptr, false, device, memory);
+                        transposed(matrix_of(w.out.weight)), nullptr, false, device, scratch);
             d_heads = this->joined_heads(rows_in(std::as_const(kept.d_joined)));
         }
-        const auto d = this->template split_all<T>(rows_in(kept.d_streams), rows_in(kept.d_memory_streams));
-        with_attention_workspace<Heads>(
-            memory,
-            [&](const auto&... o) {
-                Heads::backward(f, d, d_heads, streams_of(kept),
-                                this->joined_heads(rows_in(std::as_const(kept.joined))), w.heads, kept.heads,
-                                g.heads, o...);
-            },
-            options_...);
-        this->turn(d, 0, this->own_streams(), 0, turning::back, options_...);
+        const auto d =
+            this->template split_all<T>(rows_in(kept.d_projections), rows_in(kept.d_memory_projections));
+        const auto attend_back = [&](const auto&... o) {
+            Heads::backward(f, d, d_heads, projections_of(kept),
+                            this->joined_heads(rows_in(std::as_const(kept.joined))), w.heads, kept.heads,
+                            g.heads, o...);
+        };
+        std::apply(attend_back, heads_options<Heads>(scratch, options));
+        this->rotate(d, 0, this->own_projections(), 0, rotation::back, device);
         if (config_.out_projection)
             multiply_backward<T>({}, false, matrix_of(g.out.weight), data_or_null(g.out.bias),
                                  r.dy.as_matrix(), rows_in(std::as_const(kept.joined)).as_matrix(),
-                                 matrix_of(w.out.weight), device, memory);
+                                 matrix_of(w.out.weight), device, scratch);
         multiply_backward<T>(r.dx.as_matrix(), false, matrix_of(g.in.weight), data_or_null(g.in.bias),
-                             rows_in(std::as_const(kept.d_streams)).as_matrix(), r.x.as_matrix(),
-                             matrix_of(w.in.weight), device, memory);
+                             rows_in(std::as_const(kept.d_projections)).as_matrix(), r.x.as_matrix(),
+                             matrix_of(w.in.weight), device, scratch);
         if (r.second == nullptr) return;
-        this->turn(d, this->own_streams(), streams, 0, turning::back, options_...);
+        this->rotate(d, this->own_projections(), projections, 0, rotation::back, device);
         multiply_backward<T>(r.d_second->as_matrix(), false, matrix_of(g.memory.weight),
                              data_or_null(g.memory.bias),
-                             rows_in(std::as_const(kept.d_memory_streams)).as_matrix(), r.second->as_matrix(),
-                             matrix_of(w.memory.weight), device, memory);
+                             rows_in(std::as_const(kept.d_memory_projections)).as_matrix(),
+                             r.second->as_matrix(), matrix_of(w.memory.weight), device, scratch);
     }
 
     template <class... Options>
@@ -202,25 +205,30 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
     }
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
-                    workspace& memory, const Options&... options_) const {
+                    workspace& scratch, const Options&... options) const {
+        run_extend(f, w, r, s, scratch, std::tie(options...));
+    }
+    template <class... Options>
+    void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
+                    workspace& scratch, const std::tuple<Options...>& options) const {
+        const device_ref device = device_in(options);
         if (!s.of) s.heads = {};  // of a first call that failed, or had no positions
         tape& kept = s.rows;
-        fit(kept.streams, r.x.batch, r.x.positions, w.in.weight.dimension(1));
-        project(w.in, rows_in(kept.streams), r.x, 0, this->own_streams(), s.position, memory, options_...);
+        fit(kept.projections, r.x.batch, r.x.positions, w.in.weight.dimension(1));
+        project(w.in, rows_in(kept.projections), r.x, 0, this->own_projections(), s.position, device,
+                scratch);
         fit(kept.joined, r.x.batch, r.x.positions, this->joined_width());
-        with_attention_workspace<Heads>(
-            memory,
-            [&](const auto&... o) {
-                const view<T> to = this->joined_heads(rows_in(kept.joined));
-                if (!this->crosses())
-                    Heads::extend(f, to, streams_of(kept), w.heads, s.heads, o...);
-                else if constexpr (keeps_memory<T, Heads>)
-                    Heads::extend_cross(f, to, streams_of(kept), w.heads, kept.heads, s.heads, o...);
-                else
-                    Heads::forward(f, to, streams_of(kept), w.heads, kept.heads, o...);
-            },
-            options_...);
-        join(w, r.y, rows_in(kept.joined), memory, options_...);
+        const auto attend = [&](const auto&... o) {
+            const view<T> to = this->joined_heads(rows_in(kept.joined));
+            if (!this->crosses())
+                Heads::extend(f, to, projections_of(kept), w.heads, s.heads, o...);
+            else if constexpr (keeps_memory<T, Heads>)
+                Heads::extend_cross(f, to, projections_of(kept), w.heads, kept.heads, s.heads, o...);
+            else
+                Heads::forward(f, to, projections_of(kept), w.heads, kept.heads, o...);
+        };
+        std::apply(attend, heads_options<Heads>(scratch, options));
+        join(w, r.y, rows_in(kept.joined), device, scratch);
         if (r.x.positions == 0) return;
         s.position += r.x.positions;
         s.batch = r.x.batch;
@@ -238,11 +246,11 @@ struct multi_head_parts : layer_facts, multi_head_checks<T, Heads> {
         this->check_positions(f, 0, m.positions);
     }
     template <class... Options>
-    void run_remember(std::string_view, const parameters& w, const read_rows& m, stream& s, workspace& memory,
-                      const Options&... options_) const {
+    void run_remember(std::string_view, const parameters& w, const read_rows& m, stream& s,
+                      workspace& scratch, const Options&... options) const {
         if constexpr (keeps_memory<T, Heads>) s.heads.memory.forget();
-        fit(s.rows.memory_streams, m.batch, m.positions, w.memory.weight.dimension(1));
-        project_memory(w, rows_in(s.rows.memory_streams), m, memory, options_...);
+        fit(s.rows.memory_projections, m.batch, m.positions, w.memory.weight.dimension(1));
+        project_memory(w, rows_in(s.rows.memory_projections), m, device_of(options...), scratch);
         s.batch = m.batch;
         s.of = config_;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// heed/layers/multi_head_shape.hpp: the sizes of a multi-head layer, where its streams stand in fused rows,
-// and the rotary positions that turn them
+// heed/layers/multi_head_shape.hpp: the sizes of a multi-head layer, where its projections stand in fused
+// rows, and the rotary positions that rotate them
 #pragma once
 
 #include <array>
@@ -12,15 +12,15 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Do the streams know what this part of a config is for?
+// True where one of the projections uses this part of a config.
 template <class Heads>
-bool has_rotary_stream(const attention_config& c) {
+bool has_rotary_projection(const attention_config& c) {
     for (int i = 0; i < Heads::streams; ++i)
         if (Heads::stream_of(c, i).rotary) return true;
     return false;
 }
 template <class Heads>
-bool has_shared_stream(const attention_config& c) {
+bool has_shared_projection(const attention_config& c) {
     for (int i = 0; i < Heads::streams; ++i)
         if (Heads::stream_of(c, i).heads == c.kv_heads) return true;
     return false;
@@ -51,7 +51,7 @@ attention_config checked_config(attention_config c) {
         fail(f, {"kv_heads is ", c.kv_heads, ", needs at least 1, or 0 for as many as heads"});
     if (c.heads % c.kv_heads != 0)
         fail(f, {"heads is ", c.heads, ", needs a multiple of kv_heads, ", c.kv_heads});
-    if (!has_shared_stream<Heads>(c))
+    if (!has_shared_projection<Heads>(c))
         fail(f, {"kv_heads is ", c.kv_heads, ", but this attention has no keys to share; needs heads, ",
                  c.heads});
     if (c.head_dim < 0) fail(f, {"head_dim is ", c.head_dim, ", needs at least 1"});
@@ -69,7 +69,7 @@ attention_config checked_config(attention_config c) {
                  c.heads * Heads::value_dim(c), ", the width ", c.width});
     if (!c.out_projection && c.out_bias) fail(f, {"out_bias is set, needs an output projection"});
     if (c.rotary_positions < 0) fail(f, {"rotary_positions is ", c.rotary_positions, ", needs 0 or more"});
-    if (c.rotary_positions > 0 && !has_rotary_stream<Heads>(c))
+    if (c.rotary_positions > 0 && !has_rotary_projection<Heads>(c))
         fail(f, {"rotary_positions is ", c.rotary_positions,
                  ", but this attention has no queries and keys to turn; needs 0"});
     if (c.rotary_positions > 0 && c.head_dim % 2 != 0)
@@ -118,9 +118,9 @@ struct multi_head_shape {
         "heed::multi_head_attention: the attention inside needs streams, stream_of, value_dim, takes, "
         "crosses, parameters<T>, tape<T> and stream_state<T>; heed/layers/heads/concept.hpp lists what "
         "each of them is");
-    static constexpr int streams = Heads::streams;
+    static constexpr int projections = Heads::streams;
     template <class U>
-    using stream_views = std::array<view<U>, streams>;
+    using projection_views = std::array<view<U>, projections>;
 
     attention_config config_;
     rotary_caches<T> angles_;
@@ -134,11 +134,11 @@ struct multi_head_shape {
     }
 
     bool crosses() const { return config_.memory_width > 0; }
-    // Streams [0, own_streams()) are made of x, the others of the memory.
-    int own_streams() const { return crosses() ? 1 : streams; }
+    // Projections [0, own_projections()) are made of x, the others of the memory.
+    int own_projections() const { return crosses() ? 1 : projections; }
     index joined_width() const { return config_.heads * Heads::value_dim(config_); }
 
-    // Features of streams [begin, end).
+    // Features of projections [begin, end).
     index width_of(int begin, int end) const {
         index width = 0;
         for (int i = begin; i < end; ++i) width += Heads::stream_of(config_, i).width();
@@ -146,7 +146,7 @@ struct multi_head_shape {
     }
     // Streams [begin, end), one behind the other in fused rows.
     template <class U>
-    void split(stream_views<U>& parts, const dense_rows<U>& fused, int begin, int end) const {
+    void split(projection_views<U>& parts, const dense_rows<U>& fused, int begin, int end) const {
         index first = 0;
         for (int i = begin; i < end; ++i) {
             const stream_shape s = Heads::stream_of(config_, i);
@@ -156,10 +156,10 @@ struct multi_head_shape {
     }
     // All of them, from rows made of x and of the memory.
     template <class U>
-    stream_views<U> split_all(const dense_rows<U>& own, const dense_rows<U>& memory) const {
-        stream_views<U> parts;
-        split(parts, own, 0, own_streams());
-        split(parts, memory, own_streams(), streams);
+    projection_views<U> split_all(const dense_rows<U>& own, const dense_rows<U>& memory) const {
+        projection_views<U> parts;
+        split(parts, own, 0, own_projections());
+        split(parts, memory, own_projections(), projections);
         return parts;
     }
     template <class U>
@@ -172,33 +172,21 @@ struct multi_head_shape {
             fail(f, {"reaches position ", first + count, ", rotary positions were made for ",
                      config_.rotary_positions});
     }
-    // Turns those of streams [begin, end) that have rotary positions, from position `first` on; gradients
-    // are turned back.
-    enum class turning { forward, back };
-    template <class... Options>
-    void turn(const stream_views<T>& parts, int begin, int end, index first, turning way,
-              const Options&... options) const {
-        const auto& on_ = pick<option_kind::on>(options...);
-        if constexpr (is_absent<decltype(on_)>)
-            turn_each(parts, begin, end, first, way);
-        else
-            turn_each(parts, begin, end, first, way, on_);
-    }
-
-private:
-    template <class... On>
-    void turn_each(const stream_views<T>& parts, int begin, int end, index first, turning way,
-                   const On&... on_) const {
+    // Rotates those of projections [begin, end) that have rotary positions, from position `first` on;
+    // gradients are rotated back.
+    enum class rotation { forward, back };
+    void rotate(const projection_views<T>& parts, int begin, int end, index first, rotation way,
+                device_ref device) const {
         if (config_.rotary_positions == 0) return;
         for (int i = begin; i < end; ++i) {
             if (!Heads::stream_of(config_, i).rotary) continue;
             const view<T>& x = parts[static_cast<std::size_t>(i)];
             const auto cos = as_view(angles_.cos).slice_positions(first, x.positions());
             const auto sin = as_view(angles_.sin).slice_positions(first, x.positions());
-            if (way == turning::forward)
-                rotary_into(x, x, cos, sin, on_...);
+            if (way == rotation::forward)
+                rotary_into(x, x, cos, sin, on_option(device));
             else
-                rotary_backward_into(x, x, cos, sin, on_...);
+                rotary_backward_into(x, x, cos, sin, on_option(device));
         }
     }
 };

@@ -2,12 +2,14 @@
 // heed/layers/option_marks.hpp: what a tape remembers of the options its forward was given
 //
 // A backward needs the options of its forward; forgetting one, or giving another, would be a wrong gradient
-// without a word. Each kind of option that changes results leaves a mark of 64 bits on the tape: its type,
-// the numbers it holds (a probability and its seed, a scale, the sides of a window, lengths and ids), and the
-// extents of its tensors. A function of the caller's has no mark but that it is there. Devices, workspaces
-// and what an option asks to be written leave none.
+// without a word. Each kind of option that changes results (result_option_name in heed/core/option.hpp)
+// leaves a mark of 64 bits on the tape: a hash of its type and of what its content() gives: numbers (a
+// probability and its seed, a scale, the sides of a window), lists of numbers, and the extents of tensors. A
+// function of the caller's leaves only that it is there. Devices, workspaces and what an option asks to be
+// written leave nothing.
 //
-// An option type of a user's own may say what it holds by a member `std::uint64_t mark() const`.
+// An option or mask of a user's own that has members says what it holds as ours do, by a member
+//     auto content() const { return std::tie(side, lengths); }
 //
 // Cost: some ten nanoseconds for an option, and the length of its lists. No allocation.
 #pragma once
@@ -15,6 +17,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <ranges>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -27,49 +30,12 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-struct marked_kind {
-    option_kind kind;
-    const char* name;
-};
-inline constexpr marked_kind marked_kinds[] = {
-    {option_kind::mask, "mask"},
-    {option_kind::scale, "scale"},
-    {option_kind::softcap, "softcap"},
-    {option_kind::score, "score"},
-    {option_kind::alibi, "alibi"},
-    {option_kind::bias, "bias"},
-    {option_kind::sinks, "sinks"},
-    {option_kind::probability, "probability"},
-    {option_kind::dropout, "dropout"},
-    {option_kind::select, "the selector of keys"},
-    {option_kind::state, "state"},
-    {option_kind::initial_state, "initial_state"},
-    {option_kind::features, "the feature map"},
-    {option_kind::normalisation, "normalised or unnormalised"},
-    {option_kind::decay, "decay"},
-    {option_kind::delta, "delta"},
-    {option_kind::heads_mode, "across_heads or heads_apart"},
-    {option_kind::hybrid, "hybrid"},
-    {option_kind::along, "along"},
-    {option_kind::direction, "reverse"},
-    {option_kind::exponential, "the exponential"},
-    {option_kind::native_blocks, "native_blocks"},
-    {option_kind::compressed, "compressed"},
-    {option_kind::memory, "for_memory"},
-};
-constexpr int marked_place(option_kind kind) {
-    int place = 0;
-    for (const marked_kind& m : marked_kinds) {
-        if (m.kind == kind) return place;
-        ++place;
-    }
-    return -1;
-}
+inline constexpr std::uint64_t mark_factor = 0x9e3779b97f4a7c15u;
 
-// The numbers of an option, one after the other, as 64 bits.
+// A hash of numbers, one after the other.
 class mark {
 public:
-    explicit mark(const void* type) { add(reinterpret_cast<std::uintptr_t>(type)); }
+    explicit mark(const void* type) { add(type); }
     std::uint64_t bits() const { return bits_ | 1; }  // never 0, which is an option that is not there
 
     template <class X>
@@ -78,96 +44,55 @@ public:
             mix(std::bit_cast<std::uint64_t>(static_cast<double>(x)));
         else if constexpr (std::is_integral_v<X> || std::is_enum_v<X>)
             mix(static_cast<std::uint64_t>(x));
-        else if constexpr (requires { x.extents, x.rank; })  // a table
-            for (const index extent : x.extents) add(extent);
+        else if constexpr (std::is_pointer_v<X>)  // of a function, or of a type's name
+            mix(reinterpret_cast<std::uintptr_t>(x));
+        else if constexpr (requires { x.extents, x.data; })  // a table or a view
+            add(x.extents);
         else if constexpr (requires { x.values.data, x.many, x.single; })  // per_batch
             x.many ? add(x.values) : add(x.single);
         else if constexpr (requires { x.data[0], x.size + 1; })  // number_span
             add_list(x.data, x.size);
+        else if constexpr (std::ranges::contiguous_range<const X>)
+            add_list(std::ranges::data(x), static_cast<index>(std::ranges::size(x)));
+        else if constexpr (requires { std::tuple_size<X>::value; })
+            std::apply([&](const auto&... part) { (add(part), ...); }, x);
+        else
+            static_assert(is_absent<X>,
+                          "heed: content() of an option gives std::tie of numbers, enumerators, lists of "
+                          "numbers and tensors; one of its parts is none of these");
     }
-    // A member that a type may have.
-    template <class O>
-    void add_members(const O& o);
 
 private:
     std::uint64_t bits_ = 0;
 
     void mix(std::uint64_t x) {
-        bits_ = (bits_ ^ x) * 0x9e3779b97f4a7c15u;
+        bits_ = (bits_ ^ x) * mark_factor;
         bits_ ^= bits_ >> 29;
     }
-    template <class Int>
-    void add_list(const Int* data, index size) {
+    template <class Part>
+    void add_list(const Part* parts, index size) {
         add(size);
-        for (index i = 0; i < size; ++i) add(data[i]);
+        for (index i = 0; i < size; ++i) add(parts[i]);
     }
 };
 
-// The one place that knows what the members of options are called.
-template <class O>
-void mark::add_members(const O& o) {
-    const auto each = [&](const auto&... x) { (add(x), ...); };
-    if constexpr (requires { o.probability; }) each(o.probability, o.seed);        // dropout
-    if constexpr (requires { o.factor; }) each(o.factor);                          // scale
-    if constexpr (requires { o.cap; }) each(o.cap);                                // softcap
-    if constexpr (requires { o.left, o.right; }) each(o.left, o.right, o.offset);  // causal, window, …_from
-    if constexpr (requires { o.end + 1; }) each(o.end);                            // prefix
-    if constexpr (requires { o.lengths; }) each(o.lengths);                        // key_lengths
-    if constexpr (requires { o.queries, o.keys; }) each(o.queries, o.keys);        // documents, packed
-    if constexpr (requires { o.parents; }) each(o.parents);                        // tree
-    if constexpr (requires { o.dilation.value; })                                  // neighbourhood
-        for (const auto* axes : {&o.extents, &o.window, &o.dilation})
-            for (const index x : axes->value) add(x);
-    if constexpr (requires { o.width, o.step; }) each(o.width, o.step);    // dilated
-    if constexpr (requires { o.stride + 1; }) each(o.stride);              // strided
-    if constexpr (requires { o.length, o.last; }) each(o.length, o.last);  // fixed
-    if constexpr (requires { o.side, o.block; }) each(o.side, o.block);
-    if constexpr (requires { o.count, o.block, o.seed; }) each(o.block);  // random_blocks
-    if constexpr (requires { o.count + 1; }) each(o.count);               // favor
-    if constexpr (requires { o.seed + 1; }) each(o.seed);
-    if constexpr (requires { o.k + 1; }) each(o.k);  // top_k
-    if constexpr (requires { o.fraction + 1; }) each(o.fraction);
-    if constexpr (requires { o.vertical, o.slash; }) each(o.vertical, o.slash);
-    if constexpr (requires { o.tau + 1; }) each(o.tau);
-    if constexpr (requires { o.budget + 1; }) each(o.budget);
-    if constexpr (requires { o.threshold + 1; }) each(o.threshold);
-    if constexpr (requires { o.window + 1; }) each(o.window);
-    if constexpr (requires { o.of; }) each(o.of);                          // along
-    if constexpr (requires { o.single, o.many; }) each(o.single, o.many);  // hybrid
-    if constexpr (requires { o.values.extents; }) each(o.values);          // bias
-    if constexpr (requires { o.slopes; }) each(o.slopes);
-    if constexpr (requires { o.logits; }) each(o.logits);
-    if constexpr (requires { o.visible; }) each(o.visible);
-    if constexpr (requires { o.logs; }) each(o.logs);
-    if constexpr (requires { o.betas; }) each(o.betas);
-    if constexpr (requires { o.to.extents; }) each(o.to);
-    if constexpr (requires { o.rule.x; }) each(o.rule.x);  // lightning
-    if constexpr (requires { o.rule.rounds; }) each(o.rule.rounds, o.rule.buckets, o.rule.seed);
-    if constexpr (requires { o.rule.kappa; }) each(o.rule.min_keys, o.rule.max_keys, o.rule.kappa);
-    if constexpr (requires { o.settings.sparsify_keys; })  // psa
-        each(o.settings.fraction, o.settings.reading, o.settings.clamp, o.settings.sparsify_queries,
-             o.settings.sparsify_keys);
-    if constexpr (requires { o.compress_block; })  // native_blocks
-        each(o.compress_block, o.compress_stride, o.select_block, o.select_count, o.window);
-}
-
-// Options that hold a function, whose type is another wherever it is written down.
-template <class O>
-concept holds_function = requires(const O& o) { o.f; };
-
 template <class O>
 std::uint64_t mark_of(const O& o) {
-    if constexpr (requires { o.mark(); }) {
-        return o.mark() | 1;
-    } else if constexpr (holds_function<O>) {
-        return 1;
-    } else {
-        if constexpr (O::kind == option_kind::dropout)
-            if (o.probability == 0) return 0;  // drops nothing
-        mark m(&type_key<O>);
-        m.add_members(o);
-        return m.bits();
+    constexpr bool says = requires { o.content(); };
+    static_assert(says || std::is_empty_v<O>,
+                  "heed: a layer's tape remembers the options of its forward, and one of them holds members "
+                  "and does not say which; give its type a member "
+                  "`auto content() const { return std::tie(its members); }`");
+    if constexpr (requires { o.changes_nothing(); })
+        if (o.changes_nothing()) return 0;
+    mark m(&type_key<O>);
+    if constexpr (says) {
+        if constexpr (std::is_same_v<decltype(o.content()), some_function>)
+            return 1;  // its type has no name
+        else
+            m.add(o.content());
     }
+    return m.bits();
 }
 // Two masks in a call are their intersection.
 template <class A, class B>
@@ -176,7 +101,7 @@ std::uint64_t mark_of(const and_mask<A, B>& o) {
 }
 template <class A, class B>
 std::uint64_t mark_of(const or_mask<A, B>& o) {
-    return (mark_of(o.a) + mark_of(o.b)) * 0x9e3779b97f4a7c15u;
+    return (mark_of(o.a) + mark_of(o.b)) * mark_factor;
 }
 template <class A>
 std::uint64_t mark_of(const not_mask<A>& o) {
@@ -191,11 +116,11 @@ public:
         (add(options), ...);
     }
 
-    // Are `now` the options of the forward?
+    // Throws where `now` are not the options of the forward.
     void compare(std::string_view function, const option_marks& now) const {
         for (std::size_t i = 0; i < marks_.size(); ++i) {
             if (marks_[i] == now.marks_[i]) continue;
-            const char* const name = marked_kinds[i].name;
+            const char* const name = result_option_name(static_cast<option_kind>(i));
             constexpr const char* rule = "; a backward needs the options of its forward";
             if (now.marks_[i] == 0)
                 fail(function, {"the tape's forward was given ", name, ", this call is not", rule});
@@ -205,7 +130,7 @@ public:
     }
 
 private:
-    std::array<std::uint64_t, std::size(marked_kinds)> marks_{};  // 0: not given
+    std::array<std::uint64_t, static_cast<std::size_t>(option_kind::memory) + 1> marks_{};  // 0: not given
 
     template <class O>
     void add(const O& o) {
@@ -213,16 +138,16 @@ private:
             std::apply([&](const auto&... inner) { (add(inner), ...); }, o.options);
         } else if constexpr (O::kind == option_kind::memory) {
             const auto of = [](const auto&... inner) { return option_marks(inner...).sum(); };
-            marks_[static_cast<std::size_t>(marked_place(O::kind))] = std::apply(of, o.options);
-        } else if constexpr (constexpr int place = marked_place(O::kind); place >= 0) {
-            marks_[static_cast<std::size_t>(place)] += mark_of(o);  // masks intersect, in any order
+            marks_[static_cast<std::size_t>(O::kind)] = std::apply(of, o.options);
+        } else if constexpr (result_option_name(O::kind) != nullptr) {
+            marks_[static_cast<std::size_t>(O::kind)] += mark_of(o);  // masks intersect, in any order
         }
     }
     // All as one; 0 where none is given.
     std::uint64_t sum() const {
         std::uint64_t all = 0;
         for (std::size_t i = 0; i < marks_.size(); ++i)
-            if (marks_[i] != 0) all = (all ^ (marks_[i] + i)) * 0x9e3779b97f4a7c15u | 1;
+            if (marks_[i] != 0) all = (all ^ (marks_[i] + i)) * mark_factor | 1;
         return all;
     }
 };

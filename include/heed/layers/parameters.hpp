@@ -118,9 +118,9 @@ index parameter_count(const P& p) {
 
 namespace detail {
 
-// Uniform numbers in [-1, 1), a function of the seed and the place alone.
-inline double uniform(std::uint64_t seed, std::uint64_t place) {
-    std::uint64_t x = seed * 0x9e3779b97f4a7c15u + place;
+// Uniform numbers in [-1, 1), a function of the seed and of the number `at` alone.
+inline double uniform(std::uint64_t seed, std::uint64_t at) {
+    std::uint64_t x = seed * 0x9e3779b97f4a7c15u + at;
     for (int round = 0; round < 2; ++round) {
         x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
         x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -129,9 +129,9 @@ inline double uniform(std::uint64_t seed, std::uint64_t place) {
     return static_cast<double>(x >> 11) * (2.0 / 9007199254740992.0) - 1;
 }
 
-// Another seed for each place that needs numbers of its own.
-inline std::uint64_t seed_for(std::uint64_t seed, std::uint64_t place) {
-    return (seed ^ (place + 1) * 0xd6e8feb86659fd93u) * 0xff51afd7ed558ccdu;
+// Another seed for each part that needs numbers of its own.
+inline std::uint64_t seed_for(std::uint64_t seed, std::uint64_t part) {
+    return (seed ^ (part + 1) * 0xd6e8feb86659fd93u) * 0xff51afd7ed558ccdu;
 }
 
 // A matrix of `inputs` rows as linear layers usually start: uniform, of variance gain / inputs.
@@ -168,9 +168,9 @@ void fit(Tensor& t, Int... extents) {
     t.resize(Eigen::array<Eigen::Index, sizeof...(Int)>{static_cast<Eigen::Index>(extents)...});
 }
 
-// A tensor's numbers on the tape, or without a tape memory of the call.
+// A tensor's numbers on the tape, or without a tape in the call's scratch.
 template <class Tape, class Tensor, class... Int>
-auto* kept_or_taken(Tape* tape, Tensor Tape::* member, call_rows& rows, Int... extents) {
+auto* tape_or_scratch(Tape* tape, Tensor Tape::* member, call_rows& rows, Int... extents) {
     using T = typename Tensor::Scalar;
     if (tape == nullptr) return rows.take<T>((std::size_t{1} * ... * static_cast<std::size_t>(extents)));
     fit(tape->*member, extents...);
@@ -192,7 +192,7 @@ struct weight_path {
     std::string text() const { return outer == nullptr ? own : outer->text() + '.' + own; }
 };
 
-// Weights are assigned by whoever loads them: have they the extents that the layer was made with?
+// Weights may be loaded from elsewhere, so each call checks that they have the extents of the layer.
 template <class T>
 void check_weight(std::string_view function, const weight_path& at, const parameter_matrix<T>& w, index rows,
                   index columns) {

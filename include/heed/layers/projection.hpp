@@ -35,20 +35,20 @@ matrix<T> columns_of(const matrix<T>& m, index first, index count) {
 
 // db += the sum of dy's rows: a product with a row of ones, all of which are one number.
 template <class T>
-void add_row_sums(T* to, const matrix<const T>& dy, device_ref device, workspace& memory) {
+void add_row_sums(T* to, const matrix<const T>& dy, device_ref device, workspace& scratch) {
     const T one = 1;
     multiply<T>({to, 1, dy.columns, dy.columns, 1}, {&one, 1, dy.rows, 0, 0}, dy, nullptr, true, device,
-                memory);
+                scratch);
 }
 
 // The gradients of y = x W + b: dW and db (unless null) are added to; dx, unless without memory, is written.
 template <class T>
 void multiply_backward(const matrix<T>& dx, bool add_dx, const matrix<T>& dw, T* db,
                        const matrix<const T>& dy, const matrix<const T>& x, const matrix<const T>& w,
-                       device_ref device, workspace& memory) {
-    multiply<T>(dw, transposed(x), dy, nullptr, true, device, memory);
-    if (db != nullptr) add_row_sums<T>(db, dy, device, memory);
-    if (dx.data != nullptr) multiply<T>(dx, dy, transposed(w), nullptr, add_dx, device, memory);
+                       device_ref device, workspace& scratch) {
+    multiply<T>(dw, transposed(x), dy, nullptr, true, device, scratch);
+    if (db != nullptr) add_row_sums<T>(db, dy, device, scratch);
+    if (dx.data != nullptr) multiply<T>(dx, dy, transposed(w), nullptr, add_dx, device, scratch);
 }
 
 template <class T>
@@ -131,9 +131,9 @@ struct projection_parts : layer_facts {
     }
     template <class... Options>
     void run_forward(std::string_view, const parameters& w, const forward_rows<T>& r, tape*,
-                     workspace& memory, const Options&... options) const {
+                     workspace& scratch, const Options&... options) const {
         multiply<T>(r.y.as_matrix(), r.x.as_matrix(), matrix_of(w.weight), data_or_null(w.bias), false,
-                    device_of(options...), memory);
+                    device_of(options...), scratch);
     }
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape&,
@@ -144,10 +144,10 @@ struct projection_parts : layer_facts {
     }
     template <class... Options>
     void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape&, parameters& g,
-                      workspace& memory, const Options&... options) const {
+                      workspace& scratch, const Options&... options) const {
         multiply_backward<T>(r.dx.as_matrix(), false, matrix_of(g.weight), data_or_null(g.bias),
                              r.dy.as_matrix(), r.x.as_matrix(), matrix_of(w.weight), device_of(options...),
-                             memory);
+                             scratch);
     }
 };
 

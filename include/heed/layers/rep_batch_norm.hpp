@@ -94,10 +94,10 @@ struct rep_batch_norm_parts : layer_facts {
                          : config_.start * (static_cast<double>(left) / static_cast<double>(config_.steps));
     }
 
-    void check_written(std::string_view f, const parameters& w, const char* name_, const dense_rows<T>& to,
+    void check_written(std::string_view f, const parameters& w, const char* what, const dense_rows<T>& to,
                        const dense_rows<const T>& x) const {
         passes::check_weights(f, w, running, config_.width);
-        check_results<T>(f, w, {{name_, to}},
+        check_results<T>(f, w, {{what, to}},
                          {{"x", x},
                           {"running.mean", {running.mean.data(), 1, 1, config_.width}},
                           {"running.variance", {running.variance.data(), 1, 1, config_.width}}});
@@ -111,10 +111,10 @@ struct rep_batch_norm_parts : layer_facts {
     // Inference.
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape*,
-                     workspace& memory, const Options&... options) const {
+                     workspace& scratch, const Options&... options) const {
         if (!(inference_lambda >= 0 && inference_lambda <= 1))
             fail(f, {"inference_lambda is ", inference_lambda, ", needs 0 to 1"});
-        call_rows taken(memory);
+        call_rows taken(scratch);
         const features of(taken.take<T>(static_cast<std::size_t>(features::count * config_.width)),
                           config_.width);
         passes::recall(w, running, config_.epsilon, of);
@@ -125,17 +125,17 @@ struct rep_batch_norm_parts : layer_facts {
     // A training step with the lambda of step_; moves the running statistics.
     template <class... Options>
     void run_training(std::string_view f, const parameters& w, const forward_rows<T>& r, tape& kept,
-                      workspace& memory, const Options&... options) {
+                      workspace& scratch, const Options&... options) {
         if (r.x.rows() == 0) fail(f, {"x has no rows; a batch's statistics need at least 1"});
-        const device_ref device_ = device_of(options...);
+        const device_ref device = device_of(options...);
         kept.lambda = lambda_at(step_);
         kept.rows = r.x.rows();
         fit(kept.batch, features::count * config_.width);
         const features of(kept.batch.data(), config_.width);
         if (kept.lambda < 1)
-            passes::measure(r.x, w, config_.epsilon, config_.momentum, of, running, device_, memory);
+            passes::measure(r.x, w, config_.epsilon, config_.momentum, of, running, device, scratch);
         passes::write(r.y, r.x, w, kept.lambda, config_.epsilon, of,
-                      kept.layer.rows(kept.lambda > 0 ? r.x.rows() : 0), device_);
+                      kept.layer.rows(kept.lambda > 0 ? r.x.rows() : 0), device);
     }
 
     template <class... Options>
@@ -149,17 +149,17 @@ struct rep_batch_norm_parts : layer_facts {
     // Through the batch's statistics, too.
     template <class... Options>
     void run_backward(std::string_view, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         if (r.x.rows() == 0) return;
-        const device_ref device_ = device_of(options...);
+        const device_ref device = device_of(options...);
         fit(kept.work, 3 * config_.width);
-        T* const room = kept.work.data();
+        T* const numbers = kept.work.data();
         if (kept.lambda > 0)
-            passes::layer_backward(r.dx, r.dy, r.x, w, kept.lambda, kept.layer.rows(r.x.rows()), room, g,
-                                   device_, memory);
+            passes::layer_backward(r.dx, r.dy, r.x, w, kept.lambda, kept.layer.rows(r.x.rows()), numbers, g,
+                                   device, scratch);
         if (kept.lambda < 1)
             passes::batch_backward(r.dx, r.dy, r.x, w, kept.lambda,
-                                   features(kept.batch.data(), config_.width), room, g, device_, memory);
+                                   features(kept.batch.data(), config_.width), numbers, g, device, scratch);
     }
 };
 
@@ -238,9 +238,9 @@ private:
     // Of a training step the layer changes.
     template <class... Options>
     void run_forward(std::string_view f, const typename parts::parameters& w,
-                     const detail::forward_rows<T>& r, tape* kept, workspace& memory,
+                     const detail::forward_rows<T>& r, tape* kept, workspace& scratch,
                      const Options&... options) {
-        this->run_training(f, w, r, *kept, memory, options...);
+        this->run_training(f, w, r, *kept, scratch, options...);
     }
 };
 

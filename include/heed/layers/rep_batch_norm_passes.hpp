@@ -57,8 +57,8 @@ struct feature_statistics {
     T* rest;
     T* inverse;
     T* scale;
-    feature_statistics(T* memory, index width)
-        : mean(memory), rest(memory + width), inverse(memory + 2 * width), scale(memory + 3 * width) {}
+    feature_statistics(T* numbers, index width)
+        : mean(numbers), rest(numbers + width), inverse(numbers + 2 * width), scale(numbers + 3 * width) {}
 };
 
 // One number for each feature, the same for all rows.
@@ -83,7 +83,7 @@ struct rep_batch_norm_passes {
         check_weight<T>(f, measured.inside("mean"), running.mean, width);
         check_weight<T>(f, measured.inside("variance"), running.variance, width);
     }
-    // A tape of a forward of these rows?
+    // Refuses a tape of a forward of other rows.
     static void check_tape(std::string_view f, const rep_batch_norm_tape<T>& kept, index count, index width) {
         if (kept.rows != count) fail(f, {"tape holds a forward of ", kept.rows, " rows, x has ", count});
         if (kept.batch.dimension(0) != features::count * width && count > 0)
@@ -96,22 +96,22 @@ struct rep_batch_norm_passes {
 
     // The statistics of x's features, and the running ones moved towards them.
     static void measure(const const_rows& x, const parameters& w, double epsilon, double momentum,
-                        const features& to, running_statistics<T>& running, device_ref device_,
-                        workspace& memory) {
+                        const features& to, running_statistics<T>& running, device_ref device,
+                        workspace& scratch) {
         const index n = x.rows();
         const index width = x.width;
         const double count = static_cast<double>(n);
         const auto add = sum_rows_on_target<T>();
         const auto moments = batch_norm_leaves_on_target<T>().moments;
         clear(to.mean, 3 * width);
-        add_over_rows<1, T>({to.mean}, n, width, device_, memory,
-                            [&](index first, index rows_, T* const(&sum)[1]) {
-                                add(x.data + first * width, rows_, width, width, sum[0]);
+        add_over_rows<1, T>({to.mean}, n, width, device, scratch,
+                            [&](index first, index n_rows, T* const(&sum)[1]) {
+                                add(x.data + first * width, n_rows, width, width, sum[0]);
                             });
         for (index i = 0; i < width; ++i)
             to.mean[i] = static_cast<T>(static_cast<double>(to.mean[i]) / count);
-        add_over_rows<2, T>({to.rest, to.inverse}, n, width, device_, memory,
-                            [&](index first, index rows_, T* const(&sum)[2]) {
+        add_over_rows<2, T>({to.rest, to.inverse}, n, width, device, scratch,
+                            [&](index first, index n_rows, T* const(&sum)[2]) {
                                 const element_rows<const T> in[] = {
                                     {x.data + first * width, width},
                                     for_all_rows<T>(to.mean),
@@ -119,7 +119,7 @@ struct rep_batch_norm_passes {
                                     for_all_rows<T>(sum[1]),
                                 };
                                 const element_rows<T> out[] = {{sum[0], 0}, {sum[1], 0}};
-                                moments(in, out, nullptr, rows_, width);
+                                moments(in, out, nullptr, n_rows, width);
                             });
         for (index i = 0; i < width; ++i) {
             const double rest = static_cast<double>(to.rest[i]) / count;
@@ -129,8 +129,8 @@ struct rep_batch_norm_passes {
             to.rest[i] = static_cast<T>(rest);
             to.inverse[i] = static_cast<T>(inverse);
             to.scale[i] = static_cast<T>(static_cast<double>(w.batch.weight(i)) * inverse);
-            const auto move = [&](T& kept, double value) {
-                kept = static_cast<T>(static_cast<double>(kept) * (1 - momentum) + value * momentum);
+            const auto move = [&](T& average, double value) {
+                average = static_cast<T>(static_cast<double>(average) * (1 - momentum) + value * momentum);
             };
             move(running.mean(i), static_cast<double>(to.mean[i]) + rest);
             move(running.variance(i), n > 1 ? variance * (count / (count - 1)) : variance);
@@ -149,12 +149,12 @@ struct rep_batch_norm_passes {
     }
 
     static void write(const rows& y, const const_rows& x, const parameters& w, double lambda, double epsilon,
-                      const features& f, const row_statistics<T>& of_rows, device_ref device_) {
+                      const features& f, const row_statistics<T>& of_rows, device_ref device) {
         const index width = x.width;
         const auto normalise = norm_leaves_on_target<T>().forward;
         const auto leaf = batch_norm_leaves_on_target<T>().output[lambda > 0 ? 1 : 0];
         const T numbers[] = {w.eta(0), static_cast<T>(lambda)};
-        for_each_row_block(device_, x.rows(), width, [&](index first, index count) {
+        for_each_row_block(device, x.rows(), width, [&](index first, index count) {
             const T* const from = x.data + first * width;
             T* const to = y.data + first * width;
             if (lambda > 0)
@@ -179,18 +179,18 @@ struct rep_batch_norm_passes {
         for (index i = 0; i < g.dimension(0); ++i) g(i) += static_cast<T>(factor * static_cast<double>(x[i]));
     }
 
-    // dx = the part that came through the layer norm; `room` holds 3 width numbers.
+    // dx = the part that came through the layer norm; `work` holds 3 width numbers.
     static void layer_backward(const rows& dx, const const_rows& dy, const const_rows& x, const parameters& w,
-                               double lambda, const row_statistics<T>& of_rows, T* room, parameters& g,
-                               device_ref device_, workspace& memory) {
+                               double lambda, const row_statistics<T>& of_rows, T* work, parameters& g,
+                               device_ref device, workspace& scratch) {
         const index width = x.width;
-        T* const gain = room;
-        T* const sums[] = {room + width, room + 2 * width};
+        T* const gain = work;
+        T* const sums[] = {work + width, work + 2 * width};
         for (index i = 0; i < width; ++i)
             gain[i] = static_cast<T>(lambda * static_cast<double>(w.layer.weight(i)));
         clear(sums[0], 2 * width);
         const auto leaf = norm_leaves_on_target<T>().backward;
-        add_over_rows(sums, x.rows(), width, device_, memory,
+        add_over_rows(sums, x.rows(), width, device, scratch,
                       [&](index first, index count, T* const(&add)[2]) {
                           const index at = first * width;
                           leaf(dy.data + at, x.data + at, of_rows.from(first), count, width, gain,
@@ -200,17 +200,17 @@ struct rep_batch_norm_passes {
         add_scaled(lambda, sums[1], g.layer.bias);
     }
 
-    // dx = or += the part that came through the batch norm and around it; `room` holds 3 width numbers.
+    // dx = or += the part that came through the batch norm and around it; `work` holds 3 width numbers.
     static void batch_backward(const rows& dx, const const_rows& dy, const const_rows& x, const parameters& w,
-                               double lambda, const features& f, T* room, parameters& g, device_ref device_,
-                               workspace& memory) {
+                               double lambda, const features& f, T* work, parameters& g, device_ref device,
+                               workspace& scratch) {
         const index width = x.width;
         const double share = 1 - lambda;
-        T* const scale = room;
-        T* const sums[] = {room + width, room + 2 * width};  // of dy and of dy x'
+        T* const scale = work;
+        T* const sums[] = {work + width, work + 2 * width};  // of dy and of dy x'
         clear(sums[0], 2 * width);
         const batch_norm_leaves<T>& leaf = batch_norm_leaves_on_target<T>();
-        add_over_rows(sums, x.rows(), width, device_, memory,
+        add_over_rows(sums, x.rows(), width, device, scratch,
                       [&](index first, index count, T* const(&add)[2]) {
                           const element_rows<const T> in[] = {
                               {dy.data + first * width, width}, {x.data + first * width, width},
@@ -234,7 +234,7 @@ struct rep_batch_norm_passes {
         }
         g.eta(0) += static_cast<T>(share * d_eta);
         const T numbers[] = {static_cast<T>(share * static_cast<double>(w.eta(0)))};
-        for_each_row_block(device_, x.rows(), width, [&](index first, index count) {
+        for_each_row_block(device, x.rows(), width, [&](index first, index count) {
             T* const to = dx.data + first * width;
             const element_rows<const T> in[] = {
                 {dy.data + first * width, width}, {x.data + first * width, width}, for_all_rows<T>(f.mean),

@@ -4,10 +4,10 @@
 //     x -> block 0 -> block 1 -> … -> y        block i: its branch, the sum around it, its norm
 //
 // An encoder layer has two, attention and feed-forward, a decoder layer a third between them. Each block's
-// dropout is told apart by its number.
+// dropout site is its number.
 //
 // Cost beside the branches: that of the blocks. The rows between blocks stand on the tape, or without one in
-// memory of the call.
+// the scratch of the call.
 #pragma once
 
 #include <array>
@@ -43,9 +43,9 @@ struct residual_sequence {
     residual_sequence() = default;
     residual_sequence(const char* f, norm_place where, index width) {
         check_enumerator(f, "norm", where, 2);
-        index place = 0;
+        index dropout_site = 0;
         for (residual_block<T>& block : blocks_)
-            block = {where, place++, layer_norm_parts<T>({.width = width})};
+            block = {where, dropout_site++, layer_norm_parts<T>({.width = width})};
     }
 
     void check_tape(std::string_view f, const tape& kept, const const_rows& x) const {
@@ -58,9 +58,9 @@ struct residual_sequence {
     // branches: a tuple of as many functions (to, from).
     template <class Branches, class... Options>
     void run_forward(std::string_view f, const norm_weights& norms, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Branches& branches, const Options&... options) const {
+                     workspace& scratch, const Branches& branches, const Options&... options) const {
         const index batch = r.x.batch, positions = r.x.positions, width = r.x.width;
-        call_rows taken(memory);
+        call_rows taken(scratch);
         std::array<rows, Count> to;  // what each block writes
         for (std::size_t i = 0; i + 1 < Count; ++i) {
             if (kept != nullptr) fit(kept->between[i], batch, positions, width);
@@ -74,7 +74,7 @@ struct residual_sequence {
         each(
             [&](auto i) {
                 blocks_[i].run_forward(f, *norms[i], to[i], i == 0 ? r.x : const_rows(to[i == 0 ? 0 : i - 1]),
-                                       kept == nullptr ? nullptr : &kept->blocks[i], memory,
+                                       kept == nullptr ? nullptr : &kept->blocks[i], scratch,
                                        std::get<i>(branches), options...);
             },
             std::make_index_sequence<Count>());
@@ -86,17 +86,17 @@ struct residual_sequence {
     // branches: a tuple of as many functions (d_from, d_to, from).
     template <class Branches, class... Options>
     void run_backward(std::string_view f, const norm_weights& norms, const norm_gradients& g,
-                      const backward_rows<T>& r, tape& kept, workspace& memory, const Branches& branches,
+                      const backward_rows<T>& r, tape& kept, workspace& scratch, const Branches& branches,
                       const Options&... options) const {
-        for (auto& rows_ : kept.d_between) fit(rows_, r.x.batch, r.x.positions, r.x.width);
+        for (auto& d_rows : kept.d_between) fit(d_rows, r.x.batch, r.x.positions, r.x.width);
         each(
-            [&](auto reversed_) {
-                constexpr std::size_t i = Count - 1 - reversed_;
+            [&](auto from_end) {
+                constexpr std::size_t i = Count - 1 - from_end;
                 const rows dx = i == 0 ? r.dx : rows_in(kept.d_between[i == 0 ? 0 : i - 1]);
                 const const_rows dy =
                     i == Count - 1 ? r.dy : const_rows(rows_in(kept.d_between[i == Count - 1 ? 0 : i]));
                 const const_rows x = i == 0 ? r.x : rows_in(std::as_const(kept.between[i == 0 ? 0 : i - 1]));
-                blocks_[i].run_backward(f, *norms[i], *g[i], dx, dy, x, kept.blocks[i], memory,
+                blocks_[i].run_backward(f, *norms[i], *g[i], dx, dy, x, kept.blocks[i], scratch,
                                         std::get<i>(branches), options...);
             },
             std::make_index_sequence<Count>());

@@ -60,7 +60,7 @@ dense_rows<const T> rows_in(const Eigen::Tensor<T, 3, Eigen::RowMajor>& t) {
     return {t.data(), t.dimension(0), t.dimension(1), t.dimension(2)};
 }
 
-// Does a list of arguments go on with a tensor, or with options?
+// True where a list of arguments goes on with a tensor, and not with options.
 template <class...>
 inline constexpr bool begins_with_tensor = false;
 template <class First, class... Rest>

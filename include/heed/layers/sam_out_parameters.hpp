@@ -40,13 +40,14 @@ struct sam_out_parameters {
 template <class T, class Heads>
 struct sam_out_tape {
     using rows = Eigen::Tensor<T, 3, Eigen::RowMajor>;  // (batch, position, width)
-    rows place{0, 0, 0}, z{0, 0, 0};  // joined positions: p and its product, (2, position, width); [p; x] W
+    rows position_rows{0, 0, 0};                        // p and its product, (2, position, width)
+    rows z{0, 0, 0};                                    // [p; x] W
     rows attended{0, 0, 0}, fed{0, 0, 0}, mixed{0, 0, 0};
-    rows work{0, 0, 0}, d_fed{0, 0, 0}, d_attended{0, 0, 0}, dz{0, 0, 0}, d_place{0, 0, 0};
+    rows work{0, 0, 0}, d_fed{0, 0, 0}, d_attended{0, 0, 0}, dz{0, 0, 0}, d_position_rows{0, 0, 0};
     multi_head_tape<T, Heads> attention;
     feed_forward_tape<T> feed_forward;
     layer_norm_tape<T> norm;
-    detail::option_marks told;  // the forward's options
+    detail::option_marks forward_options;
 };
 
 // What is carried from call to call of extend().

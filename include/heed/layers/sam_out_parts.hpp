@@ -97,18 +97,19 @@ struct sam_out_parts : layer_facts {
     // attend(rows to write, rows to read) runs the attention, as a whole sequence or as part of a stream.
     template <class Attend, class... Options>
     void steps(std::string_view f, const parameters& w, const forward_rows<T>& r, index first, tape* kept,
-               workspace& memory, const Attend& attend, const Options&... options) const {
-        call_rows taken(memory);
+               workspace& scratch, const Attend& attend, const Options&... options) const {
+        call_rows taken(scratch);
         const index width = config_.width;
         const auto of = [&](auto member) {
-            return dense_rows<T>{kept_or_taken(kept, member, taken, r.x.batch, r.x.positions, width),
+            return dense_rows<T>{tape_or_scratch(kept, member, taken, r.x.batch, r.x.positions, width),
                                  r.x.batch, r.x.positions, width};
         };
         dense_rows<const T> z = r.x;
         if (r.second != nullptr) {
-            T* const place = kept_or_taken(kept, &tape::place, taken, index{2}, r.x.positions, width);
+            T* const position_rows =
+                tape_or_scratch(kept, &tape::position_rows, taken, index{2}, r.x.positions, width);
             const dense_rows<T> joined = of(&tape::z);
-            positions_.join(w.join, r.x, {r.second, first}, place, joined, memory, options...);
+            positions_.join(w.join, r.x, {r.second, first}, position_rows, joined, scratch, options...);
             z = joined;
         } else if (kept != nullptr) {
             fit(kept->z, index{0}, index{0}, index{0});
@@ -116,30 +117,30 @@ struct sam_out_parts : layer_facts {
         const dense_rows<T> attended = of(&tape::attended), fed = of(&tape::fed), mixed = of(&tape::mixed);
         attend(attended, z);
         feed_forward_.run_forward(f, w.feed_forward, {fed, attended}, part_of(kept, &tape::feed_forward),
-                                  memory, options...);
+                                  scratch, options...);
         blend<T>(one_head(mixed), one_head(dense_rows<const T>(fed)), one_head(z), share(w),
                  device_of(options...));
-        norm_.run_forward(f, w.norm, {r.y, mixed}, part_of(kept, &tape::norm), memory, options...);
-        if (r.second != nullptr) add_around(r.y, z, memory, options...);
+        norm_.run_forward(f, w.norm, {r.y, mixed}, part_of(kept, &tape::norm), scratch, options...);
+        if (r.second != nullptr) add_rows(r.y, r.y, z, device_of(options...));
     }
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options) const {
+                     workspace& scratch, const Options&... options) const {
         steps(
-            f, w, r, 0, kept, memory,
+            f, w, r, 0, kept, scratch,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
-                attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), memory,
+                attention_.run_forward(f, w.attention, {to, from}, part_of(kept, &tape::attention), scratch,
                                        options...);
             },
             options...);
     }
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
-                    workspace& memory, const Options&... options) const {
+                    workspace& scratch, const Options&... options) const {
         steps(
-            f, w, r, s.position, &s.rows, memory,
+            f, w, r, s.position, &s.rows, scratch,
             [&](const dense_rows<T>& to, const dense_rows<const T>& from) {
-                attention_.run_extend(f, w.attention, {to, from}, s.attention, memory, options...);
+                attention_.run_extend(f, w.attention, {to, from}, s.attention, scratch, options...);
             },
             options...);
         s.position += r.x.positions;
@@ -176,7 +177,7 @@ struct sam_out_parts : layer_facts {
     }
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         const bool joins = r.second != nullptr;
         const dense_rows<const T> z = joins ? dense_rows<const T>(rows_in(kept.z)) : r.x;
         for (auto* rows : {&kept.work, &kept.d_fed, &kept.d_attended})
@@ -187,29 +188,22 @@ struct sam_out_parts : layer_facts {
         const auto read = [](const dense_rows<T>& rows) { return dense_rows<const T>(rows); };
         double d_alpha = 0;
         norm_.run_backward(f, w.norm, {work, nullptr, r.dy, rows_in(std::as_const(kept.mixed))}, kept.norm,
-                           g.norm, memory, options...);
+                           g.norm, scratch, options...);
         blend_backward<T>(one_head(d_fed), one_head(dz), &d_alpha, one_head(read(work)),
                           one_head(rows_in(std::as_const(kept.fed))), one_head(z), share(w),
-                          device_of(options...), memory);
+                          device_of(options...), scratch);
         feed_forward_.run_backward(f, w.feed_forward,
                                    {d_attended, nullptr, d_fed, rows_in(std::as_const(kept.attended))},
-                                   kept.feed_forward, g.feed_forward, memory, options...);
+                                   kept.feed_forward, g.feed_forward, scratch, options...);
         attention_.run_backward(f, w.attention, {work, nullptr, read(d_attended), z, nullptr}, kept.attention,
-                                g.attention, memory, options...);
-        add_around(dz, work, memory, options...);
-        if (joins) add_around(dz, r.dy, memory, options...);
+                                g.attention, scratch, options...);
+        add_rows(dz, dz, work, device_of(options...));
+        if (joins) add_rows(dz, dz, r.dy, device_of(options...));
         g.alpha(0) += static_cast<T>(d_alpha);
-        if (joins) positions_.backward(w.join, r, kept, g.join, memory, options...);
+        if (joins) positions_.backward(w.join, r, kept, g.join, scratch, options...);
     }
 
 private:
-    // to += what goes around a branch.
-    template <class... Options>
-    static void add_around(const dense_rows<T>& to, const dense_rows<const T>& around, workspace& memory,
-                           const Options&... options) {
-        with_layer_resources(
-            memory, [&](const auto&... o) { add_branch<T>(to, to, around, 0, o...); }, options...);
-    }
     static auto share(const parameters& w) {
         return [alpha = static_cast<double>(w.alpha(0))](index) { return alpha; };
     }

@@ -37,7 +37,7 @@ struct stack_tape {
     std::vector<Tape> layers;
     std::vector<rows> between;
     rows d_between[2] = {rows(0, 0, 0), rows(0, 0, 0)}, d_second{0, 0, 0};
-    detail::option_marks told;  // the forward's options
+    detail::option_marks forward_options;
 };
 template <class T, class Stream>
 struct stack_stream {
@@ -76,7 +76,7 @@ struct stack_parts : layer_facts {
     using config_type = stack_config<typename parts::config_type>;
     using parameters = stack_parameters<typename parts::parameters>;
     using tape = stack_tape<T, typename parts::tape>;
-    using stream = stack_stream<T, typename stream_of<parts>::type>;
+    using stream = stack_stream<T, typename stream_type_of<parts>::type>;
     using rows = dense_rows<T>;
     using read_rows = dense_rows<const T>;
     config_type config_;
@@ -112,25 +112,25 @@ struct stack_parts : layer_facts {
         }
     }
     template <class Run, class... Options>
-    static void with_options([[maybe_unused]] std::size_t i, const Run& run, const Options&... options_) {
-        std::apply(run, std::tuple_cat(layer_option(static_cast<std::uint64_t>(i), options_)...));
+    static void with_options([[maybe_unused]] std::size_t i, const Run& run, const Options&... options) {
+        std::apply(run, std::tuple_cat(layer_option(static_cast<std::uint64_t>(i), options)...));
     }
-    void check_count(std::string_view f, const char* name_, std::size_t got) const {
-        if (got != count()) fail(f, {name_, " are of ", got, " layers, needs ", count()});
+    void check_count(std::string_view f, const char* what, std::size_t got) const {
+        if (got != count()) fail(f, {what, " are of ", got, " layers, needs ", count()});
     }
 
     template <class... Options>
     void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
-                       const Options&... options_) const {
+                       const Options&... options) const {
         check_count(f, "weights", w.layers.size());
         each(f, [&](std::string_view of, std::size_t i) {
-            layer_.check_forward(of, w.layers[i], r, options_...);
+            layer_.check_forward(of, w.layers[i], r, options...);
         });
     }
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options_) const {
-        call_rows taken(memory);
+                     workspace& scratch, const Options&... options) const {
+        call_rows taken(scratch);
         rows two[2];
         if (kept != nullptr) {
             kept->layers.resize(count());
@@ -145,25 +145,25 @@ struct stack_parts : layer_facts {
                 i,
                 [&](const auto&... o) {
                     layer_.run_forward(f, w.layers[i], at, kept == nullptr ? nullptr : &kept->layers[i],
-                                       memory, o...);
+                                       scratch, o...);
                 },
-                options_...);
+                options...);
         });
     }
 
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
-                        const parameters& g, const Options&... options_) const {
+                        const parameters& g, const Options&... options) const {
         check_count(f, "weights", w.layers.size());
         check_count(f, "gradients", g.layers.size());
         check_count(f, "forwards on the tape", kept.layers.size());
         each(f, [&](std::string_view of, std::size_t i) {
-            layer_.check_backward(of, w.layers[i], r, kept.layers[i], g.layers[i], options_...);
+            layer_.check_backward(of, w.layers[i], r, kept.layers[i], g.layers[i], options...);
         });
     }
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options_) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         for (auto& d : kept.d_between) fit(d, r.x.batch, r.x.positions, r.x.width);
         rows more;  // what a layer adds to the gradient of the second input
         const bool sums = r.d_second != nullptr && !parts::adds_second && count() > 1;
@@ -180,49 +180,49 @@ struct stack_parts : layer_facts {
                 i,
                 [&](const auto&... o) {
                     layer_.run_backward(f, w.layers[i], {dx, adds ? &more : r.d_second, dy, x, r.second},
-                                        kept.layers[i], g.layers[i], memory, o...);
+                                        kept.layers[i], g.layers[i], scratch, o...);
                 },
-                options_...);
-            if (adds) add_branch<T>(*r.d_second, *r.d_second, more, 0);
+                options...);
+            if (adds) add_rows(*r.d_second, *r.d_second, more);
             dy = dx;
         }
     }
 
     template <class... Options>
     void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
-                      const Options&... options_) const {
+                      const Options&... options) const {
         check_count(f, "weights", w.layers.size());
         if (!s.layers.empty()) check_count(f, "positions of the stream", s.layers.size());
-        const typename stream_of<parts>::type fresh{};
+        const typename stream_type_of<parts>::type fresh{};
         each(f, [&](std::string_view of, std::size_t i) {
-            layer_.check_extend(of, w.layers[i], r, s.layers.empty() ? fresh : s.layers[i], options_...);
+            layer_.check_extend(of, w.layers[i], r, s.layers.empty() ? fresh : s.layers[i], options...);
         });
     }
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
-                    workspace& memory, const Options&... options_) const {
+                    workspace& scratch, const Options&... options) const {
         s.layers.resize(count());
         fit_between(s.between, r.x);
         run_layers(r, &s.between, nullptr, [&](std::size_t i, const auto& at) {
             with_options(
                 i,
-                [&](const auto&... o) { layer_.run_extend(f, w.layers[i], at, s.layers[i], memory, o...); },
-                options_...);
+                [&](const auto&... o) { layer_.run_extend(f, w.layers[i], at, s.layers[i], scratch, o...); },
+                options...);
         });
     }
     void check_remember(std::string_view f, const parameters& w, const read_rows& m, const stream& s) const {
         check_count(f, "weights", w.layers.size());
-        const typename stream_of<parts>::type fresh{};
+        const typename stream_type_of<parts>::type fresh{};
         each(f, [&](std::string_view of, std::size_t i) {
             layer_.check_remember(of, w.layers[i], m, s.layers.empty() ? fresh : s.layers[i]);
         });
     }
     template <class... Options>
     void run_remember(std::string_view f, const parameters& w, const read_rows& m, stream& s,
-                      workspace& memory, const Options&... options_) const {
+                      workspace& scratch, const Options&... options) const {
         s.layers.resize(count());
         for (std::size_t i = 0; i < count(); ++i)
-            layer_.run_remember(f, w.layers[i], m, s.layers[i], memory, options_...);
+            layer_.run_remember(f, w.layers[i], m, s.layers[i], scratch, options...);
     }
 
 private:

@@ -44,6 +44,7 @@ struct favor_features : option<option_kind::features> {
     index count;
     std::uint64_t seed;
     favor_features(index n, std::uint64_t s) : count(n), seed(s) {}
+    auto content() const { return std::tie(count, seed); }
 };
 
 template <class F, class Derivative>
@@ -51,6 +52,7 @@ struct callable_features : option<option_kind::features> {
     F f;
     Derivative derivative;
     callable_features(F f_, Derivative d) : f(f_), derivative(d) {}
+    static auto content() { return some_function(); }
 };
 
 }  // namespace detail

@@ -38,6 +38,7 @@ struct head_decay {
 struct head_decay_option : option<option_kind::decay> {
     head_decay rule;
     constexpr explicit head_decay_option(const head_decay& r) : rule(r) {}
+    auto content() const { return std::tie(rule.log_decay, rule.x); }
     bool by_feature() const { return false; }
     number_source bind(std::string_view, std::array<index, 3> positions, index) {
         rule.heads = positions[1];

@@ -22,6 +22,7 @@ template <class G>
 struct decay_option : option<option_kind::decay> {
     table<const G> logs;
     explicit decay_option(const table<const G>& t) : logs(t) {}
+    auto content() const { return std::tie(logs); }
     bool by_feature() const { return logs.rank == 4; }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(logs.data, logs.extents, logs.strides)) ? "the decay" : nullptr;
@@ -37,6 +38,7 @@ template <class G>
 struct delta_option : option<option_kind::delta> {
     table<const G> betas;
     explicit delta_option(const table<const G>& t) : betas(t) {}
+    auto content() const { return std::tie(betas); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(betas.data, betas.extents, betas.strides)) ? "beta" : nullptr;
     }

@@ -69,6 +69,7 @@ struct band_mask : mask_base {
     Offset offset;
 
     constexpr band_mask(index l, index r, Offset o) : left(l), right(r), offset(o) {}
+    auto content() const { return std::tie(left, right, offset); }
     const char* overlapped(const byte_span& output) const {
         if constexpr (is_absent<Offset>)
             return nullptr;

@@ -43,6 +43,7 @@ struct block_window_mask : mask_base {
     index side;
     index block;
     block_window_mask(index s, index b) : side(s), block(b) {}
+    auto content() const { return std::tie(side, block); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(side >= 0 && block >= 1))
             fail(function, {"block_window got (", side, ", ", block,

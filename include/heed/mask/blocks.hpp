@@ -139,6 +139,9 @@ namespace detail {
 struct blocks_mask : mask_base {
     const block_mask* blocks;
     explicit blocks_mask(const block_mask& b) : blocks(&b) {}
+    auto content() const {
+        return std::tie(blocks->query_block_, blocks->key_block_, blocks->starts_, blocks->kept_);
+    }
 
     bound_blocks bind(std::string_view function, const problem_shape& shape) const {
         const block_mask& m = *blocks;

@@ -33,7 +33,7 @@
 //     bound.alike(n) -> bool                      without it: no
 //
 // A mask that refers to memory of the caller's has overlapped(span of an output) -> its name where they share
-// an element, or nullptr.
+// an element, or nullptr; one with members has content() for layers (heed/core/option.hpp).
 #pragma once
 
 #include <concepts>

@@ -17,6 +17,7 @@ template <class F>
 struct custom_mask : mask_base {
     F f;
     explicit custom_mask(const F& f_) : f(f_) {}
+    static auto content() { return some_function(); }
 
     struct bound {
         const F* f;

@@ -70,6 +70,7 @@ private:
 struct dense_mask : mask_base {
     table<const bool> visible;
     explicit dense_mask(const table<const bool>& v) : visible(v) {}
+    auto content() const { return std::tie(visible); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(visible.data, visible.extents, visible.strides)) ? "the mask"
                                                                                          : nullptr;

@@ -93,6 +93,7 @@ struct dilated_mask : mask_base {
     index width;
     index step;
     dilated_mask(index w, index s) : width(w), step(s) {}
+    auto content() const { return std::tie(width, step); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(width >= 0 && step >= 1))
             fail(function, {"dilated got (", width, ", ", step,

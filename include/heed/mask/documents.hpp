@@ -105,6 +105,7 @@ struct documents_mask : mask_base {
     number_span<Q> queries;
     number_span<K> keys;
     documents_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    auto content() const { return std::tie(queries, keys); }
     const char* overlapped(const byte_span& output) const {
         return queries.overlaps(output) || keys.overlaps(output) ? "documents" : nullptr;
     }
@@ -133,6 +134,7 @@ struct packed_mask : mask_base {
     number_span<Q> queries;
     number_span<K> keys;
     packed_mask(const number_span<Q>& q, const number_span<K>& k) : queries(q), keys(k) {}
+    auto content() const { return std::tie(queries, keys); }
     const char* overlapped(const byte_span& output) const {
         return queries.overlaps(output) || keys.overlaps(output) ? "packed" : nullptr;
     }

@@ -103,6 +103,7 @@ struct fixed_mask : mask_base {
     index length;
     index last;
     fixed_mask(index l, index c) : length(l), last(c) {}
+    auto content() const { return std::tie(length, last); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(length >= 1 && last >= 0 && last <= length))
             fail(function, {"fixed got (", length, ", ", last,

@@ -130,6 +130,7 @@ template <class Int>
 struct global_mask : mask_base {
     number_span<Int> ids;
     explicit global_mask(const number_span<Int>& i) : ids(i) {}
+    auto content() const { return std::tie(ids); }
     const char* overlapped(const byte_span& output) const {
         return ids.overlaps(output) ? "global" : nullptr;
     }
@@ -148,6 +149,7 @@ struct global_mask : mask_base {
 struct global_first_mask : mask_base {
     index count;
     explicit global_first_mask(index n) : count(n) {}
+    auto content() const { return std::tie(count); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (count < 0)
             fail(function, {"global_first is ", count, ", needs a count of positions that is not negative"});

@@ -165,6 +165,7 @@ struct neighbourhood_mask : mask_base {
     numbers dilation;
     neighbourhood_mask(const numbers& e, const numbers& w, const numbers& d)
         : extents(e), window(w), dilation(d) {}
+    auto content() const { return std::tie(extents.value, window.value, dilation.value); }
 
     bound_neighbourhood bind(std::string_view function, const problem_shape& shape) const {
         if (!(extents.size >= 1 && extents.size <= 3))

@@ -35,6 +35,7 @@ struct bound_key_end {
 struct prefix_mask : mask_base {
     index end;
     explicit prefix_mask(index n) : end(n) {}
+    auto content() const { return std::tie(end); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (end < 0) fail(function, {"prefix is ", end, ", needs a count of keys that is not negative"});
         return bound_key_end<per_batch<index>>{{end < shape.keys ? end : shape.keys, {}, false}};
@@ -45,6 +46,7 @@ template <class Int>
 struct key_lengths_mask : mask_base {
     per_batch<Int> lengths;
     explicit key_lengths_mask(const per_batch<Int>& l) : lengths(l) {}
+    auto content() const { return std::tie(lengths); }
     const char* overlapped(const byte_span& output) const {
         return lengths.values.overlaps(output) ? "key_lengths" : nullptr;
     }

@@ -136,6 +136,7 @@ struct random_blocks_mask : mask_base {
     index block;
     std::uint64_t seed;
     random_blocks_mask(index c, index b, std::uint64_t s) : count(c), block(b), seed(s) {}
+    auto content() const { return std::tie(count, block, seed); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(count >= 0 && block >= 1))
             fail(function, {"random_blocks got (", count, ", ", block,

@@ -19,6 +19,7 @@ namespace detail {
 struct strided_mask : mask_base {
     index stride;
     explicit strided_mask(index l) : stride(l) {}
+    auto content() const { return std::tie(stride); }
     auto bind(std::string_view function, const problem_shape& shape) const {
         if (!(stride >= 1)) fail(function, {"strided got ", stride, ", needs a stride of 1 or more"});
         const index l = stride < longest_axis ? stride : longest_axis;

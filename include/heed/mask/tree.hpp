@@ -64,6 +64,7 @@ template <class Int>
 struct tree_mask : mask_base {
     number_span<Int> parents;
     explicit tree_mask(const number_span<Int>& p) : parents(p) {}
+    auto content() const { return std::tie(parents); }
     const char* overlapped(const byte_span& output) const {
         return parents.overlaps(output) ? "tree" : nullptr;
     }

@@ -42,7 +42,7 @@ public:
 
     const attention_choice& choice() const { return this->config_; }
     const attention_config& config() const { return this->config_.sizes; }
-    // Does the attention drop weights under dropout(p, seed)?
+    // True where the attention drops weights under dropout(p, seed).
     using detail::chosen_parts<T>::takes_dropout;
 };
 

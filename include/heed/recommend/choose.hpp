@@ -68,7 +68,7 @@ inline std::string time_text(double seconds) {
     return text;
 }
 
-// May v stand in for exact attention, as far as the shape says?
+// True where v may stand in for exact attention, as far as the shape says.
 inline bool stands_in(variant v, const attention_shape& s) {
     const bool causal = s.causal || s.streaming;
     switch (v) {

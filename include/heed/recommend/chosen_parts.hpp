@@ -54,7 +54,7 @@ constexpr bool stream_options_of_chosen() {
     return options_of_chosen<Options...>();
 }
 
-constexpr std::size_t place_of(variant v) {
+constexpr std::size_t choice_index(variant v) {
     switch (v) {
         case variant::exact:
         case variant::window:
@@ -72,14 +72,14 @@ constexpr std::size_t place_of(variant v) {
     return 4;
 }
 
-// body(std::integral_constant) for the choice at `place`.
+// body(std::integral_constant) for choice number `choice`.
 template <std::size_t Int = 0, class Body>
-void at_place(std::size_t place, const Body& body) {
+void at_choice(std::size_t choice, const Body& body) {
     if constexpr (Int < std::tuple_size_v<chosen_heads>) {
-        if (place == Int)
+        if (choice == Int)
             body(std::integral_constant<std::size_t, Int>());
         else
-            at_place<Int + 1>(place, body);
+            at_choice<Int + 1>(choice, body);
     }
 }
 
@@ -94,7 +94,7 @@ struct chosen_parameters {
         if (((p.of.index() != first.of.index()) || ...))
             detail::fail("for_each_parameter",
                          {"the parameters are those of different choices of attention"});
-        detail::at_place(first.of.index(), [&](auto i) {
+        detail::at_choice(first.of.index(), [&](auto i) {
             std::get<i>(first.of).each(f, std::get<i>(first.of), std::get<i>(p.of)...);
         });
     }
@@ -138,20 +138,21 @@ struct chosen_parts : layer_facts {
                              choice.use == variant::cummax;
         if (one_way && !choice.causal)
             fail(f, {name_of(choice.use), " is causal by itself; state .causal = true"});
-        at_place(place_of(choice.use),
-                 [&](auto i) { config_.sizes = held_.template emplace<i>(choice.sizes).config_; });
+        at_choice(choice_index(choice.use),
+                  [&](auto i) { config_.sizes = held_.template emplace<i>(choice.sizes).config_; });
     }
     parameters start(std::uint64_t seed) const {
         parameters w;
-        at_place(held_.index(), [&](auto i) { w.of.template emplace<i>(std::get<i>(held_).start(seed)); });
+        at_choice(held_.index(), [&](auto i) { w.of.template emplace<i>(std::get<i>(held_).start(seed)); });
         return w;
     }
     index input_width() const { return config_.sizes.width; }
     index output_width() const { return config_.sizes.width; }
     bool takes_dropout() const {
         bool takes = false;
-        at_place(held_.index(),
-                 [&](auto i) { takes = std::tuple_element_t<i, chosen_heads>::takes(option_kind::dropout); });
+        at_choice(held_.index(), [&](auto i) {
+            takes = std::tuple_element_t<i, chosen_heads>::takes(option_kind::dropout);
+        });
         return takes;
     }
     template <class... Options>
@@ -159,27 +160,27 @@ struct chosen_parts : layer_facts {
         return options_of_chosen<Options...>();
     }
 
-    void check_same(std::string_view f, const char* name_, std::size_t place) const {
-        if (place != held_.index())
-            fail(f, {name_, " are those of another choice of attention than ", name_of(config_.use)});
+    void check_same(std::string_view f, const char* what, std::size_t choice) const {
+        if (choice != held_.index())
+            fail(f, {what, " are those of another choice of attention than ", name_of(config_.use)});
     }
     template <class... Options>
-    void check_choice(std::string_view f, const parameters& w, const Options&... options_) const {
-        check_dropout(f, options_...);
-        const auto& drop = pick<option_kind::dropout>(options_...);
+    void check_choice(std::string_view f, const parameters& w, const Options&... options) const {
+        check_dropout(f, options...);
+        const auto& drop = pick<option_kind::dropout>(options...);
         if constexpr (!is_absent<decltype(drop)>)
             if (drop.probability > 0 && !takes_dropout())
                 fail(f, {"dropout is ", drop.probability, ", needs 0: ", name_of(config_.use),
                          " takes no dropout; exact and window do"});
         check_same(f, "weights", w.of.index());
     }
-    // body(place, options…) of the layer that is held, with its masks among the options.
+    // body(choice, options…) of the layer that is held, with its masks among the options.
     template <class Body, class... Options>
-    void with_choice(const Body& body, const Options&... options_) const {
-        at_place(held_.index(), [&](auto i) {
+    void with_choice(const Body& body, const Options&... options) const {
+        at_choice(held_.index(), [&](auto i) {
             const auto call = [&](const auto&... masks) {
                 with_options_of<std::tuple_element_t<i, chosen_heads>>(
-                    [&](const auto&... taken) { body(i, taken...); }, masks..., options_...);
+                    [&](const auto&... taken) { body(i, taken...); }, masks..., options...);
             };
             const index w = config_.window;
             if constexpr (i == 0) {
@@ -197,67 +198,67 @@ struct chosen_parts : layer_facts {
         });
     }
     // The tape or stream as that of the layer held; a fresh one becomes its kind.
-    template <std::size_t Place, class Kept>
-    static auto& kept_as(Kept& kept) {
-        if (kept.of.index() != Place) kept.of.template emplace<Place>();
-        return std::get<Place>(kept.of);
+    template <std::size_t Choice, class Object>
+    static auto& held_as(Object& object) {
+        if (object.of.index() != Choice) object.of.template emplace<Choice>();
+        return std::get<Choice>(object.of);
     }
 
     template <class... Options>
     void check_forward(std::string_view f, const parameters& w, const forward_rows<T>& r,
-                       const Options&... options_) const {
-        check_choice(f, w, options_...);
-        at_place(held_.index(), [&](auto i) { std::get<i>(held_).check_forward(f, std::get<i>(w.of), r); });
+                       const Options&... options) const {
+        check_choice(f, w, options...);
+        at_choice(held_.index(), [&](auto i) { std::get<i>(held_).check_forward(f, std::get<i>(w.of), r); });
     }
     template <class... Options>
     void run_forward(std::string_view f, const parameters& w, const forward_rows<T>& r, tape* kept,
-                     workspace& memory, const Options&... options_) const {
+                     workspace& scratch, const Options&... options) const {
         const auto run = [&](auto i, const auto&... taken) {
-            auto* const own = kept == nullptr ? nullptr : &kept_as<i>(*kept);
-            std::get<i>(held_).run_forward(f, std::get<i>(w.of), r, own, memory, taken...);
-            if (own != nullptr) own->told = option_marks(taken...);
+            auto* const own = kept == nullptr ? nullptr : &held_as<i>(*kept);
+            std::get<i>(held_).run_forward(f, std::get<i>(w.of), r, own, scratch, taken...);
+            if (own != nullptr) own->forward_options = option_marks(taken...);
         };
-        with_choice(run, options_...);
+        with_choice(run, options...);
     }
     template <class... Options>
     void check_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, const tape& kept,
-                        const parameters& g, const Options&... options_) const {
+                        const parameters& g, const Options&... options) const {
         check_same(f, "gradients", g.of.index());
-        check_choice(f, w, options_...);
+        check_choice(f, w, options...);
         // No forward has filled it: the backward of any layer says so.
-        const bool empty = std::visit([](const auto& held) { return held.streams.size() == 0; }, kept.of);
+        const bool empty = std::visit([](const auto& held) { return held.projections.size() == 0; }, kept.of);
         if (!empty) check_same(f, "tape or stream", kept.of.index());
         const auto validate = [&](auto i, const auto&... taken) {
             const auto ask = [&](const auto& own) {
                 std::get<i>(held_).check_backward(f, std::get<i>(w.of), r, own, std::get<i>(g.of), taken...);
-                own.told.compare(f, option_marks(taken...));
+                own.forward_options.compare(f, option_marks(taken...));
             };
             if (kept.of.index() == i)
                 ask(std::get<i>(kept.of));
             else
                 ask(std::variant_alternative_t<i, decltype(kept.of)>());
         };
-        with_choice(validate, options_...);
+        with_choice(validate, options...);
     }
     template <class... Options>
     void run_backward(std::string_view f, const parameters& w, const backward_rows<T>& r, tape& kept,
-                      parameters& g, workspace& memory, const Options&... options_) const {
+                      parameters& g, workspace& scratch, const Options&... options) const {
         const auto run = [&](auto i, const auto&... taken) {
             std::get<i>(held_).run_backward(f, std::get<i>(w.of), r, std::get<i>(kept.of), std::get<i>(g.of),
-                                            memory, taken...);
+                                            scratch, taken...);
         };
-        with_choice(run, options_...);
+        with_choice(run, options...);
     }
     template <class... Options>
     void check_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, const stream& s,
-                      const Options&... options_) const {
+                      const Options&... options) const {
         stream_options_of_chosen<Options...>();
         if (!config_.causal) fail(f, {"the choice is not causal, and a stream has to be"});
-        check_choice(f, w, options_...);
+        check_choice(f, w, options...);
         // A new stream is that of any layer.
         const bool fresh = std::visit([](const auto& held) { return held.position == 0; }, s.of);
         if (!fresh) check_same(f, "tape or stream", s.of.index());
-        at_place(held_.index(), [&](auto i) {
+        at_choice(held_.index(), [&](auto i) {
             const auto ask = [&](const auto& own) {
                 std::get<i>(held_).check_extend(f, std::get<i>(w.of), r, own);
             };
@@ -269,11 +270,11 @@ struct chosen_parts : layer_facts {
     }
     template <class... Options>
     void run_extend(std::string_view f, const parameters& w, const forward_rows<T>& r, stream& s,
-                    workspace& memory, const Options&... options_) const {
+                    workspace& scratch, const Options&... options) const {
         const auto run = [&](auto i, const auto&... taken) {
-            std::get<i>(held_).run_extend(f, std::get<i>(w.of), r, kept_as<i>(s), memory, taken...);
+            std::get<i>(held_).run_extend(f, std::get<i>(w.of), r, held_as<i>(s), scratch, taken...);
         };
-        with_choice(run, options_...);
+        with_choice(run, options...);
     }
 };
 

@@ -55,8 +55,7 @@ struct attention_shape {
     double budget = 0;      // seconds that attention may take for a position, all heads of a layer; 0: any
     index exact_up_to = 0;  // the longest sequence that is to have exact attention; 0: any
     index reach = 0;        // keys back, its own included, that a query needs to see; 0: all of them
-    bool retrain =
-        false;  // may another function take the place of softmax, and the model be trained with it?
+    bool retrain = false;   // another function may stand for softmax, and the model be trained with it
     attention_machine machine = {};
 };
 

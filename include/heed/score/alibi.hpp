@@ -85,6 +85,7 @@ template <class S>
 struct alibi_option : option<option_kind::alibi> {
     table<const S> slopes;
     explicit alibi_option(const table<const S>& s) : slopes(s) {}
+    auto content() const { return std::tie(slopes); }
     const char* overlapped(const byte_span& output) const {
         return slopes.data != nullptr &&
                        overlap(output, bytes_of(slopes.data, slopes.extents, slopes.strides))

@@ -36,6 +36,7 @@ template <class S>
 struct bias_option : option<option_kind::bias> {
     table<const S> values;
     explicit bias_option(const table<const S>& v) : values(v) {}
+    auto content() const { return std::tie(values); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(values.data, values.extents, values.strides)) ? "bias" : nullptr;
     }

@@ -42,6 +42,7 @@ struct score_option : option<option_kind::score> {
     F f;
     D derivative;
     explicit score_option(const F& f_, const D& d = D()) : f(f_), derivative(d) {}
+    static auto content() { return some_function(); }
     bound_score<F> bind(std::string_view, const problem_shape&) const { return {&f}; }
 };
 

@@ -23,6 +23,8 @@ struct dropout_option : option<option_kind::dropout> {
     double probability;
     std::uint64_t seed;
     dropout_option(double p, std::uint64_t s) : probability(p), seed(s) {}
+    auto content() const { return std::tie(probability, seed); }
+    bool changes_nothing() const { return probability == 0; }
 
     void validate(std::string_view function) const {
         if (!(probability >= 0 && probability < 1))

@@ -26,6 +26,7 @@ struct probability_option : option<option_kind::probability> {
     F f;
     D derivative;
     explicit probability_option(const F& f_, const D& d = D()) : f(f_), derivative(d) {}
+    static auto content() { return some_function(); }
 };
 
 // With the largest score of every row and the sum relative to it, (batch, head, query).

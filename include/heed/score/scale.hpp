@@ -14,6 +14,7 @@ namespace detail {
 struct scale_option : option<option_kind::scale> {
     double factor;
     explicit scale_option(double x) : factor(x) {}
+    auto content() const { return std::tie(factor); }
 };
 
 // Without an option.

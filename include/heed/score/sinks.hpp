@@ -17,6 +17,7 @@ template <class S>
 struct sinks_option : option<option_kind::sinks> {
     table<const S> logits;
     explicit sinks_option(const table<const S>& t) : logits(t) {}
+    auto content() const { return std::tie(logits); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(logits.data, logits.extents, logits.strides)) ? "sinks" : nullptr;
     }

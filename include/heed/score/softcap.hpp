@@ -27,6 +27,7 @@ struct bound_softcap {
 struct softcap_option : option<option_kind::softcap> {
     double cap;
     explicit softcap_option(double x) : cap(x) {}
+    auto content() const { return std::tie(cap); }
     bound_softcap bind(std::string_view, const problem_shape&) const { return {cap}; }
     template <class T>
     void check_as(std::string_view function) const {

@@ -35,6 +35,7 @@ struct certified_option : selector_base {
     Pages pages;
     double tau;
     certified_option(const Pages& p, double t) : pages(p), tau(t) {}
+    auto content() const { return std::tuple(pages.page(), tau); }
 
     template <class... Options>
     static constexpr void beside() {

@@ -20,6 +20,7 @@ struct local_plus_top_option : row_selector<local_plus_top_option> {
     index window;
     double fraction;
     local_plus_top_option(index width, double share) : window(width), fraction(share) {}
+    auto content() const { return std::tie(window, fraction); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {

@@ -44,6 +44,7 @@ namespace detail {
 struct lsh_option : selector_base {
     lsh_rule rule;
     explicit lsh_option(const lsh_rule& r) : rule(r) {}
+    auto content() const { return std::tie(rule.rounds, rule.buckets, rule.seed); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {

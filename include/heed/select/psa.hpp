@@ -53,6 +53,10 @@ namespace detail {
 struct psa_option : selector_base {
     psa_settings settings;
     explicit psa_option(const psa_settings& s) : settings(s) {}
+    auto content() const {
+        const psa_settings& s = settings;
+        return std::tie(s.fraction, s.reading, s.coefficients, s.clamp, s.sparsify_queries, s.sparsify_keys);
+    }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {

@@ -64,7 +64,7 @@ struct psa_backward_call : query_backward_call {
         const exact_problem<E> p = problem_of(inputs, {}, program);
 
         workspace own;
-        workspace& memory = memory_of(own, options...);
+        workspace& memory = workspace_of(own, options...);
         const device_ref device = device_of(options...);
         const psa_settings& s = psa_.settings;
         const psa_backward_plan<E> plan{sparsified(p, s.sparsify_queries, s.sparsify_keys, device, memory),

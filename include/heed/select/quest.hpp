@@ -31,6 +31,7 @@ struct quest_option : selector_base {
     Pages pages;
     index budget;
     quest_option(const Pages& p, index b) : pages(p), budget(b) {}
+    auto content() const { return std::tuple(pages.page(), budget); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>& p) const {

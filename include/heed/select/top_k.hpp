@@ -66,6 +66,7 @@ private:
 struct top_k_option : row_selector<top_k_option> {
     index k;
     explicit top_k_option(index n) : k(n) {}
+    auto content() const { return std::tie(k); }
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {
         if (k < 1) fail(function, {"top_k is given ", k, " keys, needs at least 1"});
@@ -79,6 +80,7 @@ struct top_k_option : row_selector<top_k_option> {
 struct top_fraction_option : row_selector<top_fraction_option> {
     double fraction;
     explicit top_fraction_option(double share) : fraction(share) {}
+    auto content() const { return std::tie(fraction); }
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {
         check_fraction(function, "top_fraction", fraction);

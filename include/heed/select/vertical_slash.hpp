@@ -32,6 +32,7 @@ struct vertical_slash_option : selector_base {
     index vertical;
     index slash;
     vertical_slash_option(index v, index s) : vertical(v), slash(s) {}
+    auto content() const { return std::tie(vertical, slash); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {

@@ -213,6 +213,7 @@ struct compressed_option : option<option_kind::compressed> {
     index length;  // keys they were made of; -1: the caller's own
     index block;
     index stride;
+    auto content() const { return std::tie(keys, values, block, stride); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(keys)) || overlap(output, bytes_of(values)) ? "the compressed keys"
                                                                                     : nullptr;

@@ -24,6 +24,7 @@ struct cubic_exponential {
     std::array<double, 4> coefficients{0.9857434355925262, 0.859451565189882, 0.27412961708598566,
                                        0.03015549958949233};
     double clamp = 4;
+    auto content() const { return std::tie(coefficients, clamp); }
 };
 
 struct table_exponential {
@@ -32,6 +33,7 @@ struct table_exponential {
     std::array<double, 4> coefficients{0.999799582380979, -0.993251616264998, 0.4641286517689965,
                                        -0.10299759433255609};
     int cut = 6;  // whole, from 1 to 15
+    auto content() const { return std::tie(coefficients, cut); }
 };
 
 namespace detail {

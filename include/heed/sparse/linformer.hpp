@@ -66,7 +66,7 @@ struct linformer_call : query_call {
         using E = storage_t<T>;
         used.validate(options...);  // before keys and values are mixed
         workspace own;
-        workspace& memory = memory_of(own, options...);
+        workspace& memory = workspace_of(own, options...);
         // Without keys there is nothing to mix, and nothing to see.
         const index rank = k.positions() == 0 ? 0 : e.positions();
         const index heads = k.batch() * k.heads();

@@ -37,6 +37,9 @@ struct native_blocks {
     index select_count =
         16;              // blocks of a query: the first, its own and the one before are always among them
     index window = 512;  // keys, a query's own included
+    auto content() const {
+        return std::tie(compress_block, compress_stride, select_block, select_count, window);
+    }
 
     index chunks() const { return compress_block / compress_stride; }
     index select_chunks() const { return select_block / compress_stride; }

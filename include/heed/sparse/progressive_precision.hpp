@@ -55,6 +55,7 @@ struct precision_option : selector_base {
     precision_report* report;
 
     precision_option(double threshold_, precision_report* report_) : threshold(threshold_), report(report_) {}
+    auto content() const { return std::tie(threshold); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {

@@ -44,6 +44,7 @@ template <option_kind Kind, class T>
 struct table_option : option<Kind> {
     table<T> to;
     explicit table_option(const table<T>& t) : to(t) {}
+    auto content() const { return std::tie(to); }
     const char* overlapped(const byte_span& output) const {
         return overlap(output, bytes_of(to.data, to.extents, to.strides)) ? name_of_table(Kind) : nullptr;
     }

@@ -71,7 +71,7 @@ void exact_attention_backward(std::string_view function, call_memory& used, cons
         g.derivative = derivative_on_target<std::remove_const_t<decltype(derivative)>, sum_t<T>>();
     }
     workspace own;
-    workspace& memory = memory_of(own, options...);
+    workspace& memory = workspace_of(own, options...);
     const device_ref device = device_of(options...);
     const auto run = [&](const auto& visible) {
         const score_program program{steps, visible};

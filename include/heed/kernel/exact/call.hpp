@@ -135,7 +135,7 @@ struct attention_call : query_call {
         const auto steps = bind_steps<S>(function, shape, positions, options...);
         constexpr bool weighs_twice = count_of<option_kind::probability, decltype(options)...> > 0;
         workspace own;
-        workspace& memory = memory_of(own, options...);
+        workspace& memory = workspace_of(own, options...);
         const device_ref device = device_of(options...);
         const auto run_under = [&](const auto& visible) {
             score_program program{steps, visible, captures};

@@ -52,12 +52,12 @@ HEED_INLINE pack<float> stored_pack(const bfloat16_bits* row, index f) {
     return float_of(stored_integers<std::uint16_t>(row + f) << 16);
 }
 HEED_INLINE pack<float> stored_pack(const half_bits* row, index f) {
-#if HEED_REGION == HEED_RANK_avx512
+#if HEED_REGION == HEED_LEVEL_avx512
     using loose = some_numbers<short, 32>::type;
     typedef short shorts __attribute__((vector_size(32)));
     return __builtin_ia32_vcvtph2ps512_mask(static_cast<shorts>(*reinterpret_cast<const loose*>(row + f)),
                                             pack<float>{}, static_cast<unsigned short>(-1), 4);
-#elif HEED_REGION == HEED_RANK_avx2
+#elif HEED_REGION == HEED_LEVEL_avx2
     using loose = some_numbers<short, 16>::type;
     typedef short shorts __attribute__((vector_size(16)));
     return __builtin_ia32_vcvtph2ps256(static_cast<shorts>(*reinterpret_cast<const loose*>(row + f)));

@@ -23,9 +23,9 @@ template <class T>
 struct norm_leaves {
     // y = (x - mean) / deviation gain + offset; the deviation is sqrt(variance + epsilon).
     void (*forward)(const T* x, index rows, index width, const T* gain, const T* offset, T epsilon, T* y,
-                    const row_statistics<T>& kept);
+                    const row_statistics<T>& statistics);
     // dx, and the sums over the rows of dy x' and dy, which are added to; x' is x normalised.
-    void (*backward)(const T* dy, const T* x, const row_statistics<T>& kept, index rows, index width,
+    void (*backward)(const T* dy, const T* x, const row_statistics<T>& statistics, index rows, index width,
                      const T* gain, T* dx, T* d_gain, T* d_offset);
 };
 

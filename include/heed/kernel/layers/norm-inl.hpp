@@ -99,10 +99,10 @@ HEED_INLINE void statistics_of_row(const T* x, index n, T epsilon, T& mean, T& r
 template <class T>
 struct row_normaliser {
     pack<T> mean, rest, inverse;
-    HEED_INLINE row_normaliser(const detail::row_statistics<T>& kept, index r)
-        : mean(set<pack<T>>(kept.mean[r])),
-          rest(set<pack<T>>(kept.mean_rest[r])),
-          inverse(set<pack<T>>(kept.inverse[r])) {}
+    HEED_INLINE row_normaliser(const detail::row_statistics<T>& statistics, index r)
+        : mean(set<pack<T>>(statistics.mean[r])),
+          rest(set<pack<T>>(statistics.mean_rest[r])),
+          inverse(set<pack<T>>(statistics.inverse[r])) {}
     HEED_INLINE pack<T> operator()(pack<T> x) const { return ((x - mean) - rest) * inverse; }
 };
 
@@ -114,11 +114,11 @@ HEED_INLINE void write_normal(const row_normaliser<T>& normal, const T* x, const
 }
 template <class T>
 HEED_NOINLINE void layer_norm_forward(const T* x, index rows, index n, const T* gain, const T* offset,
-                                      T epsilon, T* y, const detail::row_statistics<T>& kept) {
+                                      T epsilon, T* y, const detail::row_statistics<T>& statistics) {
     constexpr int w = lanes_of<T>;
     for (index r = 0; r < rows; ++r, x += n, y += n) {
-        statistics_of_row(x, n, epsilon, kept.mean[r], kept.mean_rest[r], kept.inverse[r]);
-        const row_normaliser<T> normal(kept, r);
+        statistics_of_row(x, n, epsilon, statistics.mean[r], statistics.mean_rest[r], statistics.inverse[r]);
+        const row_normaliser<T> normal(statistics, r);
         index f = 0;
         for (; f + w <= n; f += w) write_normal<true>(normal, x + f, gain + f, offset + f, w, y + f);
         if (f < n) write_normal<false>(normal, x + f, gain + f, offset + f, n - f, y + f);
@@ -149,13 +149,13 @@ struct layer_norm_sums {
     }
 };
 template <class T>
-HEED_NOINLINE void layer_norm_backward(const T* dy, const T* x, const detail::row_statistics<T>& kept,
+HEED_NOINLINE void layer_norm_backward(const T* dy, const T* x, const detail::row_statistics<T>& statistics,
                                        index rows, index n, const T* gain, T* dx, T* d_gain, T* d_offset) {
     constexpr int w = lanes_of<T>;
     const pack<T> zero = set<pack<T>>(0);
     const T share = T(1) / static_cast<T>(n);
     for (index r = 0; r < rows; ++r, dy += n, x += n, dx += n) {
-        const row_normaliser<T> normal(kept, r);
+        const row_normaliser<T> normal(statistics, r);
         layer_norm_sums<T> even{zero, zero};
         layer_norm_sums<T> odd{zero, zero};
         index f = 0;

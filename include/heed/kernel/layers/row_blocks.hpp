@@ -14,9 +14,9 @@ namespace heed::inline HEED_ABI::detail {
 
 // body(first, count) for blocks of rows that stay in the first-level cache.
 template <class Body>
-void for_each_row_block(device_ref device_, index rows, index width, const Body& body) {
+void for_each_row_block(device_ref device, index rows, index width, const Body& body) {
     const index each = width >= 8192 ? 1 : 8192 / (width > 0 ? width : 1);
-    for_each_task(device_, device_.lanes(), (rows + each - 1) / each, [&](index, index task) {
+    for_each_task(device, device.lanes(), (rows + each - 1) / each, [&](index, index task) {
         const index first = task * each;
         body(first, least(each, rows - first));
     });
@@ -29,7 +29,7 @@ struct row_splits {
     index each;
     index count;
 
-    explicit row_splits(index rows_) : rows(rows_) {
+    explicit row_splits(index n) : rows(n) {
         each = rounded_up((rows + most - 1) / most, run);
         count = each == 0 ? 0 : (rows + each - 1) / each;
     }
@@ -37,15 +37,15 @@ struct row_splits {
 
 // Adds to sums[0], …, each `width` long, what body(first, count, to) adds up in to[0], … over runs of rows.
 template <int Sums, class T, class Body>
-void add_over_rows(T* const (&sums)[Sums], index rows, index width, device_ref device_, workspace& memory,
+void add_over_rows(T* const (&sums)[Sums], index rows, index width, device_ref device, workspace& scratch,
                    const Body& body) {
     const row_splits splits(rows);
     const index pad = rounded_up(width, 16);
     const index each = 2 * Sums * pad;  // the sums of a split, and those of a run
     T* const partial =
-        static_cast<T*>(memory.reserve(static_cast<std::size_t>(splits.count * each) * sizeof(T)));
+        static_cast<T*>(scratch.reserve(static_cast<std::size_t>(splits.count * each) * sizeof(T)));
     const sum_rows_leaf<T> add = sum_rows_on_target<T>();
-    for_each_task(device_, device_.lanes(), splits.count, [&](index, index split) {
+    for_each_task(device, device.lanes(), splits.count, [&](index, index split) {
         T* const total = partial + split * each;
         clear(total, each / 2);
         const index last = least((split + 1) * splits.each, rows);

@@ -60,7 +60,7 @@ void for_each_row(const std::array<index, 4>& extents, index scratch_rows, const
     const index rows = extents[0] * extents[1] * extents[2];
     if (rows == 0 || n == 0) return;
     workspace own;
-    workspace& memory = memory_of(own, options...);
+    workspace& memory = workspace_of(own, options...);
     const device_ref device = device_of(options...);
     const index together = n >= 4096 ? 1 : 4096 / n;
     const index tasks = (rows + together - 1) / together;

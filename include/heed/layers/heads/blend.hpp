@@ -6,10 +6,10 @@
 //     heed::multi_head_attention<float, heed::blend_heads<heed::exact_heads, heed::cummax_heads>> layer(…);
 //     auto y = layer(x, heed::causal);
 //
-// Each variant has streams of its own, those of First in front, and as many features in its heads' outputs as
-// the other. An option goes to every variant that takes it; one that neither takes is a compile-time error.
-// Learns a (weight, one number a head, at first 0: half of each) and what the variants learn (first,
-// second). A blend may itself be blended; none has a cross form.
+// Each variant has projections of its own, those of First in front, and as many features in its heads'
+// outputs as the other. An option goes to every variant that takes it; one that neither takes is a
+// compile-time error. Learns a (weight, one number a head, at first 0: half of each) and what the variants
+// learn (first, second). A blend may itself be blended; none has a cross form.
 //
 // Cost: both variants, and one pass over their outputs; the tape keeps both outputs. extend() gives the heads
 // the bits of the whole sequence where both variants do. Masks, and native's blocks, are checked before First
@@ -63,7 +63,7 @@ struct blend_tape {
 };
 template <class T, class First, class Second>
 struct blend_stream {
-    bool torn = false;  // has First moved on without Second, because of an error?
+    bool torn = false;  // First moved on without Second, because of an error
     Eigen::Tensor<T, 3, Eigen::RowMajor> y2{0, 0, 0};
     typename First::template stream_state<T> first;
     typename Second::template stream_state<T> second;
@@ -123,7 +123,7 @@ struct blend_heads {
         workspace own;
         detail::blend_backward<T>(
             d1, d2, kept.ds.data(), dy, y1, y2, [&](index h) { return learned.share(h); },
-            detail::device_of(options...), detail::memory_of(own, options...));
+            detail::device_of(options...), detail::workspace_of(own, options...));
         detail::with_options_of<First>(
             [&](const auto&... o) {
                 First::backward(function, part<0, First::streams>(du), view<const T>(d1),
@@ -175,7 +175,7 @@ struct blend_heads {
     }
 
 private:
-    // Some of the streams.
+    // Some of the projections.
     template <int From, int Count, class View>
     static std::array<View, Count> part(const std::array<View, streams>& u) {
         std::array<View, Count> some;

@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: MIT
 // heed/layers/heads/concept.hpp: what a multi-head layer asks of the attention inside it
 //
-// A multi-head layer projects its input to the streams of a variant (queries, keys and values; or o, a1 and
-// a2 of cummax), lets the variant turn them into one output a head, and projects that. A variant, ours or
+// A multi-head layer projects its input to what a variant reads (queries, keys and values; or o, a1 and
+// a2 of cummax), lets the variant make one output a head of them, and projects that. A variant, ours or
 // your own (examples/14_own_heads.cpp), is a type with nothing but static members, heed::concepts::heads:
 //
-//     streams                           how many
-//     stream_of(config, i)              heads, features and whether rotary positions turn it
+//     streams                           how many projections
+//     stream_of(config, i)              heads, features and whether rotary positions rotate it
 //     value_dim(config)                 features of a head's output
 //     takes(kind)                       the options it understands; the layer passes no other
-//     crosses                           may streams from the second on come from another sequence?
+//     crosses                           true where projections from the second on may come from another
+//                                       sequence
 //     parameters<T>                     what it learns itself (heed/layers/parameters.hpp), made from a
 //                                       config and a seed
-//     tape<T>                           what its backward needs beside streams and output
-//     forward(function, y, streams, parameters, tape, options…)           writes y
-//     backward(function, d_streams, dy, streams, y, parameters, tape, gradients, options…)
-//                                       writes d_streams, adds to gradients
+//     tape<T>                           what its backward needs beside projections and output
+//     forward(function, y, projections, parameters, tape, options…)           writes y
+//     backward(function, d, dy, projections, y, parameters, tape, gradients, options…)
+//                                       writes d, adds to gradients
 //     stream_state<T>                   what is carried from position to position
-//     extend(function, y, streams, parameters, state, options…)           the next positions
-//     attend(function, y, streams, parameters, options…)                  optional: a forward without a tape
+//     extend(function, y, projections, parameters, state, options…)           the next positions
+//     attend(function, y, projections, parameters, options…)              optional: a forward without a tape
 //     validate(function, options…)      optional: refuses options that no call can have, before another
 //                                       variant of a blend has moved on, or a backward has added to a
 //                                       gradient
-//     check_backward(function, streams, options…)
+//     check_backward(function, projections, options…)
 //                                       optional: refuses gradients that a backward's options ask for
-//     extend_cross(function, y, streams, parameters, tape, state, options…)
+//     extend_cross(function, y, projections, parameters, tape, state, options…)
 //                                       the next positions over a memory that stays; where stream_state has
 //                                       a `memory` with forget(), called when another comes. The rest
 //                                       calls forward
 //
 // What heads_base says need not be said again: crosses is false, and nothing is learned or kept on a tape.
 //
-// y is (batch, head, position, value_dim), stream i (batch, heads, position, dim), views into fused rows.
+// y is (batch, head, position, value_dim), projection i (batch, heads, position, dim), views into fused rows.
 #pragma once
 
 #include <concepts>
@@ -59,7 +60,7 @@ struct attention_config {
     bool operator==(const attention_config&) const = default;
 };
 
-// One of the streams that a variant's input projection makes.
+// One of the projections of a variant.
 struct stream_shape {
     index heads;
     index dim;
@@ -71,7 +72,7 @@ namespace detail {
 
 // An option as a list of one, or of none where the variant does not take it.
 template <class Heads, class O>
-auto kept_option(const O& o) {
+auto taken_option(const O& o) {
     if constexpr (Heads::takes(O::kind))
         return std::tuple<const O&>(o);
     else
@@ -80,7 +81,7 @@ auto kept_option(const O& o) {
 // run(options…) with the options that the variant takes.
 template <class Heads, class Run, class... Options>
 decltype(auto) with_options_of(const Run& run, const Options&... options) {
-    return std::apply(run, std::tuple_cat(kept_option<Heads>(options)...));
+    return std::apply(run, std::tuple_cat(taken_option<Heads>(options)...));
 }
 
 // What a variant can say of options without a call.
@@ -94,17 +95,18 @@ void check_options_of(std::string_view function, const Options&... options) {
 }
 
 // What a variant says of the gradients that options ask its backward for.
-template <class Heads, class Streams, class... Options>
-void check_heads_backward(std::string_view function, const Streams& streams, const Options&... options) {
+template <class Heads, class Projections, class... Options>
+void check_heads_backward(std::string_view function, const Projections& projections,
+                          const Options&... options) {
     with_options_of<Heads>(
         [&](const auto&... o) {
-            if constexpr (requires { Heads::check_backward(function, streams, o...); })
-                Heads::check_backward(function, streams, o...);
+            if constexpr (requires { Heads::check_backward(function, projections, o...); })
+                Heads::check_backward(function, projections, o...);
         },
         options...);
 }
 
-// Does a stream keep something made of a memory's keys and values?
+// True where a stream keeps something made of a memory's keys and values.
 template <class T, class Heads>
 concept keeps_memory = requires(typename Heads::template stream_state<T>& s) { s.memory.forget(); };
 
@@ -119,7 +121,7 @@ struct no_parameters {
     static void each(F&&, P&...) {}
 };
 
-// A backward that reads nothing but the streams.
+// A backward that reads nothing but the projections.
 template <class T>
 struct no_tape {};
 

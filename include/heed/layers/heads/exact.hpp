@@ -7,8 +7,8 @@
 #pragma once
 
 #include <heed/attention.hpp>
+#include <heed/layers/heads/carried_keys.hpp>
 #include <heed/layers/heads/concept.hpp>
-#include <heed/layers/heads/kept_keys.hpp>
 
 namespace heed::inline HEED_ABI {
 
@@ -32,8 +32,8 @@ struct exact_heads {
     };
     template <class T>
     struct stream_state {
-        detail::kept_positions<T> keys;
-        detail::kept_positions<T> values;
+        detail::carried_positions<T> keys;
+        detail::carried_positions<T> values;
     };
 
     template <class T, class... Options>

@@ -12,14 +12,14 @@
 // In a stream the state is carried, whose size does not depend on the length: extend() needs a causal call
 // and starts from an empty state. Cross attention is not causal: the first extend() after remember() reads
 // the memory's keys and values, and keeps their sums in the stream; the next ones cost the same for a memory
-// of any length (heed/layers/heads/kept_sums.hpp). Another feature map, or a memory remembered anew, has the
-// sums made anew; under a feature_map(f) whose f has captures every call makes them, since nobody can tell
-// whether it is the same.
+// of any length (heed/layers/heads/memory_sums.hpp). Another feature map, or a memory remembered anew, has
+// the sums made anew; under a feature_map(f) whose f has captures every call makes them, since there is no
+// telling whether it is the same.
 #pragma once
 
 #include <heed/layers/heads/carried_state.hpp>
 #include <heed/layers/heads/causal.hpp>
-#include <heed/layers/heads/kept_sums.hpp>
+#include <heed/layers/heads/memory_sums.hpp>
 #include <heed/linear.hpp>
 
 namespace heed::inline HEED_ABI {
@@ -44,7 +44,7 @@ struct linear_heads {
     struct tape {};
     template <class T>
     struct stream_state : detail::carried_state<T> {
-        detail::kept_sums<T> memory;
+        detail::memory_sums<T> memory;
     };
 
     template <class... Options>

@@ -17,8 +17,8 @@
 #include <optional>
 
 #include <heed/kernel/elementwise/kernels.hpp>
+#include <heed/layers/heads/carried_keys.hpp>
 #include <heed/layers/heads/causal.hpp>
-#include <heed/layers/heads/kept_keys.hpp>
 #include <heed/sparse/native.hpp>
 #include <heed/sparse/native_backward.hpp>
 
@@ -46,8 +46,8 @@ struct native_heads {
     };
     template <class T>
     struct stream_state {
-        detail::kept_positions<T> keys;
-        detail::kept_positions<T> values;
+        detail::carried_positions<T> keys;
+        detail::carried_positions<T> values;
         std::optional<compressed_keys<T>> means;  // of the keys, as long as their lengths agree
         tape<T> kept;
     };

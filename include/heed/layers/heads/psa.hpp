@@ -9,8 +9,8 @@
 // and values of all positions are carried.
 #pragma once
 
+#include <heed/layers/heads/carried_keys.hpp>
 #include <heed/layers/heads/concept.hpp>
-#include <heed/layers/heads/kept_keys.hpp>
 #include <heed/select/psa.hpp>
 #include <heed/select/psa_backward.hpp>
 
@@ -37,8 +37,8 @@ struct psa_heads {
     struct tape {};
     template <class T>
     struct stream_state {
-        detail::kept_positions<T> keys;
-        detail::kept_positions<T> values;
+        detail::carried_positions<T> keys;
+        detail::carried_positions<T> values;
     };
 
     template <class T, class... Options>

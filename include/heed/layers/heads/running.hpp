@@ -25,10 +25,10 @@ struct running_maxima {
     }
 };
 
-// Every stream has the features of the output; rotary positions turn none.
-template <int Streams>
+// Every projection has the features of the output; rotary positions rotate none.
+template <int Projections>
 struct running_streams {
-    static constexpr int streams = Streams;
+    static constexpr int streams = Projections;
     static constexpr bool crosses = false;
     static stream_shape stream_of(const attention_config& c, int) { return {c.heads, c.head_dim, false}; }
     static index value_dim(const attention_config& c) { return c.head_dim; }
@@ -38,7 +38,7 @@ struct running_streams {
     }
 };
 
-// Heads of three streams o, a1, a2 that learn nothing of their own, made of a call and its backward; Own are
+// Heads of three projections o, a1, a2 that learn nothing of their own, made of a call and its backward; Own are
 // the options they take.
 template <class Forward, class Backward, option_kind... Own>
 struct running_heads : running_streams<3> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// heed/layers/heads/kept_sums.hpp: linear attention's sums over a memory, for a stream
+// heed/layers/heads/memory_sums.hpp: linear attention's sums over a memory, for a stream
 //
 // Without a causal mask all queries of linear attention read the same state, S and z over all keys. While
 // keys and values stay as they are, the first call makes it, at the cost of a whole forward, and the next
@@ -12,17 +12,17 @@
 
 namespace heed::inline HEED_ABI::detail {
 
-// Is a feature map the same as another of its type, count and seed? Of one with captures nobody can tell.
+// Is a feature map the same as another of its type, count and seed? Of one with captures there is no telling.
 template <class O>
 inline constexpr bool is_known_map = true;
 template <class F, class Derivative>
 inline constexpr bool is_known_map<callable_features<F, Derivative>> = std::is_empty_v<F>;
 
 template <class T>
-class kept_sums {
+class memory_sums {
 public:
     // Keys or values have changed.
-    void forget() { kept_ = false; }
+    void forget() { made_ = false; }
 
     // Writes y, of queries over keys and values that stay the same until forget().
     template <class... Options>
@@ -36,14 +36,14 @@ public:
         };
         const origin now{p.key_map.map, p.features, p.seed, p.normalised};
         const bool keeps = p.keys > 0 && (is_known_map<Options> && ...);
-        if (keeps && kept_ && now == made_by_) {
+        if (keeps && made_ && now == made_by_) {
             p.initial = strided_of<const T>(as_view(std::as_const(sums_)));
             if (p.relative) p.initial_shift = strided_of<const T>(as_view(std::as_const(shifts_)));
             p.over_positions = false;  // what such a map asks of all keys stands in the sums
-            run([&](const device_ref device, workspace& memory) { read_state(p, device, memory); });
+            run([&](const device_ref device, workspace& scratch) { read_state(p, device, scratch); });
             return;
         }
-        kept_ = false;
+        made_ = false;
         if (keeps) {
             fit(sums_, p.batch, p.kv_heads, p.features, p.state_columns());
             p.last = strided_of<T>(as_view(sums_));
@@ -52,8 +52,8 @@ public:
                 p.last_shift = strided_of<T>(as_view(shifts_));
             }
         }
-        run([&](const device_ref device, workspace& memory) { run_linear(p, device, memory); });
-        kept_ = keeps;
+        run([&](const device_ref device, workspace& scratch) { run_linear(p, device, scratch); });
+        made_ = keeps;
         made_by_ = now;
     }
 
@@ -70,7 +70,7 @@ private:
     Eigen::Tensor<T, 4, Eigen::RowMajor> sums_{0, 0, 0, 0};  // (batch, kv_head, feature, value feature and z)
     Eigen::Tensor<T, 4, Eigen::RowMajor> shifts_{0, 0, 0, 0};  // h (batch, kv_head, feature, 1)
     origin made_by_;
-    bool kept_ = false;
+    bool made_ = false;
 };
 
 }  // namespace heed::inline HEED_ABI::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// heed/layers/heads/kept_keys.hpp: keys and values of the positions so far, for a stream
+// heed/layers/heads/carried_keys.hpp: keys and values of the positions so far, for a stream
 //
-// Tensors with room to spare: it doubles when it runs out, so that appending costs the same on average
+// A buffer longer than it has to be: it doubles when it is full, so that appending costs the same on average
 // however long the stream is.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace heed::inline HEED_ABI::detail {
 
 template <class T>
-class kept_positions {
+class carried_positions {
 public:
     index length() const { return length_; }
     void clear() { length_ = 0; }
@@ -21,20 +21,20 @@ public:
 
     // Rows of neighbouring features, of the batch entries and heads that came first.
     void append(const view<const T>& x) {
-        const bool fits = room_.dimension(0) == x.batch() && room_.dimension(1) == x.heads() &&
-                          room_.dimension(2) >= length_ && room_.dimension(3) == x.features();
+        const bool fits = buffer_.dimension(0) == x.batch() && buffer_.dimension(1) == x.heads() &&
+                          buffer_.dimension(2) >= length_ && buffer_.dimension(3) == x.features();
         if (length_ > 0 && !fits)
             fail("multi_head_attention::extend", {"the stream holds no keys of this layer and batch for the ",
                                                   length_, " positions so far; begin with a new one"});
-        if (!fits) room_.resize(x.batch(), x.heads(), x.positions(), x.features());
-        if (length_ + x.positions() > room_.dimension(2)) grow(length_ + x.positions());
-        copy(x, as_view(room_).slice_positions(length_, x.positions()));
+        if (!fits) buffer_.resize(x.batch(), x.heads(), x.positions(), x.features());
+        if (length_ + x.positions() > buffer_.dimension(2)) grow(length_ + x.positions());
+        copy(x, as_view(buffer_).slice_positions(length_, x.positions()));
         length_ += x.positions();
     }
-    view<const T> rows() const { return view<const T>(as_view(room_)).slice_positions(0, length_); }
+    view<const T> rows() const { return view<const T>(as_view(buffer_)).slice_positions(0, length_); }
 
 private:
-    Eigen::Tensor<T, 4, Eigen::RowMajor> room_{0, 0, 0, 0};
+    Eigen::Tensor<T, 4, Eigen::RowMajor> buffer_{0, 0, 0, 0};
     index length_ = 0;
 
     static void copy(const view<const T>& from, const view<T>& to) {
@@ -44,11 +44,12 @@ private:
                     std::copy_n(&from(b, h, p, 0), from.features(), &to(b, h, p, 0));
     }
     void grow(index needed) {
-        const index doubled = 2 * room_.dimension(2);
-        Eigen::Tensor<T, 4, Eigen::RowMajor> larger(room_.dimension(0), room_.dimension(1),
-                                                    doubled > needed ? doubled : needed, room_.dimension(3));
+        const index doubled = 2 * buffer_.dimension(2);
+        Eigen::Tensor<T, 4, Eigen::RowMajor> larger(buffer_.dimension(0), buffer_.dimension(1),
+                                                    doubled > needed ? doubled : needed,
+                                                    buffer_.dimension(3));
         if (length_ > 0) copy(rows(), as_view(larger).slice_positions(0, length_));
-        room_ = std::move(larger);
+        buffer_ = std::move(larger);
     }
 };
 
@@ -56,7 +57,7 @@ private:
 template <class T>
 class appended {
 public:
-    appended(kept_positions<T>& rows, const view<const T>& x) : rows_(&rows), before_(rows.length()) {
+    appended(carried_positions<T>& rows, const view<const T>& x) : rows_(&rows), before_(rows.length()) {
         rows.append(x);
     }
     appended(const appended&) = delete;
@@ -67,7 +68,7 @@ public:
     void keep() { rows_ = nullptr; }
 
 private:
-    kept_positions<T>* rows_;
+    carried_positions<T>* rows_;
     index before_;
 };
 
