@@ -17,6 +17,9 @@
 // caches (arXiv 2404.00456).
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <heed/cache/append.hpp>

@@ -11,6 +11,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 #include <heed/core/element.hpp>
 #include <heed/core/index.hpp>
