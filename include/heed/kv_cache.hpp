@@ -17,6 +17,9 @@
 // caches (arXiv 2404.00456).
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <heed/cache/append.hpp>
@@ -84,10 +87,12 @@ public:
 
     // A cache of int4 made from the values of one of int8, as it is: same lengths, same config. Cost: each
     // number once; allocates all its pages.
+    template <class From = T>
     kv_cache<int4> to_int4() const {
-        static_assert(std::is_same_v<T, int8>, "heed::kv_cache<T>::to_int4: needs a cache of heed::int8");
+        constexpr bool fits = std::is_same_v<From, int8>;
+        static_assert(fits, "heed::kv_cache<T>::to_int4: needs a cache of heed::int8");
         kv_cache<int4> twin("kv_cache::to_int4", shape_);
-        if constexpr (std::is_same_v<T, int8>) fill(twin);
+        if constexpr (fits) fill(twin);
         return twin;
     }
 

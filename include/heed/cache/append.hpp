@@ -2,7 +2,14 @@
 // heed/cache/append.hpp: how keys and values become the rows of a cache
 #pragma once
 
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
 #include <string_view>
+#include <type_traits>
 
 #include <heed/cache/pages.hpp>
 #include <heed/cache/quantise.hpp>

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include <heed/core/element.hpp>
 #include <heed/core/index.hpp>

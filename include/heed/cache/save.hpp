@@ -24,8 +24,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <istream>
+#include <iterator>
 #include <ostream>
 #include <string_view>
 #include <vector>

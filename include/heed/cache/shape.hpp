@@ -34,13 +34,13 @@ struct cache_shape {
     cache_shape(std::string_view function, index batch_, index kv_heads_, index head_dim_,
                 const kv_cache_config& config_)
         : batch(batch_), kv_heads(kv_heads_), head_dim(head_dim_), config(config_) {
-        check(function, "batch", batch, 0);
-        check(function, "kv_heads", kv_heads, 1);
-        check(function, "head_dim", head_dim, 1);
-        check(function, "value_dim", config.value_dim, 0);
-        check(function, "page", config.page, page_step);
-        check(function, "window", config.window, 0);
-        check(function, "sinks", config.sinks, 0);
+        check_number(function, "batch", batch, 0);
+        check_number(function, "kv_heads", kv_heads, 1);
+        check_number(function, "head_dim", head_dim, 1);
+        check_number(function, "value_dim", config.value_dim, 0);
+        check_number(function, "page", config.page, page_step);
+        check_number(function, "window", config.window, 0);
+        check_number(function, "sinks", config.sinks, 0);
         if (config.page % page_step != 0)
             fail(function, {"page is ", config.page, ", needs a multiple of ", page_step, " positions"});
         if (config.value_dim == 0) config.value_dim = head_dim;
@@ -66,7 +66,7 @@ struct cache_shape {
     }
 
 private:
-    static void check(std::string_view function, std::string_view name, index number, index least) {
+    static void check_number(std::string_view function, std::string_view name, index number, index least) {
         if (!(number >= least && number <= longest_axis))
             fail(function, {name, " is ", number, ", needs a number from ", least, " to 2^31 - 1"});
     }

@@ -33,7 +33,7 @@ namespace detail {
 struct entropy_budget_option : selector_base {
     entropy_budget_rule rule;
     explicit entropy_budget_option(const entropy_budget_rule& r) : rule(r) {}
-    auto content() const { return std::tie(rule.least_keys, rule.most_keys, rule.kappa); }
+    auto content() const { return std::tie(rule.min_keys, rule.max_keys, rule.kappa); }
 
     template <class E>
     void validate(std::string_view function, const exact_inputs<E>&) const {
