@@ -54,7 +54,7 @@ TEST_CASE("the keys that rows keep, across words and at the end of a row") {
             for (long key = 0; key < keys; ++key)
                 if (kept.data()[row * keys + key]) heed::detail::set_bit(bits.data() + row * words, key);
         const part_of_keys<heed::detail::key_bits> choice{{bits.data(), shape.heads, shape.queries, words},
-                                                           from};
+                                                          from};
         INFO(from);
         support::exact_tiles(choice, [&](long b, long h, long q, long k) { return kept(b, h, q, from + k); });
     }

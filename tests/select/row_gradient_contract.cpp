@@ -128,7 +128,8 @@ TEST_CASE("kept keys as a mask: every bit, along both axes, and the covers of ti
         const double share = row % 30 < 8 ? 0 : row % 30 < 16 ? 1 : 0.5;
         for (int j = 0; j < keys; ++j)
             if (r.chance(share)) chosen.push_back(j), want[std::size_t(row * keys + j)] = 1;
-        kept.record({0, row / int(queries), row % int(queries), 0}, chosen.data(), heed::index(chosen.size()));
+        kept.record({0, row / int(queries), row % int(queries), 0}, chosen.data(),
+                    heed::index(chosen.size()));
     }
     const auto at = [&](long h, long i, long j) {
         return want[std::size_t((h * queries + i) * keys + j)] != 0;

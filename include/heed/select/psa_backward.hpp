@@ -50,10 +50,10 @@ struct psa_backward_call : query_backward_call {
         using S = sum_t<T>;
         const auto joined = joined_masks(options...);
         const auto positions = positions_in(joined);
-        const auto inputs = inputs_of(function, q, k, v, positions, options...);
-        const problem_shape shape = shape_of(inputs);
+        const auto in = inputs_of(function, q, k, v, positions, options...);
+        const problem_shape shape = shape_of(in);
         const psa_option& psa_ = pick<option_kind::select>(options...);
-        psa_.validate(function, inputs);
+        psa_.validate(function, in);
 
         const auto of_logsumexp = rows_into_logsumexp<S>(function, used, shape, options...);
         used.validate(options...);
@@ -61,7 +61,7 @@ struct psa_backward_call : query_backward_call {
 
         const score_program program{bind_steps<S>(function, shape, positions, options...),
                                     bind_mask(joined, function, shape)};
-        const exact_problem<E> p = problem_of(inputs, {}, program);
+        const exact_problem<E> p = problem_of(in, {}, program);
 
         workspace own;
         workspace& memory = workspace_of(own, options...);

@@ -126,9 +126,9 @@ struct attention_call : query_call {
             (are_sums<std::remove_cvref_t<decltype(options)>, S> && ...),
             "heed: log-sum-exp, weights and scores are float, or double where q, k and v are double");
         const auto positions = positions_in(joined_masks(options...));
-        const auto inputs = inputs_of(function, q, k, v, positions, options...);
-        const problem_shape shape = shape_of(inputs);
-        const auto outputs = outputs_of<T>(function, used, shape, y, options...);
+        const auto in = inputs_of(function, q, k, v, positions, options...);
+        const problem_shape shape = shape_of(in);
+        const auto out = outputs_of<T>(function, used, shape, y, options...);
         used.validate(options...);
 
         const auto captures = captures_of(function, shape, options...);
@@ -139,7 +139,7 @@ struct attention_call : query_call {
         const device_ref device = device_of(options...);
         const auto run_under = [&](const auto& visible) {
             score_program program{steps, visible, captures};
-            const auto problem = problem_of(inputs, outputs, program);
+            const auto problem = problem_of(in, out, program);
             if constexpr (weighs_twice)
                 run_with_probability(problem, program.steps.probability, device, memory);
             else
@@ -147,13 +147,13 @@ struct attention_call : query_call {
         };
         const auto run_selector = [&](const auto& selector, const auto& visible) {
             if constexpr (weighs_twice) {
-                under_kept_keys(inputs, steps, selector, visible, device, memory, run_under);
+                under_kept_keys(in, steps, selector, visible, device, memory, run_under);
             } else {
                 const score_program program{steps, visible, captures};
-                selector.run(problem_of(inputs, outputs, program), visible, device, memory);
+                selector.run(problem_of(in, out, program), visible, device, memory);
             }
         };
-        under_masks(function, inputs, q, k, device, memory, run_under, run_selector, options...);
+        under_masks(function, in, q, k, device, memory, run_under, run_selector, options...);
     }
 };
 

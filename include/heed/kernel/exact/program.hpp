@@ -35,6 +35,8 @@ struct score_steps {
     Dropout dropout;
     Sinks sinks;
 };
+template <class Scores, class Probability, class Dropout, class Sinks>
+score_steps(Scores, Probability, Dropout, Sinks) -> score_steps<Scores, Probability, Dropout, Sinks>;
 
 // T: what scores are computed in.
 template <class T, class O, class Positions>

@@ -71,7 +71,7 @@ void under_masks(std::string_view function, const exact_inputs<E>& inputs, const
         "mask; heed/select/concept.hpp has an example");
     if constexpr (check_masks<std::remove_const_t<decltype(joined)>>() && selects) {
         const auto masks = bind_mask(joined, function, shape_of(inputs));
-        const auto run_joined = [&](const auto& chosen) { run(bound_and(masks, chosen)); };
+        const auto run_joined = [&](const auto& chosen) { run(bound_and{masks, chosen}); };
         if constexpr (is_absent<Selector>) {
             run(masks);
         } else if constexpr (requires { select_.select(q, k); }) {
@@ -94,7 +94,7 @@ void under_kept_keys(const exact_inputs<E>& inputs, const Steps& steps, const Se
     const score_program program{steps, visible};
     const exact_problem<E> p = problem_of(inputs, {}, program);
     if constexpr (requires { selector.keep(p, device, memory); })
-        run(bound_and(visible, selector.keep(p, device, memory)));
+        run(bound_and{visible, selector.keep(p, device, memory)});
     else
         static_assert(
             !is_option<Selector>,
