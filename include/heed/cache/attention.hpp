@@ -20,11 +20,12 @@
 // it.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include <heed/attention.hpp>
+#include <heed/cache/kv_cache.hpp>
 #include <heed/cache/window_mask.hpp>
-#include <heed/kv_cache.hpp>
 
 namespace heed::inline HEED_ABI {
 namespace detail {
@@ -54,7 +55,7 @@ struct cache_attention_call : call_base {
 
     explicit cache_attention_call(const kv_cache<C>& of) : cache(of) {}
 
-    auto shapes(const char* function, const auto& q) const {
+    auto shapes(std::string_view function, const auto& q) const {
         check_extents(function, "q", q);
         const auto need = [&](const char* what, index has, index needs) {
             if (has != needs) fail(function, {"q has ", has, " ", what, ", the cache has ", needs});
@@ -77,7 +78,7 @@ struct cache_attention_call : call_base {
     }
 
     template <class Y, class Q>
-    void run(const char* function, call_memory& used, const view<Y>& y, const view<const Q>& q,
+    void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const Q>& q,
              const auto&... options) const {
         if (cache.key_block() == 0 && cache.value_block() == 0)
             return attend(function, used, y, q, options...);
@@ -121,7 +122,7 @@ private:
     }
 
     // All entries at once where they are of one length, or each by itself.
-    void attend(const char* function, call_memory& used, const auto& y, const auto& q,
+    void attend(std::string_view function, call_memory& used, const auto& y, const auto& q,
                 const auto&... options) const {
         std::vector<const std::byte* const*> tables;
         bool alike = true;

@@ -85,8 +85,8 @@ HEED_INLINE T largest_of_lanes(T x) {
 }
 #endif
 
-// The lanes of Count packs, a power of two, reduced by an operation on two packs: lane i is that of pack i, in
-// an order that does not depend on how many there are. The lanes behind repeat them.
+// The lanes of Count packs, a power of two, reduced by an operation on two packs: lane i is that of pack i,
+// in an order that does not depend on how many there are. The lanes behind repeat them.
 struct summed_lanes {
     template <class V>
     HEED_INLINE V operator()(V a, V b) const {

@@ -194,7 +194,8 @@ struct exact_leaves {
     // The same of up to four rows and keys that are neighbours, features a stride apart.
     void (*transposed_scores)(const T* q, index q_stride, index rows, const T* k, index feature_stride,
                               index count, index features, T* out);
-    // Rows of decode_keys scores to e^(s - row_max), their sums, and what was summed up before is multiplied with.
+    // Rows of decode_keys scores to e^(s - row_max), their sums, and what was summed up before is multiplied
+    // with.
     void (*rows_softmax)(T* s, index rows, index count, bool bounded, T* row_max, T* row_sum, T* rescale);
     // o = rescale o + p v for value features [0, columns) of one or four rows.
     void (*row_outputs[2])(const T* p, const number_rows<T>& v, index count, index columns, T* output,

@@ -38,8 +38,8 @@ struct running_streams {
     }
 };
 
-// Heads of three projections o, a1, a2 that learn nothing of their own, made of a call and its backward; Own are
-// the options they take.
+// Heads of three projections o, a1, a2 that learn nothing of their own, made of a call and its backward; Own
+// are the options they take.
 template <class Forward, class Backward, option_kind... Own>
 struct running_heads : running_streams<3> {
     static constexpr bool takes(option_kind kind) {
