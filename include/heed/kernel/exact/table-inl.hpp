@@ -7,7 +7,8 @@
 #include <heed/kernel/carry-inl.hpp>
 #include <heed/kernel/convert-inl.hpp>
 #include <heed/kernel/exact/panel-inl.hpp>
-#include <heed/kernel/exact/row-inl.hpp>
+#include <heed/kernel/exact/row_outputs-inl.hpp>
+#include <heed/kernel/exact/row_softmax-inl.hpp>
 #include <heed/kernel/transpose-inl.hpp>
 
 #define HEED_FOREACH <heed/kernel/exact/table-inl.hpp>
