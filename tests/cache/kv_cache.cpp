@@ -122,7 +122,7 @@ void check_unchanged_by_failure(std::uint64_t seed) {
     const heed::kv_cache<T> fork = cache.fork();
     const std::string before = support::saved(cache);
     const long bytes = cache.bytes();
-    long failures = 0;
+    long failures = 0, allocations = 0;
     for (bool done = false; !done; ++failures) {
         bool failed = false;
         {
@@ -132,6 +132,7 @@ void check_unchanged_by_failure(std::uint64_t seed) {
             } catch (const std::bad_alloc&) {
                 failed = true;
             }
+            allocations = watch.count();
         }
         done = !failed;
         if (failed) {
@@ -140,6 +141,7 @@ void check_unchanged_by_failure(std::uint64_t seed) {
         }
     }
     CHECK(failures > 4);
+    CHECK(allocations >= 4);  // a page of each entry, which no failure left behind
     heed::kv_cache<T> other(2, 2, 9, config);
     other.append(part(0, 100), part(0, 100));
     CHECK(support::saved(fork) == support::saved(other));

@@ -8,13 +8,13 @@
 // Position j of a batch entry is its j-th position for ever. Entries have lengths of their own. With a window
 // a query at position p sees positions (p - window, p] and [0, sinks), and pages that no query to come can
 // see are given back. T is float, Eigen::half, Eigen::bfloat16, heed::int8 or heed::int4; the last two hold a
-// scale for each position and head (cache/quantise.hpp says how, and how far a number may be off: half a
-// scale).
+// scale for each position and head, and a number may be off by half of it (cache/quantise.hpp).
 //
-// Cost: append copies what it is given, whatever the length; memory is whole pages, 2 * page * kv_heads *
-// head_dim numbers for each entry. cache/page_layout.hpp says where a row stands, cache/save.hpp what a
-// stream holds. Sources: paged attention (arXiv 2309.06180), attention sinks (arXiv 2309.17453), rotated
-// caches (arXiv 2404.00456).
+// Cost: append copies what it is given, whatever the length; a page takes memory for `page` positions of all
+// heads of an entry. Where a row stands: cache/page_layout.hpp; what a stream holds: cache/save.hpp.
+//
+// Sources: paged attention (arXiv 2309.06180), attention sinks (arXiv 2309.17453), rotated caches (arXiv
+// 2404.00456).
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,8 @@
 namespace heed::inline HEED_ABI {
 
 // A copy, like fork(), shares the pages. An object and its forks may be read by many threads at once; while
-// one appends or truncates, no other thread may use it or any fork of it, nor make or drop one.
+// one appends or truncates, no other thread may use it or any fork of it, nor make or drop one. What was
+// moved from may be assigned to or dropped, no more.
 template <class T>
 class kv_cache {
     static_assert(cache_element<T>,
@@ -49,8 +50,8 @@ public:
     // alone, and the others are not looked at. A cache with shared values takes k only.
     //
     // Throws heed::error when something does not fit, and for numbers that are not finite where T is int8 or
-    // int4; std::bad_alloc. Nothing has changed then. Allocates the pages it begins, and a copy of a page
-    // that a fork has too and that it adds to.
+    // int4; std::bad_alloc. Nothing has changed then. Allocates the pages it begins, a copy of a page that a
+    // fork has too and that it adds to, and the first time room for a row.
     template <class K, class V>
     requires(!detail::integers<V>)
     void append(const K& k, const V& v) {
@@ -112,8 +113,7 @@ public:
         return cache;
     }
 
-    // Positions that entry b has had, and the first of them from which on all are held; [0, sinks) are
-    // besides.
+    // Positions of entry b, and the first of them from which on all are held; [0, sinks) are held besides.
     index length(index b) const {
         check_entry("kv_cache::length", b);
         return pages_.length(b);

@@ -6,9 +6,8 @@
 //
 //     keys            [page][key_row]         at 0
 //     values          [page][value_row]       at value_at; a cache that shares them reads the keys' rows
-//     scales          [page] of float         of the keys at key_scale_at, of the values at value_scale_at
-//     (the
-//                                             keys' where they are shared); only with int8 and int4, else 0
+//     key scales      [page] of float         at key_scale_at; only with int8 and int4, else at 0
+//     value scales    [page] of float         at value_scale_at; the keys' where they are shared
 #pragma once
 
 #include <string_view>

@@ -7,6 +7,9 @@
 //
 //     page i is forgotten when  sinks <= i * page  and  (i + 1) * page <= length - window + 1
 //
+// with the length before an append, which is when that happens: its own queries stand from there on. An entry
+// that gets nothing forgets nothing.
+//
 // Cost: a table of 24 bytes a page, which doubles when it grows; a page takes two allocations.
 #pragma once
 

@@ -9,14 +9,13 @@
 //     8                    flags: 1 rotated, 2 shared
 //     batch * 16           of each entry its length, and the page behind the forgotten ones (0: none)
 //     8                    checksum of all so far
-//     …                    of each entry, of each page it holds, of each head: the rows of the positions
-//     below
-//                          its length, in the order of page_layout: keys, values, their scales
+//     …                    of each entry, of each page it holds, of each head: the rows below its length,
+//                          in the order of page_layout.hpp: keys, values, their scales
 //     8                    checksum of all before it
 //
 // The checksum is FNV-1a of 64 bits: no change of a single byte escapes it. It tells accidents, not attacks;
-// what is read is checked besides. A reader takes memory for what a stream has brought and for a page that it
-// brought rows of, no more. Bytes behind the end are left in the stream.
+// what is read is checked besides. A reader takes memory for what a stream has brought, and for a page once
+// its rows came. Bytes behind the end are left in the stream.
 //
 // Cost: each byte once; for a page a buffer of its rows.
 #pragma once
