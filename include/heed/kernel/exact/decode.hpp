@@ -31,7 +31,7 @@ public:
     void begin(index b, index kv_head, void* scratch) const {
         const layout m = layout_at(scratch);
         for (index r = 0; r < rows_; ++r) {
-            const place at_row = place_of(kv_head, r);
+            const row_id at_row = row_id_of(kv_head, r);
             query_to_row(p_, leaf_, b, at_row.head, at_row.query, m.query + r * q_stride_);
         }
     }
@@ -83,10 +83,10 @@ public:
     }
 
 private:
-    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::asked_, decode_rows<E>::rows_,
+    using decode_rows<E>::p_, decode_rows<E>::leaf_, decode_rows<E>::mask_rows_, decode_rows<E>::rows_,
         decode_rows<E>::q_stride_;
-    using typename decode_rows<E>::place;
-    using decode_rows<E>::place_of, decode_rows<E>::cover_of, decode_rows<E>::first_of, decode_rows<E>::seen,
+    using typename decode_rows<E>::row_id;
+    using decode_rows<E>::row_id_of, decode_rows<E>::cover_of, decode_rows<E>::first_of, decode_rows<E>::seen,
         decode_rows<E>::trim, decode_rows<E>::block_of;
     static constexpr index span_keys = 8 * decode_keys;
     // Keys of a step: so few that they and their values stay in the first-level cache while both are read.
@@ -122,7 +122,7 @@ private:
         const cover any = seen(here);
         if (any == cover::empty) return;
         // Does every row see all of it? Where one answers for all, it has said so.
-        const bool full = any == cover::full && asked_ == 1;
+        const bool full = any == cover::full && mask_rows_ == 1;
         const index first = here.key_begin;
         if (any == cover::mixed && !p_.visit_all) trim(here);
         const index end = here.key_end;
@@ -144,8 +144,8 @@ private:
             p_.weights.data != nullptr)
             for (index r = 0; r < rows_; ++r) {
                 T* const s = m.scores + r * decode_keys;
-                // Lanes past the last key repeat its score, as block_of repeats its place: a score function
-                // and dropout work on whole packs, and must not be given what nobody wrote.
+                // Lanes past the last key repeat its score, as block_of repeats its position: a score
+                // function and dropout work on whole packs, and must not be given what nobody wrote.
                 for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
                 changed = change_row(here, r, s) || changed;
             }
@@ -154,8 +154,8 @@ private:
         const stored_rows stored = as_stored ? values_of(here) : stored_rows{};
         number_rows<T> v{};
         if (changed || !as_stored) v = widened_values(here, m.values);
-        const bool careful = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
-        for (index x = 0; careful && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
+        const bool skip_hidden = changed && !leaf_.all_finite(v.data, v.stride, count, columns);
+        for (index x = 0; skip_hidden && x < rows_ * decode_keys; ++x) m.hidden[x] = m.scores[x];
         const T* const scale = state + 2 * rows_;
         bool again = false;
         if (p_.probability == nullptr)
@@ -176,7 +176,7 @@ private:
         }
         if (p_.observe_rows != nullptr && !again) p_.observe_rows(p_.observer, here, rows_, m.scores, state);
         T* const output = state + 3 * rows_;
-        if (careful) {
+        if (skip_hidden) {
             for (index r = 0; r < rows_; ++r)
                 leaf_.row_visible_outputs(m.scores + r * decode_keys, m.hidden + r * decode_keys, v, count, 0,
                                           columns, output + r * columns, m.rescale[r]);
@@ -267,7 +267,7 @@ private:
         else if (change != nullptr)
             change(p_.program, s, 0, block_of(here, r), rounded_up(count, leaf_.pack_lanes));
         if (p_.weights.data != nullptr) {
-            const place at_row = place_of(here.head, r);
+            const row_id at_row = row_id_of(here.head, r);
             T* const to = p_.weights.row(here.batch, at_row.head, at_row.query);
             for (index i = 0; i < count; ++i) to[(here.key_begin + i) * p_.weights.stride[3]] = s[i];
         }

@@ -25,7 +25,7 @@ public:
           queries_(queries),
           group_(p.heads / p.kv_heads),
           rows_(group_ * queries),
-          asked_(p.group_sees_alike ? queries : rows_),
+          mask_rows_(p.group_sees_alike ? queries : rows_),
           q_stride_(rounded_up(p.features, most_pack_lanes)) {}
 
     index rows() const { return rows_; }
@@ -62,25 +62,25 @@ public:
     }
 
     // Adds another part of the keys, of the same scales, to a state.
-    void merge(T* state, const T* part_) const {
+    void merge(T* state, const T* part) const {
         for (index r = 0; r < rows_; ++r) {
-            if (part_[rows_ + r] == T(0)) continue;  // it saw none of them
-            const T most = part_[r] > state[r] ? part_[r] : state[r];
-            const T safe = is_minus_infinity(most) ? T(0) : most;
-            const T keep = scalar::exp_of_negative(state[r] - safe);
-            const T take = scalar::exp_of_negative(part_[r] - safe);
-            state[r] = most;
-            state[rows_ + r] = state[rows_ + r] * keep + part_[rows_ + r] * take;
+            if (part[rows_ + r] == T(0)) continue;  // it saw none of them
+            const T row_max = part[r] > state[r] ? part[r] : state[r];
+            const T safe = is_minus_infinity(row_max) ? T(0) : row_max;
+            const T rescale = scalar::exp_of_negative(state[r] - safe);
+            const T take = scalar::exp_of_negative(part[r] - safe);
+            state[r] = row_max;
+            state[rows_ + r] = state[rows_ + r] * rescale + part[rows_ + r] * take;
             T* const o = state + 3 * rows_ + r * p_.value_features;
-            const T* const x = part_ + 3 * rows_ + r * p_.value_features;
-            for (index f = 0; f < p_.value_features; ++f) o[f] = o[f] * keep + x[f] * take;
+            const T* const x = part + 3 * rows_ + r * p_.value_features;
+            for (index f = 0; f < p_.value_features; ++f) o[f] = o[f] * rescale + x[f] * take;
         }
     }
 
     // A finished state to the caller's output, log-sum-exp and weights.
     void finish(index b, index kv_head, T* state) const {
         for (index r = 0; r < rows_; ++r) {
-            const place at_row = place_of(kv_head, r);
+            const row_id at_row = row_id_of(kv_head, r);
             const T factor =
                 finish_row(p_, leaf_, b, at_row.head, at_row.query, true, state[r], state[rows_ + r]);
             T* const o = state + 3 * rows_ + r * p_.value_features;
@@ -89,11 +89,11 @@ public:
     }
 
 protected:
-    struct place {
+    struct row_id {
         index head;
         index query;
     };
-    place place_of(index kv_head, index r) const {
+    row_id row_id_of(index kv_head, index r) const {
         // Divisions are a good part of a call of a few scores.
         if (queries_ == 1) return {kv_head * group_ + r, first_query_};
         if (group_ == 1) return {kv_head, first_query_ + r};
@@ -101,15 +101,15 @@ protected:
     }
     // A row's part of a tile whose head is the key/value head.
     cover cover_of(const tile& here, index r) const {
-        const place at_row = place_of(here.head, r);
+        const row_id at_row = row_id_of(here.head, r);
         return p_.cover_of(
             {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
     }
     // No row sees a key of the tile before this one.
     index first_of(const tile& here) const {
         index first = here.key_end;
-        for (index r = 0; r < asked_ && first > here.key_begin; ++r) {
-            const place at_row = place_of(here.head, r);
+        for (index r = 0; r < mask_rows_ && first > here.key_begin; ++r) {
+            const row_id at_row = row_id_of(here.head, r);
             const index mine = p_.first_of(
                 {here.batch, at_row.head, at_row.query, at_row.query + 1, here.key_begin, here.key_end});
             first = mine < first ? mine : first;
@@ -119,7 +119,7 @@ protected:
     // Empty when no row sees a key of the tile, or what the first row that may look at it sees. Rows are
     // (head, query): those of the first head answer for all where heads see alike.
     cover seen(const tile& here) const {
-        for (index r = 0; r < asked_; ++r) {
+        for (index r = 0; r < mask_rows_; ++r) {
             const cover c = cover_of(here, r);
             if (c != cover::empty) return c;
         }
@@ -127,22 +127,22 @@ protected:
     }
     // A mixed step without the packs that no row sees, on both ends.
     void trim(tile& here) const {
-        tile part_ = here;
-        for (; here.key_begin < here.key_end; here.key_begin = part_.key_end) {
-            part_.key_begin = here.key_begin;
-            part_.key_end = least(here.key_begin + most_pack_lanes, here.key_end);
-            if (seen(part_) != cover::empty) break;
+        tile part = here;
+        for (; here.key_begin < here.key_end; here.key_begin = part.key_end) {
+            part.key_begin = here.key_begin;
+            part.key_end = least(here.key_begin + most_pack_lanes, here.key_end);
+            if (seen(part) != cover::empty) break;
         }
-        for (; here.key_begin < here.key_end; here.key_end = part_.key_begin) {
+        for (; here.key_begin < here.key_end; here.key_end = part.key_begin) {
             const index count = here.key_end - here.key_begin;
-            part_.key_begin = here.key_begin + (count - 1) / most_pack_lanes * most_pack_lanes;
-            part_.key_end = here.key_end;
-            if (seen(part_) != cover::empty) break;
+            part.key_begin = here.key_begin + (count - 1) / most_pack_lanes * most_pack_lanes;
+            part.key_end = here.key_end;
+            if (seen(part) != cover::empty) break;
         }
     }
 
     lane_block block_of(const tile& here, index r) const {
-        const place at_row = place_of(here.head, r);
+        const row_id at_row = row_id_of(here.head, r);
         const at corner{static_cast<std::int32_t>(here.batch), static_cast<std::int32_t>(at_row.head),
                         static_cast<std::int32_t>(at_row.query), static_cast<std::int32_t>(here.key_begin)};
         return {corner, 0, -1, static_cast<std::int32_t>(here.key_end - here.key_begin) - 1, 1};
@@ -154,7 +154,7 @@ protected:
     index queries_;
     index group_;  // query heads of a key/value head
     index rows_;
-    index asked_;
+    index mask_rows_;
     index q_stride_;
 };
 

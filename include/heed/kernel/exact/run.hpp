@@ -20,13 +20,14 @@ namespace heed::inline HEED_ABI::detail {
 // prefix.
 inline constexpr index decode_queries = 4;
 inline constexpr index paged_queries = 64;
+inline constexpr index decode_rows_together = 256;
 template <class E>
 bool is_decode(const exact_problem<E>& p) {
     return p.queries <= (p.pages == nullptr ? decode_queries : paged_queries);
 }
 
 template <class E>
-void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device_, index lanes,
+void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device, index lanes,
                workspace& memory) {
     const index strip_lanes = panel_packs * leaves.pack_lanes;
     // Enough tasks for the lanes to even out, of as many strips as that leaves.
@@ -44,7 +45,7 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_
     const exact_block<E> kernel(p, leaves, p.queries < block ? p.queries : block);
     const std::size_t each = cache_lines(kernel.bytes());
     char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-    for_each_task(device_, lanes, tasks, [&](index lane, index task) {
+    for_each_task(device, lanes, tasks, [&](index lane, index task) {
         // From the last queries to the first: under a causal mask those have most keys.
         const index begin = (blocks - 1 - task % blocks) * block;
         const index head = task / blocks;
@@ -54,11 +55,12 @@ void run_tiled(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_
     });
 }
 
+// Queries [first, first + queries).
 template <class E>
-void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device_ref device_, index lanes,
-                workspace& memory) {
+void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, index first, index queries,
+                device_ref device, index lanes, workspace& memory) {
     using T = typename exact_problem<E>::T;
-    const exact_decode<E> kernel(p, leaves);
+    const exact_decode<E> kernel(p, leaves, first, queries);
     index part = (p.keys + 63) / 64;
     part = part < decode_part_keys ? decode_part_keys : rounded_up(part, tile_keys);
     const index parts = p.keys <= part ? 1 : (p.keys + part - 1) / part;
@@ -92,7 +94,7 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
         if (lanes > heads) lanes = heads;
         const std::size_t each = lane_bytes + 2 * state;
         char* const base = static_cast<char*>(memory.reserve(each * static_cast<std::size_t>(lanes)));
-        for_each_task(device_, lanes, heads, [&](index lane, index head) {
+        for_each_task(device, lanes, heads, [&](index lane, index head) {
             char* const mine = base + each * static_cast<std::size_t>(lane);
             T* const sum = state_at(mine + lane_bytes);
             T* const next = state_at(mine + lane_bytes + state);
@@ -112,7 +114,7 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
     const auto state_of = [&](index head, index i) {
         return state_at(states + state * static_cast<std::size_t>(head * parts + i));
     };
-    for_each_task(device_, lanes, heads * parts, [&](index lane, index task) {
+    for_each_task(device, lanes, heads * parts, [&](index lane, index task) {
         const index head = task / parts;
         char* const mine = states + all + lane_bytes * static_cast<std::size_t>(lane);
         T* const to = state_of(head, task % parts);
@@ -132,14 +134,16 @@ void run_decode(const exact_problem<E>& p, const exact_leaves<E>& leaves, device
 }
 
 template <class E>
-void run_exact(const exact_problem<E>& p, device_ref device_, workspace& memory) {
+void run_exact(const exact_problem<E>& p, device_ref device, workspace& memory) {
     if (p.entries() == 0 || p.heads == 0 || p.queries == 0) return;
     const exact_leaves<E>& leaves = leaves_on_target<E>();
-    const index lanes = device_.lanes();
-    if (is_decode(p))
-        run_decode(p, leaves, device_, lanes, memory);
-    else
-        run_tiled(p, leaves, device_, lanes, memory);
+    const index lanes = device.lanes();
+    if (!is_decode(p)) return run_tiled(p, leaves, device, lanes, memory);
+    // So many at a time that the sums of their rows stay near.
+    const index group = greatest(p.heads / p.kv_heads, 1);
+    const index together = greatest(decode_rows_together / group, 1);
+    for (index first = 0; first < p.queries; first += together)
+        run_decode(p, leaves, first, least(together, p.queries - first), device, lanes, memory);
 }
 HEED_ONCE_FOR_ELEMENTS(run_exact);
 
