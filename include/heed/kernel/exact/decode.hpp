@@ -8,6 +8,7 @@
 // whole packs of lanes, so that every sum keeps its lane and its bits.
 #pragma once
 
+#include <heed/core/arena.hpp>
 #include <heed/kernel/exact/decode_rows.hpp>
 #include <heed/kernel/exact/queries.hpp>
 
