@@ -5,6 +5,7 @@
 // the rounded tensors; one of integers what its scales allow.
 #include <heed/kv_cache.hpp>
 
+#include "support/allocation.hpp"
 #include "support/call.hpp"
 #include "support/jittery.hpp"
 
@@ -93,10 +94,11 @@ TEST_CASE("a piece of a prompt over a cache is the prompt's rows") {
                              heed::attention(q, k, v, heed::causal)) < 2e-6);
 }
 
-TEST_CASE("a query has the same bits alone and among up to 64, on one thread and on several") {
-    const long keys = 5000, all = 64;
-    const tensor4 k = noise(1, 2, keys, 64, 11), v = noise(1, 2, keys, 64, 12), q = noise(1, 4, all, 64, 13);
-    heed::kv_cache<float> cache(1, 2, 64);
+TEMPLATE_TEST_CASE("a query has the same bits alone and among up to 64, on one thread and on several", "",
+                   float, Eigen::half, Eigen::bfloat16, heed::int8, heed::int4) {
+    const long keys = 2500, all = 64;
+    const tensor4 k = noise(1, 2, keys, 40, 11), v = noise(1, 2, keys, 40, 12), q = noise(1, 4, all, 40, 13);
+    heed::kv_cache<TestType> cache(1, 2, 40);
     cache.append(k, v);
     const tensor4 together = heed::attention(q, cache);
     support::jittery device{3, support::random(14)};
@@ -105,6 +107,14 @@ TEST_CASE("a query has the same bits alone and among up to 64, on one thread and
         const tensor4 some = heed::attention(positions(q, 1, count), cache);
         CAPTURE(count);
         CHECK(same(some, positions(together, 1, count)));
+    }
+    // What its neighbours' masks hide does not reach a query either: the last ones stand at the same
+    // positions.
+    const tensor4 causal = heed::attention(q, cache, heed::causal);
+    for (const long count : {1, 2, 10, 33}) {
+        CAPTURE(count);
+        CHECK(same(heed::attention(positions(q, all - count, count), cache, heed::causal),
+                   positions(causal, all - count, count)));
     }
 }
 
@@ -218,6 +228,9 @@ TEST_CASE("a window of a cache hides what it has forgotten, and sinks stay") {
         CHECK(largest_difference(y, z) < 2e-6);
     }
     CHECK(cache.first_kept(0) > 3);
+    support::tensor<float> scores(1, 2, 1, keys);
+    CHECK_THROWS_WITH(heed::attention(noise(1, 2, 1, 16, 54), cache, heed::scores(scores, heed::stage::raw)),
+                      heed_test::contains("attention: scores(t) over a cache with a window of 100"));
     const tensor4 last = noise(1, 2, 1, 16, 54);
     support::tensor<float> weights(1, 2, 1, keys);
     heed::attention(last, cache, heed::causal, heed::weights(weights));
@@ -248,6 +261,52 @@ TEST_CASE("values that are a part of the keys are stored once and read as they a
     cache.append(latent);
     const tensor4 v = latent.slice(Eigen::array<long, 4>{0, 0, 0, 0}, Eigen::array<long, 4>{1, 1, 130, 32});
     CHECK(same(heed::attention(q, cache, heed::causal), heed::attention(q, latent, v, heed::causal)));
+}
+
+TEST_CASE("numbers as large as there are come back finite from a cache of integers") {
+    tensor4 k(1, 1, 1, 16), v(1, 1, 1, 16);
+    k.setConstant(1);
+    v.setConstant((std::numeric_limits<float>::max)());
+    heed::kv_cache<heed::int8> cache(1, 1, 16);
+    cache.append(k, v);
+    const heed::kv_cache<heed::int4> narrow = cache.to_int4();
+    for (const long queries : {1, 5, 70}) {
+        const tensor4 q = noise(1, 1, queries, 16, 75);
+        for (const tensor4& y : {tensor4(heed::attention(q, cache)), tensor4(heed::attention(q, narrow))})
+            for (long i = 0; i < y.size(); ++i) CHECK(y.data()[i] > 3.4e38f);
+    }
+}
+
+TEST_CASE("a result is as wide as the values, whatever q is") {
+    heed::kv_cache<float> cache(1, 1, 8, {.value_dim = 24});
+    const tensor4 k = noise(1, 1, 10, 8, 76), v = noise(1, 1, 10, 24, 77), q = noise(1, 1, 4, 8, 78);
+    cache.append(k, v);
+    const tensor4 y = heed::attention(q, cache);
+    Eigen::TensorFixedSize<float, Eigen::Sizes<1, 1, 4, 8>, Eigen::RowMajor> fixed;
+    Eigen::Matrix<float, 4, 8, Eigen::RowMajor> rows;
+    for (long i = 0; i < q.size(); ++i) fixed.data()[i] = rows.data()[i] = q.data()[i];
+    const auto of_fixed = heed::attention(fixed, cache);
+    const auto of_rows = heed::attention(rows, cache);
+    REQUIRE(of_fixed.dimension(3) == 24);
+    REQUIRE((of_rows.rows() == 4 && of_rows.cols() == 24));
+    for (long i = 0; i < y.size(); ++i)
+        CHECK((of_fixed.data()[i] == y.data()[i] && of_rows.data()[i] == y.data()[i]));
+}
+
+TEST_CASE("a call over a cache allocates nothing where its workspace has grown") {
+    for (const bool turned : {false, true}) {
+        heed::kv_cache<float> cache(2, 1, 16, {.rotated = turned});
+        cache.append(noise(2, 1, 100, 16, 79), noise(2, 1, 100, 16, 80));
+        const tensor4 q = noise(2, 2, 3, 16, 81);
+        tensor4 y(2, 2, 3, 16);
+        heed::workspace workspace;
+        const auto call = [&] { heed::attention_into(y, q, cache, heed::causal, heed::use(workspace)); };
+        call();
+        call();  // what it took in pieces is one block now
+        const support::allocation_watch watch;
+        call();
+        CHECK(watch.count() == 0);
+    }
 }
 
 TEST_CASE("a fork attends to its own positions") {

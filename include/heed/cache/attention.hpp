@@ -21,7 +21,6 @@
 #pragma once
 
 #include <string_view>
-#include <vector>
 
 #include <heed/attention.hpp>
 #include <heed/cache/kv_cache.hpp>
@@ -44,6 +43,7 @@ struct cache_attention_call : call_base {
     HEED_CALL("attention", "y", "q", "", "heed/cache/attention.hpp lists those it takes");
     static constexpr bool writes_sums = true;
     static constexpr const char* replaces = "q";
+    static constexpr std::size_t last_axis_of(std::size_t) { return 1; }  // the cache's
     static constexpr bool takes(option_kind kind) {
         return exact_kind(kind) && kind != option_kind::select && kind != option_kind::coverage &&
                kind != option_kind::pages;
@@ -80,18 +80,30 @@ struct cache_attention_call : call_base {
     template <class Y, class Q>
     void run(std::string_view function, call_memory& used, const view<Y>& y, const view<const Q>& q,
              const auto&... options) const {
-        if (cache.key_block() == 0 && cache.value_block() == 0)
-            return attend(function, used, y, q, options...);
-        // Queries are rotated as the keys are, and results are rotated back.
-        std::vector<float> queries = rows_of(q);
-        std::vector<float> rows(static_cast<std::size_t>(y.size()));
-        if (cache.key_block() > 0) rotate(queries, q.features(), cache.key_block());
-        const view<float> to(rows.data(), y.extents);
-        attend(function, used, to, view<const float>(queries.data(), q.extents), options...);
-        if (cache.value_block() > 0) rotate(rows, y.features(), cache.value_block());
-        for_each_number(y.extents, [&](index b, index h, index i, index f) {
-            y(b, h, i, f) = static_cast<Y>(to(b, h, i, f));
-        });
+        constexpr bool fits = !std::is_same_v<Q, double>;
+        static_assert(fits, "heed::attention: q over a cache is of float, half or bfloat16; convert it");
+        if constexpr (count_of<option_kind::scores, std::remove_cvref_t<decltype(options)>...> > 0)
+            if (cache.window() > 0)
+                fail(function, {"scores(t) over a cache with a window of ", cache.window(),
+                                ": what it has forgotten has none; needs weights(t)"});
+        workspace own;
+        call_rows taken(workspace_of(own, options...));
+        if constexpr (fits) {
+            if (cache.key_block() == 0 && cache.value_block() == 0)
+                return attend(function, used, taken, y, q, options...);
+            // Queries are rotated as the keys are, and results are rotated back.
+            const view<float> queries(taken.take<float>(static_cast<std::size_t>(q.size())), q.extents);
+            const view<float> rotated(taken.take<float>(static_cast<std::size_t>(y.size())), y.extents);
+            for_each_number(q.extents, [&](index b, index h, index i, index f) {
+                queries(b, h, i, f) = static_cast<float>(q(b, h, i, f));
+            });
+            if (cache.key_block() > 0) rotate(queries, cache.key_block());
+            attend(function, used, taken, rotated, view<const float>(queries), options...);
+            if (cache.value_block() > 0) rotate(rotated, cache.value_block());
+            for_each_number(y.extents, [&](index b, index h, index i, index f) {
+                y(b, h, i, f) = static_cast<Y>(rotated(b, h, i, f));
+            });
+        }
     }
 
 private:
@@ -107,32 +119,23 @@ private:
                 for (index i = 0; i < extents[2]; ++i)
                     for (index j = 0; j < extents[3]; ++j) f(b, h, i, j);
     }
-    template <class Q>
-    static std::vector<float> rows_of(const view<const Q>& q) {
-        std::vector<float> rows;
-        rows.reserve(static_cast<std::size_t>(q.size()));
-        for_each_number(q.extents, [&](index b, index h, index i, index f) {
-            rows.push_back(static_cast<float>(q(b, h, i, f)));
-        });
-        return rows;
-    }
-    static void rotate(std::vector<float>& rows, index features, index block) {
-        for (std::size_t at = 0; at < rows.size(); at += static_cast<std::size_t>(features))
-            hadamard_rows(rows.data() + at, features, block);
+    static void rotate(const view<float>& rows, index block) {
+        for (index at = 0; at < rows.size(); at += rows.features())
+            hadamard_rows(rows.data + at, rows.features(), block);
     }
 
     // All entries at once where they are of one length, or each by itself.
-    void attend(std::string_view function, call_memory& used, const auto& y, const auto& q,
+    void attend(std::string_view function, call_memory& used, call_rows& taken, const auto& y, const auto& q,
                 const auto&... options) const {
-        std::vector<const std::byte* const*> tables;
+        const auto tables = taken.take<const std::byte* const*>(static_cast<std::size_t>(cache.batch()));
         bool alike = true;
         for (index b = 0; b < cache.batch(); ++b) {
-            tables.push_back(cache.page_table(b));
+            tables[b] = cache.page_table(b);
             alike = alike && cache.length(b) == cache.length(0);
         }
         const page_layout& l = cache.layout();
         pages_option<float> pages{};
-        pages.of = {tables.data(),
+        pages.of = {tables,
                     l.page,
                     l.head_bytes,
                     {0, l.key_row, l.key_scale_at},

@@ -6,7 +6,7 @@
 //     auto y = heed::attention(q, cache, heed::causal);    the queries stand at the end
 //
 // Position j of a batch entry is its j-th position for ever. Entries have lengths of their own. With a window
-// a query at position p sees positions (p - window, p] and [0, sinks), and pages that no query to come can
+// a query at position p sees no position up to p - window but [0, sinks), and pages that no query to come can
 // see are given back. T is float, Eigen::half, Eigen::bfloat16, heed::int8 or heed::int4; the last two hold a
 // scale for each position and head, and a number may be off by half of it (cache/quantise.hpp).
 //

@@ -44,7 +44,7 @@ struct call_base {
     static constexpr bool writes_sums = false;
     // The input that outputs may stand on, element on element: its name, "" for any, nullptr for none.
     static constexpr const char* replaces = nullptr;
-    // The input whose last axis an output has: the one that it is made after.
+    // The input whose last axis an output has: the one that it is made after. One past the last input: none.
     static constexpr std::size_t last_axis_of(std::size_t output) { return output; }
     // What holds several outputs; a single one is the result itself.
     template <class... Outputs>
@@ -108,7 +108,7 @@ void list_tensors(call_memory& used, std::initializer_list<byte_span> outputs,
 
 template <class Call, std::size_t Output, class... X>
 using call_result = result_of<std::tuple_element_t<Output, std::tuple<X...>>,
-                              std::tuple_element_t<Call::last_axis_of(Output), std::tuple<X...>>>;
+                              std::tuple_element_t<Call::last_axis_of(Output), std::tuple<X..., void>>>;
 
 // New tensors for what a call writes: one, or Call::results of several.
 template <class Call, class Inputs, class... Options>

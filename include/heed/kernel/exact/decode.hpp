@@ -151,7 +151,8 @@ private:
                 changed = change_row(here, r, s) || changed;
             }
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
-        const bool as_stored = stand(p_.v) && (!changed || (std::is_same_v<E, T> && p_.pages == nullptr));
+        // They are read as they are stored either way, so that a row's bits do not depend on what others see.
+        const bool as_stored = stand(p_.v);
         const stored_rows stored = as_stored ? values_of(here) : stored_rows{};
         number_rows<T> v{};
         if (changed || !as_stored) v = widened_values(here, m.values);

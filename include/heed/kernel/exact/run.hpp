@@ -16,8 +16,8 @@ namespace heed::inline HEED_ABI::detail {
 
 // Up to this many queries, reading a key once for all rows beats turning the queries into lanes; over the
 // pages of a cache up to more, so that a query has the same bits alone and among drafts or in a piece of a
-// prompt. It is the number of queries alone that decides, for a causal row has the bits of attention over its
-// prefix.
+// prompt. It is the number of queries alone that decides, so that a causal row has the bits of attention over
+// its prefix (up to 2^17 keys, from where on the parts of a decode grow with their number).
 inline constexpr index decode_queries = 4;
 inline constexpr index paged_queries = 64;
 inline constexpr index decode_rows_together = 256;
