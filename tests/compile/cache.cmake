@@ -6,3 +6,5 @@ heed_must_not_compile(append_half_to_bfloat16 MESSAGE "heed::kv_cache<T>::append
 heed_must_not_compile(append_double_shared MESSAGE "heed::kv_cache<T>::append: k and v hold float or T itself")
 heed_must_not_compile(append_vector MESSAGE "a std::vector, std::array or std::span does not say its extents")
 heed_must_not_compile(int4_of_float MESSAGE "heed::kv_cache<T>::to_int4: needs a cache of heed::int8")
+heed_must_not_compile(attend_double MESSAGE "heed::attention: q over a cache is of float, half or bfloat16; convert it")
+heed_must_not_compile(attend_with_selector MESSAGE "heed/cache/attention.hpp lists those it takes")

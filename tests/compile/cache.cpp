@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <heed/kv_cache.hpp>
+#include <heed/sparse.hpp>
 
 using tensor4 = Eigen::Tensor<float, 4, Eigen::RowMajor>;
 using double4 = Eigen::Tensor<double, 4, Eigen::RowMajor>;
@@ -42,6 +43,12 @@ void call(everything& e) {
 #endif
 #ifdef HEED_CASE_append_vector
     e.cache.append(e.numbers, e.numbers);
+#endif
+#ifdef HEED_CASE_attend_double
+    (void)heed::attention(e.wide, e.cache);
+#endif
+#ifdef HEED_CASE_attend_with_selector
+    (void)heed::attention(e.k, e.cache, heed::top_fraction(0.5));
 #endif
 #ifdef HEED_CASE_int4_of_float
     (void)e.cache.to_int4();
