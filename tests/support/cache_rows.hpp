@@ -70,7 +70,10 @@ bool holds(const cache_row& row, const Numbers& from) {
     if (most > 0) {
         if (!(row.most <= most)) return false;
         const float scale = top / static_cast<float>(most);
-        if (scale >= std::numeric_limits<float>::min() && row.scale != static_cast<double>(scale))
+        // What is read back stays finite, also beside the largest floats.
+        const bool overflows = std::isinf(scale * static_cast<float>(most));
+        if (scale >= std::numeric_limits<float>::min() && !overflows &&
+            row.scale != static_cast<double>(scale))
             return false;
         if (top == 0 && row.scale != 0) return false;
     }

@@ -93,7 +93,9 @@ private:
     // Keys of a step: so few that they and their values stay in the first-level cache while both are read.
     const index step_ =
         step_keys(p_.pages != nullptr ? p_.pages->keys.row : p_.features * static_cast<index>(sizeof(E)));
-    static index step_keys(index bytes) { return bytes >= 512 ? 16 : bytes >= 256 ? 32 : decode_keys; }
+    static index step_keys(index bytes) {
+        return bytes >= 512 ? fewest_step_keys : bytes >= 256 ? 32 : decode_keys;
+    }
     static constexpr index piece_steps = decode_part_keys / decode_keys;
 
     struct layout {
@@ -140,16 +142,17 @@ private:
         const index count = here.key_end - here.key_begin;
         const index columns = p_.value_features;
         scores_of(here, m);
+        // Lanes past the last key repeat its score, as block_of repeats its position: what works on whole
+        // packs must not be given what was never written.
+        const index lanes = rounded_up(count, leaf_.pack_lanes);
+        for (index r = 0; r < rows_ && lanes > count; ++r) {
+            T* const s = m.scores + r * decode_keys;
+            for (index i = count; i < lanes; ++i) s[i] = s[count - 1];
+        }
         bool changed = false;
-        if (!full || p_.score != nullptr || p_.drop != nullptr || p_.probability != nullptr ||
-            p_.weights.data != nullptr)
-            for (index r = 0; r < rows_; ++r) {
-                T* const s = m.scores + r * decode_keys;
-                // Lanes past the last key repeat its score, as block_of repeats its position: a score
-                // function and dropout work on whole packs, and must not be given what nobody wrote.
-                for (index i = count; i < rounded_up(count, leaf_.pack_lanes); ++i) s[i] = s[count - 1];
-                changed = change_row(here, r, s) || changed;
-            }
+        if (!full || p_.score != nullptr || p_.weights.data != nullptr)
+            for (index r = 0; r < rows_; ++r)
+                changed = change_row(here, r, m.scores + r * decode_keys) || changed;
         // Where a mask or a score function may hide keys, their values must be harmless or stay out.
         // They are read as they are stored either way, so that a row's bits do not depend on what others see.
         const bool as_stored = stand(p_.v);
@@ -164,7 +167,6 @@ private:
             leaf_.rows_softmax(m.scores, rows_, count, !changed, state, state + rows_, m.rescale);
         for (index r = 0; r < rows_; ++r) {
             T* const s = m.scores + r * decode_keys;
-            const index lanes = rounded_up(count, leaf_.pack_lanes);
             if (p_.probability != nullptr) {
                 if (!changed) keep_seen(s, lanes);
                 p_.probability(p_.program, s, 0, block_of(here, r), lanes);

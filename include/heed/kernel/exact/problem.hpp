@@ -21,6 +21,8 @@ namespace heed::inline HEED_ABI::detail {
 inline constexpr index tile_keys = 128;
 // Keys a decode takes at once, a row of lanes for the score functions.
 inline constexpr index decode_keys = most_lanes;
+// It may take fewer, where rows are long.
+inline constexpr index fewest_step_keys = 16;
 // Sums over many tiles are sums of sums: so many tiles, and their keys, are added up by themselves and then
 // join what came before, with what that addition rounds off as the beginning of the next group. So no error
 // grows with the number of keys. Groups are counted from key 0, and what has but one is as if there were

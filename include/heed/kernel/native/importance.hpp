@@ -37,7 +37,7 @@ struct block_importance {
           whole_(whole) {}
 
     index max_notes(index keys, index strips) const {
-        const index each = whole_ ? tile_keys : decode_keys;
+        const index each = whole_ ? tile_keys : fewest_step_keys;
         return (keys + each - 1) / each * strips;
     }
     index note_size() const { return lanes_ * (1 + (tile_keys + chunks_ - 2) / select_chunks_ + 2); }
