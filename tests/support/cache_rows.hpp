@@ -71,7 +71,8 @@ bool holds(const cache_row& row, const Numbers& from) {
         if (!(row.most <= most)) return false;
         const float scale = top / static_cast<float>(most);
         // What is read back stays finite, also beside the largest floats.
-        const bool overflows = std::isinf(scale * static_cast<float>(most));
+        const bool overflows =
+            static_cast<double>(scale) * most > static_cast<double>(std::numeric_limits<float>::max());
         if (scale >= std::numeric_limits<float>::min() && !overflows &&
             row.scale != static_cast<double>(scale))
             return false;

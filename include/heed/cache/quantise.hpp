@@ -32,8 +32,8 @@ inline float scale_of(const float* row, index n, int most) {
     const float largest = largest_magnitude(row, n);
     const float scale = largest / static_cast<float>(most);
     // What is read back has to be finite.
-    if (std::bit_cast<std::int32_t>(scale * static_cast<float>(most)) >=
-        0x7f800000)  // by its bits: -ffast-math
+    constexpr double limit = static_cast<double>((std::numeric_limits<float>::max)());
+    if (static_cast<double>(scale) * most > limit)
         return std::bit_cast<float>(std::bit_cast<std::int32_t>(scale) - 1);
     // Among the smallest floats the quotient is too coarse: the next one, so that q stays in range.
     const bool short_of = static_cast<double>(scale) * most < static_cast<double>(largest);
