@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heed/kernel/linear/matrix-inl.hpp: small matrix products and triangular solves, lanes along the columns
 //
-// The product is that of kernel/product-inl.hpp.
+// The product is that of kernel/matrix_product-inl.hpp.
 
 #ifndef HEED_KERNEL_LINEAR_MATRIX_INL
 #define HEED_KERNEL_LINEAR_MATRIX_INL
